@@ -1,0 +1,76 @@
+"""The errors a caller can meet. Each message is one line: the fact, then the cure.
+
+Exit codes are part of the command line's contract (docs/errors.md); `code` is the word used under `--json`.
+"""
+
+from __future__ import annotations
+
+
+class EdgeTTPError(Exception):
+    """An error with a cure. `str(error)` is the one line a person reads."""
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, fact: str, cure: str = "") -> None:
+        self.fact = " ".join(fact.split())
+        self.cure = " ".join(cure.split())
+        super().__init__(f"{self.fact}; {self.cure}" if self.cure else self.fact)
+
+    def as_dict(self) -> dict[str, object]:
+        """The object printed under `--json`: code, message, cure, exit_code."""
+        return {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
+
+
+class InvalidInput(EdgeTTPError):
+    """A request that cannot be meant: an empty prompt, n=0, a negative deadline, a malformed file."""
+
+    code, exit_code = "invalid_input", 2
+
+
+class ModelUnavailable(EdgeTTPError):
+    """A model file that is missing, truncated, altered, of the wrong kind or not loadable."""
+
+    code, exit_code = "model_unavailable", 3
+
+
+class HistoryUnavailable(EdgeTTPError):
+    """A history database that is locked, read-only, corrupt, too new, or on a full disk."""
+
+    code, exit_code = "history_unavailable", 4
+
+
+class OutOfCapacity(EdgeTTPError):
+    """A prompt longer than the context, or a model larger than the memory."""
+
+    code, exit_code = "out_of_capacity", 5
+
+
+class DeadlineTooShort(EdgeTTPError):
+    """The deadline passed before one token could be drawn."""
+
+    code, exit_code = "deadline_too_short", 6
+
+
+class DownloadFailed(EdgeTTPError):
+    """`models pull` could not fetch a file from any of its sources."""
+
+    code, exit_code = "download_failed", 7
+
+
+class NotFound(EdgeTTPError):
+    """An id or a name that does not exist: a generation, a history item, a model."""
+
+    code, exit_code = "not_found", 8
+
+
+class ExtraMissing(EdgeTTPError):
+    """A command whose optional dependencies are not installed."""
+
+    code, exit_code = "extra_missing", 9
+
+
+class Cancelled(EdgeTTPError):
+    """The caller cancelled before there was anything to return."""
+
+    code, exit_code = "cancelled", 130

@@ -1,0 +1,211 @@
+"""What crosses the border of the runtime: requests, results, history items, feedback. Checked by pydantic.
+
+Inside the rooms, frozen dataclasses and numpy arrays; here, what an app, a file or the command line sees.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["fast", "balanced", "best"]
+Energy = Literal["mains", "battery", "saver"]
+Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
+FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+FeedbackKind = Literal["accept", "reject", "edit", "prefer"]
+
+MAX_CANDIDATES = 256
+"""Most candidates one request may ask for (llama.cpp's own limit on sequences in one context)."""
+
+MAX_TEXT = 200_000
+"""Longest text, in characters, of one input or output in the history."""
+
+
+def utc_now() -> datetime:
+    """The present moment in UTC, to the millisecond (what the database keeps)."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class _Border(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Budget(_Border):
+    """What the caller allows one request to cost. Everything unset is unlimited."""
+
+    deadline_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds for the whole call, recall to recording."""
+    max_candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] | None = None
+    """Upper limit on N."""
+    memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Upper limit on the memory that the policy may take (weights, cache and buffers)."""
+    energy: Energy = "mains"
+    """`saver` asks for as few candidates as make sense."""
+    mode: Mode = "balanced"
+    """How much a better answer is worth in time."""
+
+
+class Sampling(_Border):
+    """How a candidate is drawn. The filters apply in the order of the fields, the temperature last."""
+
+    top_k: Annotated[int, Field(ge=0)] = 40
+    """Keep the k most probable tokens. 0 keeps all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Keep the smallest set of tokens whose probability reaches p. 1 keeps all."""
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Drop tokens less probable than this share of the most probable one. 0 drops none."""
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.8
+    """Divides the logits. 0 always takes the most probable token."""
+    max_tokens: Annotated[int, Field(ge=1, le=8192)] | None = None
+    """Longest candidate in tokens. None: from the lengths of what this user wrote before."""
+    stop: tuple[str, ...] = ()
+    """A candidate ends before the first of these strings."""
+
+
+class HistoryItem(_Border):
+    """Something the user wrote (`output`) in answer to something (`input`)."""
+
+    id: int | None = None
+    """Row number; None before it is stored."""
+    user_id: str
+    input: str
+    output: str
+    kind: str = "text"
+    """What sort of text this is: email, headline, commit ... Free for the app to choose."""
+    created_at: datetime = Field(default_factory=utc_now)
+    """When the user wrote it."""
+    source: str = "api"
+    """Where it came from: api, cli, jsonl, git, edit ..."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Candidate(_Border):
+    """One answer the policy drew, and what the reward model thinks of it."""
+
+    text: str
+    tokens: int
+    """Tokens drawn, the end token included."""
+    logprob: float
+    """Sum of the drawn tokens' log-probabilities under the unmodified policy (temperature 1, no filter)."""
+    finish_reason: FinishReason
+    seed: int
+    mean: float | None = None
+    """Expected utility (0 to 1: agreement with what this user would have written)."""
+    variance: float | None = None
+    """aleatoric + epistemic, in squared utility units."""
+    aleatoric: float | None = None
+    """Noise that no further evidence would remove."""
+    epistemic: float | None = None
+    """Variance of the mean's own error: little is known about this user, or this candidate is unusual."""
+    score: float | None = None
+    """What the selection rule ranked by."""
+
+
+class Selection(_Border):
+    """Which rule chose, and why in words."""
+
+    rule: Rule
+    reason: str
+
+
+class Plan(_Border):
+    """How many candidates a request gets on this device, and what bound their number."""
+
+    n: int
+    bound_by: Literal["requested", "mode", "max_candidates", "deadline", "memory", "energy", "no_reward"]
+    max_tokens: int
+    """Longest candidate that the plan reckons with."""
+    examples: int
+    """Recalled history items in the prompt."""
+    expected_s: float | None = None
+    """Predicted seconds for the whole call; None before anything was measured on this device."""
+    waves: int = 1
+    """Rounds of decoding: more than one where the cache holds fewer than n sequences."""
+    notes: tuple[str, ...] = ()
+    """What the plan had to give up, in words."""
+
+
+class Timings(_Border):
+    """Seconds spent in each room. `sample_s` is the part of decode_s outside llama.cpp's own decoding."""
+
+    recall_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    sample_s: float = 0.0
+    score_s: float = 0.0
+    select_s: float = 0.0
+    store_s: float = 0.0
+    total_s: float = 0.0
+
+
+class Usage(_Border):
+    """Tokens of one request."""
+
+    prompt_tokens: int
+    cached_prompt_tokens: int = 0
+    """Prompt tokens still in the cache from the call before, not computed again."""
+    completion_tokens: int
+    """Over all candidates."""
+    decoded_rows: int = 0
+    """Batch rows computed; fewer than completion_tokens where candidates shared a prefix."""
+
+
+class Generation(_Border):
+    """One request's result, whole: a later judgment needs every candidate, not only the chosen one."""
+
+    text: str
+    """The chosen candidate's text."""
+    generation_id: str
+    user: str
+    prompt: str
+    kind: str | None = None
+    model: str
+    reward: str | None = None
+    """Name of the reward model that scored; None where no score was needed."""
+    n: int
+    chosen: int
+    """Index into candidates, from 0."""
+    candidates: tuple[Candidate, ...]
+    selection: Selection
+    plan: Plan
+    timings: Timings
+    usage: Usage
+    seed: int
+    sampling: Sampling
+    created_at: datetime = Field(default_factory=utc_now)
+    stored: bool = True
+    """Whether it is in the history, so that feedback can refer to it."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: no history yet, deadline reached, examples dropped ..."""
+
+
+class Feedback(_Border):
+    """What the user did with a generation."""
+
+    id: int | None = None
+    generation_id: str
+    user_id: str
+    kind: FeedbackKind
+    candidate: int
+    """Index of the candidate it is about, from 0: the preferred one for `prefer`, the chosen one otherwise."""
+    text: str | None = None
+    """The edited text, for `edit`."""
+    created_at: datetime = Field(default_factory=utc_now)
+
+
+class Event(_Border):
+    """One step of a streamed request."""
+
+    type: Literal["planned", "progress", "finished", "scored", "selected"]
+    candidate: int | None = None
+    """Index of the candidate that finished."""
+    text: str | None = None
+    """finished: its text. selected: the chosen text."""
+    tokens: tuple[int, ...] = ()
+    """progress: tokens drawn so far, per candidate."""
+    n: int | None = None
+    generation: Generation | None = None
+    """Whole result, with `selected` (the last event)."""
