@@ -1,0 +1,157 @@
+"""`edge-ttp`: finds the command asked for, loads only its module, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from edge_ttp.errors import EdgeTTPError, ExtraMissing, InvalidInput
+
+# name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "generate": ("edge_ttp.cli.generate", "Answer a prompt the way this user would."),
+    "chat": ("edge_ttp.cli.chat", "Answer one line after another, with feedback in between."),
+    "feedback": ("edge_ttp.cli.feedback", "Accept, reject, edit or prefer what was generated."),
+    "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
+    "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
+    "doctor": ("edge_ttp.cli.doctor", "Check this installation: engines, models, database, privacy."),
+    "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
+}
+# Command groups of other packages (entry-point group edge_ttp.commands) -> help line.
+PLUGINS = {"export": "Make models: pools, reward training, ONNX export (extra: export)."}
+
+
+class LazyGroup(TyperGroup):
+    """A command group whose members are imported when they run, so that help stays fast."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands, in the order of the help page."""
+        return [*COMMANDS, *PLUGINS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, loaded; on the help page only its name and line."""
+        line = PLUGINS.get(cmd_name) or COMMANDS.get(cmd_name, ("", ""))[1]
+        if not line:
+            return None
+        if self._listing:
+            return TyperCommand(cmd_name, help=line)
+        app = _load_plugin(cmd_name) if cmd_name in PLUGINS else import_module(COMMANDS[cmd_name][0]).app
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help page, without importing what it lists."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+
+def _load_plugin(name: str) -> typer.Typer:
+    cure = f"install the extra: pip install 'edge-ttp[{name}]'"
+    found = entry_points(group="edge_ttp.commands", name=name)
+    if not found:
+        raise ExtraMissing(f"the command group {name!r} is not installed", cure)
+    try:
+        app: typer.Typer = next(iter(found)).load()
+    except ModuleNotFoundError as missing:
+        raise ExtraMissing(f"`edge-ttp {name}` needs the package {missing.name!r}", cure) from missing
+    return app
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="edge-ttp",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help page alone would take a third of the time allowed for start-up
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Files live below EDGE_TTP_HOME if it is set. Exit codes: docs/errors.md.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edge_ttp import __version__
+
+        typer.echo(f"edge-ttp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """A local model answers the way you would; your history never leaves this machine."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and leaves the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exit code of the command line `arguments`; errors are printed as one line, or one object under --json."""
+    as_json = "--json" in arguments
+    try:
+        result = app(args=list(arguments), prog_name="edge-ttp", standalone_mode=False)
+    except EdgeTTPError as error:
+        return _report(error, as_json)
+    except KeyboardInterrupt:
+        return _report_plain("cancelled", "interrupted", 130, as_json)
+    except typer.Abort:
+        return _report_plain("cancelled", "aborted", 130, as_json)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing is left to tell it
+        return 0
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a bare `edge-ttp history`: its help page is the answer
+            typer.echo(error.format_message())  # type: ignore[attr-defined]
+            return 2
+        usage = _usage_error(error)
+        if usage is None:
+            raise
+        return _report(usage, as_json)
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: Exception) -> EdgeTTPError | None:
+    """A wrong option or argument (typer's own exceptions, vendored from click) as our error, else None."""
+    message = getattr(error, "format_message", None)
+    if not callable(message):
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "edge-ttp"
+    text = " ".join(str(message()).split()).rstrip(".")
+    return InvalidInput(text or f"`{path}` needs a command", f"see `{path} --help`")
+
+
+def _report(error: EdgeTTPError, as_json: bool) -> int:
+    if as_json:
+        from edge_ttp.cli.output import emit_json
+
+        emit_json({"error": error.as_dict()})
+    else:
+        typer.echo(f"edge-ttp: {error}", err=True)
+    return error.exit_code
+
+
+def _report_plain(code: str, message: str, exit_code: int, as_json: bool) -> int:
+    if as_json:
+        from edge_ttp.cli.output import emit_json
+
+        emit_json({"error": {"code": code, "message": message, "cure": "", "exit_code": exit_code}})
+    else:
+        typer.echo(f"edge-ttp: {message}", err=True)
+    return exit_code

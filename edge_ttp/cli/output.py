@@ -1,0 +1,88 @@
+"""What every command prints with: JSON on stdout, progress and notes on stderr, durations in and out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_DURATION = re.compile(r"\s*(-?\d+(?:\.\d*)?|-?\.\d+)\s*(ms|s|m|h|d)?\s*")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds meant by `2`, `2s`, `500ms`, `5m`, `1h` or `30d`. For typer: `parser=parse_duration`."""
+    match = _DURATION.fullmatch(str(text))
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 2, 2s, 500ms or 5m")
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if not 0 < seconds < float("inf"):
+        raise typer.BadParameter(f"a duration must be longer than 0, not {text!r}")
+    return seconds
+
+
+def emit_json(value: Any) -> None:
+    """Prints one JSON value on stdout. Numbers that JSON does not have (nan, inf) become null."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def console() -> Console:
+    """The console on stdout, for tables."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def note(text: str) -> None:
+    """One line on stderr that is not part of the result."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr while the block runs, on a terminal only.
+
+    Yields `advance(done)`, to be called with the amount done so far (not the step). `unit` "bytes" prints sizes.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    amount: list[ProgressColumn] = (
+        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
+    )
+    columns = [TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda done: bar.update(task, completed=done)
