@@ -1,0 +1,176 @@
+"""The reward model: loads its folder, describes a user, scores the candidates of one pool."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.encoder import TextEncoder, Vectors
+from edge_ttp.errors import InvalidInput, ModelUnavailable
+from edge_ttp.onnx_session import Session, default_threads
+from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read_config
+from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table, with_pool
+from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
+from edge_ttp.schema import HistoryItem
+from edge_ttp.utility import Tokens, agreement, tokenize
+
+Floats = npt.NDArray[np.float64]
+
+HEADS_INPUTS = ("candidates", "source", "history_outputs", "history_inputs", "history_mask", "features", "context")
+HEADS_OUTPUTS = ("mean", "log_variance", "phi", "distance", "offset", "offset_log_variance")
+
+MIN_VARIANCE = 1e-6
+"""Smallest aleatoric variance that is reported, in squared utility units."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input as the scorer sees it, made once by `prepare` and used for every wave of candidates."""
+
+    vector: Vectors
+    words: Tokens
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model thinks of the N candidates of one pool. Utilities run from 0 to 1."""
+
+    mean: Floats
+    """(N,) expected utility: the query's offset plus the candidate's difference from the pool's mean."""
+    aleatoric: Floats
+    """(N,) noise variance of the difference, which no evidence about the user removes."""
+    epistemic: Floats
+    """(N,) variance of the mean's own error: uncertain weights, and distance from the training data."""
+    variance: Floats
+    """(N,) aleatoric + epistemic. The offset's variance, equal for all, is not in it: it cannot change a choice."""
+    similarity: Floats
+    """(N, N) agreement of the candidates with each other (edge_ttp.utility), 1 on the diagonal."""
+    features: Floats
+    """(N, D) last-layer features, centred within the pool: difference = features . weights."""
+    offset: float
+    """Expected utility of the pool's average candidate."""
+    offset_variance: float
+    """Noise variance of the offset."""
+
+
+class RewardModel:
+    """A loaded reward model. Deterministic; may be used from several threads."""
+
+    def __init__(self, config: RewardConfig, fingerprint: str, encoder: TextEncoder, heads: Session) -> None:
+        """Use `load`."""
+        self.config = config
+        self.name = config.name
+        self.fingerprint = fingerprint
+        """Changes with any of the model's files; keys what was learned on its features."""
+        self.encoder = encoder
+        self._heads = heads
+        self.weights_mean, self.weights_covariance = prior(config.weights)
+
+    @classmethod
+    def load(cls, folder: Path | str, *, threads: int | None = None) -> RewardModel:
+        """The model in `folder` (reward.json and the files it names), on `threads` CPU threads.
+
+        Raises ModelUnavailable, with the cure, where a file is missing, truncated, altered or not what it should be.
+        """
+        where = Path(folder)
+        config, digest = read_config(where)
+        count = default_threads() if threads is None else threads
+        graph, tokenizer = (read_checked(where, file) for file in (config.encoder.graph, config.encoder.tokenizer))
+        encoder = TextEncoder(
+            graph,
+            tokenizer,
+            name=config.name,
+            fingerprint=encoder_fingerprint(config),
+            width=config.encoder.width,
+            max_tokens=config.encoder.max_tokens,
+            threads=count,
+        )
+        heads = Session(
+            read_checked(where, config.heads),
+            name=f"heads.onnx of {config.name}",
+            inputs=HEADS_INPUTS,
+            outputs=HEADS_OUTPUTS,
+            threads=1,  # a few small products: waking threads would cost more than it saves
+        )
+        model = cls(config, digest[:16], encoder, heads)
+        model.score(model.profile(()), "", [("a", 1, -1.0), ("b", 1, -1.0)])  # a graph of other shapes fails here
+        return model
+
+    def profile(self, history: Sequence[HistoryItem], vectors: VectorCache | None = None) -> UserProfile:
+        """The user who wrote `history`: items of one user in any order; none for a new user.
+
+        Vectors of items that `vectors` does not have are computed and put there.
+        """
+        return build_profile(self.encoder, history, vectors)
+
+    def prepare(self, input_text: str) -> Source:
+        """The input's vector and words, to be passed to `score` instead of the text when it is called again."""
+        return Source(self.encoder.encode([input_text])[0], tokenize(input_text))
+
+    def score(
+        self, profile: UserProfile, input_text: str | Source, candidates: Sequence[tuple[str, int, float]]
+    ) -> Scores:
+        """Scores of a pool of candidates, each (text, tokens drawn, sum of their log-probabilities).
+
+        All candidates of one input belong in one call: consensus and the difference from the pool's mean need them.
+        A candidate without a word has utility 0 by definition of the utility, and gets it. Raises InvalidInput for an
+        empty pool or a profile made by another encoder.
+        """
+        if not candidates:
+            raise InvalidInput("there is no candidate to score", "pass at least one")
+        if profile.encoder != self.encoder.fingerprint:
+            raise InvalidInput("the profile was made by another reward model", "call profile() of this model")
+        source = self.prepare(input_text) if isinstance(input_text, str) else input_text
+        drawn = [Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in candidates]
+        vectors = self.encoder.encode([one.text for one in drawn])
+        words = [one.words for one in drawn]
+        similarity = agreement(words, words)
+        table = with_pool(feature_table(profile, source.vector, source.words, drawn, vectors), similarity, vectors)
+        context = context_vector(profile, source.vector, source.words, len(drawn))
+        mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
+            profile, source.vector, vectors, table, context
+        )
+        beyond = np.maximum(0.0, distance / self.config.distance.usual - 1)
+        epistemic = np.einsum("nd,de,ne->n", phi, self.weights_covariance, phi)
+        epistemic = np.maximum(epistemic, 0) + self.config.distance.variance * beyond
+        aleatoric = np.maximum(np.exp(np.clip(log_variance, -20, 2)), MIN_VARIANCE)
+        wordless = np.array([not tokens for tokens in words])
+        mean[wordless], aleatoric[wordless], epistemic[wordless] = 0.0, MIN_VARIANCE, 0.0
+        return Scores(
+            mean=mean,
+            aleatoric=aleatoric,
+            epistemic=epistemic,
+            variance=aleatoric + epistemic,
+            similarity=similarity,
+            features=phi,
+            offset=float(offset[0]),
+            offset_variance=float(np.exp(np.clip(offset_log_variance[0], -20, 2))),
+        )
+
+    def _run(
+        self, profile: UserProfile, source: Vectors, vectors: Vectors, table: Table, context: Table
+    ) -> list[Floats]:
+        width = self.encoder.width
+        new_user = profile.items == 0  # the graph attends over at least one row; the mask hides it
+        outputs = np.zeros((1, width), np.float32) if new_user else profile.outputs
+        inputs = np.zeros((1, width), np.float32) if new_user else profile.inputs
+        mask = np.full(len(outputs), 0.0 if new_user else 1.0, dtype=np.float32)
+        feeds = (vectors, source, outputs, inputs, mask, table, context)
+        found = self._heads.run(dict(zip(HEADS_INPUTS, feeds, strict=True)))
+        count, size = len(vectors), len(self.weights_mean)
+        shapes = [(count,), (count,), (count, size), (count,), (1,), (1,)]
+        results = [np.array(one, dtype=np.float64) for one in found]
+        if [one.shape for one in results] != shapes or not all(np.isfinite(one).all() for one in results):
+            raise ModelUnavailable(f"heads.onnx of {self.name} gave no usable scores", Cure)
+        return results
+
+
+def encoder_fingerprint(config: RewardConfig) -> str:
+    """Names what a text's vector depends on: the encoder's weights, its tokenizer, and where texts are cut."""
+    parts = (config.encoder.graph.sha256, config.encoder.tokenizer.sha256, str(config.encoder.max_tokens))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
