@@ -1,0 +1,387 @@
+"""The candidate engine: one prefill, then N candidates decoded together. Knows nothing about prompts, users or rewards.
+
+A row of a decoding batch stands for all candidates that have drawn the same tokens so far: one token is computed
+once, however many candidates share it. When they draw different tokens, the row splits. Every candidate draws from
+its own random stream, so sharing changes no distribution.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
+from edge_ttp.policy.sampling import Filters, Sampler
+
+Finish = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+Clock = Callable[[], float]
+
+
+class NoRoom(Exception):
+    """Raised by a Decoder whose cache has no cell left for a batch; the cache is unchanged."""
+
+
+class Decoder(Protocol):
+    """What the engine needs of a model and its KV cache (bindings.Context; tests use a small table of logits)."""
+
+    @property
+    def chunk(self) -> int:
+        """Most prompt tokens computed at once."""
+
+    def prefill(self, tokens: Sequence[int], start: int, *, want_logits: bool) -> npt.NDArray[np.float32] | None:
+        """Appends tokens to the prompt sequence (0); the last one's logits (vocabulary,) where wanted."""
+
+    def step(
+        self, tokens: Sequence[int], positions: Sequence[int], members: Sequence[Sequence[int]]
+    ) -> npt.NDArray[np.float32]:
+        """Logits (rows, vocabulary) after one token per row; row i belongs to the sequences members[i]."""
+
+    def fork(self, sequences: Sequence[int]) -> None:
+        """Makes each of `sequences` share what the prompt sequence holds."""
+
+    def drop(self, sequence: int) -> None:
+        """Forgets one sequence."""
+
+    def truncate(self, length: int) -> bool:
+        """Cuts the prompt sequence back; False where that is impossible."""
+
+    def clear(self) -> None:
+        """Empties the cache."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token; may end inside a UTF-8 character."""
+
+    def ends_answer(self, token: int) -> bool:
+        """Whether a token ends an answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call's candidates: what to continue, how many, how they are drawn and when they end."""
+
+    prompt: tuple[int, ...]
+    n: int
+    filters: Filters
+    seed: int
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    share: bool = True
+    """Decode equal prefixes once. Off only to measure what that saves."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """How a call is ended early. All are looked at between decode steps."""
+
+    deadline: float | None = None
+    """Moment on the engine's clock (time.monotonic)."""
+    cancel: threading.Event | None = None
+    on_step: Callable[[Progress], None] | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state after one step: tokens drawn per candidate, and candidates that ended in this step."""
+
+    tokens: tuple[int, ...]
+    finished: tuple[Drawn, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One candidate as drawn."""
+
+    index: int
+    text: str
+    tokens: int
+    logprob: float
+    finish_reason: Finish
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The candidates of a call in order of their seeds, and what they cost.
+
+    Fewer than n where the call was cut short before some of them had begun.
+    """
+
+    candidates: tuple[Drawn, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    prefill_s: float
+    decode_s: float
+    """From the end of the prefill to the last token, sampling included."""
+    sample_s: float
+    """The part of decode_s outside the decoder."""
+    rows: int
+    """Batch rows decoded."""
+    steps: int
+    waves: int
+
+
+@dataclass
+class _Running:
+    """A candidate being drawn."""
+
+    index: int
+    seed: int
+    sequence: int = 0
+    drawn: list[int] = field(default_factory=list)
+    data: bytearray = field(default_factory=bytearray)
+    logprob: float = 0.0
+    finish: Finish | None = None
+
+    def result(self) -> Drawn:
+        """This candidate as it stands."""
+        return Drawn(
+            index=self.index,
+            text=_decode_text(self.data),
+            tokens=len(self.drawn),
+            logprob=self.logprob,
+            finish_reason=self.finish or "cancelled",
+            seed=self.seed,
+        )
+
+
+def _decode_text(data: bytes | bytearray) -> str:
+    """The text of `data`: an unfinished last character is cut off, invalid bytes inside become U+FFFD."""
+    data = bytes(data)
+    for cut in range(1, min(4, len(data) + 1)):
+        lead = data[-cut]
+        if lead >= 0b11000000:  # the first byte of a character of 2, 3 or 4 bytes
+            length = 2 if lead < 0b11100000 else 3 if lead < 0b11110000 else 4
+            if cut < length:
+                data = data[:-cut]
+            break
+        if lead < 0b10000000:
+            break
+    return data.decode("utf-8", "replace")
+
+
+class Engine:
+    """Draws candidates with one Decoder, one call after another. Calls must not overlap (policy/llama.py locks)."""
+
+    def __init__(self, decoder: Decoder, *, clock: Clock = time.monotonic) -> None:
+        self._decoder = decoder
+        self._clock = clock
+        self._resident: list[int] = []  # the prompt tokens that sequence 0 holds now
+
+    def sample(self, request: Request, control: Control, *, width: int) -> Sampled:
+        """Candidates for `request`, at most `width` of them decoded at once (more run in waves).
+
+        A deadline or a cancel keeps what is there: finished candidates, and unfinished ones as they stand.
+        Raises DeadlineTooShort or Cancelled where not even the prompt was read; NoRoom where the prompt does not fit.
+        """
+        call = _Call(self._decoder, self._clock, request, control)
+        # 1. Prefill once: only what the cache does not hold yet.
+        started = self._clock()
+        logits, cached = self._prefill(request.prompt, call)
+        prefilled = self._clock()
+        # 2. Waves of candidates, forked from the prompt.
+        waves = 0
+        for first in range(0, request.n, width):
+            if waves and call.ended():
+                break
+            waves += 1
+            call.run_wave(logits, range(first, min(request.n, first + width)))
+        decode_s = self._clock() - prefilled
+        return Sampled(
+            candidates=tuple(candidate.result() for candidate in call.candidates if candidate.drawn),
+            prompt_tokens=len(request.prompt),
+            cached_tokens=cached,
+            prefill_s=prefilled - started,
+            decode_s=decode_s,
+            sample_s=decode_s - call.decoder_s,
+            rows=call.rows,
+            steps=call.steps,
+            waves=waves,
+        )
+
+    def forget(self) -> None:
+        """Empties the cache: nothing of an earlier prompt stays in memory for reuse."""
+        self._resident = []
+        self._decoder.clear()
+
+    def _prefill(self, prompt: Sequence[int], call: _Call) -> tuple[npt.NDArray[np.float32], int]:
+        """Logits after `prompt`, and how many of its tokens were in the cache already.
+
+        Only whole chunks are reused: every chunk is then computed in the same shape with and without reuse, and a
+        recorded seed replays the same candidates whatever ran before.
+        """
+        chunk = self._decoder.chunk
+        shared = 0
+        for ours, theirs in zip(prompt[:-1], self._resident, strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        shared -= shared % chunk
+        if shared == 0 or not self._decoder.truncate(shared):
+            shared = 0
+            self._decoder.clear()
+        self._resident = list(prompt[:shared])
+        logits = None
+        for start in range(shared, len(prompt), chunk):
+            call.check_before_first_token()
+            piece = prompt[start : start + chunk]
+            try:
+                logits = self._decoder.prefill(piece, start, want_logits=start + chunk >= len(prompt))
+            except BaseException:
+                self.forget()
+                raise
+            self._resident.extend(piece)
+        call.check_before_first_token()
+        if logits is None:
+            raise OutOfCapacity("the prompt has no tokens", "write a prompt")
+        return logits.copy(), shared
+
+
+class _Call:
+    """The state of one call of Engine.sample."""
+
+    def __init__(self, decoder: Decoder, clock: Clock, request: Request, control: Control) -> None:
+        self._decoder = decoder
+        self._clock = clock
+        self._request = request
+        self._control = control
+        self._stops = tuple(text.encode() for text in request.stop if text)
+        self._reach = max((len(stop) for stop in self._stops), default=0)
+        seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
+        self._sampler = Sampler(request.filters, seeds, request.max_tokens)
+        self.candidates = [_Running(index, seed) for index, seed in enumerate(seeds)]
+        self.decoder_s = 0.0
+        self._last_step_s = 0.0
+        self.rows = 0
+        self.steps = 0
+
+    def ended(self) -> Finish | None:
+        """Why the call has to end now: a cancel, or a deadline that the next step would pass."""
+        if self._control.cancel is not None and self._control.cancel.is_set():
+            return "cancelled"
+        deadline = self._control.deadline
+        if deadline is not None and self._clock() + self._last_step_s > deadline:
+            return "deadline"
+        return None
+
+    def check_before_first_token(self) -> None:
+        """Raises if the call has to end while there is nothing to return."""
+        reason = self.ended()
+        if reason == "cancelled":
+            raise Cancelled("cancelled before the first token")
+        if reason == "deadline":
+            raise DeadlineTooShort(
+                f"the deadline passed while reading the prompt of {len(self._request.prompt)} tokens",
+                "allow more time, or recall fewer examples",
+            )
+
+    def run_wave(self, logits: npt.NDArray[np.float32], members: range) -> None:
+        """Draws the candidates of `members` to their end, starting from the prompt's logits (vocabulary,)."""
+        active = [self.candidates[index] for index in members]
+        for sequence, candidate in enumerate(active, start=1):
+            candidate.sequence = sequence
+        self._decoder.fork([candidate.sequence for candidate in active])
+        row_of = np.zeros(len(active), dtype=np.int64)
+        current = logits[None, :]
+        step = 0
+        try:
+            while True:
+                # Draw one token for each candidate; those that end leave the batch and free their cells.
+                active, row_of = self._draw(current, row_of, active, step)
+                step += 1
+                if not active:
+                    return
+                reason = self.ended()
+                if reason is not None:
+                    self._end(active, reason)
+                    return
+                current, active, row_of = self._decode(active, row_of)
+                if not active:
+                    return
+        except BaseException:
+            self._end(active, "cancelled")
+            raise
+
+    def _draw(
+        self, logits: npt.NDArray[np.float32], row_of: npt.NDArray[np.int64], active: list[_Running], step: int
+    ) -> tuple[list[_Running], npt.NDArray[np.int64]]:
+        indices = np.fromiter((candidate.index for candidate in active), dtype=np.int64, count=len(active))
+        draw = self._sampler.draw(logits, row_of, indices, step)
+        finished = []
+        for candidate, token, logprob in zip(active, draw.tokens.tolist(), draw.logprobs.tolist(), strict=True):
+            candidate.drawn.append(token)
+            candidate.logprob += logprob
+            self._append(candidate, token)
+            if candidate.finish is not None:
+                self._decoder.drop(candidate.sequence)
+                finished.append(candidate.result())
+        if self._control.on_step is not None:
+            counts = tuple(len(candidate.drawn) for candidate in self.candidates)
+            self._control.on_step(Progress(counts, tuple(finished)))
+        keep = [slot for slot, candidate in enumerate(active) if candidate.finish is None]
+        return [active[slot] for slot in keep], row_of[keep]
+
+    def _append(self, candidate: _Running, token: int) -> None:
+        """Adds a token's bytes and notes whether the candidate ends with it."""
+        if self._decoder.ends_answer(token):
+            candidate.finish = "stop"
+            return
+        piece = self._decoder.piece(token)
+        candidate.data += piece
+        # Only the new bytes can complete a stop string, with as much before them as the longest one needs.
+        start = max(0, len(candidate.data) - len(piece) - self._reach + 1)
+        ends = [at for stop in self._stops if (at := candidate.data.find(stop, start)) >= 0]
+        if ends:
+            del candidate.data[min(ends) :]
+            candidate.finish = "stop"
+        elif len(candidate.drawn) >= self._request.max_tokens:
+            candidate.finish = "length"
+
+    def _decode(
+        self, active: list[_Running], row_of: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], list[_Running], npt.NDArray[np.int64]]:
+        """Logits of the rows after the tokens just drawn, and the candidates that are still in them.
+
+        Candidates of one row that drew the same token stay in one row. Without room in the cache, the last
+        candidates end with "capacity" until the rest fits.
+        """
+        while active:
+            rows: dict[tuple[int, int], list[int]] = {}
+            for slot, candidate in enumerate(active):
+                key = (int(row_of[slot]) if self._request.share else slot, candidate.drawn[-1])
+                rows.setdefault(key, []).append(slot)
+            groups = list(rows.values())
+            leaders = [active[group[0]] for group in groups]
+            base = len(self._request.prompt) - 1
+            started = self._clock()
+            try:
+                logits = self._decoder.step(
+                    [leader.drawn[-1] for leader in leaders],
+                    [base + len(leader.drawn) for leader in leaders],
+                    [[active[slot].sequence for slot in group] for group in groups],
+                )
+            except NoRoom:
+                spare = max(1, math.ceil(len(active) / 8))
+                self._end(active[-spare:], "capacity")
+                active, row_of = active[:-spare], row_of[:-spare]
+                continue
+            self._last_step_s = self._clock() - started
+            self.decoder_s += self._last_step_s
+            self.rows += len(groups)
+            self.steps += 1
+            new_row = np.empty(len(active), dtype=np.int64)
+            for index, group in enumerate(groups):
+                new_row[group] = index
+            return logits, active, new_row
+        return np.empty((0, 0), dtype=np.float32), active, row_of
+
+    def _end(self, candidates: list[_Running], reason: Finish) -> None:
+        for candidate in candidates:
+            candidate.finish = reason
+            self._decoder.drop(candidate.sequence)

@@ -1,0 +1,66 @@
+"""History and request -> the personalized prompt: the user's own examples as chat turns or as few-shot text.
+
+Pure: knows no model and no database. What it returns is words; the policy turns them into tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Style = Literal["chat", "few-shot"]
+Example = tuple[str, str]
+"""Input and what the user wrote in answer to it."""
+
+EXAMPLE_INPUT_CHARS = 400
+"""An example's input is cut here: it shows what was answered, the output shows how. Reading it costs prefill time."""
+
+_SYSTEM = "You write in the user's place. Answer the way the user answered before, with the text only."
+_SYSTEM_NEW = "Answer briefly, with the text only."
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt in words: `messages` for a chat model, `text` for one that only continues text."""
+
+    style: Style
+    messages: tuple[tuple[str, str], ...]
+    text: str
+    stop: tuple[str, ...]
+    """Strings before which an answer ends."""
+    examples: int
+
+
+def compose(request: str, examples: Sequence[Example], style: Style) -> Prompt:
+    """The prompt for `request`. `examples` come best first and stand best last, next to the request."""
+    shown = [(_shorten(given), written.strip()) for given, written in reversed(examples)]
+    one_line = bool(shown) and not any("\n" in written for _, written in shown)
+    messages = [("system", _SYSTEM if shown else _SYSTEM_NEW)]
+    for given, written in shown:
+        messages += [("user", given), ("assistant", written)]
+    messages.append(("user", request))
+    blocks = [f"Input: {given}\nOutput: {written}\n\n" for given, written in shown]
+    text = "".join(blocks) + f"Input: {request.strip()}\nOutput:"
+    if style == "chat":
+        stop: tuple[str, ...] = ("\n",) if one_line else ()
+    else:
+        stop = ("\n",) if one_line or not shown else ("\n\nInput:", "\nOutput:")
+    return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(shown))
+
+
+def _shorten(text: str) -> str:
+    text = text.strip()
+    if len(text) <= EXAMPLE_INPUT_CHARS:
+        return text
+    return text[:EXAMPLE_INPUT_CHARS].rsplit(" ", 1)[0] + " ..."
+
+
+def tokens_for(lengths: Sequence[int]) -> int:
+    """Longest candidate to allow, in tokens, for a user whose texts had these `lengths` (tokens, any order).
+
+    A quarter more than the longest of them, within 16 and 512; 96 where nothing is known.
+    """
+    if not lengths:
+        return 96
+    return max(16, min(512, max(lengths) * 5 // 4 + 4))
