@@ -1,0 +1,23 @@
+"""The model store: manifests, sources, verified files. `Registry` is the way in."""
+
+from __future__ import annotations
+
+from edge_ttp.registry.gguf import Header, read_header
+from edge_ttp.registry.manifest import Kind, Manifest, PromptStyle, read_manifest, write_manifest
+from edge_ttp.registry.store import DEFAULT_POLICY, DEFAULT_REWARD, Located, ModelEntry, Registry, Verification
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "DEFAULT_REWARD",
+    "Header",
+    "Kind",
+    "Located",
+    "Manifest",
+    "ModelEntry",
+    "PromptStyle",
+    "Registry",
+    "Verification",
+    "read_header",
+    "read_manifest",
+    "write_manifest",
+]
