@@ -1,0 +1,187 @@
+"""The tables, as steps that are applied once and in order (sqlite-utils Migrations). A released step is never edited.
+
+A user's rows hang on `users.id` with ON DELETE CASCADE, so that every row has one owner and goes with them. Times are
+milliseconds since 1970 UTC. The full-text index holds, for each item, its words with the owner's number in front of
+each (`2a_train`): the posting lists of two users never meet.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from edge_ttp.errors import HistoryUnavailable
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+APPLICATION_ID = 0x45545450
+"""Marks the file as this program's (PRAGMA application_id): "ETTP"."""
+
+SET_NAME = "edge_ttp.history"
+
+_FIRST = """
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL,
+  items INTEGER NOT NULL DEFAULT 0,
+  tokens INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  kind TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  input TEXT NOT NULL,
+  output TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  UNIQUE (user, fingerprint)
+) STRICT;
+CREATE INDEX items_by_time ON items (user, created_at, id, kind, tokens);
+CREATE INDEX items_by_id ON items (id, kind, created_at, tokens);
+
+CREATE TRIGGER items_counted AFTER INSERT ON items BEGIN
+  UPDATE users SET items = items + 1, tokens = tokens + new.tokens WHERE id = new.user;
+END;
+CREATE TRIGGER items_uncounted AFTER DELETE ON items BEGIN
+  UPDATE users SET items = items - 1, tokens = tokens - old.tokens WHERE id = old.user;
+  DELETE FROM item_index WHERE rowid = old.id;
+END;
+
+CREATE VIRTUAL TABLE item_index USING fts5 (terms, tokenize = "ascii tokenchars '_'");
+CREATE VIRTUAL TABLE item_terms USING fts5vocab (item_index, instance);
+
+CREATE TABLE terms (
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  term TEXT NOT NULL,
+  items INTEGER NOT NULL,
+  PRIMARY KEY (user, term)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE generations (
+  id TEXT NOT NULL PRIMARY KEY,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  kind TEXT,
+  model TEXT NOT NULL,
+  reward TEXT,
+  n INTEGER NOT NULL,
+  chosen INTEGER NOT NULL,
+  seed INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  sampling TEXT NOT NULL,
+  plan TEXT NOT NULL,
+  timings TEXT NOT NULL,
+  usage TEXT NOT NULL,
+  notes TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX generations_by_time ON generations (user, created_at);
+
+CREATE TABLE candidates (
+  generation TEXT NOT NULL REFERENCES generations(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  logprob REAL NOT NULL,
+  finish_reason TEXT NOT NULL,
+  seed INTEGER NOT NULL,
+  mean REAL,
+  variance REAL,
+  aleatoric REAL,
+  epistemic REAL,
+  score REAL,
+  PRIMARY KEY (generation, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE feedback (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  generation TEXT NOT NULL REFERENCES generations(id) ON DELETE CASCADE,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  kind TEXT NOT NULL,
+  candidate INTEGER NOT NULL,
+  text TEXT,
+  created_at INTEGER NOT NULL,
+  item INTEGER REFERENCES items(id) ON DELETE SET NULL
+) STRICT;
+CREATE INDEX feedback_by_generation ON feedback (generation);
+CREATE INDEX feedback_by_user ON feedback (user, created_at);
+CREATE INDEX feedback_by_item ON feedback (item);
+
+CREATE TABLE vectors (
+  item INTEGER NOT NULL REFERENCES items(id) ON DELETE CASCADE,
+  encoder TEXT NOT NULL,
+  vector BLOB NOT NULL,
+  PRIMARY KEY (item, encoder)
+) STRICT;
+
+CREATE TABLE settings (
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (user, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def m001_first_tables(db: Database) -> None:
+    """Users, items with their index, generations with their candidates, feedback, vectors, settings."""
+    for statement in _statements(_FIRST):
+        db.conn.execute(statement)
+    db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables,)
+
+
+def _statements(script: str) -> list[str]:
+    """The single statements of `script`. `executescript` would commit the transaction around them."""
+    found, begun = [], ""
+    for line in script.splitlines(keepends=True):
+        begun += line
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    return found
+
+
+def pending(connection: sqlite3.Connection, path: str) -> list[str]:
+    """Names of the steps not applied yet, in order.
+
+    HistoryUnavailable if the file is another program's or a newer version's.
+    """
+    known = [step.__name__ for step in STEPS]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if application not in (0, APPLICATION_ID) or (tables and "_sqlite_migrations" not in tables):
+        raise HistoryUnavailable(f"{path} is a database of another program", "name another file or folder")
+    applied: set[str] = set()
+    if tables:
+        query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
+        applied = {row[0] for row in connection.execute(query, (SET_NAME,))}
+    newer = sorted(applied - set(known))
+    if newer:
+        raise HistoryUnavailable(
+            f"the history {path} was written by a newer version (it has {newer[-1]})",
+            "upgrade: pip install --upgrade edge-ttp",
+        )
+    return [name for name in known if name not in applied]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Applies what is pending. The caller holds the write lock (BEGIN IMMEDIATE): each step is a savepoint in it."""
+    # Imported here because it takes a tenth of a second, and most processes find nothing pending.
+    from sqlite_utils import Database, Migrations
+
+    steps = Migrations(SET_NAME)
+    for step in STEPS:
+        steps()(step)
+    steps.apply(Database(connection, execute_plugins=False))

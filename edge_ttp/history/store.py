@@ -1,0 +1,233 @@
+"""The history of all users of one installation: what an app, the runtime and the commands call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy.typing as npt
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history import generations, items, recall, statistics, vectors
+from edge_ttp.history.connection import Connections
+from edge_ttp.history.health import Health, health
+from edge_ttp.history.items import Counts
+from edge_ttp.history.rows import to_milliseconds
+from edge_ttp.history.search import Found, search
+from edge_ttp.history.statistics import Stats
+from edge_ttp.history.vectors import Vector
+from edge_ttp.schema import Feedback, Generation, HistoryItem
+from edge_ttp.user import valid_user
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a call waits for another process that writes, before it gives up."""
+
+MAX_RETENTION_DAYS = 36_500
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A past item that resembles the query."""
+
+    item: HistoryItem
+    score: float
+    """BM25, above 0. 0 for a recent item that shares no word with the query and fills the number asked for."""
+
+
+class History:
+    """One database file. Safe from several threads, and beside other processes that have the same file open.
+
+    Every write is one transaction: when the method returns, it is on the disk; when it raises, nothing was changed.
+    All methods raise HistoryUnavailable if the file is locked, read-only (writes), corrupt, or the disk is full.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @classmethod
+    def open(cls, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> History:
+        """The history in the file `path`, made (mode 0600, tables and all) if it is missing and `create` is set.
+
+        A file that may not be written is opened for reading. NotFound if it is missing and `create` is False;
+        HistoryUnavailable if it is no history, was written by a newer version, or cannot be opened.
+        """
+        return cls(Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s))
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._connections.path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file or its folder may not be written."""
+        return self._connections.read_only
+
+    def close(self) -> None:
+        """Closes the file. May be called twice; other methods raise HistoryUnavailable afterwards."""
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Items
+
+    def add(self, item: HistoryItem) -> HistoryItem:
+        """The item as stored, with its id. One with the same user, input and output is stored once: the first stays.
+
+        Times are kept to the millisecond. InvalidInput if the output is blank or a text too long.
+        """
+        with self._connections.writing() as db:
+            return items.item(db, items.insert_item(db, item))
+
+    def add_many(self, many: Iterable[HistoryItem]) -> Counts:
+        """Stores all of them in one transaction, or none. Returns how many were new and how many were there already.
+
+        The write lock is held while `many` is iterated, so it must not itself write to the history.
+        """
+        with self._connections.writing() as db:
+            return items.insert_items(db, many)
+
+    def item(self, item_id: int, user_id: str | None = None) -> HistoryItem:
+        """The item with this id. NotFound if there is none, or if it is not this user's."""
+        with self._connections.reading() as db:
+            return items.item(db, item_id, user_id)
+
+    def items(
+        self,
+        user_id: str,
+        *,
+        kind: str | None = None,
+        before: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = True,
+    ) -> list[HistoryItem]:
+        """The user's items by time, of one kind or strictly older than `before` if given."""
+        moment = None if before is None else to_milliseconds(before)
+        with self._connections.reading() as db:
+            return items.select_items(db, user_id, kind=kind, before=moment, limit=limit, newest_first=newest_first)
+
+    def iterate_items(self, user_id: str | None = None) -> Iterator[HistoryItem]:
+        """All items of the user, or of all users, in the order they were stored, as of one moment."""
+        with self._connections.reading() as db:
+            yield from items.iterate_items(db, user_id)
+
+    def count(self, user_id: str) -> int:
+        """Number of the user's items; 0 for an unknown user."""
+        with self._connections.reading() as db:
+            row = db.execute("SELECT items FROM users WHERE name = ?", (user_id,)).fetchone()
+            return 0 if row is None else int(row[0])
+
+    def users(self) -> list[str]:
+        """All user ids that own anything, in alphabetical order."""
+        with self._connections.reading() as db:
+            return [row[0] for row in db.execute("SELECT name FROM users ORDER BY name")]
+
+    def recall(
+        self,
+        user_id: str,
+        query: str,
+        k: int,
+        *,
+        kind: str | None = None,
+        before: datetime | None = None,
+        exclude: Collection[int] = (),
+    ) -> list[Recalled]:
+        """The k items of this user that resemble `query` most, best first, by BM25 over the user's own items.
+
+        Where fewer share a word with it, the newest others fill the rest with score 0. kind: only items of this kind.
+        before: only strictly older items, and only their statistics. exclude: ids that are not returned.
+        """
+        moment = None if before is None else to_milliseconds(before)
+        with self._connections.reading() as db:
+            ranked = recall.rank(db, user_id, query, k, kind=kind, before=moment, exclude=exclude)
+            found = items.items_by_number(db, [number for number, _ in ranked])
+        return [Recalled(found[number], score) for number, score in ranked]
+
+    def search(self, user_id: str, text: str, limit: int = 20) -> list[Found]:
+        """The user's newest items that hold every word of `text` (the last one may be a beginning), with snippets."""
+        with self._connections.reading() as db:
+            return search(db, user_id, text, limit)
+
+    def stats(self, user_id: str | None = None) -> Stats:
+        """Counts for this user, or for all."""
+        with self._connections.reading() as db:
+            return statistics.stats(db, user_id)
+
+    # Generations and feedback
+
+    def record(self, generation: Generation) -> None:
+        """Stores the generation with all its candidates, and drops what the user's retention no longer allows."""
+        with self._connections.writing() as db:
+            generations.insert_generation(db, generation)
+
+    def generation(self, generation_id: str, user_id: str | None = None) -> Generation:
+        """The generation, whole. NotFound if there is none, or if it is not this user's."""
+        with self._connections.reading() as db:
+            return generations.generation(db, generation_id, user_id)
+
+    def generations(self, user_id: str, limit: int | None = None) -> list[Generation]:
+        """The user's generations, newest first."""
+        with self._connections.reading() as db:
+            return generations.select_generations(db, user_id, limit)
+
+    def iterate_generations(self, user_id: str | None = None) -> Iterator[Generation]:
+        """All generations of the user, or of all users, oldest first, as of one moment."""
+        with self._connections.reading() as db:
+            yield from generations.iterate_generations(db, user_id)
+
+    def add_feedback(self, feedback: Feedback) -> Feedback:
+        """The judgment as stored, with its id. `edit` and `accept` also add the text as a history item.
+
+        NotFound if this user has no such generation; InvalidInput if it has no such candidate, or the text does not
+        fit the kind (`edit` needs one, the others take none).
+        """
+        with self._connections.writing() as db:
+            return generations.insert_feedback(db, feedback)
+
+    def feedback_for(self, user_id: str | None) -> list[Feedback]:
+        """The user's judgments (all users' if None), oldest first."""
+        with self._connections.reading() as db:
+            return generations.select_feedback(db, user_id)
+
+    def retention(self, user_id: str) -> int | None:
+        """Days for which the user's generations are kept; None without limit."""
+        with self._connections.reading() as db:
+            return generations.retention(db, user_id)
+
+    def set_retention(self, user_id: str, days: int | None) -> int:
+        """Keeps the user's generations for `days` (None: without limit); returns how many were deleted at once.
+
+        Deletes them with candidates and feedback, never items. InvalidInput unless 1 <= days <= MAX_RETENTION_DAYS.
+        """
+        if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
+            raise InvalidInput(f"a retention of {days} days is not possible", f"use 1 to {MAX_RETENTION_DAYS} days")
+        with self._connections.writing() as db:
+            return generations.set_retention(db, valid_user(user_id), days)
+
+    # Vectors
+
+    def vectors(self, item_ids: Collection[int], encoder: str) -> dict[int, Vector]:
+        """item id -> (dimension,) float32, for those items whose vector by this encoder is stored."""
+        with self._connections.reading() as db:
+            return vectors.select_vectors(db, item_ids, encoder)
+
+    def put_vectors(self, encoder: str, by_item: Mapping[int, npt.ArrayLike]) -> int:
+        """Stores vectors by item id, replacing older ones of the same encoder; returns how many."""
+        with self._connections.writing() as db:
+            return vectors.insert_vectors(db, encoder, by_item)
+
+    # The file
+
+    def health(self, *, full: bool = False) -> Health:
+        """Whether the file is sound and private, its sizes and counts. full: compares every index with its table."""
+        return health(self._connections, full=full)

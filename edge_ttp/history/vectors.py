@@ -1,0 +1,41 @@
+"""Encoder vectors of items, kept so that a text is encoded once. They go with their item."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.errors import InvalidInput
+
+Vector = npt.NDArray[np.float32]
+_STORED = np.dtype("<f4")
+
+
+def select_vectors(db: sqlite3.Connection, numbers: Collection[int], encoder: str) -> dict[int, Vector]:
+    """item id -> (dimension,) float32, for those items whose vector by this encoder is stored."""
+    query = "SELECT item, vector FROM vectors WHERE encoder = ? AND item IN (SELECT value FROM json_each(?))"
+    rows = db.execute(query, (encoder, json.dumps([int(number) for number in numbers])))
+    return {number: np.frombuffer(blob, _STORED).astype(np.float32) for number, blob in rows}
+
+
+def insert_vectors(db: sqlite3.Connection, encoder: str, vectors: Mapping[int, npt.ArrayLike]) -> int:
+    """Stores vectors by item id, replacing older ones of the same encoder; returns how many.
+
+    Items deleted in the meantime are passed over. InvalidInput if a vector is not one row of finite numbers.
+    """
+    if not encoder:
+        raise InvalidInput("the encoder has no name", "give its fingerprint")
+    stored = 0
+    for number, vector in vectors.items():
+        array = np.asarray(vector, _STORED)
+        if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+            raise InvalidInput(f"the vector of item {number} is not a row of finite numbers", "check the encoder")
+        stored += db.execute(
+            "INSERT OR REPLACE INTO vectors (item, encoder, vector) SELECT id, ?, ? FROM items WHERE id = ?",
+            (encoder, array.tobytes(), int(number)),
+        ).rowcount
+    return stored

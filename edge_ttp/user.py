@@ -1,0 +1,29 @@
+"""Who a history belongs to: opaque names chosen by the host app, and the one a command uses when none is given."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+from edge_ttp.errors import InvalidInput
+
+USER_VARIABLE = "EDGE_TTP_USER"
+FALLBACK_USER = "me"
+MAX_USER = 256
+"""Longest user id, in characters."""
+
+
+def valid_user(user: str) -> str:
+    """`user` itself. InvalidInput if it is blank, too long, or holds control characters or lone surrogates."""
+    if not isinstance(user, str) or not user.strip():
+        raise InvalidInput("the user id is empty", f"give one with --user, or set {USER_VARIABLE}")
+    if len(user) > MAX_USER:
+        raise InvalidInput(f"the user id has {len(user)} characters", f"use at most {MAX_USER}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in user):
+        raise InvalidInput(f"the user id {user!a} holds control characters", "use printable characters only")
+    return user
+
+
+def default_user() -> str:
+    """The user a command means when it names none: EDGE_TTP_USER if that is set and not empty, else `me`."""
+    return valid_user(os.environ.get(USER_VARIABLE) or FALLBACK_USER)
