@@ -15,7 +15,7 @@ SAMPLE_USERS = ("mara", "theo")
 DEMO_PROMPTS = (
     "The printer on the first floor was repaired and works again.",
     "The meeting with the customer moves to Friday at nine.",
-    "The power will be turned off on Saturday morning for repairs.",
+    "The power will be turned off on Friday morning for repairs.",
 )
 """Three prompts that are in neither history, and near to several items of both."""
 
