@@ -37,6 +37,24 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """The candidates of one pool with their vectors and agreements: everything that does not depend on the user."""
+
+    drawn: tuple[Drawn, ...]
+    vectors: Vectors
+    """(N, width)."""
+    similarity: Floats
+    """(N, N) agreements (edge_ttp.utility)."""
+
+    def take(self, indices: Sequence[int]) -> Encoded:
+        """The smaller pool of these candidates."""
+        rows = np.array(indices, dtype=np.int64)
+        return Encoded(
+            tuple(self.drawn[index] for index in indices), self.vectors[rows], self.similarity[np.ix_(rows, rows)]
+        )
+
+
+@dataclass(frozen=True)
 class Scores:
     """What the model thinks of the N candidates of one pool. Utilities run from 0 to 1."""
 
@@ -112,8 +130,14 @@ class RewardModel:
         """The input's vector and words, to be passed to `score` instead of the text when it is called again."""
         return Source(self.encoder.encode([input_text])[0], tokenize(input_text))
 
+    def encode(self, candidates: Sequence[tuple[str, int, float]]) -> Encoded:
+        """The vectors and agreements of a pool of candidates, each (text, tokens drawn, sum of their logprobs)."""
+        drawn = tuple(Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in candidates)
+        words = [one.words for one in drawn]
+        return Encoded(drawn, self.encoder.encode([one.text for one in drawn]), agreement(words, words))
+
     def score(
-        self, profile: UserProfile, input_text: str | Source, candidates: Sequence[tuple[str, int, float]]
+        self, profile: UserProfile, input_text: str | Source, candidates: Sequence[tuple[str, int, float]] | Encoded
     ) -> Scores:
         """Scores of a pool of candidates, each (text, tokens drawn, sum of their log-probabilities).
 
@@ -121,32 +145,30 @@ class RewardModel:
         A candidate without a word has utility 0 by definition of the utility, and gets it. Raises InvalidInput for an
         empty pool or a profile made by another encoder.
         """
-        if not candidates:
-            raise InvalidInput("there is no candidate to score", "pass at least one")
         if profile.encoder != self.encoder.fingerprint:
             raise InvalidInput("the profile was made by another reward model", "call profile() of this model")
         source = self.prepare(input_text) if isinstance(input_text, str) else input_text
-        drawn = [Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in candidates]
-        vectors = self.encoder.encode([one.text for one in drawn])
-        words = [one.words for one in drawn]
-        similarity = agreement(words, words)
-        table = with_pool(feature_table(profile, source.vector, source.words, drawn, vectors), similarity, vectors)
-        context = context_vector(profile, source.vector, source.words, len(drawn))
+        pool = candidates if isinstance(candidates, Encoded) else self.encode(candidates)
+        if not pool.drawn:
+            raise InvalidInput("there is no candidate to score", "pass at least one")
+        table = feature_table(profile, source.vector, source.words, pool.drawn, pool.vectors)
+        table = with_pool(table, pool.similarity, pool.vectors)
+        context = context_vector(profile, source.vector, source.words, len(pool.drawn))
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
-            profile, source.vector, vectors, table, context
+            profile, source.vector, pool.vectors, table, context
         )
         beyond = np.maximum(0.0, distance / self.config.distance.usual - 1)
         epistemic = np.einsum("nd,de,ne->n", phi, self.weights_covariance, phi)
         epistemic = np.maximum(epistemic, 0) + self.config.distance.variance * beyond
         aleatoric = np.maximum(np.exp(np.clip(log_variance, -20, 2)), MIN_VARIANCE)
-        wordless = np.array([not tokens for tokens in words])
+        wordless = np.array([not one.words for one in pool.drawn])
         mean[wordless], aleatoric[wordless], epistemic[wordless] = 0.0, MIN_VARIANCE, 0.0
         return Scores(
             mean=mean,
             aleatoric=aleatoric,
             epistemic=epistemic,
             variance=aleatoric + epistemic,
-            similarity=similarity,
+            similarity=pool.similarity,
             features=phi,
             offset=float(offset[0]),
             offset_variance=float(np.exp(np.clip(offset_log_variance[0], -20, 2))),

@@ -1,0 +1,141 @@
+"""Pools made ready for training and evaluation: vectors, features and labels, by the runtime's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.encoder import TextEncoder, Vectors
+from edge_ttp.errors import InvalidInput
+from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
+from edge_ttp.reward.model import Encoded
+from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, build_profile
+from edge_ttp.utility import Tokens, agreement, tokenize
+from edge_ttp_export.pool_file import read_pools
+from edge_ttp_export.recall import as_history
+from edge_ttp_export.split import Part, part_of
+from edge_ttp_export.texts import Item, file_sha256, read_items
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One query with its candidates and what each was worth."""
+
+    task: str
+    user_id: str
+    part: Part
+    profile: UserProfile
+    source: Vectors
+    """(width,) the input's vector."""
+    source_words: Tokens
+    encoded: Encoded
+    table: Table
+    """(N, F) features without those that depend on the pool (edge_ttp.reward.features.with_pool)."""
+    utility: Floats
+    """(N,) agreement with what the user wrote."""
+    chrf: Floats
+    """(N,) chrF against it; nan for made-up pools."""
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return len(self.utility)
+
+    def context(self, candidates: int) -> Table:
+        """The context vector, were there so many candidates."""
+        return context_vector(self.profile, self.source, self.source_words, candidates)
+
+
+class Memory:
+    """The vectors of one file's items, by place in the file: each text is encoded once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, npt.NDArray[np.float32]] = {}
+
+    def get(self, item_ids: Sequence[int], encoder: str) -> Mapping[int, npt.NDArray[np.float32]]:
+        """The vectors stored so far."""
+        return {key: self._known[key] for key in item_ids if key in self._known}
+
+    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
+        """Stores vectors."""
+        self._known.update(vectors)
+
+
+class Task:
+    """One file of texts with the encoder that describes its users."""
+
+    def __init__(self, name: str, users: dict[str, list[Item]], encoder: TextEncoder) -> None:
+        self.name = name
+        self.users = users
+        self.encoder = encoder
+        self._memory = Memory()
+        places = {(item.user_id, item.order): place for place, item in enumerate(_all(users), 1)}
+        self._rows = {
+            user: [as_history(item, places[user, item.order]) for item in items] for user, items in users.items()
+        }
+
+    def profile(self, user_id: str, before: int, shown_as: str | None = None) -> UserProfile:
+        """The user's profile from their first `before` items, or from as many of another user's."""
+        rows = self._rows[shown_as or user_id][:before]
+        return build_profile(self.encoder, rows[-HISTORY_ITEMS:], self._memory)
+
+    def pool(
+        self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float] | None = None
+    ) -> Pool:
+        """The pool of these candidates for the user's item at `place` in their order."""
+        item = self.users[user_id][place]
+        profile = self.profile(user_id, place)
+        candidates = tuple(Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in drawn)
+        vectors = self.encoder.encode([item.input, *(one.text for one in candidates)])
+        source, vectors = vectors[0], vectors[1:]
+        words = [one.words for one in candidates]
+        source_words = tokenize(item.input)
+        return Pool(
+            task=self.name,
+            user_id=user_id,
+            part=part_of(user_id),
+            profile=profile,
+            source=source,
+            source_words=source_words,
+            encoded=Encoded(candidates, vectors, agreement(words, words)),
+            table=feature_table(profile, source, source_words, candidates, vectors),
+            utility=agreement(words, [tokenize(item.output)])[:, 0],
+            chrf=np.array(chrf) if chrf is not None else np.full(len(candidates), np.nan),
+        )
+
+
+def load_pools(
+    files: Sequence[Path], data: Sequence[Path], encoder: TextEncoder, report: Callable[[str], None]
+) -> tuple[list[Pool], list[Task], list[dict[str, Any]]]:
+    """All pools of `files`, the tasks they come from, and the files' headers.
+
+    Raises InvalidInput where the texts that a file was made from are not among `data`.
+    """
+    by_hash = {file_sha256(path): path for path in data}
+    tasks: dict[str, Task] = {}
+    pools: list[Pool] = []
+    headers = []
+    for file in files:
+        header, records = read_pools(file)
+        source = by_hash.get(str(header.get("data")))
+        if source is None:
+            raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
+        task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), encoder))
+        for record in records:
+            place = [item.order for item in task.users[record["user_id"]]].index(record["order"])
+            drawn = [(one["text"], int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]
+            pools.append(task.pool(record["user_id"], place, drawn, record["chrf"]))
+        headers.append({**header, "file": file.name, "sha256": file_sha256(file), "pools": len(records)})
+        report(f"{file.name}: {len(records)} pools")
+    return pools, list(tasks.values()), headers
+
+
+def _all(users: Mapping[str, Sequence[Item]]) -> list[Item]:
+    return [item for items in users.values() for item in items]

@@ -1,0 +1,173 @@
+"""The reward network on top of frozen text vectors: offset and difference, each with its noise. Becomes heads.onnx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_ttp.reward.features import CONTEXT, FEATURES
+from edge_ttp_export.minilm import WIDTH
+
+RANK = 16
+HIDDEN = 32
+LAST = 12
+DIMENSION = len(FEATURES) + LAST
+"""D, the size of the last layer."""
+
+
+@dataclass
+class Batch:
+    """B pools of at most N candidates, users with at most H items. Masks are 1 where there is something, else 0."""
+
+    candidates: Tensor
+    """(B, N, WIDTH) vectors."""
+    pool_mask: Tensor
+    """(B, N)."""
+    source: Tensor
+    """(B, WIDTH) vector of the input."""
+    outputs: Tensor
+    """(B, H, WIDTH) vectors of what the user wrote."""
+    inputs: Tensor
+    """(B, H, WIDTH)."""
+    history_mask: Tensor
+    """(B, H)."""
+    features: Tensor
+    """(B, N, F), edge_ttp.reward.features."""
+    context: Tensor
+    """(B, C)."""
+
+
+@dataclass
+class Heads:
+    """What the network says of a batch."""
+
+    difference: Tensor
+    """(B, N) expected utility minus the pool's mean."""
+    log_variance: Tensor
+    """(B, N) log noise variance of the difference."""
+    phi: Tensor
+    """(B, N, D) last layer, centred in the pool: difference = phi . weights."""
+    distance: Tensor
+    """(B, N) mean squared distance from the training data in whitened coordinates, about 1 inside it."""
+    offset: Tensor
+    """(B,) expected utility of the pool's mean candidate."""
+    offset_log_variance: Tensor
+    """(B,)."""
+
+
+class RewardNetwork(nn.Module):  # type: ignore[misc]
+    """mean = offset(query) + difference(candidate), difference = phi . weights.
+
+    The last layer phi holds the standardized features themselves beside a small network's outputs, so that its weights
+    say how much consensus, closeness to the user ... count; both are scaled by a predicted spread of the query.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+    features_map: Tensor
+    vectors_mean: Tensor
+    vectors_map: Tensor
+
+    def __init__(self, dropout: float = 0.1) -> None:
+        super().__init__()
+        count, context = len(FEATURES), len(CONTEXT)
+        self.register_buffer("feature_mean", torch.zeros(count))
+        self.register_buffer("feature_scale", torch.ones(count))
+        self.register_buffer("features_map", torch.zeros(count, count))
+        self.register_buffer("vectors_mean", torch.zeros(WIDTH))
+        self.register_buffer("vectors_map", torch.zeros(WIDTH, WIDTH))
+        self.attention = nn.Parameter(torch.tensor([4.0, 2.0]))
+        self.of_candidate = nn.Linear(WIDTH, 3 * RANK, bias=False)
+        self.of_user = nn.Linear(WIDTH, RANK, bias=False)
+        self.of_source = nn.Linear(WIDTH, RANK, bias=False)
+        self.hidden = nn.Sequential(
+            nn.Linear(2 * count + 3 * RANK + context, HIDDEN), nn.GELU(), nn.Dropout(dropout), nn.Linear(HIDDEN, LAST)
+        )
+        self.weights = nn.Parameter(torch.zeros(DIMENSION))
+        self.noise = nn.Sequential(nn.Linear(2 * count + LAST + context, 16), nn.GELU(), nn.Linear(16, 1))
+        self.spread = nn.Sequential(nn.Linear(context + 2 * count, 16), nn.GELU(), nn.Linear(16, 1))
+        self.level = nn.Sequential(nn.Linear(context + 2 * count, 16), nn.GELU(), nn.Linear(16, 2))
+        for head in (self.noise, self.spread, self.level):
+            nn.init.zeros_(cast(nn.Linear, head[2]).weight)
+        nn.init.constant_(cast(nn.Linear, self.spread[2]).bias, -3.0)  # softplus(-3) = .049: a usual spread of utility
+        nn.init.zeros_(cast(nn.Linear, self.noise[2]).bias)
+        with torch.no_grad():
+            cast(nn.Linear, self.level[2]).bias.copy_(torch.tensor([-2.2, -5.0]))  # sigmoid(-2.2) = .1
+
+    def forward(self, batch: Batch) -> Heads:
+        """Heads of a batch. Rows outside the pool mask hold numbers without meaning."""
+        mask = batch.pool_mask.unsqueeze(-1)
+        plain = (batch.features - self.feature_mean) / self.feature_scale
+        middle = _pool_mean(plain, mask)
+        centred = plain - middle
+        spread = torch.sqrt(_pool_mean(centred.square(), mask) + 1e-8)
+        standard = (centred / (spread + 0.1)).clamp(-4, 4)
+        context = batch.context.unsqueeze(1).expand(-1, batch.features.shape[1], -1)
+
+        query = torch.cat([batch.context, middle.squeeze(1).clamp(-4, 4), spread.squeeze(1).clamp(0, 4)], dim=-1)
+        scale = F.softplus(self.spread(query)).unsqueeze(1)
+        mixed = self._interactions(batch)
+        mixed = mixed - _pool_mean(mixed, mask)
+        inner = self.hidden(torch.cat([standard, centred.clamp(-4, 4), mixed, context], dim=-1))
+        inner = inner - _pool_mean(inner, mask)
+        shape = torch.cat([standard - _pool_mean(standard, mask), inner], dim=-1)
+        phi = scale * shape
+        noise = self.noise(torch.cat([standard, centred.clamp(-4, 4), inner, context], dim=-1)).squeeze(-1)
+        level = self.level(query)
+        return Heads(
+            difference=phi @ self.weights,
+            log_variance=2 * torch.log(scale.squeeze(-1)) + 3 * torch.tanh(noise / 3),
+            phi=phi,
+            distance=self._distance(batch, plain),
+            offset=torch.sigmoid(level[:, 0]),
+            offset_log_variance=level[:, 1].clamp(-12, 0),
+        )
+
+    def _interactions(self, batch: Batch) -> Tensor:
+        """(B, N, 3 RANK) products of the candidate with the user and the input, and the candidate itself.
+
+        The user is a mean of what they wrote, weighted by how close an item is to this input and to this candidate.
+        """
+        near_source = (batch.inputs @ batch.source.unsqueeze(-1)).squeeze(-1).unsqueeze(1)
+        near_candidate = batch.candidates @ batch.outputs.transpose(1, 2)
+        logits = self.attention[0] * near_source + self.attention[1] * near_candidate
+        known = batch.history_mask.unsqueeze(1)
+        attention = torch.softmax(logits - 1e4 * (1 - known), dim=-1) * known
+        user = attention @ batch.outputs
+        one, two, three = (WIDTH**0.5 * self.of_candidate(batch.candidates)).chunk(3, dim=-1)
+        of_user = self.of_user(user) * WIDTH**0.5
+        of_source = self.of_source(batch.source).unsqueeze(1) * WIDTH**0.5
+        return torch.cat([one * of_user, two * of_source, three], dim=-1)
+
+    def _distance(self, batch: Batch, plain: Tensor) -> Tensor:
+        """(B, N) the mean of two whitened squared distances, each per dimension: by features and by vector."""
+        by_features = (plain @ self.features_map).square().mean(dim=-1)
+        by_vector = ((batch.candidates - self.vectors_mean) @ self.vectors_map).square().mean(dim=-1)
+        return (by_features + by_vector) / 2
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def standardize(self, features: Tensor, vectors: Tensor) -> None:
+        """Fixes the scales of features and distance from training candidates: (M, F) features, (M, WIDTH) vectors."""
+        self.feature_mean.copy_(features.mean(dim=0))
+        self.feature_scale.copy_(features.std(dim=0).clamp(min=1e-3))
+        self.vectors_mean.copy_(vectors.mean(dim=0))
+        self.features_map.copy_(_whitening((features - self.feature_mean) / self.feature_scale))
+        self.vectors_map.copy_(_whitening(vectors - self.vectors_mean))
+
+
+def _whitening(deviations: Tensor) -> Tensor:
+    """(K, K) map after which the deviations (M, K) are about uncorrelated with variance 1.
+
+    The covariance is shrunk by a tenth of its mean eigenvalue, so that directions without variance do not explode.
+    """
+    values, directions = torch.linalg.eigh((deviations.T @ deviations).double() / len(deviations))
+    return (directions / torch.sqrt(values + 0.1 * values.mean())).float()
+
+
+def _pool_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """(B, 1, ...) mean over the candidates of each pool."""
+    return (values * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True).clamp(min=1)

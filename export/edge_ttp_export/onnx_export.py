@@ -1,0 +1,106 @@
+"""torch -> ONNX: the encoder, and the heads with the pool as the only dynamic dimension beside the history."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edge_ttp.reward.features import CONTEXT, FEATURES
+from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS
+from edge_ttp_export.minilm import WIDTH, Encoder
+from edge_ttp_export.network import Batch, RewardNetwork
+
+OPSET = 17
+
+
+class OnePool(nn.Module):  # type: ignore[misc]
+    """The network for a single pool without padding, with the inputs and outputs that the runtime knows."""
+
+    def __init__(self, network: RewardNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(  # noqa: PLR0917 - the exporter passes inputs by position
+        self,
+        candidates: Tensor,
+        source: Tensor,
+        history_outputs: Tensor,
+        history_inputs: Tensor,
+        history_mask: Tensor,
+        features: Tensor,
+        context: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """mean, log_variance, phi, distance, offset, offset_log_variance of HEADS_OUTPUTS."""
+        heads = self.network(
+            Batch(
+                candidates=candidates.unsqueeze(0),
+                pool_mask=torch.ones_like(features[:, 0]).unsqueeze(0),
+                source=source.unsqueeze(0),
+                outputs=history_outputs.unsqueeze(0),
+                inputs=history_inputs.unsqueeze(0),
+                history_mask=history_mask.unsqueeze(0),
+                features=features.unsqueeze(0),
+                context=context.unsqueeze(0),
+            )
+        )
+        return (
+            (heads.offset.unsqueeze(1) + heads.difference)[0],
+            heads.log_variance[0],
+            heads.phi[0],
+            heads.distance[0],
+            heads.offset,
+            heads.offset_log_variance,
+        )
+
+
+def export_encoder(encoder: Encoder) -> onnx.ModelProto:
+    """The encoder as FP32 ONNX; batch and length are dynamic."""
+    ids = torch.ones(2, 8, dtype=torch.long)
+    axes = {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "embedding": {0: "n"}}
+    return _export(encoder, (ids, torch.ones_like(ids)), ("input_ids", "attention_mask"), ("embedding",), axes)
+
+
+def export_heads(network: RewardNetwork) -> onnx.ModelProto:
+    """The heads as FP32 ONNX for one pool; the numbers of candidates and of history items are dynamic."""
+    example = (
+        torch.randn(3, WIDTH),
+        torch.randn(WIDTH),
+        torch.randn(5, WIDTH),
+        torch.randn(5, WIDTH),
+        torch.ones(5),
+        torch.randn(3, len(FEATURES)),
+        torch.randn(len(CONTEXT)),
+    )
+    axes = {name: {0: "n"} for name in ("candidates", "features", *HEADS_OUTPUTS[:4])}
+    axes |= {name: {0: "h"} for name in ("history_outputs", "history_inputs", "history_mask")}
+    return _export(OnePool(network).eval(), example, HEADS_INPUTS, HEADS_OUTPUTS, axes)
+
+
+def _export(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    axes: dict[str, dict[int, str]],
+) -> onnx.ModelProto:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracing exporter announces its successor, which needs onnxscript
+        torch.onnx.export(
+            module,
+            example,
+            buffer,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(model, full_check=True)
+    return model
