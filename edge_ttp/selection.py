@@ -16,7 +16,7 @@ is already shrunk, and taking it off again would punish the best candidates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -30,6 +30,12 @@ Floats = npt.NDArray[np.float64]
 RULES: tuple[Rule, ...] = get_args(Rule)
 NEEDS_REWARD: frozenset[Rule] = frozenset({"mean", "lcb", "shrink", "thompson"})
 NEEDS_SIMILARITY: frozenset[Rule] = frozenset({"consensus"})
+
+DEFAULT_KAPPA = 0.5
+"""Standard deviations of its own error that lcb takes off a mean."""
+
+DEFAULT_T2 = 0.01
+"""Error variance at which shrink halves a mean's distance from the pool's, squared utility units."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,14 @@ def select(
     pool: Pool,
     rule: Rule,
     *,
-    kappa: float = 0.0,
-    t2: float = 1.0,
+    kappa: float = DEFAULT_KAPPA,
+    t2: float = DEFAULT_T2,
     rng: np.random.Generator | None = None,
 ) -> Choice:
     """The choice of `rule` among the candidates of `pool`.
 
-    `kappa` (lcb) is in standard deviations, `t2` (shrink) in squared utility units; both are fitted on tuning users
-    and come with the reward model. Raises InvalidInput for an empty pool or where the rule's inputs are absent.
+    `kappa` (lcb) is in standard deviations, `t2` (shrink) in squared utility units, `rng` is for thompson alone.
+    Raises InvalidInput for an empty pool or where the rule's inputs are absent.
     """
     n = len(pool.logprob)
     if n == 0:
@@ -84,28 +90,6 @@ def select(
         raise InvalidInput(f"the rule {rule!r} has no finite score for any candidate", "use --select first")
     index = int(np.argmax(np.where(usable, scores, -np.inf)))
     return Choice(index=index, scores=scores, rule=rule, reason=_reason(pool, rule, scores, index, kappa))
-
-
-def select_trusted(pool: Pool, rule: Rule, *, trust: float, least_trust: float, **settings: float) -> Choice:
-    """The choice of `rule`, or of consensus where the reward model's trust in this pool is below `least_trust`.
-
-    `trust` is between 0 and 1 (`trust_of`).
-    """
-    if rule not in NEEDS_REWARD or trust >= least_trust or pool.similarity is None or len(pool.logprob) < 3:
-        return select(pool, rule, **settings)  # type: ignore[arg-type]
-    choice = select(pool, "consensus")
-    why = f"the reward model is too unsure here (trust {trust:.2f} < {least_trust:.2f}), so {choice.reason}"
-    return replace(choice, reason=why)
-
-
-def trust_of(mean: Floats, error_variance: Floats) -> float:
-    """How far a spread of means stands out from their own uncertainty, 0 to 1: sqrt(Var mu / (Var mu + mean s^2)).
-
-    It cannot see a reward model that is wrong with confidence; only evidence can.
-    """
-    spread = float(np.var(mean))
-    noise = float(np.mean(error_variance))
-    return float(np.sqrt(spread / (spread + noise))) if spread + noise > 0 else 0.0
 
 
 def _scores(pool: Pool, rule: Rule, kappa: float, t2: float, rng: np.random.Generator | None) -> Floats:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
@@ -17,6 +19,18 @@ _CELL_STEP = 1024  # caches grow in these steps, so that similar calls keep one 
 _FEWEST_SEQUENCES = 33
 _MIB = 2**20
 _WORKING_BYTES = 48 * _MIB  # llama.cpp's compute buffers for CHUNK rows of a small model, measured
+
+
+_MEASURED_ROWS = (1, 8, 16)
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Measured seconds: per prompt token, and per decode step of so many rows."""
+
+    prefill_token_s: float
+    rows: tuple[int, ...]
+    step_s: tuple[float, ...]
 
 
 class LlamaPolicy:
@@ -94,6 +108,11 @@ class LlamaPolicy:
             tokens.insert(0, self._model.bos)
         return tuple(tokens)
 
+    def held_bytes(self) -> int:
+        """Bytes that weights, cache and buffers take now, by the same reckoning as the limits."""
+        cells = self._context.cells if self._context is not None else 0
+        return self._model.size_bytes + _WORKING_BYTES + cells * self.memory_per_token()
+
     def memory_per_token(self) -> int:
         """Bytes of KV cache that one token of one sequence takes."""
         return self._model.kv_bytes_per_token
@@ -133,6 +152,33 @@ class LlamaPolicy:
             except ModelUnavailable:
                 self._release()  # a cache that failed once is not trusted again
                 raise
+
+    def measure(self) -> Speeds:
+        """Times this policy on this device: a prompt chunk, and decode steps of a few widths. About a second."""
+        with self._turns.take():
+            self._prepare(CHUNK * 2, _MEASURED_ROWS[-1], None)
+            context = self._context
+            assert context is not None
+            filler = self._model.tokenize("measure this machine ", control=False) * CHUNK
+            context.clear()
+            prefill_s = []
+            for start in (0, CHUNK):  # the first one also warms caches up
+                started = time.perf_counter()
+                context.prefill(filler[:CHUNK], start, want_logits=start > 0)
+                prefill_s.append(time.perf_counter() - started)
+            steps = []
+            for rows in _MEASURED_ROWS * 3:
+                sequences = range(1, rows + 1)
+                context.fork(sequences)
+                started = time.perf_counter()
+                context.step(filler[:rows], [2 * CHUNK] * rows, [[sequence] for sequence in sequences])
+                steps.append(time.perf_counter() - started)
+                for sequence in sequences:
+                    context.drop(sequence)
+            self._engine = Engine(context)
+            self._engine.forget()
+        best = [min(steps[index :: len(_MEASURED_ROWS)]) for index in range(len(_MEASURED_ROWS))]
+        return Speeds(prefill_token_s=prefill_s[-1] / CHUNK, rows=_MEASURED_ROWS, step_s=tuple(best))
 
     def _most_cells(self, memory_bytes: int | None) -> int | None:
         limits = [limit for limit in (self._memory_bytes, memory_bytes) if limit is not None]

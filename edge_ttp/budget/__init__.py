@@ -1,0 +1,1 @@
+"""What this machine is, what a candidate costs on it, and how many a request gets."""

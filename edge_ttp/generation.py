@@ -1,0 +1,394 @@
+"""One request's way down the staircase: recall, compose, plan, sample, score, select, record."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event as Flag
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp import schema
+from edge_ttp.budget.planner import Limits, plan
+from edge_ttp.budget.profile import Cost
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, OutOfCapacity
+from edge_ttp.history import History
+from edge_ttp.policy.engine import Control, Drawn, Progress, Request, Sampled
+from edge_ttp.policy.sampling import Filters
+from edge_ttp.prompt import Prompt, Style, compose, tokens_for
+from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.reward.profile import HISTORY_ITEMS
+from edge_ttp.selection import NEEDS_SIMILARITY, Choice, Pool, select
+from edge_ttp.utility import agreement_matrix
+
+DEFAULT_EXAMPLES = 4
+"""Recalled history items in a prompt."""
+
+_LENGTHS_FROM = 32
+"""Newest outputs whose lengths tell how long a candidate may be."""
+
+_STORE_RESERVE_S = 0.02
+"""Least time kept back from a deadline for choosing and recording."""
+
+
+class Policy(Protocol):
+    """What a request needs of a policy (policy/llama.py)."""
+
+    @property
+    def context_trained(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Tokens of a plain prompt."""
+
+    def encode_chat(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...] | None:
+        """Tokens of a chat prompt, None without a known template."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text alone."""
+
+    def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
+        """Candidates that fit into memory at once."""
+
+    def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
+        """Draws the candidates."""
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The parts of an open runtime that one request passes through."""
+
+    policy: Policy
+    policy_name: str
+    style: Style
+    reward: RewardModel | None
+    """None where the rule needs no scores."""
+    history: History
+    cost: Cost | None
+    """What candidates cost on this device, None before anything was measured."""
+    memory_bytes: int | None
+    """What the device and the caller leave for the policy."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request as the caller made it."""
+
+    prompt: str
+    user: str
+    n: int | None = None
+    """None: as many as the budget allows."""
+    budget: schema.Budget = field(default_factory=schema.Budget)
+    rule: schema.Rule = "mean"
+    sampling: schema.Sampling = field(default_factory=schema.Sampling)
+    seed: int | None = None
+    kind: str | None = None
+    examples: int = DEFAULT_EXAMPLES
+    store: bool = True
+    cancel: Flag | None = None
+    emit: Callable[[schema.Event], None] | None = None
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A composed prompt in tokens."""
+
+    prompt: Prompt
+    tokens: tuple[int, ...]
+
+
+def check(ask: Ask) -> None:
+    """Raises InvalidInput for a request that cannot be meant."""
+    if not ask.prompt.strip():
+        raise InvalidInput("the prompt is empty", "write what should be answered")
+    if len(ask.prompt) > schema.MAX_TEXT:
+        raise InvalidInput(
+            f"the prompt has {len(ask.prompt):,} characters", f"the most is {schema.MAX_TEXT:,}: shorten it"
+        )
+    if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:
+        raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
+    if ask.seed is not None and not 0 <= ask.seed < 2**63:
+        raise InvalidInput(f"the seed {ask.seed} is out of range", "choose one from 0 to 2^63 - 1")
+    if ask.examples < 0:
+        raise InvalidInput(f"{ask.examples} examples cannot be recalled", "choose 0 or more")
+
+
+def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
+    """The answer to `ask`, with everything that led to it. Recorded in the history unless the caller forbade it."""
+    check(ask)
+    began = time.monotonic()
+    deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
+    notes: list[str] = []
+
+    # Recall: what this user wrote in answer to something similar.
+    recalled = rooms.history.recall(ask.user, ask.prompt, ask.examples, kind=ask.kind) if ask.examples else []
+    recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS)
+    if not recent:
+        notes.append(f"no history yet for {ask.user!r}: nothing to imitate, answers are not personal")
+    recall_s = time.monotonic() - began
+
+    # Compose and plan: as many examples and candidates as context, memory and deadline hold.
+    lengths = [rooms.policy.count_tokens(item.output) for item in recent[:_LENGTHS_FROM]]
+    max_tokens = ask.sampling.max_tokens or tokens_for(lengths)
+    usual_tokens = min(float(np.mean(lengths)) + 1 if lengths else max_tokens * 0.6, max_tokens)
+    encoded, dropped = _fit_prompt(
+        rooms, ask, [(found.item.input, found.item.output) for found in recalled], max_tokens
+    )
+    notes += dropped
+    planned = _plan(rooms, ask, encoded, max_tokens=max_tokens, usual_tokens=usual_tokens, deadline=deadline)
+    notes += planned.notes
+    _emit(ask, schema.Event(type="planned", n=planned.n))
+
+    # Sample: all candidates together.
+    reserve = _STORE_RESERVE_S if rooms.cost is None else rooms.cost.overhead_s + planned.n * rooms.cost.score_s
+    seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed
+    sampled = rooms.policy.sample(
+        Request(
+            prompt=encoded.tokens,
+            n=planned.n,
+            filters=Filters(ask.sampling.top_k, ask.sampling.top_p, ask.sampling.min_p, ask.sampling.temperature),
+            seed=seed,
+            max_tokens=max_tokens,
+            stop=(*ask.sampling.stop, *encoded.prompt.stop),
+        ),
+        Control(
+            deadline=None if deadline is None else deadline - reserve,
+            cancel=ask.cancel,
+            on_step=None if ask.emit is None else _forward(ask.emit),
+        ),
+        memory_bytes=rooms.memory_bytes,
+    )
+    notes += _cut_short(sampled, planned.n)
+
+    # Score, select.
+    scoring = time.monotonic()
+    drawn = [replace(candidate, text=candidate.text.strip()) for candidate in sampled.candidates]
+    scores = _score(rooms, ask, recent, drawn)
+    selecting = time.monotonic()
+    choice = _choose(ask.rule, drawn, scores, seed)
+    _emit(ask, schema.Event(type="scored", n=len(drawn)))
+    selected = time.monotonic()
+
+    generation = schema.Generation(
+        text=drawn[choice.index].text,
+        generation_id=secrets.token_hex(6),
+        user=ask.user,
+        prompt=ask.prompt,
+        kind=ask.kind,
+        model=rooms.policy_name,
+        reward=rooms.reward.name if rooms.reward is not None else None,
+        n=len(drawn),
+        chosen=choice.index,
+        candidates=_candidates(drawn, scores, choice),
+        selection=schema.Selection(rule=choice.rule, reason=choice.reason),
+        plan=planned.model_copy(update={"waves": max(1, sampled.waves)}),
+        timings=schema.Timings(
+            recall_s=recall_s,
+            prefill_s=sampled.prefill_s,
+            decode_s=sampled.decode_s,
+            sample_s=sampled.sample_s,
+            score_s=selecting - scoring,
+            select_s=selected - selecting,
+        ),
+        usage=schema.Usage(
+            prompt_tokens=sampled.prompt_tokens,
+            cached_prompt_tokens=sampled.cached_tokens,
+            completion_tokens=sum(candidate.tokens for candidate in drawn),
+            decoded_rows=sampled.rows,
+        ),
+        seed=seed,
+        sampling=ask.sampling,
+        stored=ask.store,
+        notes=tuple(notes),
+    )
+    generation = _record(rooms, generation, began)
+    _emit(ask, schema.Event(type="selected", text=generation.text, candidate=choice.index, generation=generation))
+    return generation
+
+
+def encode(
+    policy: Policy, style: Style, request: str, examples: Sequence[tuple[str, str]]
+) -> tuple[Prompt, tuple[int, ...]]:
+    """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
+    prompt = compose(request, examples, style)
+    if style == "chat":
+        tokens = policy.encode_chat(prompt.messages)
+        if tokens is not None:
+            return prompt, tokens
+        prompt = compose(request, examples, "few-shot")
+    return prompt, policy.encode_text(prompt.text)
+
+
+def _fit_prompt(rooms: Rooms, ask: Ask, examples: list[tuple[str, str]], max_tokens: int) -> tuple[_Encoded, list[str]]:
+    """The prompt with as many examples as context and deadline hold; the least similar are dropped first."""
+    kept = list(examples)
+    while True:
+        prompt, tokens = encode(rooms.policy, rooms.style, ask.prompt, kept)
+        room = rooms.policy.context_trained - max_tokens
+        slow = (
+            ask.budget.deadline_s is not None
+            and rooms.cost is not None
+            and len(tokens) * rooms.cost.prefill_token_s > ask.budget.deadline_s / 2
+        )
+        if not kept or (len(tokens) <= room and not slow):
+            break
+        kept.pop()
+    if len(tokens) > room:
+        raise OutOfCapacity(
+            f"the prompt of {len(tokens)} tokens and an answer of {max_tokens} exceed the model's context "
+            f"of {rooms.policy.context_trained}",
+            "shorten the prompt or lower --max-tokens",
+        )
+    lost = len(examples) - len(kept)
+    why = "the deadline leaves no time to read them" if slow else "the context is too small for them"
+    return _Encoded(prompt, tokens), [f"{lost} of {len(examples)} recalled examples left out: {why}"] if lost else []
+
+
+def _plan(
+    rooms: Rooms, ask: Ask, encoded: _Encoded, *, max_tokens: int, usual_tokens: float, deadline: float | None
+) -> schema.Plan:
+    """How many candidates this request gets."""
+    width = None
+    if rooms.memory_bytes is not None:
+        width = rooms.policy.width(
+            len(encoded.tokens), max_tokens, schema.MAX_CANDIDATES, memory_bytes=rooms.memory_bytes
+        )
+        width = None if width >= schema.MAX_CANDIDATES - 1 else width
+    seconds = None
+    if rooms.cost is not None:
+        seconds = rooms.cost.seconds(
+            schema.MAX_CANDIDATES,
+            prompt_tokens=len(encoded.tokens),
+            max_tokens=max_tokens,
+            usual_tokens=usual_tokens,
+        )
+    limits = Limits(
+        requested=ask.n,
+        deadline_s=None if deadline is None else deadline - time.monotonic(),
+        width=width,
+        scored=rooms.reward is not None or ask.rule in NEEDS_SIMILARITY or ask.rule == "logprob",
+    )
+    planned = plan(seconds, ask.budget, limits)
+    return schema.Plan(
+        n=planned.n,
+        bound_by=planned.bound_by,
+        max_tokens=max_tokens,
+        examples=encoded.prompt.examples,
+        expected_s=planned.expected_s,
+        notes=planned.notes,
+    )
+
+
+def _score(rooms: Rooms, ask: Ask, recent: Sequence[schema.HistoryItem], drawn: Sequence[Drawn]) -> Scores | None:
+    if rooms.reward is None:
+        return None
+    profile = rooms.reward.profile(recent, StoredVectors(rooms.history))
+    return rooms.reward.score(profile, ask.prompt, [(one.text, one.tokens, one.logprob) for one in drawn])
+
+
+def _choose(rule: schema.Rule, drawn: Sequence[Drawn], scores: Scores | None, seed: int) -> Choice:
+    similarity = scores.similarity if scores is not None else None
+    if similarity is None and rule in NEEDS_SIMILARITY:
+        similarity = agreement_matrix([one.text for one in drawn])
+    pool = Pool(
+        logprob=np.array([one.logprob for one in drawn]),
+        tokens=np.array([one.tokens for one in drawn]),
+        complete=np.array([one.finish_reason in ("stop", "length") and bool(one.text) for one in drawn]),
+        mean=scores.mean if scores is not None else None,
+        epistemic=scores.epistemic if scores is not None else None,
+        similarity=similarity,
+    )
+    return select(pool, rule, rng=np.random.default_rng(seed))
+
+
+def _candidates(drawn: Sequence[Drawn], scores: Scores | None, choice: Choice) -> tuple[schema.Candidate, ...]:
+    result = []
+    for index, one in enumerate(drawn):
+        score = float(choice.scores[index])
+        result.append(
+            schema.Candidate(
+                text=one.text,
+                tokens=one.tokens,
+                logprob=one.logprob,
+                finish_reason=one.finish_reason,
+                seed=one.seed,
+                mean=float(scores.mean[index]) if scores is not None else None,
+                variance=float(scores.variance[index]) if scores is not None else None,
+                aleatoric=float(scores.aleatoric[index]) if scores is not None else None,
+                epistemic=float(scores.epistemic[index]) if scores is not None else None,
+                score=score if np.isfinite(score) else None,
+            )
+        )
+    return tuple(result)
+
+
+def _record(rooms: Rooms, generation: schema.Generation, began: float) -> schema.Generation:
+    """The generation with its final timings, written to the history if it is to be stored.
+
+    An answer is never lost because it could not be recorded: then it says so.
+    """
+    started = time.monotonic()
+    timings = generation.timings.model_copy(update={"total_s": started - began})
+    generation = generation.model_copy(update={"timings": timings})
+    if not generation.stored:
+        return generation
+    try:
+        rooms.history.record(generation)
+    except HistoryUnavailable as failed:
+        notes = (*generation.notes, f"not recorded: {failed}")
+        return generation.model_copy(update={"stored": False, "notes": notes})
+    ended = time.monotonic()
+    timings = timings.model_copy(update={"store_s": ended - started, "total_s": ended - began})
+    return generation.model_copy(update={"timings": timings})
+
+
+def _cut_short(sampled: Sampled, planned: int) -> list[str]:
+    """What the user should know about candidates that did not end by themselves."""
+    reasons = [one.finish_reason for one in sampled.candidates]
+    notes = []
+    for reason, words in (
+        ("deadline", "the deadline ended"),
+        ("cancelled", "the cancel ended"),
+        ("capacity", "the cache was too small for"),
+    ):
+        count = reasons.count(reason)
+        if count:
+            notes.append(f"{words} {count} of {planned} candidates before they were complete")
+    missing = planned - len(reasons)
+    if missing:
+        notes.append(f"{missing} of {planned} candidates were not begun")
+    return notes
+
+
+def _forward(emit: Callable[[schema.Event], None]) -> Callable[[Progress], None]:
+    def forward(progress: Progress) -> None:
+        for done in progress.finished:
+            emit(schema.Event(type="finished", candidate=done.index, text=done.text.strip()))
+        emit(schema.Event(type="progress", tokens=progress.tokens))
+
+    return forward
+
+
+def _emit(ask: Ask, event: schema.Event) -> None:
+    if ask.emit is not None:
+        ask.emit(event)
+
+
+class StoredVectors:
+    """The reward model's vectors of history items, kept in the history beside them (reward.profile.VectorCache)."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def get(self, item_ids: Sequence[int], encoder: str) -> dict[int, npt.NDArray[np.float32]]:
+        """Vectors of these items made by this encoder."""
+        return self._history.vectors(item_ids, encoder)
+
+    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
+        """Stores vectors where the history may be written; they can always be computed again."""
+        if not self._history.read_only:
+            self._history.put_vectors(encoder, vectors)

@@ -1,0 +1,287 @@
+"""Runtime: opens and owns the rooms, and is what an app embeds."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from edge_ttp.budget import device
+from edge_ttp.budget.profile import Cost, Profiles, fit
+from edge_ttp.errors import InvalidInput
+from edge_ttp.generation import DEFAULT_EXAMPLES, Ask, Rooms, check, generate
+from edge_ttp.history import History
+from edge_ttp.paths import Paths, locate
+from edge_ttp.policy import bindings
+from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
+from edge_ttp.reward.model import RewardModel
+from edge_ttp.schema import Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
+from edge_ttp.selection import NEEDS_REWARD, RULES
+from edge_ttp.user import default_user, valid_user
+
+_HISTORY_TIMEOUT_S = 10.0
+_MEMORY_SHARE = 0.8
+"""Part of the memory that is free which the policy may take: the host app and the system need the rest."""
+
+_Loaded = TypeVar("_Loaded")
+
+
+class _Once(Generic[_Loaded]):
+    """Something loaded when it is first needed, once, whichever thread needs it."""
+
+    def __init__(self, load: Callable[[], _Loaded]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._value: _Loaded | None = None
+
+    def get(self) -> _Loaded:
+        """The value, loaded now if it was not yet. A failure is raised and tried again next time."""
+        with self._lock:
+            if self._value is None:
+                self._value = self._load()
+            return self._value
+
+    def loaded(self) -> _Loaded | None:
+        """The value if it was loaded."""
+        return self._value
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """The policy in memory, where it came from, and the key of its cost model."""
+
+    policy: LlamaPolicy
+    located: Located
+    profile_key: str
+
+
+class Runtime:
+    """A personalized runtime: a policy, a reward model and the history of this device's users.
+
+    Use as a context manager. Models load when they are first needed, or with `warm`. Safe to call from several
+    threads; requests are answered one after another in the order they came.
+    """
+
+    def __init__(self, paths: Paths, *, model: str, reward: str, threads: int | None, memory_bytes: int | None) -> None:
+        """Use `open`."""
+        self.paths = paths
+        self.registry = Registry(paths)
+        self.history = History.open(paths.database, busy_timeout_s=_HISTORY_TIMEOUT_S)
+        self._model, self._reward_name = model, reward
+        self._threads = threads if threads is not None else device.cores()
+        self._memory_bytes = memory_bytes
+        self._policy = _Once(self._load_policy)
+        self._reward = _Once(self._load_reward)
+        self._profiles = Profiles(paths.cache / "device.json")
+        self._cost: Cost | None = None
+        self._cost_lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        home: Path | str | None = None,
+        model: str = DEFAULT_POLICY,
+        reward: str = DEFAULT_REWARD,
+        threads: int | None = None,
+        memory_bytes: int | None = None,
+    ) -> Runtime:
+        """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
+
+        `model` and `reward` are names in the store or paths. `threads` None: the cores this process may use.
+        `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
+        """
+        if threads is not None and threads < 1:
+            raise InvalidInput(f"{threads} threads cannot compute anything", "choose 1 or more")
+        return cls(locate(home), model=model, reward=reward, threads=threads, memory_bytes=memory_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for the running request, frees the models and closes the history."""
+        ready = self._policy.loaded()
+        if ready is not None:
+            ready.policy.close()
+        self.history.close()
+
+    def warm(self, *, rule: Rule = "mean") -> None:
+        """Loads what a request with this rule needs, and measures the device where that was never done.
+
+        Raises ModelUnavailable, NotFound or OutOfCapacity. Without it, the first request does this.
+        """
+        with ThreadPoolExecutor(1, "edge-ttp-load") as beside:
+            reward = beside.submit(self._reward.get) if rule in NEEDS_REWARD else None
+            self._policy.get()
+            if reward is not None:
+                reward.result()
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        user: str | None = None,
+        n: int | None = None,
+        budget: Budget | None = None,
+        select: Rule = "mean",
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        kind: str | None = None,
+        examples: int = DEFAULT_EXAMPLES,
+        store: bool = True,
+        cancel: threading.Event | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Generation:
+        """The answer to `prompt` that `user` (None: the default user) would most likely have written.
+
+        `n` None takes as many candidates as the budget allows. `kind` keeps recall to items of that kind. `store`
+        False keeps the request out of the history. `cancel`, set from any thread, ends decoding within a step and
+        returns what there is; so does the budget's deadline, which does not count the loading of models.
+        `on_event` is called from this thread after every decode step.
+
+        Raises InvalidInput, ModelUnavailable, HistoryUnavailable, OutOfCapacity, DeadlineTooShort, Cancelled.
+        """
+        if select not in RULES:
+            raise InvalidInput(f"there is no selection rule {select!r}", f"choose one of {', '.join(RULES)}")
+        ask = Ask(
+            prompt=prompt,
+            user=default_user() if user is None else valid_user(user),
+            n=n,
+            budget=budget or Budget(),
+            rule=select,
+            sampling=sampling or Sampling(),
+            seed=seed,
+            kind=kind,
+            examples=examples,
+            store=store,
+            cancel=cancel,
+            emit=on_event,
+        )
+        check(ask)
+        self.warm(rule=select)
+        ready = self._policy.get()
+        rooms = Rooms(
+            policy=ready.policy,
+            policy_name=ready.located.name,
+            style=ready.located.prompt_style or "few-shot",
+            reward=self._reward.get() if select in NEEDS_REWARD else None,
+            history=self.history,
+            cost=self._cost,
+            memory_bytes=self._memory_for(ready, ask.budget),
+        )
+        generation = generate(rooms, ask)
+        self._learn_cost(ready, generation)
+        return generation
+
+    def stream(self, prompt: str, **options: object) -> Iterator[Event]:
+        """The events of one request as they happen; the last one (`selected`) carries the generation.
+
+        Takes the options of `generate` but on_event. Closing the iterator early cancels the request.
+        """
+        given = options.pop("cancel", None)
+        cancel = given if isinstance(given, threading.Event) else threading.Event()
+        events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        with ThreadPoolExecutor(1, "edge-ttp-stream") as beside:
+            answer = beside.submit(
+                self.generate,
+                prompt,
+                cancel=cancel,
+                on_event=events.put,
+                **options,  # type: ignore[arg-type]
+            )
+            answer.add_done_callback(lambda _: events.put(None))
+            try:
+                while (event := events.get()) is not None:
+                    yield event
+                answer.result()  # raises what the request raised
+            finally:
+                cancel.set()
+
+    def feedback(
+        self,
+        generation_id: str,
+        kind: FeedbackKind,
+        *,
+        user: str | None = None,
+        candidate: int | None = None,
+        text: str | None = None,
+    ) -> Feedback:
+        """Records what the user did with a generation; `edit` and `accept` also become history.
+
+        `candidate` (from 0) is the preferred one for `prefer`; None means the chosen one. `text` is for `edit`.
+        With `user` given, only that user's generations are found. Raises NotFound, InvalidInput, HistoryUnavailable.
+        """
+        generation = self.history.generation(generation_id, user)
+        if kind == "prefer" and candidate is None:
+            raise InvalidInput("prefer needs the candidate that is preferred", "name it")
+        return self.history.add_feedback(
+            Feedback(
+                generation_id=generation_id,
+                user_id=generation.user,
+                kind=kind,
+                candidate=generation.chosen if candidate is None else candidate,
+                text=text,
+            )
+        )
+
+    def _load_policy(self) -> _Ready:
+        located = self.registry.locate(self._model, kind="policy")
+        memory = int(device.available_memory() * _MEMORY_SHARE)
+        if self._memory_bytes is not None:
+            memory = min(memory, self._memory_bytes)
+        policy = LlamaPolicy(located.path, threads=self._threads, memory_bytes=memory)
+        key = f"{located.sha256[:16]}/threads-{self._threads}/llama-cpp-python-{bindings.version()}"
+        cost = self._profiles.load(key)
+        if cost is None:
+            speeds = policy.measure()
+            cost = fit(speeds.prefill_token_s, speeds.rows, speeds.step_s)
+            self._save_cost(key, cost)
+        self._cost = cost
+        return _Ready(policy, located, key)
+
+    def _load_reward(self) -> RewardModel:
+        located = self.registry.locate(self._reward_name, kind="reward")
+        return RewardModel.load(located.path, threads=self._threads)
+
+    def _memory_for(self, ready: _Ready, budget: Budget) -> int:
+        """Bytes the policy may take for this request, weights included."""
+        held = ready.policy.held_bytes()
+        free = int(device.available_memory() * _MEMORY_SHARE) + held
+        limits = [free, self._memory_bytes, budget.memory_bytes]
+        return min(limit for limit in limits if limit is not None)
+
+    def _learn_cost(self, ready: _Ready, generation: Generation) -> None:
+        """Corrects the cost model by what this request took."""
+        timings, usage = generation.timings, generation.usage
+        with self._cost_lock:
+            if self._cost is None:
+                return
+            longest = max((candidate.tokens for candidate in generation.candidates), default=0)
+            self._cost = self._cost.updated(
+                computed_prompt_tokens=usage.prompt_tokens - usage.cached_prompt_tokens,
+                prefill_s=timings.prefill_s,
+                steps=max(0, longest - 1),
+                rows=usage.decoded_rows,
+                decode_s=timings.decode_s,
+                candidates=generation.n if timings.score_s else 0,
+                score_s=timings.score_s,
+                overhead_s=timings.recall_s + timings.select_s + timings.store_s,
+            )
+            self._save_cost(ready.profile_key, self._cost)
+
+    def _save_cost(self, key: str, cost: Cost) -> None:
+        try:
+            self._profiles.save(key, cost)
+        except OSError:
+            return  # a full or read-only cache folder: the next start measures again
