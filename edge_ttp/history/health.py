@@ -94,12 +94,11 @@ def _index(connections: Connections) -> list[str]:
                 raise
             return ["the full-text index does not match its own content"]
         unlike = db.execute(
-            "SELECT count(*) FROM users WHERE (items, tokens) IS NOT "
-            "(SELECT count(*), coalesce(sum(i.tokens), 0) FROM items i WHERE i.user = users.id)"
+            "SELECT count(*) FROM users WHERE (items, words) IS NOT "
+            "(SELECT count(*), coalesce(sum(i.words), 0) FROM items i WHERE i.user = users.id)"
         ).fetchone()[0]
-        unindexed = db.execute("SELECT count(*) FROM items WHERE id NOT IN (SELECT rowid FROM item_index)").fetchone()[
-            0
-        ]
+        absent = "SELECT count(*) FROM items WHERE id * 4096 + words NOT IN (SELECT rowid FROM item_index)"
+        unindexed = db.execute(absent).fetchone()[0]
     return ([f"the counts of {unlike} users are wrong"] if unlike else []) + (
         [f"{unindexed} items are not in the index"] if unindexed else []
     )

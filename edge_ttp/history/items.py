@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edge_ttp.errors import NotFound
-from edge_ttp.history.recall import index_items
+from edge_ttp.history.recall import index_items, indexed_length
 from edge_ttp.history.rows import ITEMS, checked_item, fingerprint, item_from, metadata_text, to_milliseconds
 from edge_ttp.history.words import words
 from edge_ttp.schema import HistoryItem, utc_now
@@ -83,14 +83,14 @@ def _insert(db: sqlite3.Connection, user: int, item: HistoryItem, found: list[st
     if row is not None:
         return int(row[0]), False
     row = db.execute(
-        "INSERT INTO items (user, kind, created_at, source, tokens, fingerprint, input, output, metadata) "
+        "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             user,
             item.kind,
             to_milliseconds(item.created_at),
             item.source,
-            len(found),
+            indexed_length(found),
             key,
             item.input,
             item.output,

@@ -2,7 +2,8 @@
 
 A user's rows hang on `users.id` with ON DELETE CASCADE, so that every row has one owner and goes with them. Times are
 milliseconds since 1970 UTC. The full-text index holds, for each item, its words with the owner's number in front of
-each (`2a_train`): the posting lists of two users never meet.
+each (`2a_train`): the posting lists of two users never meet. Its row number is the item's id * 4096 + its length in
+words, so that a posting list brings the lengths along.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CREATE TABLE users (
   name TEXT NOT NULL UNIQUE,
   created_at INTEGER NOT NULL,
   items INTEGER NOT NULL DEFAULT 0,
-  tokens INTEGER NOT NULL DEFAULT 0
+  words INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE items (
@@ -36,22 +37,21 @@ CREATE TABLE items (
   kind TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   source TEXT NOT NULL,
-  tokens INTEGER NOT NULL,
+  words INTEGER NOT NULL,
   fingerprint BLOB NOT NULL,
   input TEXT NOT NULL,
   output TEXT NOT NULL,
   metadata TEXT NOT NULL,
   UNIQUE (user, fingerprint)
 ) STRICT;
-CREATE INDEX items_by_time ON items (user, created_at, id, kind, tokens);
-CREATE INDEX items_by_id ON items (id, kind, created_at, tokens);
+CREATE INDEX items_by_time ON items (user, created_at, id, kind, words);
 
 CREATE TRIGGER items_counted AFTER INSERT ON items BEGIN
-  UPDATE users SET items = items + 1, tokens = tokens + new.tokens WHERE id = new.user;
+  UPDATE users SET items = items + 1, words = words + new.words WHERE id = new.user;
 END;
 CREATE TRIGGER items_uncounted AFTER DELETE ON items BEGIN
-  UPDATE users SET items = items - 1, tokens = tokens - old.tokens WHERE id = old.user;
-  DELETE FROM item_index WHERE rowid = old.id;
+  UPDATE users SET items = items - 1, words = words - old.words WHERE id = old.user;
+  DELETE FROM item_index WHERE rowid = old.id * 4096 + old.words;
 END;
 
 CREATE VIRTUAL TABLE item_index USING fts5 (terms, tokenize = "ascii tokenchars '_'");

@@ -29,9 +29,13 @@ MAX_QUERY = 20_000
 MAX_TERMS = 64
 """Distinct terms that rank; the rarest in this user's items."""
 MAX_OCCURRENCES = 16_384
-"""Posting entries that are read. Terms are taken rarest first until the next one would exceed it."""
-MAX_LENGTHS = 4_096
-"""Items whose length is looked up. Beyond it (only where thousands of items tie), the newest of the tied are taken."""
+"""Items that may hold the ranking terms, counted per term. Terms are taken rarest first until it would be exceeded."""
+MAX_WORDS = 4_095
+"""An item with more words counts as one with this many (|d| has 12 bits in the index)."""
+
+_LENGTH_BITS = 12
+_LOOK = 64
+_MOST_LOOKED_UP = 4_096
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -39,19 +43,22 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Posting:
-    """The items that hold one term. items: ascending item ids. frequency: how often the term stands in each."""
+    """The items that hold one term."""
 
-    items: Integers
+    documents: Integers
+    """(items,): item id * 4096 + length in words, ascending."""
     frequency: Integers
+    """(items,): how often the term stands in each."""
+
+    @property
+    def items(self) -> Integers:
+        """Ids of the items, ascending."""
+        return self.documents >> _LENGTH_BITS
 
 
-@dataclass(frozen=True)
-class Weighted:
-    """One term of the query: idf times its frequency in the query, the documents that hold it, its frequency there."""
-
-    weight: float
-    positions: Integers
-    frequency: Floats
+def indexed_length(found: Sequence[str]) -> int:
+    """|d| of an item with these words."""
+    return min(len(found), MAX_WORDS)
 
 
 def index_term(user: int, word: str) -> str:
@@ -64,7 +71,10 @@ def index_items(db: sqlite3.Connection, user: int, texts: Mapping[int, Sequence[
     prefix = index_term(user, "")
     db.executemany(
         "INSERT INTO item_index (rowid, terms) VALUES (?, ?)",
-        ((number, " ".join(prefix + word for word in found)) for number, found in texts.items()),
+        (
+            ((number << _LENGTH_BITS) + indexed_length(found), " ".join(prefix + word for word in found))
+            for number, found in texts.items()
+        ),
     )
     counts = Counter(word for found in texts.values() for word in set(found))
     db.executemany(
@@ -90,27 +100,24 @@ def rank(
     restrict what is returned. `before` (milliseconds) restricts to older items, their statistics included: the result
     is that of a history that ends there.
     """
-    row = db.execute("SELECT id, items, tokens FROM users WHERE name = ?", (user_id,)).fetchone()
+    row = db.execute("SELECT id, items, words FROM users WHERE name = ?", (user_id,)).fetchone()
     if row is None or k <= 0:
         return []
     user, count, total = row
     asked = Counter(words(query[:MAX_QUERY]))
     if before is None:
-        chosen = informative(_item_counts(db, user, asked))
-        postings = {term: _posting(db, user, term) for term in chosen}
-        collection = _Collection(db, count, total)
+        chosen = {term: _posting(db, user, term) for term in informative(_item_counts(db, user, asked))}
     else:
-        ids, lengths = _view(db, user, before)
-        everything = {term: _restrict(_posting(db, user, term), ids) for term in asked}
-        chosen = informative({term: len(posting.items) for term, posting in everything.items() if len(posting.items)})
-        postings = {term: everything[term] for term in chosen}
-        collection = _Collection(db, len(ids), int(lengths.sum()))
-    found = collection.best({term: asked[term] for term in chosen}, postings, k, kind=kind, exclude=exclude)
+        ids, count, total = _view(db, user, before)
+        seen = {term: _restrict(_posting(db, user, term), ids) for term in asked}
+        held = {term: len(posting.documents) for term, posting in seen.items() if len(posting.documents)}
+        chosen = {term: seen[term] for term in informative(held)}
+    documents, scores = bm25([(asked[term], posting) for term, posting in chosen.items()], count, total)
+    found = _best(db, documents, scores, k, kind=kind, exclude=exclude)
     if len(found) < k:
-        known = {number for number, _ in found} | set(exclude)
-        found += [
-            (number, 0.0) for number in _newest(db, user, k - len(found), kind=kind, before=before, without=known)
-        ]
+        without = {number for number, _ in found} | set(exclude)
+        newest = _newest(db, user, k - len(found), kind=kind, before=before, without=without)
+        found += [(number, 0.0) for number in newest]
     return found
 
 
@@ -129,28 +136,80 @@ def informative(counts: Mapping[str, int]) -> list[str]:
     return chosen
 
 
+def bm25(terms: Sequence[tuple[int, Posting]], count: int, total: int) -> tuple[Integers, Floats]:
+    """(documents, scores), (matching,) each, for the formula at the top of this module.
+
+    terms: (frequency in the query, posting) of each. count: n. total: words of all n items together.
+    """
+    if not terms:
+        return np.empty(0, np.int64), np.empty(0)
+    mean = max(total / max(count, 1), 1e-9)
+    parts = []
+    for times, posting in terms:
+        held = len(posting.documents)
+        f = posting.frequency
+        norm = K1 * (1 - B + B * (posting.documents & MAX_WORDS) / mean)
+        parts.append(times * np.log1p((count - held + 0.5) / (held + 0.5)) * f * (K1 + 1) / (f + norm))
+    documents, places = np.unique(np.concatenate([posting.documents for _, posting in terms]), return_inverse=True)
+    return documents, np.bincount(places, np.concatenate(parts)).astype(np.float64)
+
+
 def _item_counts(db: sqlite3.Connection, user: int, terms: Collection[str]) -> dict[str, int]:
     query = "SELECT term, items FROM terms WHERE user = ? AND items > 0 AND term IN (SELECT value FROM json_each(?))"
     return dict(db.execute(query, (user, json.dumps(list(terms)))).fetchall())
 
 
 def _posting(db: sqlite3.Connection, user: int, term: str) -> Posting:
-    rows = db.execute("SELECT doc FROM item_terms WHERE term = ?", (index_term(user, term),)).fetchall()
-    occurrences = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-    items, frequency = np.unique(occurrences, return_counts=True)
-    return Posting(items, frequency.astype(np.int64))
+    # One string of numbers takes half the time of one row per occurrence.
+    query = "SELECT group_concat(doc, ' ') FROM item_terms WHERE term = ?"
+    text = db.execute(query, (index_term(user, term),)).fetchone()[0]
+    occurrences: Integers = np.sort(np.fromstring(text or "", np.int64, sep=" "), kind="stable")
+    starts = np.flatnonzero(np.diff(occurrences, prepend=-1))
+    return Posting(occurrences[starts], np.diff(starts, append=len(occurrences)))
 
 
 def _restrict(posting: Posting, ids: Integers) -> Posting:
     kept = np.isin(posting.items, ids, assume_unique=True)
-    return Posting(posting.items[kept], posting.frequency[kept])
+    return Posting(posting.documents[kept], posting.frequency[kept])
 
 
-def _view(db: sqlite3.Connection, user: int, before: int) -> tuple[Integers, Integers]:
-    """Ids and lengths of the user's items older than `before`."""
-    query = "SELECT id, tokens FROM items INDEXED BY items_by_time WHERE user = ? AND created_at < ?"
+def _view(db: sqlite3.Connection, user: int, before: int) -> tuple[Integers, int, int]:
+    """(ids, number, words altogether) of the user's items older than `before`."""
+    query = "SELECT id, words FROM items INDEXED BY items_by_time WHERE user = ? AND created_at < ?"
     rows = np.array(db.execute(query, (user, before)).fetchall(), np.int64).reshape(-1, 2)
-    return rows[:, 0], rows[:, 1]
+    return rows[:, 0], len(rows), int(rows[:, 1].sum())
+
+
+def _best(
+    db: sqlite3.Connection,
+    documents: Integers,
+    scores: Floats,
+    k: int,
+    *,
+    kind: str | None,
+    exclude: Collection[int],
+) -> list[tuple[int, float]]:
+    """(item id, score) of the k best documents of this kind, best first, equal scores newest first.
+
+    Kind and time are looked up from the best score down until k are found and no further one ties with the last.
+    """
+    items = documents >> _LENGTH_BITS
+    order = np.lexsort((-items, -scores))
+    if exclude:
+        order = order[~np.isin(items[order], np.fromiter(exclude, np.int64, len(exclude)))]
+    found: list[tuple[float, int, int]] = []
+    query = (
+        "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) AND kind = coalesce(?2, kind)"
+    )
+    step = max(_LOOK, 2 * k)
+    for start in range(0, min(len(order), _MOST_LOOKED_UP if kind is None else len(order)), step):
+        part = order[start : start + step]
+        if len(found) >= k and scores[part[0]] < found[k - 1][0]:
+            break
+        times = dict(db.execute(query, (json.dumps(items[part].tolist()), kind)).fetchall())
+        found += [(float(scores[at]), times[number], number) for at in part if (number := int(items[at])) in times]
+    found.sort(reverse=True)
+    return [(number, score) for score, _, number in found[:k]]
 
 
 def _newest(
@@ -168,89 +227,3 @@ def _newest(
         "ORDER BY created_at DESC, id DESC LIMIT ?5"
     )
     return [row[0] for row in db.execute(query, (user, before, kind, json.dumps(list(without)), count))]
-
-
-@dataclass(frozen=True)
-class _Collection:
-    """One user's items as BM25 sees them: their number and their words altogether."""
-
-    db: sqlite3.Connection
-    count: int
-    total: int
-
-    def best(
-        self,
-        asked: Mapping[str, int],
-        postings: Mapping[str, Posting],
-        k: int,
-        *,
-        kind: str | None,
-        exclude: Collection[int],
-    ) -> list[tuple[int, float]]:
-        """(item id, score) of the k best items that hold a term, best first.
-
-        A score falls with the item's length, so the score at length 0 bounds it from above: lengths are looked up only
-        for items whose bound still reaches the k best.
-        """
-        if not postings:
-            return []
-        documents: Integers = np.unique(np.concatenate([posting.items for posting in postings.values()]))
-        terms = [
-            Weighted(
-                times * float(np.log1p((self.count - len(posting.items) + 0.5) / (len(posting.items) + 0.5))),
-                np.searchsorted(documents, posting.items),
-                posting.frequency.astype(np.float64),
-            )
-            for posting, times in ((postings[term], asked[term]) for term in postings)
-        ]
-        facts = _Facts(documents, exclude)
-        looked_up, step = 0, max(512, 2 * k)
-        while True:
-            scores = bm25(terms, facts.lengths, self.total / max(1, self.count))
-            scores[facts.out] = -np.inf
-            order = np.lexsort((-documents, -facts.created, -scores))
-            reaching = order[:k]
-            open_ones = order[~facts.known[order] & (scores[order] > -np.inf)]
-            worst = scores[reaching[-1]]
-            open_ones = open_ones[scores[open_ones] >= worst]
-            if not len(open_ones) or looked_up >= MAX_LENGTHS:
-                break
-            facts.look_up(self.db, open_ones[:step], kind)
-            looked_up += len(open_ones[:step])
-        settled = [index for index in order if facts.known[index] and scores[index] > -np.inf][:k]
-        return [(int(documents[index]), float(scores[index])) for index in settled]
-
-
-class _Facts:
-    """What is known about the documents so far. An unknown length counts as 0, an unknown time as the newest."""
-
-    def __init__(self, documents: Integers, exclude: Collection[int]) -> None:
-        self.documents = documents
-        self.lengths: Floats = np.zeros(len(documents))
-        self.created: Integers = np.full(len(documents), np.iinfo(np.int64).max // 2)
-        self.known = np.zeros(len(documents), bool)
-        self.out = np.isin(documents, np.fromiter(exclude, np.int64, len(exclude)))
-
-    def look_up(self, db: sqlite3.Connection, indices: Integers, kind: str | None) -> None:
-        """Reads length, time and kind of the documents at `indices`; those of another kind are out."""
-        query = (
-            "SELECT id, tokens, created_at, ?1 IS NOT NULL AND kind <> ?1 FROM items INDEXED BY items_by_id "
-            "WHERE id IN (SELECT value FROM json_each(?2))"
-        )
-        wanted = json.dumps(self.documents[indices].tolist())
-        rows = np.array(db.execute(query, (kind, wanted)).fetchall(), np.int64).reshape(-1, 4)
-        at = np.searchsorted(self.documents, rows[:, 0])
-        self.lengths[at] = rows[:, 1]
-        self.created[at] = rows[:, 2]
-        self.known[at] = True
-        self.out[at] |= rows[:, 3].astype(bool)
-
-
-def bm25(terms: Sequence[Weighted], lengths: Floats, mean_length: float) -> Floats:
-    """The score of every document. lengths: (documents,), in words; mean_length: over the user's items, in words."""
-    scores: Floats = np.zeros(len(lengths))
-    norm = K1 * (1 - B + B * lengths / max(mean_length, 1e-9))
-    for term in terms:
-        f = term.frequency
-        scores[term.positions] += term.weight * f * (K1 + 1) / (f + norm[term.positions])
-    return scores

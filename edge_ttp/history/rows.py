@@ -34,8 +34,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LARGEST_INTEGER = 2**63 - 1
 
 ITEMS = (
-    "SELECT items.id, users.name, items.input, items.output, items.kind, items.created_at, items.source, items.metadata "
-    "FROM items JOIN users ON users.id = items.user"
+    "SELECT items.id, users.name, items.input, items.output, items.kind, items.created_at, items.source, "
+    "items.metadata FROM items JOIN users ON users.id = items.user"
 )
 """Selects what `item_from` reads."""
 

@@ -39,7 +39,7 @@ def search(db: sqlite3.Connection, user_id: str, text: str, limit: int) -> list[
     # An index term holds no quote, so that quoting it makes any word of any text a safe FTS5 string.
     match = " AND ".join(f'"{index_term(row[0], word)}"' for word in asked) + "*"
     rows = db.execute(
-        f"{ITEMS} WHERE items.id IN (SELECT rowid FROM item_index WHERE item_index MATCH ?) "  # noqa: S608
+        f"{ITEMS} WHERE items.id IN (SELECT rowid >> 12 FROM item_index WHERE item_index MATCH ?) "  # noqa: S608
         "ORDER BY items.created_at DESC, items.id DESC LIMIT ?",
         (match, limit),
     )

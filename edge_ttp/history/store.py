@@ -16,6 +16,7 @@ from edge_ttp.history import generations, items, recall, statistics, vectors
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
+from edge_ttp.history.restore import Record, restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
@@ -96,6 +97,15 @@ class History:
         """
         with self._connections.writing() as db:
             return items.insert_items(db, many)
+
+    def restore(self, records: Iterable[Record], *, strict: bool = False) -> tuple[Counts, list[tuple[int, str]]]:
+        """Stores items, generations and feedback as they are, in one transaction; feedback makes no item here.
+
+        Returns the counts, and (index, reason) of records that cannot be stored; under `strict` the first of these
+        raises RefusedRecord and nothing is stored. The write lock is held while `records` is iterated.
+        """
+        with self._connections.writing() as db:
+            return restore(db, records, strict=strict)
 
     def item(self, item_id: int, user_id: str | None = None) -> HistoryItem:
         """The item with this id. NotFound if there is none, or if it is not this user's."""

@@ -1,0 +1,135 @@
+"""Storing a stream of records in batches, or all of them at once, and saying what became of each.
+
+By default every batch is committed, and bad records are counted and named. Strict reads everything first, and stores
+all of it in one transaction or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.history.items import Counts
+from edge_ttp.history.restore import Record, RefusedRecord
+from edge_ttp.history.store import History
+
+BATCH = 500
+"""Records committed at a time."""
+
+MAX_NAMED = 20
+"""Bad records that are named; the others are only counted."""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A record that cannot be stored. number: line of the file or commit of the log, from 1."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A record and its line or commit, from 1."""
+
+    number: int
+    record: Record
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of an import."""
+
+    added: int
+    duplicates: int
+    """Records that were there already."""
+    bad: int
+    """Records that could not be stored."""
+    named: tuple[Bad, ...]
+    """The first of them, with reasons."""
+    interrupted: bool = False
+    """Ctrl-C came: the counts are those of the batches stored before."""
+    refused: bool = False
+    """Strict, and there were bad records: nothing was stored."""
+
+
+Progress = Callable[[float], None]
+Source = Callable[[], Iterator[Numbered | Bad]]
+"""Makes the stream of records from its beginning."""
+
+
+def no_progress(done: float) -> None:
+    """A progress callback that shows nothing."""
+
+
+def store_records(history: History, source: Source, *, strict: bool = False) -> Report:
+    """Stores what `source` yields and reports on it.
+
+    Without strict, Ctrl-C ends the import with a report (`interrupted`), and another error says how much was stored
+    before it. With strict, both leave the history as it was.
+    """
+    return _all_or_nothing(history, source) if strict else _batch_by_batch(history, source)
+
+
+def _batch_by_batch(history: History, source: Source) -> Report:
+    tally = _Tally()
+    try:
+        records = source()
+        while batch := list(islice(records, BATCH)):
+            good = [entry for entry in batch if isinstance(entry, Numbered)]
+            counts, refused = history.restore(entry.record for entry in good)
+            tally.counts += counts
+            bad = [entry for entry in batch if isinstance(entry, Bad)]
+            bad += [Bad(good[index].number, reason) for index, reason in refused]
+            for entry in sorted(bad, key=lambda entry: entry.number):
+                tally.name(entry)
+    except KeyboardInterrupt:
+        return tally.report(interrupted=True)
+    except EdgeTTPError as error:
+        if not tally.counts.added:
+            raise
+        before = f"{error.fact} (before that, {tally.counts.added} records were stored)"
+        raise type(error)(before, error.cure) from error
+    return tally.report()
+
+
+def _all_or_nothing(history: History, source: Source) -> Report:
+    tally = _Tally()
+    for entry in source():
+        if isinstance(entry, Bad):
+            tally.name(entry)
+    if tally.bad:
+        return tally.report(refused=True)
+    numbers: list[int] = []
+
+    def records() -> Iterator[Record]:
+        for entry in source():
+            if isinstance(entry, Bad):
+                raise InvalidInput(f"record {entry.number} changed while it was read: {entry.reason}", "try again")
+            numbers.append(entry.number)
+            yield entry.record
+
+    try:
+        tally.counts, _ = history.restore(records(), strict=True)
+    except RefusedRecord as refused:
+        tally.name(Bad(numbers[refused.index], refused.fact))
+        return tally.report(refused=True)
+    return tally.report()
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.counts = Counts(0, 0)
+        self.bad = 0
+        self.named: list[Bad] = []
+
+    def name(self, entry: Bad) -> None:
+        self.bad += 1
+        if len(self.named) < MAX_NAMED:
+            self.named.append(entry)
+
+    def report(self, *, interrupted: bool = False, refused: bool = False) -> Report:
+        counts = self.counts
+        return Report(counts.added, counts.duplicates, self.bad, tuple(self.named), interrupted, refused)
