@@ -31,6 +31,9 @@ DEFAULT_EXAMPLES = 4
 _LENGTHS_FROM = 32
 """Newest outputs whose lengths tell how long a candidate may be."""
 
+_PREFILL_SHARE = 0.5
+"""Part of a deadline that reading the prompt may take; beyond it, examples are left out."""
+
 _STORE_RESERVE_S = 0.02
 """Least time kept back from a deadline for choosing and recording."""
 
@@ -88,6 +91,8 @@ class Ask:
     seed: int | None = None
     kind: str | None = None
     examples: int = DEFAULT_EXAMPLES
+    turns: tuple[tuple[str, str], ...] = ()
+    """What was said before in the same conversation: prompt and answer, oldest first."""
     store: bool = True
     cancel: Flag | None = None
     emit: Callable[[schema.Event], None] | None = None
@@ -211,41 +216,60 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
 
 
 def encode(
-    policy: Policy, style: Style, request: str, examples: Sequence[tuple[str, str]]
+    policy: Policy,
+    style: Style,
+    request: str,
+    examples: Sequence[tuple[str, str]],
+    turns: Sequence[tuple[str, str]] = (),
 ) -> tuple[Prompt, tuple[int, ...]]:
     """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
-    prompt = compose(request, examples, style)
+    prompt = compose(request, examples, style, turns)
     if style == "chat":
         tokens = policy.encode_chat(prompt.messages)
         if tokens is not None:
             return prompt, tokens
-        prompt = compose(request, examples, "few-shot")
+        prompt = compose(request, examples, "few-shot", turns)
     return prompt, policy.encode_text(prompt.text)
 
 
 def _fit_prompt(rooms: Rooms, ask: Ask, examples: list[tuple[str, str]], max_tokens: int) -> tuple[_Encoded, list[str]]:
-    """The prompt with as many examples as context and deadline hold; the least similar are dropped first."""
-    kept = list(examples)
+    """The prompt with as much of the past as context and deadline hold.
+
+    The least similar examples are left out first, then the oldest turns. Raises OutOfCapacity where the request alone
+    is too long.
+    """
+    kept, turns = list(examples), list(ask.turns)
+    room = rooms.policy.context_trained - max_tokens
+    slow = False
     while True:
-        prompt, tokens = encode(rooms.policy, rooms.style, ask.prompt, kept)
-        room = rooms.policy.context_trained - max_tokens
-        slow = (
+        prompt, tokens = encode(rooms.policy, rooms.style, ask.prompt, kept, turns)
+        late = (
             ask.budget.deadline_s is not None
             and rooms.cost is not None
-            and len(tokens) * rooms.cost.prefill_token_s > ask.budget.deadline_s / 2
+            and len(tokens) * rooms.cost.prefill_token_s > ask.budget.deadline_s * _PREFILL_SHARE
         )
-        if not kept or (len(tokens) <= room and not slow):
+        if len(tokens) <= room and not (late and (kept or turns)):
             break
-        kept.pop()
-    if len(tokens) > room:
-        raise OutOfCapacity(
-            f"the prompt of {len(tokens)} tokens and an answer of {max_tokens} exceed the model's context "
-            f"of {rooms.policy.context_trained}",
-            "shorten the prompt or lower --max-tokens",
-        )
-    lost = len(examples) - len(kept)
+        slow = slow or late
+        if kept:
+            kept.pop()
+        elif turns:
+            turns.pop(0)
+        else:
+            raise OutOfCapacity(
+                f"the prompt of {len(tokens)} tokens and an answer of {max_tokens} exceed the model's context "
+                f"of {rooms.policy.context_trained}",
+                "shorten the prompt or lower --max-tokens",
+            )
     why = "the deadline leaves no time to read them" if slow else "the context is too small for them"
-    return _Encoded(prompt, tokens), [f"{lost} of {len(examples)} recalled examples left out: {why}"] if lost else []
+    notes = []
+    for lost, what in (
+        (len(examples) - len(kept), "recalled examples"),
+        (len(ask.turns) - len(turns), "earlier turns"),
+    ):
+        if lost:
+            notes.append(f"{lost} {what} left out: {why}")
+    return _Encoded(prompt, tokens), notes
 
 
 def _plan(

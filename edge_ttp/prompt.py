@@ -32,11 +32,15 @@ class Prompt:
     examples: int
 
 
-def compose(request: str, examples: Sequence[Example], style: Style) -> Prompt:
-    """The prompt for `request`. `examples` come best first and stand best last, next to the request."""
+def compose(request: str, examples: Sequence[Example], style: Style, turns: Sequence[Example] = ()) -> Prompt:
+    """The prompt for `request`. `examples` come best first and stand best last, next to the request.
+
+    `turns` are what was said before in the same conversation, oldest first; they stand between examples and request.
+    """
     shown = [(_shorten(given), written.strip()) for given, written in reversed(examples)]
-    one_line = bool(shown) and not any("\n" in written for _, written in shown)
-    messages = [("system", _SYSTEM if shown else _SYSTEM_NEW)]
+    shown += [(given.strip(), written.strip()) for given, written in turns]
+    one_line = bool(shown) and not any("\n" in written for _, written in shown)  # as this user always does
+    messages = [("system", _SYSTEM if examples else _SYSTEM_NEW)]
     for given, written in shown:
         messages += [("user", given), ("assistant", written)]
     messages.append(("user", request))
@@ -46,7 +50,7 @@ def compose(request: str, examples: Sequence[Example], style: Style) -> Prompt:
         stop: tuple[str, ...] = ("\n",) if one_line else ()
     else:
         stop = ("\n",) if one_line or not shown else ("\n\nInput:", "\nOutput:")
-    return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(shown))
+    return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(examples))
 
 
 def _shorten(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,16 +139,18 @@ class Runtime:
         seed: int | None = None,
         kind: str | None = None,
         examples: int = DEFAULT_EXAMPLES,
+        turns: Sequence[tuple[str, str]] = (),
         store: bool = True,
         cancel: threading.Event | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Generation:
         """The answer to `prompt` that `user` (None: the default user) would most likely have written.
 
-        `n` None takes as many candidates as the budget allows. `kind` keeps recall to items of that kind. `store`
-        False keeps the request out of the history. `cancel`, set from any thread, ends decoding within a step and
-        returns what there is; so does the budget's deadline, which does not count the loading of models.
-        `on_event` is called from this thread after every decode step.
+        `n` None takes as many candidates as the budget allows. `kind` keeps recall to items of that kind. `turns` are
+        the prompts and answers before this one in the same conversation, oldest first. `store` False keeps the request
+        out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
+        does the budget's deadline, which does not count the loading of models. `on_event` is called from this thread
+        after every decode step.
 
         Raises InvalidInput, ModelUnavailable, HistoryUnavailable, OutOfCapacity, DeadlineTooShort, Cancelled.
         """
@@ -164,6 +166,7 @@ class Runtime:
             seed=seed,
             kind=kind,
             examples=examples,
+            turns=tuple(turns),
             store=store,
             cancel=cancel,
             emit=on_event,

@@ -127,7 +127,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _usage_error(error: Exception) -> EdgeTTPError | None:
-    """A wrong option or argument (typer's own exceptions, vendored from click) as our error, else None."""
+    """A wrong option or argument as our error, else None: typer's own exceptions (vendored from click), pydantic's."""
+    if isinstance(error, ValueError) and callable(getattr(error, "errors", None)):
+        first = error.errors()[0]  # type: ignore[attr-defined]
+        name = ".".join(str(part) for part in first["loc"]) or "value"
+        return InvalidInput(f"{name}={first['input']!r}: {first['msg'].lower()}", "see the command's --help")
     message = getattr(error, "format_message", None)
     if not callable(message):
         return None

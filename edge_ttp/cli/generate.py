@@ -1,0 +1,147 @@
+"""`edge-ttp generate`: one personalized answer, with everything that led to it on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.errors import Cancelled, HistoryUnavailable
+
+if TYPE_CHECKING:
+    from edge_ttp.schema import Event, Generation
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to answer; - reads standard input.")],
+    user: options.User = None,
+    model: options.Model = None,
+    reward: options.Reward = None,
+    n: options.Count = None,
+    deadline: options.Deadline = None,
+    memory: options.Memory = None,
+    mode: options.ModeName = "balanced",
+    select: options.Select = "mean",
+    seed: options.Seed = None,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = 0.8,
+    top_k: Annotated[int, typer.Option("--top-k", help="Keep the k likeliest tokens; 0 keeps all.")] = 40,
+    top_p: Annotated[float, typer.Option("--top-p", help="Keep the likeliest tokens up to this probability.")] = 0.95,
+    min_p: Annotated[float, typer.Option("--min-p", help="Drop tokens below this share of the likeliest.")] = 0.05,
+    stop: Annotated[list[str] | None, typer.Option("--stop", help="End before this string. May be repeated.")] = None,
+    kind: options.Kind = None,
+    examples: Annotated[int, typer.Option("--examples", help="History items shown to the model.")] = 4,
+    threads: options.Threads = None,
+    no_store: options.NoStore = False,
+    show_candidates: Annotated[
+        bool, typer.Option("--show-candidates", help="Print all candidates with their scores.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Answer PROMPT the way this user would: draw N candidates, judge each against their history, pick one.
+
+    Prints the answer. Ctrl-C stops drawing and answers with the best candidate so far (exit code 130).
+    """
+    text = options.read_text(prompt)
+    from edge_ttp.runtime import Runtime
+    from edge_ttp.schema import Budget, Sampling
+
+    budget = Budget.model_validate({"deadline_s": deadline, "mode": mode, "memory_bytes": memory})
+    sampling = Sampling(
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=tuple(stop or ()),
+    )
+    named = {name: value for name, value in (("model", model), ("reward", reward)) if value is not None}
+    with Runtime.open(threads=threads, memory_bytes=memory, **named) as runtime:
+        with options.interruptible() as cancel, progress("drawing candidates", None, "finished") as advance:
+            generation = runtime.generate(
+                text,
+                user=user,
+                n=n,
+                budget=budget,
+                select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
+                sampling=sampling,
+                seed=seed,
+                kind=kind,
+                examples=examples,
+                store=not no_store,
+                cancel=cancel,
+                on_event=_count_finished(advance),
+            )
+        present(generation, as_json=as_json, show_candidates=show_candidates)
+        if not generation.stored and not no_store:
+            raise typer.Exit(HistoryUnavailable.exit_code)
+        if cancel.is_set():
+            raise typer.Exit(Cancelled.exit_code)
+
+
+def _count_finished(advance: Callable[[float], None]) -> Callable[[Event], None]:
+    done = 0
+
+    def count(event: Event) -> None:
+        nonlocal done
+        if event.type == "finished":
+            done += 1
+            advance(done)
+
+    return count
+
+
+def present(generation: Generation, *, as_json: bool, show_candidates: bool) -> None:
+    """Prints a generation: the text on stdout, or all of it as JSON; what the user should know on stderr."""
+    if as_json:
+        emit_json(generation.model_dump(mode="json"))
+        return
+    for line in generation.notes:
+        note(f"note: {line}")
+    if show_candidates:
+        print_candidates(generation)
+    typer.echo(generation.text)
+    if generation.stored and show_candidates:
+        note(f"generation {generation.generation_id}: edge-ttp feedback {generation.generation_id} --accept")
+
+
+def print_candidates(generation: Generation) -> None:
+    """Prints the table of candidates, the chosen one marked, with the reason and the plan under it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "#", "candidate"):
+        table.add_column(name, justify="right" if name == "#" else "left", overflow="fold")
+    for name in ("mean ± sd", "score", "tokens", "logprob", "ended"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for index, candidate in enumerate(generation.candidates):
+        known = candidate.mean is not None and candidate.variance is not None
+        table.add_row(
+            ">" if index == generation.chosen else "",
+            str(index + 1),
+            Text(candidate.text),
+            f"{candidate.mean:.3f} ± {candidate.variance**0.5:.3f}" if known else "-",  # type: ignore[operator]
+            f"{candidate.score:.3f}" if candidate.score is not None else "-",
+            str(candidate.tokens),
+            f"{candidate.logprob:.1f}",
+            candidate.finish_reason,
+            style="bold" if index == generation.chosen else "",
+        )
+    out = console()
+    out.print(table)
+    plan, timings = generation.plan, generation.timings
+    out.print(Text(f"chosen: {generation.selection.reason}"))
+    out.print(
+        Text(
+            f"plan: n={plan.n}, bound by {plan.bound_by.replace('_', ' ')}, {plan.examples} examples; "
+            f"{timings.total_s:.2f} s ({timings.prefill_s:.2f} reading, {timings.decode_s:.2f} drawing, "
+            f"{timings.score_s:.2f} scoring)"
+        )
+    )

@@ -1,0 +1,113 @@
+"""Options that several commands share, and how a request is read from the command line."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from edge_ttp.cli.output import parse_duration
+from edge_ttp.errors import InvalidInput
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(k|m|g|)(i?)b?\s*", re.IGNORECASE)
+MAX_STDIN_BYTES = 2_000_000
+
+
+def parse_count(text: str | int) -> int | None:
+    """A number of candidates, None for `auto`."""
+    if str(text).strip().lower() == "auto":
+        return None
+    try:
+        number = int(str(text))
+    except ValueError as wrong:
+        raise typer.BadParameter(f"{text!r} is neither a number nor 'auto'") from wrong
+    if number < 1:
+        raise typer.BadParameter(f"at least 1 candidate is needed, not {number}; or 'auto'")
+    return number
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes meant by `500MB`, `1.5GiB` or `800000000`."""
+    match = _SIZE.fullmatch(str(text))
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a size such as 500MB or 2GiB")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** {"": 0, "k": 1, "m": 2, "g": 3}[match[2].lower()])
+
+
+User = Annotated[str | None, typer.Option("--user", "-u", help="Whose voice. Default: EDGE_TTP_USER, else `me`.")]
+Model = Annotated[str | None, typer.Option("--model", "-m", help="Policy: a name in the store or a .gguf file.")]
+Reward = Annotated[str | None, typer.Option("--reward", help="Reward model: a name in the store or a folder.")]
+Count = Annotated[
+    int | None,
+    typer.Option("--n", parser=parse_count, metavar="auto|K", help="Candidates to draw; auto: what the budget allows."),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option("--deadline", parser=parse_duration, metavar="TIME", help="For the whole answer: 2, 2s, 500ms, 5m."),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option("--memory", parser=parse_size, metavar="SIZE", help="Most the policy may take: 500MB, 2GiB."),
+]
+ModeName = Annotated[
+    str, typer.Option("--mode", metavar="fast|balanced|best", help="What a better answer is worth in time.")
+]
+Select = Annotated[
+    str,
+    typer.Option(
+        "--select",
+        metavar="RULE",
+        help="mean, lcb, shrink, thompson, consensus, logprob or first.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Replays a generation with the same --n on this device.")]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", help="Longest answer. Default: from what this user wrote before.")
+]
+Temperature = Annotated[float, typer.Option("--temperature", help="0 always takes the likeliest token.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="Recall only items of this kind.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def read_text(argument: str) -> str:
+    """The argument itself; `-` reads standard input (UTF-8). Raises InvalidInput for binary or endless input."""
+    if argument != "-":
+        return argument
+    data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    if len(data) > MAX_STDIN_BYTES:
+        raise InvalidInput(f"standard input is longer than {MAX_STDIN_BYTES:,} bytes", "pass a shorter text")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        raise InvalidInput(
+            f"standard input is not UTF-8 text (byte {wrong.start})", "convert it: iconv -t UTF-8"
+        ) from wrong
+    return text.removesuffix("\n")
+
+
+@contextmanager
+def interruptible() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets, so that what was drawn so far is kept; the second one ends the program."""
+    cancelled = Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        if cancelled.is_set():
+            raise KeyboardInterrupt
+        cancelled.set()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield cancelled
+    finally:
+        signal.signal(signal.SIGINT, before)
