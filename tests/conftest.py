@@ -1,0 +1,42 @@
+"""Fixtures that all tests share: a private home for every test, and the real models, fetched once per machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_ttp.paths import locate
+
+ROOT = Path(__file__).parent.parent
+MODELS_HOME = Path(os.environ.get("EDGE_TTP_TEST_MODELS", ROOT / ".edge-ttp"))
+"""Where `make test` pulls the policy to, once; the tests only read it."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """EDGE_TTP_HOME, an empty folder of this test's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("EDGE_TTP_HOME", str(folder))
+    monkeypatch.delenv("EDGE_TTP_USER", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def policy_path() -> Path:
+    """The default policy's GGUF file."""
+    found = sorted((locate(MODELS_HOME).models / "smollm2-135m-instruct").glob("*.gguf"))
+    if not found:
+        pytest.fail(f"the default policy is not below {MODELS_HOME}: run `make models`")
+    return found[0]
+
+
+@pytest.fixture
+def models_home(home: Path, policy_path: Path) -> Path:
+    """A home whose model store has the default policy (linked, not copied)."""
+    store = locate(home).models / policy_path.parent.name
+    store.mkdir(parents=True)
+    for file in policy_path.parent.iterdir():
+        (store / file.name).symlink_to(file)
+    return home
