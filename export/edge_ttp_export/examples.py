@@ -30,6 +30,8 @@ class Pool:
 
     task: str
     user_id: str
+    place: int
+    """The item's place among its user's, which is the length of the history before it."""
     part: Part
     profile: UserProfile
     source: Vectors
@@ -100,6 +102,7 @@ class Task:
         return Pool(
             task=self.name,
             user_id=user_id,
+            place=place,
             part=part_of(user_id),
             profile=profile,
             source=source,
@@ -112,9 +115,14 @@ class Task:
 
 
 def load_pools(
-    files: Sequence[Path], data: Sequence[Path], encoder: TextEncoder, report: Callable[[str], None]
+    files: Sequence[Path],
+    data: Sequence[Path],
+    encoder: TextEncoder,
+    report: Callable[[str], None],
+    *,
+    part: Part | None = None,
 ) -> tuple[list[Pool], list[Task], list[dict[str, Any]]]:
-    """All pools of `files`, the tasks they come from, and the files' headers.
+    """All pools of `files` (of one part's users if given), the tasks they come from, and the files' headers.
 
     Raises InvalidInput where the texts that a file was made from are not among `data`.
     """
@@ -129,6 +137,8 @@ def load_pools(
             raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
         task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), encoder))
         for record in records:
+            if part is not None and part_of(record["user_id"]) != part:
+                continue
             place = [item.order for item in task.users[record["user_id"]]].index(record["order"])
             drawn = [(one["text"], int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]
             pools.append(task.pool(record["user_id"], place, drawn, record["chrf"]))

@@ -1,0 +1,200 @@
+"""`edge-ttp export`: pools, and the reward model's encoder, training, export and evaluation. Prints, never computes."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.errors import ExtraMissing, InvalidInput
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
+reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(reward, name="reward", help="The reward model: shorten its encoder, train, export to ONNX, evaluate.")
+
+_CURE = "install the extra: pip install 'edge-ttp[export]'"
+Data = Annotated[list[Path], typer.Option("--data", help="File of texts (JSON lines). Repeat for several.")]
+Pools = Annotated[list[Path], typer.Option("--pools", help="File made by `export pools`. Repeat for several.")]
+EncoderFolder = Annotated[Path, typer.Option("--encoder", help="Folder made by `export reward encoder`.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def _need(*packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise ExtraMissing(f"this command needs {' and '.join(missing)}", _CURE)
+
+
+def _torch(threads: int | None) -> None:
+    _need("torch", "transformers", "onnx", "safetensors", "zstandard")
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+@app.command()
+def pools(
+    data: Annotated[Path, typer.Option(help="File of texts: JSON lines with user_id, order, input, output.")],
+    out: Annotated[Path, typer.Option(help="Pool file to write or continue (.jsonl.zst).")],
+    model: Annotated[str, typer.Option(help="Policy: a name in the model store, or a .gguf path.")] = (
+        "smollm2-135m-instruct"
+    ),
+    n: Annotated[int, typer.Option(min=1, max=256, help="Candidates per query.")] = 32,
+    queries: Annotated[int, typer.Option(min=1, help="Queries in all; an existing file is continued.")] = 400,
+    examples: Annotated[int, typer.Option(min=0, max=64, help="Recalled items in the prompt.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=1, max=8192, help="Longest candidate in tokens.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, max=5, help="Sampling temperature.")] = 0.8,
+    seed: Seed = 1,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped."""
+    _need("sacrebleu", "zstandard")
+    from edge_ttp.onnx_session import default_threads
+    from edge_ttp.paths import locate
+    from edge_ttp.policy.sampling import Filters
+    from edge_ttp.registry.store import Registry
+    from edge_ttp_export.pools import Recipe, make_pools
+
+    located = Registry(locate()).locate(model, kind="policy")
+    recipe = Recipe(
+        n=n,
+        examples=examples,
+        max_tokens=max_tokens,
+        filters=Filters(temperature=temperature),
+        seed=seed,
+        style=located.prompt_style or "few-shot",
+    )
+    with progress("pools", queries, unit="pools") as advance:
+        last = [0.0]
+
+        def report(done: int, wanted: int, left_s: float) -> None:
+            advance(done)
+            if time.monotonic() - last[0] > 30 or done == wanted:
+                last[0] = time.monotonic()
+                note(f"{data.name}: {done} of {wanted} pools, {left_s / 60:.0f} min left")
+
+        count = make_pools(
+            data, located.path, out, recipe, queries=queries, threads=threads or default_threads(), report=report
+        )
+    _print({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
+
+
+@reward.command()
+def encoder(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder to write the encoder to.")],
+    layers: Annotated[int, typer.Option(help="Transformer layers to keep: 3, 4 or 6.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 2,
+    seed: Seed = 1,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Shorten all-MiniLM-L6-v2 and distil it on texts of train users."""
+    _torch(threads)
+    from edge_ttp_export.minilm import KEPT_LAYERS
+    from edge_ttp_export.shorten import shorten
+
+    if layers not in KEPT_LAYERS:
+        raise InvalidInput(f"an encoder of {layers} layers is not offered", f"choose one of {sorted(KEPT_LAYERS)}")
+    found = shorten(data, out, layers=layers, epochs=epochs, seed=seed, report=note)
+    _print(found, as_json, f"{out}: cosine with the full encoder {found['cosine']:.3f}, rank {found['spearman']:.3f}")
+
+
+@reward.command()
+def train(
+    pools: Pools,
+    data: Data,
+    encoder: EncoderFolder,
+    out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
+    loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
+    beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.5,
+    made_up: Annotated[int, typer.Option(min=0, help="Made-up pools per task to train on as well.")] = 800,
+    epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 60,
+    seed: Seed = 1,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Train the reward network on train users' pools; tune users stop it."""
+    _torch(threads)
+    from edge_ttp_export.train_run import run_training
+
+    if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
+        raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
+    facts = run_training(
+        pools, data, encoder, out, loss=loss, beta=beta, made_up=made_up, epochs=epochs, seed=seed, report=note
+    )
+    _print(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
+
+
+@reward.command()
+def onnx(
+    pools: Pools,
+    data: Data,
+    encoder: EncoderFolder,
+    trained: Annotated[Path, typer.Option(help="Folder made by `export reward train`.")],
+    out: Annotated[Path, typer.Option(help="Folder of models: NAME/ and NAME.toml are written there.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
+    _torch(threads)
+    from edge_ttp_export.export_run import run_export
+
+    gates = run_export(pools, data, encoder, trained, out, name=name, report=note)
+    shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in gates]
+    _print({"model": str(out / name), "gates": shown}, as_json, f"{out / name}: written, all gates passed")
+
+
+@reward.command()
+def evaluate(
+    pools: Pools,
+    data: Data,
+    model: Annotated[str, typer.Option(help="Reward model: a name in the model store, or its folder.")] = (
+        "reward-minilm-1"
+    ),
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Utility and share of headroom on report users, against rules that need no training."""
+    _need("zstandard")
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.store import Registry
+    from edge_ttp.reward.model import RewardModel
+    from edge_ttp_export.evaluate import evaluate_files
+
+    folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
+    found = evaluate_files(RewardModel.load(folder, threads=threads), pools, data, note)
+    if as_json:
+        emit_json(found)
+        return
+    from rich.table import Table
+
+    sizes = sorted({row["n"] for row in found["rows"] if row["n"] > 1})
+    for task in dict.fromkeys(row["task"] for row in found["rows"]):
+        table = Table("rule", *(f"N={size}" for size in sizes), title=f"{task}: share of headroom")
+        for rule in dict.fromkeys(row["selector"] for row in found["rows"]):
+            cells = {row["n"]: row for row in found["rows"] if row["task"] == task and row["selector"] == rule}
+            table.add_row(
+                rule,
+                *(
+                    f"{cells[size]['share']:.2f} ({cells[size]['share_low']:.2f} to {cells[size]['share_high']:.2f})"
+                    for size in sizes
+                ),
+            )
+        console().print(table)
+
+
+def _print(value: dict[str, Any], as_json: bool, line: str) -> None:
+    if as_json:
+        emit_json(value)
+    else:
+        typer.echo(line)

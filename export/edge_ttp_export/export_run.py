@@ -1,0 +1,77 @@
+"""One export: graphs, gates on tune users, measurements on report users, and only then the files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge_ttp.onnx_session import default_threads
+from edge_ttp.registry.manifest import Manifest, describe_files
+from edge_ttp.reward.config import CONFIG_FILE, RewardConfig
+from edge_ttp.reward.model import RewardModel
+from edge_ttp_export.card import model_card
+from edge_ttp_export.checkpoint import load_checkpoint
+from edge_ttp_export.evaluate import evaluate_files
+from edge_ttp_export.examples import load_pools
+from edge_ttp_export.gates import Gate, check, quantization_gates, torch_gates
+from edge_ttp_export.graphs import encoder_graphs
+from edge_ttp_export.onnx_export import export_heads
+from edge_ttp_export.write import to_json, write_folder
+
+CARD_FILE = "MODEL_CARD.md"
+MEASURED_FILE = "measured.json"
+
+
+def run_export(
+    files: Sequence[Path],
+    data: Sequence[Path],
+    encoder: Path,
+    trained: Path,
+    out: Path,
+    *,
+    name: str,
+    report: Callable[[str], None],
+) -> list[Gate]:
+    """Writes `out`/NAME/ and `out`/NAME.toml and returns the gates, or raises GateFailed and writes nothing."""
+    graphs, checkpoint = encoder_graphs(encoder), load_checkpoint(trained)
+    heads = export_heads(checkpoint.network)
+    with tempfile.TemporaryDirectory(prefix="edge-ttp-export-") as temporary:
+        folders = {kind: Path(temporary) / kind for kind in ("full", "small")}
+        for kind, graph in (("full", graphs.full), ("small", graphs.small)):
+            config = write_folder(
+                folders[kind], checkpoint, name=name, encoder=graph, heads=heads, layers=graphs.torch.layers
+            )
+        full, small = (RewardModel.load(folders[kind], threads=default_threads()) for kind in ("full", "small"))
+        tune = []
+        for model in (full, small):
+            pools, _, _ = load_pools(files, data, model.encoder, report, part="tune")
+            tune.append(pools)
+        gates = torch_gates(graphs.torch, checkpoint.network, full, tune[0])
+        gates += quantization_gates(full, small, *tune)
+        for gate in gates:
+            report(f"{gate.name}: {gate.value:.4g} (limit {gate.limit:g})")
+        check(gates)
+        measured = evaluate_files(small, files, data, report)
+        folder = folders["small"]
+        (folder / MEASURED_FILE).write_text(to_json(measured), encoding="utf-8")
+        (folder / CARD_FILE).write_text(model_card(config, gates, measured), encoding="utf-8")
+        target = out / name
+        target.mkdir(parents=True, exist_ok=True)
+        for file in sorted(folder.iterdir()):
+            shutil.copyfile(file, target / file.name)
+        (out / f"{name}.toml").write_text(_manifest(target, config).to_toml(), encoding="utf-8")
+    return gates
+
+
+def _manifest(folder: Path, config: RewardConfig) -> Manifest:
+    needed = [CONFIG_FILE, config.encoder.graph.name, config.encoder.tokenizer.name, config.heads.name]
+    return Manifest(
+        name=config.name,
+        kind="reward",
+        description=f"Probabilistic reward model, MiniLM encoder of {config.encoder.layers} layers. See {CARD_FILE}.",
+        licence="Apache-2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        files=describe_files(folder, needed),
+    )
