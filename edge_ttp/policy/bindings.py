@@ -361,3 +361,10 @@ class Context:
             llama_cpp.llama_batch_free(self._batch)
             llama_cpp.llama_free(self._handle)
             self._handle = None
+
+
+def plain_completer(path: Path, *, context: int, threads: int) -> Any:
+    """llama-cpp-python's own `Llama` on the same file: what the benchmarks compare with."""
+    return llama_cpp.Llama(
+        model_path=str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+    )
