@@ -150,13 +150,23 @@ def verify(
 
 
 @app.command("rm")
-def remove(name: Annotated[str, typer.Argument(help="A model on this device.")], as_json: AsJson = False) -> None:
-    """Remove a model's files from this device."""
-    freed = _registry().remove(name)
+def remove(
+    name: Annotated[str | None, typer.Argument(help="A model on this device.")] = None,
+    downloads: Annotated[bool, typer.Option("--downloads", help="Delete what interrupted pulls have kept.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a model's files from this device, or the remains of interrupted pulls."""
+    from edge_ttp.errors import InvalidInput
+
+    if name is None and not downloads:
+        raise InvalidInput("nothing to remove was named", "give a model's name, or --downloads")
+    registry = _registry()
+    freed = registry.remove(name) if name is not None else 0
+    freed += registry.clear_downloads() if downloads else 0
     if as_json:
         emit_json({"name": name, "freed_bytes": freed})
     else:
-        typer.echo(f"{name}: removed, {_size(freed)} freed")
+        typer.echo(f"{name or 'downloads'}: removed, {_size(freed)} freed")
 
 
 @app.command("path")

@@ -186,7 +186,7 @@ class Downloader:
                 return attempt()
             except _TryAgain as error:
                 reason, wait_s = str(error), error.wait_s
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             failures = 1 if measure() - before >= PROGRESS_BYTES else failures + 1
             if failures >= ATTEMPTS:
@@ -216,11 +216,16 @@ class Downloader:
 
             from edge_ttp import __version__
 
-            self._client = httpx.Client(
-                timeout=httpx.Timeout(self._timeout_s, connect=min(self._timeout_s, 10.0)),
-                headers={"User-Agent": f"edge-ttp/{__version__}"},
-                follow_redirects=False,
-            )
+            try:
+                self._client = httpx.Client(
+                    timeout=httpx.Timeout(self._timeout_s, connect=min(self._timeout_s, 10.0)),
+                    headers={"User-Agent": f"edge-ttp/{__version__}"},
+                    follow_redirects=False,
+                )
+            except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:  # what a wrong environment leads to
+                raise DownloadFailed(
+                    f"the proxy or certificate variables of the environment cannot be used: {error}"
+                ) from error
         return self._client
 
     def _refuse_scheme(self, url: str) -> None:

@@ -14,7 +14,7 @@ from edge_ttp.registry.download import Downloader
 from edge_ttp.registry.folder import model_folder, parent_of, settle, write_private
 from edge_ttp.registry.integrity import Integrity, bytes_below
 from edge_ttp.registry.manifest import MANIFEST_NAME, Address, ModelFile, Wheels
-from edge_ttp.registry.sources import Fetcher
+from edge_ttp.registry.sources import Fetcher, discard
 
 DISK_MARGIN = 32 << 20
 """Bytes that must stay free on the disk after a pull."""
@@ -71,7 +71,7 @@ class Puller:
         reasons: list[str] = []
         for source in file.sources:
             try:
-                self._fetcher.fetch(
+                spent = self._fetcher.fetch(
                     file, source, origin=entry.origin, target=partial, advance=advance, cancel=self._cancel
                 )
             except DownloadFailed as error:
@@ -82,6 +82,7 @@ class Puller:
                 raise Cancelled(error.fact, f"run `edge-ttp models pull {name}` again to go on") from error
             else:
                 settle(partial, final)
+                discard(spent)
                 self._integrity.remember(final, file.sha256)
                 return
         raise DownloadFailed(

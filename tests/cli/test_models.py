@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from registry.makers import CONTENT, gguf, policy_toml, reward_folder, wheel_source
+from registry.server import Server, running
 
 from edge_ttp.cli import models
 from edge_ttp.cli.main import run
 from edge_ttp.paths import locate
 from edge_ttp.registry import DEFAULT_POLICY, Registry
-
-from ..registry.makers import CONTENT, gguf, policy_toml, reward_folder, wheel_source
-from ..registry.server import Server, running
 
 
 @pytest.fixture
@@ -149,10 +148,22 @@ def test_add_of_a_manifest_says_how_to_fetch_the_rest(capsys: pytest.CaptureFixt
     out(capsys, "pull", "own")
 
 
+def test_rm_downloads_gives_up_an_interrupted_pull(
+    capsys: pytest.CaptureFixture[str], server: Server, registry: Registry
+) -> None:
+    server.cuts["/files/tiny_wheel-1.0-py3-none-any.whl"] = [1000] * 4
+    out(capsys, "pull", code=7)
+    assert registry.sizes()["downloads"] == 4000
+    assert json.loads(out(capsys, "rm", "--downloads", "--json")) == {"name": None, "freed_bytes": 4000}
+    assert "downloads" not in registry.sizes()
+    assert out(capsys, "rm", "--downloads") == "downloads: removed, 0 B freed\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (["add", "/nowhere/x.gguf"], 3),
+        (["rm"], 2),
         (["rm", "judge"], 2),
         (["rm", DEFAULT_POLICY], 3),
         (["rm", "nothing"], 8),
@@ -198,6 +209,8 @@ def test_ctrl_c_during_a_pull_says_that_it_can_be_resumed(
         text=True,
     )
     assert server.paused.wait(20)
+    while not registry.sizes().get("downloads"):  # the child writes what it has read
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=20)
     server.go_on.set()

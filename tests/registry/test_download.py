@@ -46,6 +46,13 @@ def test_plain_http_is_admitted_for_this_machine_only(tmp_path: Path) -> None:
         downloader.json("http://192.0.2.1/x", SIMPLE_JSON)
 
 
+@pytest.mark.parametrize(("variable", "value"), [("ALL_PROXY", "nonsense://x"), ("SSL_CERT_FILE", "/nowhere")])
+def test_a_wrong_environment_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with Downloader(backoff_s=0.001) as downloader, pytest.raises(DownloadFailed, match="variables of the environment"):
+        downloader.json("https://127.0.0.1:9/x", SIMPLE_JSON)
+
+
 def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
     server.files["/x"] = CONTENT
     server.redirects = {"/a": "/b", "/b": f"{server.address}/x"}
