@@ -104,24 +104,18 @@ def import_(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="JSON lines; `-` reads stdin.")] = None,
     user: Annotated[
         str | None,
-        typer.Option(
-            "--user", "-u", help="Owner of every item. Default: the line's user_id, else EDGE_TTP_USER or `me`."
-        ),
+        typer.Option("--user", "-u", help="Owner of every item. Default: the line's user_id, else as elsewhere."),
     ] = None,
-    git: Annotated[
-        Path | None, typer.Option("--git", metavar="PATH", help="The log of this repository instead.")
-    ] = None,
+    git: Annotated[Path | None, typer.Option("--git", metavar="PATH", help="Import this repository's log.")] = None,
     author: Annotated[
         str | None, typer.Option(help="With --git: only commits whose author's name or address contains this.")
     ] = None,
     body: Annotated[bool, typer.Option("--body", help="With --git: whole messages, not only first lines.")] = False,
-    kind: Annotated[
-        str | None, typer.Option(help="Kind of every item. Default: the line's, else text; commit.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Kind of every item. Default: the line's, text, commit.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Store nothing if any line is bad.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import a file of JSON lines (user_id?, input, output, date or order?, kind?) or a git log. Duplicates are skipped."""
+    """Import JSON lines (user_id?, input, output, date or order?, kind?) or a git log. Duplicates are skipped."""
     from edge_ttp.errors import InvalidInput
     from edge_ttp.history import git_log, importing
 
@@ -186,7 +180,7 @@ def _spooled(stream: BinaryIO, folder: Path) -> BufferedReader:
 
     spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     shutil.copyfileobj(stream, spool)
-    return BufferedReader(spool)  # type: ignore[arg-type]
+    return BufferedReader(spool)
 
 
 def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:
@@ -298,7 +292,9 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
         retention = None if name is None else history.retention(name)
         size = history.path.stat().st_size
     if as_json:
-        emit_json({**asdict(found), "retention_days": retention, "database_bytes": size})
+        ends = (("oldest", found.oldest), ("newest", found.newest))
+        moments = {key: moment and moment.isoformat() for key, moment in ends}
+        emit_json({**asdict(found), **moments, "retention_days": retention, "database_bytes": size})
         return
     table = _table("", "", header=False)
     span = "" if found.oldest is None else f"{found.oldest.date()} to {found.newest.date()}"  # type: ignore[union-attr]
@@ -397,10 +393,12 @@ def _days(text: str) -> int | None:
 def _table(*columns: str, header: bool = True) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, show_header=header, pad_edge=False, header_style="dim")
+    wide = {"input": 3, "output": 2, "text": 1}  # these share what the others leave of the terminal's width
+    table = Table(
+        box=None, show_header=header, pad_edge=False, header_style="dim", expand=not wide.keys().isdisjoint(columns)
+    )
     for name in columns:
-        wide = name in ("input", "output", "text")
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if wide else None)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=wide.get(name))
     return table
 
 

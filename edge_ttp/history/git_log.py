@@ -68,7 +68,7 @@ class Change:
 
 
 def commits(repository: Path, how: LogReading, progress: Progress = no_progress) -> Iterator[Numbered | Bad]:
-    """The items of the repository's current branch, oldest first. Merges and commits without a changed file are left out.
+    """The items of the repository's current branch, oldest first, without merges and commits that change no file.
 
     InvalidInput if git is missing, or `repository` is not in a git repository or has no commits. progress is called
     with the number of commits read so far.

@@ -28,14 +28,13 @@ MAX_QUERY = 20_000
 """Characters of the query that are read."""
 MAX_TERMS = 64
 """Distinct terms that rank; the rarest in this user's items."""
-MAX_OCCURRENCES = 16_384
+MAX_OCCURRENCES = 8_192
 """Items that may hold the ranking terms, counted per term. Terms are taken rarest first until it would be exceeded."""
 MAX_WORDS = 4_095
 """An item with more words counts as one with this many (|d| has 12 bits in the index)."""
 
 _LENGTH_BITS = 12
 _LOOK = 64
-_MOST_LOOKED_UP = 4_096
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -194,7 +193,7 @@ def _best(
     Kind and time are looked up from the best score down until k are found and no further one ties with the last.
     """
     items = documents >> _LENGTH_BITS
-    order = np.lexsort((-items, -scores))
+    order = len(scores) - 1 - np.argsort(-scores[::-1], kind="stable")  # equal scores by descending id
     if exclude:
         order = order[~np.isin(items[order], np.fromiter(exclude, np.int64, len(exclude)))]
     found: list[tuple[float, int, int]] = []
@@ -202,10 +201,11 @@ def _best(
         "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) AND kind = coalesce(?2, kind)"
     )
     step = max(_LOOK, 2 * k)
-    for start in range(0, min(len(order), _MOST_LOOKED_UP if kind is None else len(order)), step):
-        part = order[start : start + step]
+    while len(order):
+        part, order = order[:step], order[step:]
         if len(found) >= k and scores[part[0]] < found[k - 1][0]:
             break
+        step *= 2
         times = dict(db.execute(query, (json.dumps(items[part].tolist()), kind)).fetchall())
         found += [(float(scores[at]), times[number], number) for at in part if (number := int(items[at])) in times]
     found.sort(reverse=True)
