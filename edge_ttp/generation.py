@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as Flag
 from typing import Protocol
@@ -17,6 +18,7 @@ from edge_ttp.budget.planner import Limits, plan
 from edge_ttp.budget.profile import Cost
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, OutOfCapacity
 from edge_ttp.history import History
+from edge_ttp.history.rows import checked_label, checked_text
 from edge_ttp.policy.engine import Control, Drawn, Progress, Request, Sampled
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.prompt import Prompt, Style, compose, tokens_for
@@ -36,6 +38,12 @@ _PREFILL_SHARE = 0.5
 
 _STORE_RESERVE_S = 0.02
 """Least time kept back from a deadline for choosing and recording."""
+
+_CUT_SHORT: dict[schema.FinishReason, str] = {
+    "deadline": "the deadline ended",
+    "cancelled": "the cancel ended",
+    "capacity": "the cache was too small for",
+}
 
 
 class Policy(Protocol):
@@ -110,10 +118,14 @@ def check(ask: Ask) -> None:
     """Raises InvalidInput for a request that cannot be meant."""
     if not ask.prompt.strip():
         raise InvalidInput("the prompt is empty", "write what should be answered")
-    if len(ask.prompt) > schema.MAX_TEXT:
-        raise InvalidInput(
-            f"the prompt has {len(ask.prompt):,} characters", f"the most is {schema.MAX_TEXT:,}: shorten it"
-        )
+    checked_text("the prompt", ask.prompt)
+    for given, written in ask.turns:
+        checked_text("an earlier prompt", given)
+        checked_text("an earlier answer", written)
+    for stop in ask.sampling.stop:
+        checked_text("a stop string", stop)
+    if ask.kind is not None:
+        checked_label("kind", ask.kind)
     if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:
         raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
     if ask.seed is not None and not 0 <= ask.seed < 2**63:
@@ -374,11 +386,7 @@ def _cut_short(sampled: Sampled, planned: int) -> list[str]:
     """What the user should know about candidates that did not end by themselves."""
     reasons = [one.finish_reason for one in sampled.candidates]
     notes = []
-    for reason, words in (
-        ("deadline", "the deadline ended"),
-        ("cancelled", "the cancel ended"),
-        ("capacity", "the cache was too small for"),
-    ):
+    for reason, words in _CUT_SHORT.items():
         count = reasons.count(reason)
         if count:
             notes.append(f"{words} {count} of {planned} candidates before they were complete")
@@ -413,6 +421,9 @@ class StoredVectors:
         return self._history.vectors(item_ids, encoder)
 
     def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
-        """Stores vectors where the history may be written; they can always be computed again."""
-        if not self._history.read_only:
+        """Stores vectors where the history can be written; they can always be computed again."""
+        if self._history.read_only:
+            return
+        # A locked history or a full disk must not cost the answer; recording it will say what is wrong.
+        with suppress(HistoryUnavailable):
             self._history.put_vectors(encoder, vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -97,8 +98,9 @@ class Runtime:
         `model` and `reward` are names in the store or paths. `threads` None: the cores this process may use.
         `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
         """
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"{threads} threads cannot compute anything", "choose 1 or more")
+        most = os.cpu_count() or 1
+        if threads is not None and not 1 <= threads <= most:
+            raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")
         return cls(locate(home), model=model, reward=reward, threads=threads, memory_bytes=memory_bytes)
 
     def __enter__(self) -> Self:
@@ -209,7 +211,8 @@ class Runtime:
                     yield event
                 answer.result()  # raises what the request raised
             finally:
-                cancel.set()
+                if not answer.done():  # closed early; a caller's own flag is left alone otherwise
+                    cancel.set()
 
     def feedback(
         self,

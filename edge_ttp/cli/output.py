@@ -31,8 +31,17 @@ def parse_duration(text: str | float) -> float:
 
 
 def emit_json(value: Any) -> None:
-    """Prints one JSON value on stdout. Numbers that JSON does not have (nan, inf) become null."""
-    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, default=str) + "\n")
+    """Prints one JSON value on stdout. Numbers that JSON does not have (nan, inf) become null.
+
+    Characters that stdout's encoding lacks are escaped.
+    """
+    finite = _finite(value)
+    text = json.dumps(finite, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(finite, default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
