@@ -113,3 +113,13 @@ def default_threads() -> int:
     except AttributeError:  # macOS and Windows
         usable = os.cpu_count() or 1
     return min(4, max(1, usable))
+
+
+def version() -> str:
+    """The version of onnxruntime."""
+    return str(onnxruntime.__version__)
+
+
+def providers() -> tuple[str, ...]:
+    """Execution providers that this build lists. A session may still fail to get one: ask it afterwards."""
+    return tuple(onnxruntime.get_available_providers())

@@ -88,20 +88,26 @@ class Runtime:
         cls,
         *,
         home: Path | str | None = None,
-        model: str = DEFAULT_POLICY,
-        reward: str = DEFAULT_REWARD,
+        model: str | None = None,
+        reward: str | None = None,
         threads: int | None = None,
         memory_bytes: int | None = None,
     ) -> Runtime:
         """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
 
-        `model` and `reward` are names in the store or paths. `threads` None: the cores this process may use.
+        `model` and `reward` are names in the store or paths; None means the default ones. `threads` None: the cores this process may use.
         `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
         """
         most = os.cpu_count() or 1
         if threads is not None and not 1 <= threads <= most:
             raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")
-        return cls(locate(home), model=model, reward=reward, threads=threads, memory_bytes=memory_bytes)
+        return cls(
+            locate(home),
+            model=DEFAULT_POLICY if model is None else model,
+            reward=DEFAULT_REWARD if reward is None else reward,
+            threads=threads,
+            memory_bytes=memory_bytes,
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -61,8 +61,7 @@ def generate(
         max_tokens=max_tokens,
         stop=tuple(stop or ()),
     )
-    named = {name: value for name, value in (("model", model), ("reward", reward)) if value is not None}
-    with Runtime.open(threads=threads, memory_bytes=memory, **named) as runtime:
+    with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
         with options.interruptible() as cancel, progress("drawing candidates", None, "finished") as advance:
             generation = runtime.generate(
                 text,

@@ -1,0 +1,139 @@
+"""`edge-ttp bench`: measurements on this device, as ratios against a baseline in the same run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from edge_ttp.bench.candidates import Row
+    from edge_ttp.bench.prompts import Task
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+DATA_VARIABLE = "EDGE_TTP_DATA"
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help=f"Folder of user_id/input/output JSONL files. Default: {DATA_VARIABLE}, else the samples."
+    ),
+]
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this device: medians of paired ratios, so that a noisy machine cancels out."""
+
+
+@app.command()
+def candidates(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="May be repeated. Default: the default policy.")
+    ] = None,
+    n: Annotated[list[int] | None, typer.Option("--n", help="May be repeated. Default: 1 4 8 16 32.")] = None,
+    temperature: Annotated[
+        list[float] | None, typer.Option("--temperature", help="May be repeated. Default: 0.8.")
+    ] = None,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="Prompts to take the medians over.")] = 5,
+    data: Data = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Candidate tokens per second against a loop of create_completion on the same file, and against no sharing.
+
+    Also prints pipeline_overhead: the share of a whole request at N=16 that is not decoding.
+    """
+    from edge_ttp.bench import candidates as measurement
+    from edge_ttp.budget.device import cores
+    from edge_ttp.paths import locate
+    from edge_ttp.registry import DEFAULT_POLICY, Registry
+
+    tasks = choose_tasks(data, prompts)
+    names = model or [DEFAULT_POLICY]
+    counts, temperatures = n or [1, 4, 8, 16, 32], temperature or [0.8]
+    if min(counts) < 1 or max(counts) > 256:
+        raise InvalidInput(f"n={counts} is out of range", "choose each from 1 to 256")
+    paths, used = locate(), threads or cores()
+    registry = Registry(paths)
+    found = [registry.locate(name, kind="policy") for name in names]
+    rows: list[Row] = []
+    calls = len(temperatures) * len({1, *counts}) * len(tasks)
+    with progress("measuring", calls * len(names), "calls") as advance:
+        for located in found:
+            before = len(rows) // (len(temperatures) * len(counts)) * calls
+            rows += measurement.measure(
+                located.path,
+                located.name,
+                located.prompt_style or "few-shot",
+                tasks,
+                counts=counts,
+                temperatures=temperatures,
+                threads=used,
+                advance=partial(_advance_from, advance, before),
+            )
+    overhead = measurement.pipeline_overhead(str(names[0]), tasks, n=16, threads=used, paths=paths)
+    if as_json:
+        emit_json(
+            {
+                "rows": [row.as_dict() for row in rows],
+                "pipeline_overhead": overhead,
+                "threads": used,
+                "prompts": len(tasks),
+            }
+        )
+        return
+    print_table(
+        ("model", "n", "T", "tokens/s", "x loop", "x unshared", "outside decode", "cost/candidate vs 1"),
+        [
+            (
+                row.model,
+                str(row.n),
+                f"{row.temperature:g}",
+                f"{row.tokens_per_s:.0f}",
+                f"{row.ratio_loop:.2f}",
+                f"{row.ratio_unshared:.2f}",
+                f"{row.outside_decode:.1%}",
+                f"{row.cost_per_candidate_vs_1:.0%}",
+            )
+            for row in rows
+        ],
+    )
+    note(f"medians over {len(tasks)} prompts, {used} threads; pipeline_overhead at N=16: {overhead:.1%}")
+
+
+def _advance_from(advance: Callable[[float], None], before: int, done: float) -> None:
+    advance(before + done)
+
+
+def choose_tasks(data: Path | None, count: int) -> list[Task]:
+    """The benchmark's queries: from `data`, else from the folder in EDGE_TTP_DATA, else from the sample histories."""
+    from edge_ttp.bench.prompts import corpus_tasks, sample_tasks
+
+    folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if folder is None:
+        return sample_tasks(count)
+    if not folder.is_dir():
+        raise InvalidInput(f"there is no folder {folder}", "point --data to a folder of JSONL files")
+    return corpus_tasks(folder, count)
+
+
+def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
+    """A plain table on stdout, numbers to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    console().print(table)
