@@ -26,12 +26,15 @@ def difference_loss(kind: Loss, beta: float, heads: Heads, utility: Tensor, mask
     """(B,) loss per pool on the predicted differences.
 
     beta-nll: Gaussian likelihood, weighted by variance^beta (Seitzer et al. 2022); beta 0 is the likelihood itself,
-    beta 1 weighs errors as mse does. Under the other losses the noise is fitted beside the mean, not through it.
+    beta 1 weighs errors as mse does. Under the other losses the noise is fitted beside the mean, not through it, around
+    the differences in utility units (ranking losses do not fix a scale: theirs is fitted to the batch).
     """
     target = differences(utility, mask)
     if kind == "beta-nll":
         return _mean(_nll(target - heads.difference, heads.log_variance, beta), mask)
-    noise = _mean(_nll(target - heads.difference.detach(), heads.log_variance, 0.5), mask)
+    found = heads.difference.detach() * mask
+    scale = 1.0 if kind == "mse" else (found * target).sum() / found.square().sum().clamp(min=1e-9)
+    noise = _mean(_nll(target - scale * found, heads.log_variance, 0.5), mask)
     if kind == "mse":
         return _mean((target - heads.difference).square(), mask) / (2 * _TYPICAL**2) + noise
     if kind == "bradley-terry":
@@ -41,8 +44,8 @@ def difference_loss(kind: Loss, beta: float, heads: Heads, utility: Tensor, mask
         return total + noise
     hidden = -1e4 * (1 - mask)
     wanted = torch.softmax(target / _LIST_TEMPERATURE + hidden, dim=1)
-    found = torch.log_softmax(heads.difference / _LIST_TEMPERATURE + hidden, dim=1)
-    return -(wanted * found * mask).sum(1) + noise
+    chances = torch.log_softmax(heads.difference / _LIST_TEMPERATURE + hidden, dim=1)
+    return -(wanted * chances * mask).sum(1) + noise
 
 
 def offset_loss(heads: Heads, utility: Tensor, mask: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from edge_ttp_export.network import Batch, Heads, RewardNetwork
 START_WEIGHTS = {"consensus": 1.0, "input_cosine": 1.0, "user_cosine": 1.0}
 """The last layer starts as the untrained sum of these z-scores, times START_SCALE."""
 START_SCALE = 0.15
+LAST_LAYER_RATE = 5.0
 SMALLEST_POOL = 2
 COLLAPSED = 0.1
 """A network whose differences spread less than this share of the utility's spread has collapsed."""
@@ -107,8 +108,13 @@ def train(
     network = RewardNetwork(settings.dropout)
     _prepare(network, real)
     decayed = [one for name, one in network.named_parameters() if one.dim() > 1]
-    plain = [one for name, one in network.named_parameters() if one.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": settings.decay}, {"params": plain, "weight_decay": 0.0}]
+    plain = [one for name, one in network.named_parameters() if one.dim() <= 1 and name != "weights"]
+    groups = [
+        {"params": decayed, "weight_decay": settings.decay},
+        {"params": plain, "weight_decay": 0.0},
+        # The last layer starts at one rule and has to reach others: its steps are larger.
+        {"params": [network.weights], "weight_decay": 0.0, "lr": LAST_LAYER_RATE * settings.rate},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=settings.rate)
     best, best_state, best_epoch, course = -np.inf, network.state_dict(), 0, []
     for epoch in range(settings.epochs):
