@@ -39,6 +39,12 @@ _PREFILL_SHARE = 0.5
 _STORE_RESERVE_S = 0.02
 """Least time kept back from a deadline for choosing and recording."""
 
+_CACHE_WAIT_S = 0.25
+"""Longest wait for another writer before vectors are not kept."""
+
+_RECORD_WAIT_S = 0.1
+"""Least wait for another writer before an answer is not recorded, even when the deadline has come."""
+
 _CUT_SHORT: dict[schema.FinishReason, str] = {
     "deadline": "the deadline ended",
     "cancelled": "the cancel ended",
@@ -48,10 +54,6 @@ _CUT_SHORT: dict[schema.FinishReason, str] = {
 
 class Policy(Protocol):
     """What a request needs of a policy (policy/llama.py)."""
-
-    @property
-    def context_trained(self) -> int:
-        """Longest prompt and answer together, in tokens."""
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Tokens of a plain prompt."""
@@ -63,7 +65,7 @@ class Policy(Protocol):
         """Tokens of a text alone."""
 
     def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
-        """Candidates that fit into memory at once."""
+        """Candidates that fit into memory at once. OutOfCapacity where context or memory hold not even one."""
 
     def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
         """Draws the candidates."""
@@ -222,7 +224,7 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
         stored=ask.store,
         notes=tuple(notes),
     )
-    generation = _record(rooms, generation, began)
+    generation = _record(rooms, generation, began, deadline)
     _emit(ask, schema.Event(type="selected", text=generation.text, candidate=choice.index, generation=generation))
     return generation
 
@@ -248,10 +250,9 @@ def _fit_prompt(rooms: Rooms, ask: Ask, examples: list[tuple[str, str]], max_tok
     """The prompt with as much of the past as context and deadline hold.
 
     The least similar examples are left out first, then the oldest turns. Raises OutOfCapacity where the request alone
-    is too long.
+    is too long for the context or the memory.
     """
     kept, turns = list(examples), list(ask.turns)
-    room = rooms.policy.context_trained - max_tokens
     slow = False
     while True:
         prompt, tokens = encode(rooms.policy, rooms.style, ask.prompt, kept, turns)
@@ -260,20 +261,18 @@ def _fit_prompt(rooms: Rooms, ask: Ask, examples: list[tuple[str, str]], max_tok
             and rooms.cost is not None
             and len(tokens) * rooms.cost.prefill_token_s > ask.budget.deadline_s * _PREFILL_SHARE
         )
-        if len(tokens) <= room and not (late and (kept or turns)):
+        refusal = _refusal(rooms, len(tokens), max_tokens)
+        if refusal is None and not (late and (kept or turns)):
             break
-        slow = slow or late
+        slow = slow or (late and refusal is None)
         if kept:
             kept.pop()
         elif turns:
             turns.pop(0)
         else:
-            raise OutOfCapacity(
-                f"the prompt of {len(tokens)} tokens and an answer of {max_tokens} exceed the model's context "
-                f"of {rooms.policy.context_trained}",
-                "shorten the prompt or lower --max-tokens",
-            )
-    why = "the deadline leaves no time to read them" if slow else "the context is too small for them"
+            assert refusal is not None
+            raise refusal
+    why = "the deadline leaves no time to read them" if slow else "context and memory hold no more"
     notes = []
     for lost, what in (
         (len(examples) - len(kept), "recalled examples"),
@@ -282,6 +281,15 @@ def _fit_prompt(rooms: Rooms, ask: Ask, examples: list[tuple[str, str]], max_tok
         if lost:
             notes.append(f"{lost} {what} left out: {why}")
     return _Encoded(prompt, tokens), notes
+
+
+def _refusal(rooms: Rooms, prompt_tokens: int, max_tokens: int) -> OutOfCapacity | None:
+    """Why not even one candidate fits behind a prompt of so many tokens, None where it does."""
+    try:
+        rooms.policy.width(prompt_tokens, max_tokens, 1, memory_bytes=rooms.memory_bytes)
+    except OutOfCapacity as refusal:
+        return refusal
+    return None
 
 
 def _plan(
@@ -362,10 +370,11 @@ def _candidates(drawn: Sequence[Drawn], scores: Scores | None, choice: Choice) -
     return tuple(result)
 
 
-def _record(rooms: Rooms, generation: schema.Generation, began: float) -> schema.Generation:
+def _record(rooms: Rooms, generation: schema.Generation, began: float, deadline: float | None) -> schema.Generation:
     """The generation with its final timings, written to the history if it is to be stored.
 
-    An answer is never lost because it could not be recorded: then it says so.
+    An answer is never lost because it could not be recorded: then it says so. Nor does it wait for another writer
+    much longer than the deadline.
     """
     started = time.monotonic()
     timings = generation.timings.model_copy(update={"total_s": started - began})
@@ -373,7 +382,7 @@ def _record(rooms: Rooms, generation: schema.Generation, began: float) -> schema
     if not generation.stored:
         return generation
     try:
-        rooms.history.record(generation)
+        rooms.history.record(generation, wait_s=None if deadline is None else max(_RECORD_WAIT_S, deadline - started))
     except HistoryUnavailable as failed:
         notes = (*generation.notes, f"not recorded: {failed}")
         return generation.model_copy(update={"stored": False, "notes": notes})
@@ -426,4 +435,4 @@ class StoredVectors:
             return
         # A locked history or a full disk must not cost the answer; recording it will say what is wrong.
         with suppress(HistoryUnavailable):
-            self._history.put_vectors(encoder, vectors)
+            self._history.put_vectors(encoder, vectors, wait_s=_CACHE_WAIT_S)

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +83,9 @@ class Runtime:
         self._profiles = Profiles(paths.cache / "device.json")
         self._cost: Cost | None = None
         self._cost_lock = threading.Lock()
+        self._requests = threading.Condition()
+        self._running = 0
+        self._closed = False
 
     @classmethod
     def open(
@@ -95,7 +99,8 @@ class Runtime:
     ) -> Runtime:
         """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
 
-        `model` and `reward` are names in the store or paths; None means the default ones. `threads` None: the cores this process may use.
+        `model` and `reward` are names in the store or paths; None means the default ones.
+        `threads` None: the cores this process may use.
         `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
         """
         most = os.cpu_count() or 1
@@ -118,17 +123,40 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Waits for the running request, frees the models and closes the history."""
+        """Waits for the requests under way, frees the models and closes the history. May be called twice."""
+        with self._requests:
+            if self._closed:
+                return
+            self._closed = True
+            self._requests.wait_for(lambda: self._running == 0)
         ready = self._policy.loaded()
         if ready is not None:
             ready.policy.close()
         self.history.close()
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Keeps the models in memory while the block runs. Raises InvalidInput after `close`."""
+        with self._requests:
+            if self._closed:
+                raise InvalidInput("the runtime was closed", "open another with Runtime.open")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._requests:
+                self._running -= 1
+                self._requests.notify_all()
 
     def warm(self, *, rule: Rule = "mean") -> None:
         """Loads what a request with this rule needs, and measures the device where that was never done.
 
         Raises ModelUnavailable, NotFound or OutOfCapacity. Without it, the first request does this.
         """
+        with self._request():
+            self._load(rule)
+
+    def _load(self, rule: Rule) -> None:
         with ThreadPoolExecutor(1, "edge-ttp-load") as beside:
             reward = beside.submit(self._reward.get) if rule in NEEDS_REWARD else None
             self._policy.get()
@@ -180,13 +208,17 @@ class Runtime:
             emit=on_event,
         )
         check(ask)
-        self.warm(rule=select)
+        with self._request():
+            return self._answer(ask)
+
+    def _answer(self, ask: Ask) -> Generation:
+        self._load(ask.rule)
         ready = self._policy.get()
         rooms = Rooms(
             policy=ready.policy,
             policy_name=ready.located.name,
             style=ready.located.prompt_style or "few-shot",
-            reward=self._reward.get() if select in NEEDS_REWARD else None,
+            reward=self._reward.get() if ask.rule in NEEDS_REWARD else None,
             history=self.history,
             cost=self._cost,
             memory_bytes=self._memory_for(ready, ask.budget),

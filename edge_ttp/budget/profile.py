@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -113,11 +114,11 @@ class Profiles:
         return cost
 
     def save(self, key: str, cost: Cost) -> None:
-        """Stores a cost model. Two processes at once: the last one wins, the file stays whole."""
+        """Stores a cost model. Two writers at once: the last one wins, the file stays whole."""
         profiles = self._read()
         profiles[key] = asdict(cost)
         private_folder(self._path.parent)
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(profiles, file, indent=1)

@@ -140,19 +140,23 @@ class Connections:
                     db.execute("ROLLBACK")
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One connection in a write transaction: committed at the end of the block, rolled back if it raises."""
+    def writing(self, wait_s: float | None = None) -> Iterator[sqlite3.Connection]:
+        """One connection in a write transaction: committed at the end of the block, rolled back if it raises.
+
+        `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
+        """
         if self.read_only:
             raise HistoryUnavailable(
                 f"the history {self.path} is read-only",
                 f"make the file and its folder writable: chmod u+w {self.path.parent} {self.path}",
             )
         # Threads of one process queue here; SQLite's own waiting is by polling and is left to other processes.
-        if not self._writer.acquire(timeout=self.busy_timeout_s):
+        patience = self.busy_timeout_s if wait_s is None else min(max(wait_s, 0.0), self.busy_timeout_s)
+        if not self._writer.acquire(timeout=patience):
             raise _locked(self.path)
         try:
             with self.connection() as db:
-                db.execute("BEGIN IMMEDIATE")
+                _begin_writing(db, patience, self.busy_timeout_s)
                 try:
                     yield db
                     db.execute("COMMIT")
@@ -193,6 +197,17 @@ class Connections:
                 return
         for connection in idle:
             connection.close()
+
+
+def _begin_writing(db: sqlite3.Connection, patience_s: float, usual_s: float) -> None:
+    if patience_s == usual_s:
+        db.execute("BEGIN IMMEDIATE")
+        return
+    db.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(usual_s * 1000)}")
 
 
 @contextmanager

@@ -175,9 +175,12 @@ class History:
 
     # Generations and feedback
 
-    def record(self, generation: Generation) -> None:
-        """Stores the generation with all its candidates, and drops what the user's retention no longer allows."""
-        with self._connections.writing() as db:
+    def record(self, generation: Generation, *, wait_s: float | None = None) -> None:
+        """Stores the generation with all its candidates, and drops what the user's retention no longer allows.
+
+        `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
+        """
+        with self._connections.writing(wait_s) as db:
             generations.insert_generation(db, generation)
 
     def generation(self, generation_id: str, user_id: str | None = None) -> Generation:
@@ -231,9 +234,9 @@ class History:
         with self._connections.reading() as db:
             return vectors.select_vectors(db, item_ids, encoder)
 
-    def put_vectors(self, encoder: str, by_item: Mapping[int, npt.ArrayLike]) -> int:
-        """Stores vectors by item id, replacing older ones of the same encoder; returns how many."""
-        with self._connections.writing() as db:
+    def put_vectors(self, encoder: str, by_item: Mapping[int, npt.ArrayLike], *, wait_s: float | None = None) -> int:
+        """Stores vectors by item id, replacing older ones of the same encoder; returns how many. `wait_s` as above."""
+        with self._connections.writing(wait_s) as db:
             return vectors.insert_vectors(db, encoder, by_item)
 
     # The file

@@ -110,7 +110,8 @@ class LlamaPolicy:
 
     def held_bytes(self) -> int:
         """Bytes that weights, cache and buffers take now, by the same reckoning as the limits."""
-        cells = self._context.cells if self._context is not None else 0
+        context = self._context  # another thread may be replacing it
+        cells = context.cells if context is not None else 0
         return self._model.size_bytes + _WORKING_BYTES + cells * self.memory_per_token()
 
     def memory_per_token(self) -> int:
@@ -142,8 +143,6 @@ class LlamaPolicy:
 
     def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
         """Draws the candidates of `request`. Waits for earlier calls to end."""
-        if not request.prompt:
-            raise OutOfCapacity("the prompt has no tokens", "write a prompt")
         with self._turns.take(deadline=control.deadline, cancel=control.cancel):
             width = self.width(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
             engine = self._prepare(len(request.prompt) + width * request.max_tokens, width, memory_bytes)
