@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
+from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
 from edge_ttp.policy.sampling import Filters, Sampler
 
 Finish = Literal["stop", "length", "deadline", "cancelled", "capacity"]
@@ -64,7 +64,10 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One call's candidates: what to continue, how many, how they are drawn and when they end."""
+    """One call's candidates: what to continue, how many, how they are drawn and when they end.
+
+    Raises InvalidInput for one that cannot be meant.
+    """
 
     prompt: tuple[int, ...]
     n: int
@@ -74,6 +77,14 @@ class Request:
     stop: tuple[str, ...] = ()
     share: bool = True
     """Decode equal prefixes once. Off only to measure what that saves."""
+
+    def __post_init__(self) -> None:
+        if not self.prompt:
+            raise InvalidInput("the prompt has no tokens", "write a prompt")
+        if self.n < 1:
+            raise InvalidInput(f"n={self.n} candidates cannot be drawn", "choose 1 or more")
+        if self.max_tokens < 1:
+            raise InvalidInput(f"a candidate of {self.max_tokens} tokens says nothing", "choose 1 or more")
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,8 @@ class Engine:
         """Candidates for `request`, at most `width` of them decoded at once (more run in waves).
 
         A deadline or a cancel keeps what is there: finished candidates, and unfinished ones as they stand.
-        Raises DeadlineTooShort or Cancelled where not even the prompt was read; NoRoom where the prompt does not fit.
+        Raises DeadlineTooShort or Cancelled where not even the prompt was read; OutOfCapacity where the prompt does
+        not fit.
         """
         call = _Call(self._decoder, self._clock, request, control)
         # 1. Prefill once: only what the cache does not hold yet.
@@ -233,13 +245,17 @@ class Engine:
             piece = prompt[start : start + chunk]
             try:
                 logits = self._decoder.prefill(piece, start, want_logits=start + chunk >= len(prompt))
+            except NoRoom:
+                self.forget()
+                raise OutOfCapacity(
+                    f"the cache holds {start} tokens, not the {len(prompt)} of the prompt", "shorten the prompt"
+                ) from None
             except BaseException:
                 self.forget()
                 raise
             self._resident.extend(piece)
         call.check_before_first_token()
-        if logits is None:
-            raise OutOfCapacity("the prompt has no tokens", "write a prompt")
+        assert logits is not None  # the last chunk asks for them
         return logits.copy(), shared
 
 
@@ -251,7 +267,7 @@ class _Call:
         self._clock = clock
         self._request = request
         self._control = control
-        self._stops = tuple(text.encode() for text in request.stop if text)
+        self._stops = tuple(text.encode("utf-8", "surrogatepass") for text in request.stop if text)
         self._reach = max((len(stop) for stop in self._stops), default=0)
         seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
         self._sampler = Sampler(request.filters, seeds, request.max_tokens)

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge_ttp.errors import ModelUnavailable
+
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 _BLOCKS = 1024  # pieces a row is cut into to find a lower bound of its k-th largest logit
+_DRAWS_AHEAD = 256  # random numbers made at once for every stream
 _EXP_SAFE = 60.0  # below this, exp stays within float32
 
 
@@ -46,8 +49,9 @@ class Sampler:
 
     def __init__(self, filters: Filters, seeds: Sequence[int], max_draws: int) -> None:
         self._filters = filters
-        # float32 cumulative sums end a little off 1; u below stays clear of the end.
-        self._uniform = np.stack([np.random.default_rng(seed).random(max_draws) for seed in seeds])
+        self._streams = [np.random.default_rng(seed) for seed in seeds]
+        self._uniform = np.empty((len(seeds), 0))
+        self._max_draws = max_draws
         self._scratch = np.empty(0, dtype=np.float32)
 
     def draw(self, logits: Floats, row_of: Integers, candidates: Integers, step: int) -> Draw:
@@ -57,15 +61,24 @@ class Sampler:
         """
         tokens, shortlist = self._shortlist(logits)
         log_normalizer = self._log_normalizer(logits)
+        if not np.isfinite(log_normalizer).all():
+            raise ModelUnavailable("the model computed logits that are no numbers", "check it: edge-ttp models verify")
         if self._filters.temperature == 0:
             picked = np.zeros(len(row_of), dtype=np.int64)
         else:
-            cumulative = np.cumsum(self._probabilities(shortlist), axis=1)
-            u = self._uniform[candidates, step] * cumulative[row_of, -1]
+            cumulative = np.cumsum(self._probabilities(shortlist, log_normalizer), axis=1)
+            total = cumulative[row_of, -1]
+            u = np.minimum(self._draws(step)[candidates] * total, np.nextafter(total, 0))
             picked = (cumulative[row_of] <= u[:, None]).sum(axis=1)
-            picked = np.minimum(picked, shortlist.shape[1] - 1)
         chosen = shortlist[row_of, picked].astype(np.float64)
         return Draw(tokens=tokens[row_of, picked], logprobs=chosen - log_normalizer[row_of])
+
+    def _draws(self, step: int) -> npt.NDArray[np.float64]:
+        """The step-th number of every stream (candidates,)."""
+        while step >= self._uniform.shape[1]:
+            more = min(_DRAWS_AHEAD, self._max_draws - self._uniform.shape[1])
+            self._uniform = np.hstack([self._uniform, np.stack([stream.random(more) for stream in self._streams])])
+        return self._uniform[:, step]
 
     def _shortlist(self, logits: Floats) -> tuple[Integers, Floats]:
         """Token ids and logits (rows, k) of the k most probable tokens of each row, best first.
@@ -73,7 +86,7 @@ class Sampler:
         Rows with fewer than k (min-p) are padded with -inf.
         """
         rows, vocabulary = logits.shape
-        keep = self._filters.top_k if 0 < self._filters.top_k < vocabulary else vocabulary
+        keep = min(self._filters.top_k or vocabulary, vocabulary)
         if self._filters.temperature == 0:
             keep = 1
         found = [self._row_candidates(row, keep) for row in logits]
@@ -100,18 +113,22 @@ class Sampler:
             maxima = row[: blocks * size].reshape(size, blocks).max(axis=0)
             bound = np.partition(maxima, blocks - keep)[blocks - keep] if blocks >= keep else -np.inf
             return np.flatnonzero(row >= bound)
-        if self._filters.min_p > 0:
+        if self._filters.min_p > 0 and not self._filters.top_k:
             return np.flatnonzero(row >= row.max() + np.log(self._filters.min_p))
         return np.arange(vocabulary)
 
-    def _probabilities(self, shortlist: Floats) -> npt.NDArray[np.float64]:
-        """Probabilities (rows, k) after top-p, min-p and temperature; filtered tokens have 0."""
+    def _probabilities(self, shortlist: Floats, log_normalizer: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities (rows, k) after top-p, min-p and temperature; filtered tokens have 0.
+
+        Top-p counts the probability among the k of top-k; without top-k, among the whole vocabulary.
+        """
         filters = self._filters
         relative = shortlist.astype(np.float64) - shortlist[:, :1]
         plain = np.exp(relative)
         kept = np.isfinite(relative)
         if filters.top_p < 1:
-            share = plain / plain.sum(axis=1, keepdims=True)
+            total = plain.sum(axis=1) if filters.top_k else np.exp(log_normalizer - shortlist[:, 0])
+            share = plain / total[:, None]
             kept &= np.cumsum(share, axis=1) - share < filters.top_p
         if filters.min_p > 0:
             kept &= plain >= filters.min_p
