@@ -109,7 +109,6 @@ class Connections:
             "foreign_keys = ON",
             "secure_delete = ON",
             "synchronous = FULL",
-            "trusted_schema = OFF",
             "cell_size_check = ON",
             "temp_store = MEMORY",  # sorting must not leave a user's texts in /tmp
             "cache_size = -16000",

@@ -19,6 +19,8 @@ _MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u090
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
+_FIRST_KEPT_MARK = "\u0900"
+"""Accents and points below are dropped; vowel signs and the like above are letters of their scripts."""
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?:[^\W_{_UNSPACED}]|[{_MARKS}])+")
 
@@ -58,5 +60,6 @@ def _fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     decomposed = unicodedata.normalize("NFKD", word).casefold()
-    kept = (character for character in decomposed if not unicodedata.combining(character) and character.isprintable())
-    return "".join(kept).replace(" ", "").replace("_", "")
+    bare = "".join(c for c in decomposed if c >= _FIRST_KEPT_MARK or not unicodedata.combining(c))
+    # What NFKD makes of a single sign can hold a space or a control character; FTS5 would split there.
+    return "".join(c for c in unicodedata.normalize("NFC", bare) if c.isprintable() and c not in " _\"")
