@@ -1,0 +1,67 @@
+# edge-ttp: `make demo` shows it, `make test` proves it. Each sets everything up by itself.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+HOME_DIR := $(CURDIR)/.edge-ttp
+# A prebuilt llama-cpp-python wheel (file or address) saves its build, most of the first run: make demo LLAMA_WHEEL=...
+LLAMA_WHEEL ?= llama-cpp-python==0.3.36
+# The multimodal part is not used and costs a fifth of the build.
+export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+# The torch of the export extra. For a CPU build elsewhere than on a prepared machine, see docs/reward.md.
+TORCH ?= torch==2.13.0
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-export soak lint bench models clean
+.DEFAULT_GOAL := demo
+
+$(BIN)/python:
+	@echo "== 1/3 A virtual environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.engine: $(BIN)/python
+	@echo "== 2/3 llama.cpp, compiled for this machine: 5 to 8 minutes, once (README: how to use a prebuilt wheel)"
+	$(BIN)/pip install --quiet "$(LLAMA_WHEEL)"
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.engine pyproject.toml
+	@echo "== 3/3 edge-ttp and the rest of its dependencies"
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime
+	$(BIN)/pip install --quiet -e '.[test]'
+	@touch $@
+
+$(VENV)/.export: $(VENV)/.test
+	@echo "== The export extra, torch included"
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet -e '.[export,test]'
+	@touch $@
+
+models: $(VENV)/.runtime
+	@EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp models pull
+
+demo: models
+	@EDGE_TTP_HOME=$(HOME_DIR)/demo EDGE_TTP_MODELS=$(HOME_DIR) $(BIN)/python examples/demo.py
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(VENV)/.test models
+	$(BIN)/python -m pytest
+
+test-export: $(VENV)/.export models
+	$(BIN)/python -m pytest -m export
+
+soak: $(VENV)/.test models
+	$(BIN)/python -m pytest -m soak
+
+bench: models
+	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates
+
+clean:
+	rm -rf $(VENV) .edge-ttp build dist
