@@ -44,7 +44,7 @@ models: $(VENV)/.runtime
 	@EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp models pull
 
 demo: models
-	@EDGE_TTP_HOME=$(HOME_DIR)/demo EDGE_TTP_MODELS=$(HOME_DIR) $(BIN)/python examples/demo.py
+	@EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/python examples/demo.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
