@@ -213,3 +213,15 @@ def test_a_deleted_item_leaves_the_index_and_the_counts(history: History) -> Non
 def test_index_terms_of_two_users_never_meet() -> None:
     assert recall.index_term(0x1F, "cat") == "1f_cat"
     assert recall.index_term(1, "fcat") == "1_fcat"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(min_size=1).filter(lambda text: text.strip() and text.isprintable()))
+def test_the_index_holds_exactly_the_words_of_the_text(history: History, text: str) -> None:
+    user = f"user of {text[:100]}"
+    stored = history.add(new_item(text, user=user))
+    assert stored.id is not None
+    query = "SELECT term FROM item_terms WHERE doc >> 12 = ? ORDER BY offset"
+    with history._connections.reading() as db:
+        held = [row[0].split("_", 1)[1] for row in db.execute(query, (stored.id,))]
+    assert held == words(text)
