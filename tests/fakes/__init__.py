@@ -1,0 +1,174 @@
+"""A small policy and a small reward model for the tests of what stands between them: real engine, invented numbers."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from policy.table import FakeClock, TableDecoder
+
+from edge_ttp.budget.profile import Cost
+from edge_ttp.errors import OutOfCapacity
+from edge_ttp.generation import Rooms
+from edge_ttp.history import History
+from edge_ttp.policy.engine import Control, Engine, Request, Sampled
+from edge_ttp.policy.turn import Turns
+from edge_ttp.prompt import Style
+from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.schema import HistoryItem
+from edge_ttp.utility import agreement_matrix
+
+WORDS = ("", "apple", "birch", "cedar", "daisy", "elder", "fern", "grape", "heath")
+"""What the fake policy can say. Token 0 ends the answer."""
+
+BYTES_PER_TOKEN = 1000
+"""Memory that one token of the fake policy's cache takes."""
+
+_PIECES = tuple(f" {word}".encode() for word in WORDS)
+_ENCODER = "fake-encoder"
+
+Table = Callable[[tuple[int, ...]], npt.NDArray[np.float64]]
+
+
+def chatter(prefix: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Logits that depend on all of the prompt and the answer so far: another prompt gets other answers."""
+    return np.random.default_rng([len(prefix), *prefix]).normal(0, 1, len(WORDS))
+
+
+def endless(_: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Logits under which no answer ever ends by itself."""
+    return np.array([-np.inf, *np.zeros(len(WORDS) - 1)])
+
+
+class FakePolicy:
+    """A generation.Policy whose tokens are words: the real engine over a table of logits.
+
+    With a `clock`, reading a prompt and every decode step take `step_s` on it.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: int = 2000,
+        template: bool = True,
+        table: Table = chatter,
+        clock: FakeClock | None = None,
+        step_s: float = 0.0,
+        cells: int = 100_000,
+    ) -> None:
+        self.context = context
+        self.template = template
+        self.requests: list[Request] = []
+        self.controls: list[Control] = []
+        self.messages: list[tuple[tuple[str, str], ...]] = []
+        self.texts: list[str] = []
+        self.closed = False
+        self._turns = Turns()
+        self.decoder = TableDecoder(
+            table, pieces=_PIECES, ends={0}, chunk=4096, clock=clock, step_s=step_s, cells=cells
+        )
+        self._engine = Engine(self.decoder) if clock is None else Engine(self.decoder, clock=clock)
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        self.texts.append(text)
+        return _tokens(text)
+
+    def encode_chat(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...] | None:
+        if not self.template:
+            return None
+        self.messages.append(tuple(messages))
+        return tuple(token for role, text in messages for token in (*_tokens(role), *_tokens(text)))
+
+    def count_tokens(self, text: str) -> int:
+        return len(_tokens(text))
+
+    def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
+        if prompt_tokens + max_tokens > self.context:
+            raise OutOfCapacity(f"{prompt_tokens} and {max_tokens} tokens exceed the context of {self.context}")
+        if memory_bytes is None:
+            return n
+        width = (memory_bytes // BYTES_PER_TOKEN - prompt_tokens) // max_tokens
+        if width < 1:
+            raise OutOfCapacity(f"the memory does not hold {prompt_tokens} and {max_tokens} tokens")
+        return min(n, width)
+
+    def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
+        with self._turns.take(deadline=control.deadline, cancel=control.cancel):
+            assert not self.closed, "the policy was closed under a request"
+            self.requests.append(request)
+            self.controls.append(control)
+            width = self.width(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
+            return self._engine.sample(request, control, width=width)
+
+    def held_bytes(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        with self._turns.take():
+            self.closed = True
+
+
+def _tokens(text: str) -> tuple[int, ...]:
+    return tuple(100 + zlib.crc32(word.encode()) for word in text.split())
+
+
+@dataclass
+class FakeReward:
+    """A reward model that likes what `judge` likes. Keeps a vector for every history item, as the real one does."""
+
+    judge: Callable[[str], float] = lambda text: len(text) / 1000
+    epistemic: Callable[[str], float] = lambda text: 0.01
+    name: str = "fake-reward"
+    profiles: list[list[HistoryItem]] = field(default_factory=list)
+    pools: list[list[tuple[str, int, float]]] = field(default_factory=list)
+
+    def profile(self, history: Sequence[HistoryItem], vectors: Any = None) -> list[HistoryItem]:
+        numbers = [item.id for item in history if item.id is not None]
+        known: Mapping[int, Any] = vectors.get(numbers, _ENCODER)
+        missing = {number: np.ones(4, dtype=np.float32) for number in numbers if number not in known}
+        if missing:
+            vectors.put(_ENCODER, missing)
+        self.profiles.append(list(history))
+        return list(history)
+
+    def score(self, profile: object, input_text: str, candidates: Sequence[tuple[str, int, float]]) -> Scores:
+        self.pools.append(list(candidates))
+        texts = [text for text, _, _ in candidates]
+        mean = np.array([self.judge(text) for text in texts])
+        epistemic = np.array([self.epistemic(text) for text in texts])
+        aleatoric = np.full(len(texts), 0.02)
+        return Scores(
+            mean=mean,
+            aleatoric=aleatoric,
+            epistemic=epistemic,
+            variance=aleatoric + epistemic,
+            similarity=agreement_matrix(texts),
+            features=np.zeros((len(texts), 2)),
+            offset=0.0,
+            offset_variance=0.0,
+        )
+
+
+def rooms(
+    history: History,
+    policy: FakePolicy | None = None,
+    reward: FakeReward | None = None,
+    *,
+    style: Style = "chat",
+    cost: Cost | None = None,
+    memory_bytes: int | None = None,
+) -> Rooms:
+    """The rooms of a request, with fakes for the models and a real history."""
+    return Rooms(
+        policy=policy or FakePolicy(),
+        policy_name="fake-policy",
+        style=style,
+        reward=cast(RewardModel, reward or FakeReward()),
+        history=history,
+        cost=cost,
+        memory_bytes=memory_bytes,
+    )
