@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_ttp.bench.candidates import Row
     from edge_ttp.bench.prompts import Task
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 DATA_VARIABLE = "EDGE_TTP_DATA"
 

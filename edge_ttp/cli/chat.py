@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Generation
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _HELP = """\
 /accept          the last answer is what I would have written

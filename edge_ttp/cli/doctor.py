@@ -9,7 +9,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.output import console, emit_json
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

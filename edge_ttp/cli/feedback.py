@@ -13,7 +13,7 @@ from edge_ttp.errors import InvalidInput
 if TYPE_CHECKING:
     from edge_ttp.schema import FeedbackKind
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from edge_ttp.errors import Cancelled, HistoryUnavailable
 if TYPE_CHECKING:
     from edge_ttp.schema import Event, Generation
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

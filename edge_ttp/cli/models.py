@@ -13,7 +13,13 @@ from edge_ttp.cli.output import emit_json, note, progress
 if TYPE_CHECKING:
     from edge_ttp.registry import ModelEntry, Registry
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help="Model files.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Model files.",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
