@@ -23,7 +23,7 @@ from edge_ttp.policy.engine import Control, Drawn, Progress, Request, Sampled
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.prompt import Prompt, Style, compose, tokens_for
 from edge_ttp.reward.model import RewardModel, Scores
-from edge_ttp.reward.profile import HISTORY_ITEMS
+from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile
 from edge_ttp.selection import NEEDS_SIMILARITY, Choice, Pool, select
 from edge_ttp.utility import agreement_matrix
 
@@ -148,6 +148,8 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS)
     if not recent:
         notes.append(f"no history yet for {ask.user!r}: nothing to imitate, answers are not personal")
+    # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
+    profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
     recall_s = time.monotonic() - began
 
     # Compose and plan: as many examples and candidates as context, memory and deadline hold.
@@ -186,7 +188,7 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     # Score, select.
     scoring = time.monotonic()
     drawn = [replace(candidate, text=candidate.text.strip()) for candidate in sampled.candidates]
-    scores = _score(rooms, ask, recent, drawn)
+    scores = _score(rooms, ask, profile, drawn)
     selecting = time.monotonic()
     choice = _choose(ask.rule, drawn, scores, seed)
     _emit(ask, schema.Event(type="scored", n=len(drawn)))
@@ -327,10 +329,9 @@ def _plan(
     )
 
 
-def _score(rooms: Rooms, ask: Ask, recent: Sequence[schema.HistoryItem], drawn: Sequence[Drawn]) -> Scores | None:
-    if rooms.reward is None:
+def _score(rooms: Rooms, ask: Ask, profile: UserProfile | None, drawn: Sequence[Drawn]) -> Scores | None:
+    if rooms.reward is None or profile is None:
         return None
-    profile = rooms.reward.profile(recent, StoredVectors(rooms.history))
     return rooms.reward.score(profile, ask.prompt, [(one.text, one.tokens, one.logprob) for one in drawn])
 
 

@@ -157,11 +157,13 @@ class Runtime:
             self._load(rule)
 
     def _load(self, rule: Rule) -> None:
-        with ThreadPoolExecutor(1, "edge-ttp-load") as beside:
-            reward = beside.submit(self._reward.get) if rule in NEEDS_REWARD else None
+        if rule not in NEEDS_REWARD or self._reward.loaded() is not None:
             self._policy.get()
-            if reward is not None:
-                reward.result()
+            return
+        with ThreadPoolExecutor(1, "edge-ttp-load") as beside:
+            reward = beside.submit(self._reward.get)
+            self._policy.get()
+            reward.result()
 
     def generate(
         self,
