@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from itertools import islice
 
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history.generations import generation, insert_feedback_row, insert_generation
@@ -31,22 +30,22 @@ def restore(db: sqlite3.Connection, records: Iterable[Record], *, strict: bool) 
     """
     counts = Counts(0, 0)
     refused: list[tuple[int, str]] = []
-    source = iter(enumerate(records))
-    while batch := list(islice(source, BATCH)):
-        good: list[HistoryItem] = []
-        for index, record in batch:
-            try:
-                if isinstance(record, HistoryItem):
-                    metadata_text(checked_item(record).metadata)
-                    good.append(record)
-                else:
-                    counts += _restore_one(db, record)
-            except (InvalidInput, NotFound) as error:
-                if strict:
-                    raise RefusedRecord(index, error.fact, error.cure) from error
-                refused.append((index, error.fact))
-        counts += insert_items(db, good)
-    return counts, refused
+    waiting: list[HistoryItem] = []
+    for index, record in enumerate(records):
+        try:
+            if isinstance(record, HistoryItem):
+                metadata_text(checked_item(record).metadata)
+                waiting.append(record)
+            if len(waiting) == BATCH or not isinstance(record, HistoryItem):
+                counts += insert_items(db, waiting)
+                waiting = []
+            if not isinstance(record, HistoryItem):
+                counts += _restore_one(db, record)
+        except (InvalidInput, NotFound) as error:
+            if strict:
+                raise RefusedRecord(index, error.fact, error.cure) from error
+            refused.append((index, error.fact))
+    return counts + insert_items(db, waiting), refused
 
 
 def _restore_one(db: sqlite3.Connection, record: Generation | Feedback) -> Counts:

@@ -62,4 +62,4 @@ def _fold(word: str) -> str:
     decomposed = unicodedata.normalize("NFKD", word).casefold()
     bare = "".join(c for c in decomposed if c >= _FIRST_KEPT_MARK or not unicodedata.combining(c))
     # What NFKD makes of a single sign can hold a space or a control character; FTS5 would split there.
-    return "".join(c for c in unicodedata.normalize("NFC", bare) if c.isprintable() and c not in " _\"")
+    return "".join(c for c in unicodedata.normalize("NFC", bare) if c.isprintable() and c not in ' _"')
