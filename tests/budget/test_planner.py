@@ -104,7 +104,7 @@ def test_every_plan_keeps_every_limit_and_has_at_least_one_candidate(
     limits = Limits(requested=requested, deadline_s=deadline, width=width, scored=scored)
     planned = plan(SECONDS, Budget(max_candidates=most, mode=mode), limits)  # type: ignore[arg-type]
     caps = [MAX_CANDIDATES]
-    caps += [max(1, int((SECONDS <= deadline).sum()))] if deadline is not None else []
+    caps += [max(1, int((deadline >= SECONDS).sum()))] if deadline is not None else []
     caps += [max(1, width)] if width is not None else []
     caps += [most] if most is not None else []
     caps += [requested] if requested is not None else [MODE_CANDIDATES[mode], *([] if scored else [1])]  # type: ignore[index]

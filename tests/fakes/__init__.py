@@ -16,6 +16,7 @@ from edge_ttp.errors import OutOfCapacity
 from edge_ttp.generation import Rooms
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
+from edge_ttp.policy.llama import Speeds
 from edge_ttp.policy.turn import Turns
 from edge_ttp.prompt import Style
 from edge_ttp.reward.model import RewardModel, Scores
@@ -67,6 +68,7 @@ class FakePolicy:
         self.messages: list[tuple[tuple[str, str], ...]] = []
         self.texts: list[str] = []
         self.closed = False
+        self.measured = 0
         self._turns = Turns()
         self.decoder = TableDecoder(
             table, pieces=_PIECES, ends={0}, chunk=4096, clock=clock, step_s=step_s, cells=cells
@@ -103,6 +105,10 @@ class FakePolicy:
             self.controls.append(control)
             width = self.width(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
             return self._engine.sample(request, control, width=width)
+
+    def measure(self) -> Speeds:
+        self.measured += 1
+        return Speeds(prefill_token_s=0.0001, rows=(1, 8, 16), step_s=(0.0011, 0.0018, 0.0026))
 
     def held_bytes(self) -> int:
         return 0

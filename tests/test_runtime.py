@@ -1,0 +1,418 @@
+"""Runtime: what it loads and when, requests from several threads, streams, feedback, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, endless
+from registry.makers import gguf, reward_folder
+
+from edge_ttp import runtime as module
+from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
+from edge_ttp.paths import locate
+from edge_ttp.runtime import Runtime
+from edge_ttp.schema import Budget, Event, Generation, HistoryItem, Sampling
+
+SHORT = Sampling(max_tokens=8)
+LONG = Sampling(max_tokens=1500)
+
+
+class Models:
+    """Stands where models are loaded from files: counts, and gives the fakes."""
+
+    def __init__(self) -> None:
+        self.policy = FakePolicy()
+        self.reward = FakeReward()
+        self.policies: list[dict[str, Any]] = []
+        self.rewards: list[Path] = []
+        self.failures: list[Exception] = []
+
+    def load_policy(self, path: Path, **options: Any) -> FakePolicy:
+        self.policies.append({"path": path, **options})
+        if self.failures:
+            raise self.failures.pop()
+        return self.policy
+
+    def load_reward(self, path: Path, **_: Any) -> FakeReward:
+        self.rewards.append(path)
+        return self.reward
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    models = Models()
+    monkeypatch.setattr(module, "LlamaPolicy", models.load_policy)
+    monkeypatch.setattr(module.RewardModel, "load", models.load_reward)
+    return models
+
+
+@pytest.fixture
+def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
+    """Opens runtimes over two small files that pass for models; closes them in the end."""
+    policy = tmp_path / "tiny.gguf"
+    policy.write_bytes(gguf())
+    reward = reward_folder(tmp_path / "judge")
+    opened: list[Runtime] = []
+
+    def open_one(**options: Any) -> Runtime:
+        opened.append(Runtime.open(**{"model": str(policy), "reward": str(reward), **options}))
+        return opened[-1]
+
+    yield open_one
+    for runtime in opened:
+        runtime.close()
+
+
+@pytest.fixture
+def runtime(open_runtime: Callable[..., Runtime]) -> Runtime:
+    return open_runtime()
+
+
+def answer(runtime: Runtime, prompt: str = "what grows here", **options: Any) -> Generation:
+    return runtime.generate(prompt, **{"user": "ann", "n": 4, "seed": 3, "sampling": SHORT, **options})
+
+
+# Opening and loading
+
+
+def test_opening_loads_no_model(runtime: Runtime, models: Models) -> None:
+    assert models.policies == models.rewards == []
+    assert runtime.history.users() == []
+
+
+def test_models_are_loaded_once_when_first_needed(runtime: Runtime, models: Models) -> None:
+    for _ in range(3):
+        answer(runtime)
+    assert len(models.policies) == len(models.rewards) == 1
+    assert models.policies[0]["threads"] >= 1
+    assert models.policies[0]["memory_bytes"] > 0
+
+
+def test_the_reward_model_is_not_loaded_for_a_rule_that_needs_none(runtime: Runtime, models: Models) -> None:
+    result = answer(runtime, select="consensus")
+    assert (result.reward, models.rewards) == (None, [])
+    runtime.warm(rule="first")
+    assert models.rewards == []
+    runtime.warm()
+    assert len(models.rewards) == 1
+
+
+def test_a_model_that_failed_to_load_is_tried_again(runtime: Runtime, models: Models) -> None:
+    models.failures.append(ModelUnavailable("broken"))
+    with pytest.raises(ModelUnavailable, match="broken"):
+        answer(runtime)
+    assert answer(runtime).text
+    assert len(models.policies) == 2
+
+
+def test_a_missing_model_is_named_when_it_is_needed_and_the_history_still_works(
+    open_runtime: Callable[..., Runtime],
+) -> None:
+    runtime = open_runtime(model="no-such-model")
+    runtime.history.add(HistoryItem(user_id="ann", input="a", output="b"))
+    with pytest.raises(NotFound, match="no-such-model"):
+        answer(runtime)
+
+
+def test_bad_requests_are_refused_before_models_are_looked_at(open_runtime: Callable[..., Runtime]) -> None:
+    runtime = open_runtime(model="no-such-model")
+    for options in (
+        {"select": "best"},
+        {"n": 0},
+        {"user": ""},
+        {"user": "tab\tbed"},
+        {"prompt": "  "},
+        {"seed": -1},
+    ):
+        with pytest.raises(InvalidInput):
+            answer(runtime, **options)
+
+
+@pytest.mark.parametrize("threads", [0, -2, (os.cpu_count() or 1) + 1, 100_000])
+def test_threads_that_cannot_be_run_are_refused(open_runtime: Callable[..., Runtime], threads: int) -> None:
+    with pytest.raises(InvalidInput, match=f"^{threads} threads"):
+        open_runtime(threads=threads)
+
+
+def test_the_device_is_measured_once_and_remembered_for_the_next_runtime(
+    open_runtime: Callable[..., Runtime], models: Models
+) -> None:
+    with open_runtime() as first:
+        first.warm()
+        assert models.policy.measured == 1
+    models.policy = FakePolicy()
+    with open_runtime() as second:
+        assert answer(second).plan.expected_s is not None
+    assert models.policy.measured == 0
+
+
+def test_every_request_corrects_the_measured_cost(runtime: Runtime, home: Path) -> None:
+    runtime.warm()
+    file = locate(home).cache / "device.json"
+    before = file.read_text()
+    answer(runtime)
+    assert file.read_text() != before
+
+
+def test_a_cost_that_cannot_be_kept_does_not_cost_the_answer(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.Profiles, "save", fail)
+    assert answer(runtime).stored
+
+
+def test_memory_limits_of_the_runtime_and_of_the_request_both_hold(open_runtime: Callable[..., Runtime]) -> None:
+    runtime = open_runtime(memory_bytes=60 * BYTES_PER_TOKEN)
+    free = answer(runtime, n=64)
+    assert free.plan.bound_by == "memory"
+    tighter = answer(runtime, n=64, budget=Budget(memory_bytes=40 * BYTES_PER_TOKEN))
+    assert tighter.n < free.n
+    looser = answer(runtime, n=64, budget=Budget(memory_bytes=90 * BYTES_PER_TOKEN))
+    assert looser.n == free.n
+
+
+def test_the_user_of_a_request_without_one_comes_from_the_environment(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert answer(runtime, user=None).user == "me"
+    monkeypatch.setenv("EDGE_TTP_USER", "zoe")
+    assert answer(runtime, user=None).user == "zoe"
+
+
+# Streams
+
+
+def test_a_stream_gives_the_events_of_generate_and_ends_with_the_whole_result(runtime: Runtime) -> None:
+    expected: list[Event] = []
+    plain = answer(runtime, on_event=expected.append)
+    events = list(runtime.stream("what grows here", user="ann", n=4, seed=3, sampling=SHORT))
+    assert [event.type for event in events] == [event.type for event in expected]
+    last = events[-1].generation
+    assert last is not None
+    assert last.candidates == plain.candidates
+    assert runtime.history.generation(last.generation_id).text == events[-1].text
+
+
+def test_a_stream_that_fails_raises_what_the_request_raised(runtime: Runtime) -> None:
+    with pytest.raises(InvalidInput, match="the prompt is empty"):
+        list(runtime.stream(" "))
+
+
+def test_a_stream_closed_early_cancels_its_request(runtime: Runtime, models: Models) -> None:
+    models.policy = FakePolicy(table=endless)
+    events = runtime.stream("what grows here", user="ann", n=2, sampling=LONG)
+    for event in events:
+        if event.type == "progress":
+            break
+    events.close()
+    assert models.policy.controls[0].cancel is not None
+    assert models.policy.controls[0].cancel.is_set()
+    for generation in runtime.history.generations("ann"):
+        assert {one.finish_reason for one in generation.candidates} == {"cancelled"}
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edge-ttp-stream")]
+
+
+def test_a_stream_leaves_the_callers_own_flag_alone_unless_closed_early(runtime: Runtime) -> None:
+    cancel = threading.Event()
+    list(runtime.stream("what grows here", user="ann", n=2, sampling=SHORT, cancel=cancel))
+    assert not cancel.is_set()
+
+
+def test_a_stream_can_be_cancelled_from_outside(runtime: Runtime, models: Models) -> None:
+    models.policy = FakePolicy(table=endless)
+    cancel = threading.Event()
+    events = []
+    for event in runtime.stream("what grows here", user="ann", n=2, sampling=LONG, cancel=cancel):
+        events.append(event)
+        if event.type == "progress":
+            cancel.set()
+    result = events[-1].generation
+    assert result is not None
+    assert {one.finish_reason for one in result.candidates} == {"cancelled"}
+
+
+# Feedback
+
+
+def test_each_kind_of_feedback_is_recorded_for_the_right_candidate(runtime: Runtime) -> None:
+    made = answer(runtime)
+    other = (made.chosen + 1) % made.n
+    accepted = runtime.feedback(made.generation_id, "accept")
+    rejected = runtime.feedback(made.generation_id, "reject", user="ann")
+    edited = runtime.feedback(made.generation_id, "edit", text="as it should be")
+    preferred = runtime.feedback(made.generation_id, "prefer", candidate=other)
+    assert [one.candidate for one in (accepted, rejected, edited, preferred)] == [made.chosen] * 3 + [other]
+    assert [one.kind for one in runtime.history.feedback_for("ann")] == ["accept", "reject", "edit", "prefer"]
+    assert edited.text == "as it should be"
+    items = runtime.history.items("ann", newest_first=False)
+    assert [(item.input, item.output) for item in items] == [
+        ("what grows here", made.text),
+        ("what grows here", "as it should be"),
+    ]
+
+
+def test_what_was_accepted_is_imitated_next_time(runtime: Runtime, models: Models) -> None:
+    made = answer(runtime)
+    runtime.feedback(made.generation_id, "edit", text="roses and thorns")
+    again = answer(runtime)
+    assert again.plan.examples == 1
+    assert ("assistant", "roses and thorns") in models.policy.messages[-1]
+
+
+def test_feedback_that_cannot_be_meant_is_refused(runtime: Runtime) -> None:
+    made = answer(runtime)
+    with pytest.raises(NotFound):
+        runtime.feedback("000000000000", "accept")
+    with pytest.raises(NotFound):
+        runtime.feedback(made.generation_id, "accept", user="bob")
+    with pytest.raises(InvalidInput, match="prefer needs the candidate"):
+        runtime.feedback(made.generation_id, "prefer")
+    for candidate in (-1, made.n):
+        with pytest.raises(InvalidInput, match="has no candidate"):
+            runtime.feedback(made.generation_id, "prefer", candidate=candidate)
+    with pytest.raises(InvalidInput, match="an edit needs"):
+        runtime.feedback(made.generation_id, "edit")
+    with pytest.raises(InvalidInput, match="takes no text"):
+        runtime.feedback(made.generation_id, "accept", text="something")
+    assert runtime.history.feedback_for("ann") == []
+    assert runtime.history.items("ann") == []
+
+
+def test_there_is_no_feedback_on_what_was_not_stored(runtime: Runtime) -> None:
+    made = answer(runtime, store=False)
+    with pytest.raises(NotFound):
+        runtime.feedback(made.generation_id, "accept")
+
+
+# Several threads, and the end
+
+
+def test_threads_share_one_runtime_and_every_user_gets_their_own_answer(runtime: Runtime, models: Models) -> None:
+    users = [f"user-{index}" for index in range(6)]
+    for user in users:
+        runtime.history.add(HistoryItem(user_id=user, input="what grows here", output=f"{user} says so"))
+    alone = {user: answer(runtime, user=user, store=False).candidates for user in users}
+
+    def work(user: str) -> list[Generation]:
+        return [answer(runtime, user=user) for _ in range(5)]
+
+    with ThreadPoolExecutor(len(users)) as threads:
+        made = dict(zip(users, threads.map(work, users), strict=True))
+    for user, generations in made.items():
+        assert {one.user for one in generations} == {user}
+        assert all(one.candidates == alone[user] for one in generations)
+        assert {one.generation_id for one in runtime.history.generations(user)} == {
+            one.generation_id for one in generations
+        }
+    assert len(models.policies) == len(models.rewards) == 1
+
+
+def test_threads_that_are_first_at_once_load_the_models_once(runtime: Runtime, models: Models) -> None:
+    together = threading.Barrier(4)
+
+    def first(_: int) -> str:
+        together.wait()
+        return answer(runtime).text
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(first, range(4)))) == 1
+    assert len(models.policies) == len(models.rewards) == models.policy.measured == 1
+
+
+def test_a_request_waiting_for_another_can_be_cancelled(runtime: Runtime, models: Models) -> None:
+    models.policy = FakePolicy(table=endless)
+    drawing, stop, cancel = threading.Event(), threading.Event(), threading.Event()
+
+    def first_step(event: Event) -> None:
+        if event.type == "progress":
+            drawing.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(
+            answer, runtime, n=1, sampling=Sampling(max_tokens=1900), cancel=stop, on_event=first_step
+        )
+        assert drawing.wait(60)
+        cancel.set()
+        with pytest.raises(Cancelled):
+            answer(runtime, cancel=cancel)
+        stop.set()
+        assert running.result(60).text
+
+
+def test_closing_waits_for_the_request_under_way(runtime: Runtime, models: Models) -> None:
+    drawing, go_on = threading.Event(), threading.Event()
+
+    def hold(event: Event) -> None:
+        if event.type == "progress" and not drawing.is_set():
+            drawing.set()
+            assert go_on.wait(60)
+
+    with ThreadPoolExecutor(2) as threads:
+        running = threads.submit(answer, runtime, on_event=hold)
+        assert drawing.wait(60)
+        closing = threads.submit(runtime.close)
+        assert not models.policy.closed
+        assert not closing.done()
+        go_on.set()
+        assert running.result(60).stored
+        closing.result(60)
+    assert models.policy.closed
+
+
+def test_closing_under_many_threads_ends_each_with_an_answer_or_one_clear_error(
+    runtime: Runtime, models: Models
+) -> None:
+    started = threading.Barrier(5)
+
+    def work(_: int) -> tuple[int, str]:
+        started.wait()
+        for made in range(100_000):
+            try:
+                stored = answer(runtime).stored
+            except InvalidInput as closed:
+                return made, str(closed)
+            assert stored
+        return -1, "never closed"
+
+    with ThreadPoolExecutor(4) as threads:
+        counts = [threads.submit(work, index) for index in range(4)]
+        started.wait()
+        runtime.close()
+        assert models.policy.closed or not models.policies
+        ended = [count.result(60) for count in counts]
+    assert {words for _, words in ended} == {"the runtime was closed; open another with Runtime.open"}
+    with Runtime.open() as again:
+        assert len(again.history.generations("ann")) == sum(made for made, _ in ended)
+
+
+def test_a_closed_runtime_says_so_and_may_be_closed_again(runtime: Runtime) -> None:
+    made = answer(runtime)
+    runtime.close()
+    runtime.close()
+    with pytest.raises(InvalidInput, match="the runtime was closed"):
+        answer(runtime)
+    with pytest.raises(InvalidInput, match="the runtime was closed"):
+        runtime.warm()
+    with pytest.raises(HistoryUnavailable, match="was closed"):
+        runtime.feedback(made.generation_id, "accept")
+
+
+def test_leaving_the_block_closes_even_after_an_error(runtime: Runtime, models: Models) -> None:
+    runtime.warm()
+    with pytest.raises(InvalidInput, match="the prompt is empty"), runtime:
+        runtime.generate(" ")
+    assert models.policy.closed
+
+
+def test_two_runtimes_over_one_home_see_each_others_answers(open_runtime: Callable[..., Runtime]) -> None:
+    first, second = open_runtime(), open_runtime()
+    made = answer(first)
+    assert second.feedback(made.generation_id, "accept").generation_id == made.generation_id
+    assert answer(first).plan.examples == 1
