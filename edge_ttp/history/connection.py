@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -26,6 +27,8 @@ MAX_IDLE = 8
 """Connections kept open between calls; more are opened while more threads are inside, and closed after."""
 
 _PRIVATE = 0o600
+_POLL_S = (0.001, 0.008)
+"""Shortest and longest pause before a waiting writer tries again."""
 
 
 class Connections:
@@ -199,12 +202,21 @@ class Connections:
 
 
 def _begin_writing(db: sqlite3.Connection, patience_s: float, usual_s: float) -> None:
-    if patience_s == usual_s:
-        db.execute("BEGIN IMMEDIATE")
-        return
-    db.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+    """Begins a write transaction, waiting up to `patience_s` for other processes."""
+    # SQLite's own waiting polls ever more rarely, so that beside busy writers those who have waited longest would
+    # starve. Here every waiter has the same chance each time.
+    deadline = time.monotonic() + patience_s
+    db.execute("PRAGMA busy_timeout = 0")
     try:
-        db.execute("BEGIN IMMEDIATE")
+        while True:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(*_POLL_S))
+            else:
+                return
     finally:
         db.execute(f"PRAGMA busy_timeout = {round(usual_s * 1000)}")
 
