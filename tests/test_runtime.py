@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, endless
+from fakes import BYTES_PER_TOKEN, FakePolicy, Models, endless
 from registry.makers import gguf, reward_folder
 
 from edge_ttp import runtime as module
@@ -23,33 +23,9 @@ SHORT = Sampling(max_tokens=8)
 LONG = Sampling(max_tokens=1500)
 
 
-class Models:
-    """Stands where models are loaded from files: counts, and gives the fakes."""
-
-    def __init__(self) -> None:
-        self.policy = FakePolicy()
-        self.reward = FakeReward()
-        self.policies: list[dict[str, Any]] = []
-        self.rewards: list[Path] = []
-        self.failures: list[Exception] = []
-
-    def load_policy(self, path: Path, **options: Any) -> FakePolicy:
-        self.policies.append({"path": path, **options})
-        if self.failures:
-            raise self.failures.pop()
-        return self.policy
-
-    def load_reward(self, path: Path, **_: Any) -> FakeReward:
-        self.rewards.append(path)
-        return self.reward
-
-
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    models = Models()
-    monkeypatch.setattr(module, "LlamaPolicy", models.load_policy)
-    monkeypatch.setattr(module.RewardModel, "load", models.load_reward)
-    return models
+    return Models(monkeypatch)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 @app.command()
 def feedback(
-    generation_id: Annotated[str, typer.Argument(help="As printed by generate.")],
+    generation_id: Annotated[str, typer.Argument(metavar="GENERATION_ID", help="As printed by generate.")],
     accept: Annotated[bool, typer.Option("--accept", help="The answer was used as it is.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="The answer was of no use.")] = False,
     edit: Annotated[

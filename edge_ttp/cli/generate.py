@@ -19,7 +19,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to answer; - reads standard input.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to answer; - reads standard input.")],
     user: options.User = None,
     model: options.Model = None,
     reward: options.Reward = None,

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edge_ttp.errors import EdgeTTPError, ExtraMissing, InvalidInput
+from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -48,6 +48,13 @@ class LazyGroup(TyperGroup):
         command = typer.main.get_command(app)
         command.name = cmd_name
         return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """What the command returns; Ctrl-C as our own error, where typer would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise Cancelled("interrupted") from interrupt
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help page, without importing what it lists."""
@@ -113,9 +120,9 @@ def run(arguments: Sequence[str]) -> int:
     except EdgeTTPError as error:
         return _report(error, as_json)
     except KeyboardInterrupt:
-        return _report_plain("cancelled", "interrupted", 130, as_json)
+        return _report(Cancelled("interrupted"), as_json)
     except typer.Abort:
-        return _report_plain("cancelled", "aborted", 130, as_json)
+        return _report(Cancelled("aborted"), as_json)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away; nothing is left to tell it
         return 0
@@ -153,13 +160,3 @@ def _report(error: EdgeTTPError, as_json: bool) -> int:
     else:
         typer.echo(f"edge-ttp: {error}", err=True)
     return error.exit_code
-
-
-def _report_plain(code: str, message: str, exit_code: int, as_json: bool) -> int:
-    if as_json:
-        from edge_ttp.cli.output import emit_json
-
-        emit_json({"error": {"code": code, "message": message, "cure": "", "exit_code": exit_code}})
-    else:
-        typer.echo(f"edge-ttp: {message}", err=True)
-    return exit_code

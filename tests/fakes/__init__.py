@@ -5,12 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from policy.table import FakeClock, TableDecoder
 
+from edge_ttp import runtime
 from edge_ttp.budget.profile import Cost
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.generation import Rooms
@@ -178,3 +181,26 @@ def rooms(
         cost=cost,
         memory_bytes=memory_bytes,
     )
+
+
+class Models:
+    """Stands where Runtime loads models from files: counts, and gives the fakes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runtime, "LlamaPolicy", self.load_policy)
+        monkeypatch.setattr(runtime.RewardModel, "load", self.load_reward)
+        self.policy = FakePolicy()
+        self.reward = FakeReward()
+        self.policies: list[dict[str, Any]] = []
+        self.rewards: list[Path] = []
+        self.failures: list[Exception] = []
+
+    def load_policy(self, path: Path, **options: Any) -> FakePolicy:
+        self.policies.append({"path": path, **options})
+        if self.failures:
+            raise self.failures.pop()
+        return self.policy
+
+    def load_reward(self, path: Path, **_: Any) -> FakeReward:
+        self.rewards.append(path)
+        return self.reward
