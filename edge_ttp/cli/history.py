@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_ttp.cli.output import console, emit_json, note, progress
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
     from rich.table import Table
 
     from edge_ttp.history import History
-    from edge_ttp.history.importing import Report, Source
+    from edge_ttp.history.importing import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -147,14 +147,26 @@ def _import_lines(history: History, file: str, user: str | None, kind: str | Non
     with _opened(file) as stream, progress(f"Importing {file}", _size_of(file), "bytes") as advance:
         if not strict:
             return importing.store_records(history, lambda: jsonl.records(stream, file, how, advance))
-        seekable = stream if stream.seekable() else _spooled(stream, history.path.parent)
+        twice = _Twice(stream, history.path.parent)
+        return importing.store_records(
+            history, lambda: jsonl.records(twice.from_start(), file, how, advance), strict=True
+        )
 
-        def again() -> Iterator[importing.Numbered | importing.Bad]:
-            seekable.seek(0)
-            return jsonl.records(seekable, file, how, advance)
 
-        source: Source = again
-        return importing.store_records(history, source, strict=True)
+class _Twice:
+    """A stream that is read twice. One that cannot go back (a pipe) is first copied to a nameless file in `folder`."""
+
+    def __init__(self, stream: BufferedReader[Any], folder: Path) -> None:
+        self._stream = stream
+        self._folder = folder
+
+    def from_start(self) -> BufferedReader[Any]:
+        if not self._stream.seekable():
+            spool = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            shutil.copyfileobj(self._stream, spool)
+            self._stream = BufferedReader(spool)
+        self._stream.seek(0)
+        return self._stream
 
 
 def _size_of(file: str) -> float | None:
@@ -163,11 +175,17 @@ def _size_of(file: str) -> float | None:
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[BufferedReader]:
+def _opened(file: str) -> Iterator[BufferedReader[Any]]:
     from edge_ttp.errors import InvalidInput
 
+    stream: BufferedReader[Any]
     if file == _STDIN:
-        yield sys.stdin.buffer  # type: ignore[misc]
+        raw: Any = sys.stdin.buffer
+        stream = BufferedReader(raw)
+        try:
+            yield stream
+        finally:
+            stream.detach()  # closing it would close stdin
         return
     try:
         stream = open(file, "rb")  # noqa: SIM115
@@ -175,16 +193,6 @@ def _opened(file: str) -> Iterator[BufferedReader]:
         raise InvalidInput(f"{file} cannot be read ({error.strerror})", "name a file of JSON lines") from error
     with stream:
         yield stream
-
-
-def _spooled(stream: BinaryIO, folder: Path) -> BufferedReader:
-    """What the stream holds, in a nameless file, to be read twice."""
-    import shutil
-    from io import BufferedReader
-
-    spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-    shutil.copyfileobj(stream, spool)
-    return BufferedReader(spool)
 
 
 def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:
@@ -337,9 +345,9 @@ def export(
     with _open() as history:
         if output is None:
             for line in lines(history, name, everything=everything):
-                sys.stdout.write(line)
+                sys.stdout.buffer.write(line.encode())  # UTF-8, whatever the terminal speaks
                 count += 1
-            sys.stdout.flush()
+            sys.stdout.buffer.flush()
         else:
             with private_file(output) as file:
                 for line in lines(history, name, everything=everything):

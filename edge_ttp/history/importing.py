@@ -67,8 +67,8 @@ def no_progress(done: float) -> None:
 def store_records(history: History, source: Source, *, strict: bool = False) -> Report:
     """Stores what `source` yields and reports on it.
 
-    Without strict, Ctrl-C ends the import with a report (`interrupted`), and another error says how much was stored
-    before it. With strict, both leave the history as it was.
+    Ctrl-C ends the import with a report (`interrupted`); another error says how much was stored before it. With strict,
+    that is nothing: both leave the history as it was.
     """
     return _all_or_nothing(history, source) if strict else _batch_by_batch(history, source)
 
@@ -97,11 +97,6 @@ def _batch_by_batch(history: History, source: Source) -> Report:
 
 def _all_or_nothing(history: History, source: Source) -> Report:
     tally = _Tally()
-    for entry in source():
-        if isinstance(entry, Bad):
-            tally.name(entry)
-    if tally.bad:
-        return tally.report(refused=True)
     numbers: list[int] = []
 
     def records() -> Iterator[Record]:
@@ -112,7 +107,14 @@ def _all_or_nothing(history: History, source: Source) -> Report:
             yield entry.record
 
     try:
+        for entry in source():
+            if isinstance(entry, Bad):
+                tally.name(entry)
+        if tally.bad:
+            return tally.report(refused=True)
         tally.counts, _ = history.restore(records(), strict=True)
+    except KeyboardInterrupt:
+        return tally.report(interrupted=True)
     except RefusedRecord as refused:
         tally.name(Bad(numbers[refused.index], refused.fact))
         return tally.report(refused=True)

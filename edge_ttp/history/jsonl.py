@@ -59,7 +59,7 @@ class _Unreadable(ValueError):
 
 
 def records(
-    stream: BufferedReader, name: str, how: Reading, progress: Progress = no_progress
+    stream: BufferedReader[Any], name: str, how: Reading, progress: Progress = no_progress
 ) -> Iterator[Numbered | Bad]:
     """The records of an open file, line by line; blank lines are passed over. No line longer than MAX_LINE is loaded.
 
@@ -90,7 +90,7 @@ def _refuse_binary(head: bytes, name: str) -> None:
         raise InvalidInput(f"{name} is a binary file", "give a text file with one JSON object per line")
 
 
-def _lines(stream: BufferedReader) -> Iterator[tuple[bytes | None, int]]:
+def _lines(stream: BufferedReader[Any]) -> Iterator[tuple[bytes | None, int]]:
     """(line, length in bytes) of every line; None instead of one that is too long, which is read past in pieces."""
     while line := stream.readline(MAX_LINE + 1):
         if len(line) <= MAX_LINE or line.endswith(b"\n"):
