@@ -27,7 +27,9 @@ def feedback(
     prefer: Annotated[
         int | None, typer.Option("--prefer", metavar="K", help="Candidate K of the table is better.")
     ] = None,
-    user: options.User = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="Look among this user's answers only. Default: among all.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Say what became of an answer. Accepted and edited texts join the user's history."""
@@ -45,6 +47,10 @@ def feedback(
     from edge_ttp.runtime import Runtime
 
     with Runtime.open() as runtime:
+        if prefer is not None:  # the table counts from 1, and so must what is said about it
+            count = len(runtime.history.generation(generation_id, user).candidates)
+            if not 1 <= prefer <= count:
+                raise InvalidInput(f"{generation_id} has no candidate {prefer}", f"choose 1 to {count}")
         stored = runtime.feedback(
             generation_id,
             chosen[0],

@@ -1,0 +1,51 @@
+"""Runs the command line in a process of its own, or in this one over the fake models."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from registry.makers import gguf, reward_folder
+
+PROGRAM = (sys.executable, "-c", "from edge_ttp.cli.main import main; main()")
+"""The console script, whether or not it is installed."""
+
+
+def start(*arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    """`edge-ttp ARGUMENTS` as a running process with pipes."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
+    return subprocess.Popen([*PROGRAM, *arguments], env={**os.environ, **(env or {})}, **streams)
+
+
+def edge_ttp(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    before: Sequence[str] = (),
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """`edge-ttp ARGUMENTS` in a process of its own, started by the command `before` if given."""
+    done = subprocess.run(
+        [*before, *PROGRAM, *arguments], env={**os.environ, **(env or {})}, input=stdin, capture_output=True, cwd=cwd
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def one_object(text: str) -> dict[str, Any]:
+    """The single JSON object that `text` is."""
+    found = json.loads(text)
+    assert isinstance(found, dict)
+    assert text.count("\n") == 1
+    return found
+
+
+def model_files(folder: Path) -> list[str]:
+    """Options that name two small files which pass for a policy and a reward model, made in `folder`."""
+    policy = folder / "tiny.gguf"
+    policy.write_bytes(gguf())
+    return ["--model", str(policy), "--reward", str(reward_folder(folder / "judge"))]
