@@ -162,11 +162,20 @@ class _Twice:
 
     def from_start(self) -> BufferedReader[Any]:
         if not self._stream.seekable():
-            spool = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-            shutil.copyfileobj(self._stream, spool)
-            self._stream = BufferedReader(spool)
+            self._stream = _spooled(self._stream, self._folder)
         self._stream.seek(0)
         return self._stream
+
+
+def _spooled(stream: BufferedReader[Any], folder: Path) -> BufferedReader[Any]:
+    from edge_ttp.errors import HistoryUnavailable
+
+    try:
+        spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        shutil.copyfileobj(stream, spool)
+    except OSError as error:
+        raise HistoryUnavailable(f"stdin cannot be copied to {folder} ({error.strerror})", "free some space") from error
+    return BufferedReader(spool)
 
 
 def _size_of(file: str) -> float | None:

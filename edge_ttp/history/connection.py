@@ -243,8 +243,9 @@ def _provide(path: Path, create: bool) -> None:
         private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
     except FileExistsError:
-        if not path.exists():  # it is the folder's name that is taken by a file
-            raise HistoryUnavailable(f"{path.parent} is not a folder", "name another place for the history") from None
+        if not path.exists():  # so it is a link to nowhere, or the folder's name is taken
+            fact = f"{path} leads nowhere" if path.is_symlink() else f"{path.parent} is not a folder"
+            raise HistoryUnavailable(fact, "name another place for the history") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(path) from error

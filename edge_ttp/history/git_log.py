@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -151,18 +150,19 @@ def _log(repository: Path, how: LogReading) -> Iterator[tuple[tuple[str, ...], l
         "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-color", "--find-renames", "--no-notes",
         *_selection(how), "HEAD", "--",
     ]  # fmt: skip
-    with tempfile.TemporaryFile() as errors, _start(command, errors) as process:
+    # What can be wrong with the repository shows here, where reading the message cannot block.
+    _run([*_git(repository), "rev-list", "--max-count=1", "HEAD", "--"], repository)
+    with _start(command, subprocess.DEVNULL) as process:
         assert process.stdout is not None
         try:
             yield from _parse(_fields(process.stdout))
             if process.wait() != 0:
-                errors.seek(0)
-                raise _failed(errors.read(), repository)
+                raise InvalidInput(f"git stopped while reading {repository}", "check the repository with: git fsck")
         finally:
             process.kill()
 
 
-def _start(command: list[str], errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
+def _start(command: list[str], errors: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=_environment()

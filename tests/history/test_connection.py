@@ -138,6 +138,9 @@ def test_a_folder_or_an_impossible_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     refused(tmp_path / "file" / "history.db")
     refused(tmp_path / "file" / "deeper" / "history.db")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert "leads nowhere" in refused(tmp_path / "link")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_an_empty_file_becomes_a_history(path: Path) -> None:

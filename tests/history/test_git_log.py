@@ -230,7 +230,19 @@ def test_stopping_early_ends_the_process(git: Git, repository: Path, monkeypatch
     stream = commits(repository, HOW)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert started[0].returncode is not None
+    assert len(started) == 2
+    assert all(process.returncode is not None for process in started)
+
+
+def test_a_damaged_repository_is_one_clear_error(git: Git, repository: Path) -> None:
+    for number in range(3):
+        commit(git, repository, f"{number}")
+    first = git("rev-list", "--max-parents=0", "HEAD").strip()
+    damaged = repository / ".git" / "objects" / first[:2] / first[2:]
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(InvalidInput, match="git stopped while reading"):
+        list(commits(repository, HOW))
 
 
 def test_many_files_are_counted_beyond_those_named() -> None:
