@@ -32,7 +32,6 @@ WORDS = ("", "apple", "birch", "cedar", "daisy", "elder", "fern", "grape", "heat
 BYTES_PER_TOKEN = 1000
 """Memory that one token of the fake policy's cache takes."""
 
-_PIECES = tuple(f" {word}".encode() for word in WORDS)
 _ENCODER = "fake-encoder"
 
 Table = Callable[[tuple[int, ...]], npt.NDArray[np.float64]]
@@ -63,6 +62,7 @@ class FakePolicy:
         clock: FakeClock | None = None,
         step_s: float = 0.0,
         cells: int = 100_000,
+        words: Sequence[str] = WORDS,
     ) -> None:
         self.context = context
         self.template = template
@@ -74,7 +74,13 @@ class FakePolicy:
         self.measured = 0
         self._turns = Turns()
         self.decoder = TableDecoder(
-            table, pieces=_PIECES, ends={0}, chunk=4096, clock=clock, step_s=step_s, cells=cells
+            table,
+            pieces=[f" {word}".encode() for word in words],
+            ends={0},
+            chunk=4096,
+            clock=clock,
+            step_s=step_s,
+            cells=cells,
         )
         self._engine = Engine(self.decoder) if clock is None else Engine(self.decoder, clock=clock)
 
@@ -199,6 +205,7 @@ class Models:
         self.policies.append({"path": path, **options})
         if self.failures:
             raise self.failures.pop()
+        self.policy.closed = False
         return self.policy
 
     def load_reward(self, path: Path, **_: Any) -> FakeReward:
