@@ -199,7 +199,7 @@ def test_a_plugin_that_lacks_a_package_names_it(
 
 def test_a_reader_that_goes_away_causes_no_traceback() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "from edge_ttp.cli.main import main; main(['--help'])"],
+        [sys.executable, "-m", "edge_ttp", "--help"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 from registry.makers import gguf, reward_folder
 
-PROGRAM = (sys.executable, "-c", "from edge_ttp.cli.main import main; main()")
+PROGRAM = (sys.executable, "-m", "edge_ttp")
 """The console script, whether or not it is installed."""
 
 
