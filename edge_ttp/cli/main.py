@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -48,13 +49,6 @@ class LazyGroup(TyperGroup):
         command = typer.main.get_command(app)
         command.name = cmd_name
         return command
-
-    def invoke(self, ctx: Any) -> Any:
-        """What the command returns; Ctrl-C as our own error, where typer would end without a word."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as interrupt:
-            raise Cancelled("interrupted") from interrupt
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help page, without importing what it lists."""
@@ -116,7 +110,12 @@ def run(arguments: Sequence[str]) -> int:
     """Exit code of the command line `arguments`; errors are printed as one line, or one object under --json."""
     as_json = "--json" in arguments
     try:
-        result = app(args=list(arguments), prog_name="edge-ttp", standalone_mode=False)
+        # Not typer's own main, which ends without a word on Ctrl-C.
+        command = typer.main.get_command(app)
+        with command.make_context("edge-ttp", list(arguments)) as context:
+            result = command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except EdgeTTPError as error:
         return _report(error, as_json)
     except KeyboardInterrupt:
@@ -124,8 +123,9 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         return _report(Cancelled("aborted"), as_json)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nothing is left to tell it
-        return 0
+        # The reader of our output went away. What is still buffered goes nowhere, or Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare `edge-ttp history`: its help page is the answer
             typer.echo(error.format_message())  # type: ignore[attr-defined]

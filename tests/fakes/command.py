@@ -16,12 +16,6 @@ PROGRAM = (sys.executable, "-m", "edge_ttp")
 """The console script, whether or not it is installed."""
 
 
-def start(*arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
-    """`edge-ttp ARGUMENTS` as a running process with pipes."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **options}
-    return subprocess.Popen([*PROGRAM, *arguments], env={**os.environ, **(env or {})}, **streams)
-
-
 def edge_ttp(
     *arguments: str,
     env: Mapping[str, str] | None = None,

@@ -1,0 +1,28 @@
+"""Homes with the real policy, prepared so that a process does not measure the device again."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edge_ttp.paths import locate, private_folder
+from edge_ttp.registry import DEFAULT_POLICY, Registry
+from edge_ttp.runtime import Runtime
+
+
+@cache
+def _measurements(policy: Path) -> dict[str, bytes]:
+    """The cache files of a home in which `policy` was used once."""
+    with TemporaryDirectory() as folder:
+        with Runtime.open(home=folder, model=str(policy)) as runtime:
+            runtime.warm(rule="first")
+        return {file.name: file.read_bytes() for file in locate(folder).cache.glob("device.json")}
+
+
+def spare_measuring(home: Path) -> None:
+    """Puts what the device was measured to cost into the cache of `home`, which has the default policy."""
+    paths = locate(home)
+    policy = Registry(paths).locate(DEFAULT_POLICY).path
+    for name, data in _measurements(policy.resolve()).items():
+        (private_folder(paths.cache) / name).write_bytes(data)
