@@ -112,6 +112,7 @@ class Connections:
             "foreign_keys = ON",
             "secure_delete = ON",
             "synchronous = FULL",
+            "fullfsync = ON",  # on macOS, fsync alone leaves rows in the drive's cache
             "cell_size_check = ON",
             "temp_store = MEMORY",  # sorting must not leave a user's texts in /tmp
             "cache_size = -16000",
@@ -278,7 +279,7 @@ def _locked(path: Path) -> HistoryUnavailable:
 
 def _full(path: Path) -> HistoryUnavailable:
     return HistoryUnavailable(
-        f"the disk is full: nothing more can be written to {path}", "free some space and try again; nothing was changed"
+        f"the disk is full: nothing more can be written to {path}", "free some space and try again"
     )
 
 
