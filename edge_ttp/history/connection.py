@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import sqlite3
 import threading
 import time
@@ -27,6 +28,9 @@ MAX_IDLE = 8
 """Connections kept open between calls; more are opened while more threads are inside, and closed after."""
 
 _PRIVATE = 0o600
+
+_LOG_INDEX = 32_768
+"""Bytes of the smallest index of a write-ahead log."""
 _POLL_S = (0.001, 0.008)
 """Shortest and longest pause before a waiting writer tries again."""
 
@@ -283,6 +287,13 @@ def _full(path: Path) -> HistoryUnavailable:
     )
 
 
+def _no_space(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LOG_INDEX
+    except OSError:
+        return False
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turns what SQLite reports about the file `path` into HistoryUnavailable. Programming errors pass."""
@@ -304,6 +315,8 @@ def translated(path: Path) -> Iterator[None]:
                 f"restore a backup, or move it away: mv {path} {path.name}.damaged",
             ) from error
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            if _no_space(path):  # not even for the index of the log, which reading needs too
+                raise _full(path) from error
             raise HistoryUnavailable(
                 f"the history {path} cannot be read or written ({error})", "check the disk and the rights of its folder"
             ) from error
