@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from edge_ttp.registry.gguf import Header, read_header
 from edge_ttp.registry.manifest import Kind, Manifest, PromptStyle, read_manifest, write_manifest
-from edge_ttp.registry.store import DEFAULT_POLICY, DEFAULT_REWARD, Located, ModelEntry, Registry, Verification
+from edge_ttp.registry.results import Located, ModelEntry, Verification
+from edge_ttp.registry.store import DEFAULT_POLICY, DEFAULT_REWARD, Registry
+from edge_ttp.registry.variants import Choice, Facts
 
 __all__ = [
     "DEFAULT_POLICY",
     "DEFAULT_REWARD",
+    "Choice",
+    "Facts",
     "Header",
     "Kind",
     "Located",

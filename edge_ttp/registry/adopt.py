@@ -24,12 +24,19 @@ from edge_ttp.registry.manifest import (
     PromptStyle,
     describe_files,
     file_sha256,
+    is_format,
     read_manifest,
 )
 from edge_ttp.registry.sources import copy_checked
 
 ASSUMED_CONTEXT = 2048
 """Context, in tokens, of a policy whose header does not name one."""
+
+
+PERMISSIVE_LICENCES = frozenset(
+    ("0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc0-1.0", "isc", "mit", "unlicense", "zlib")
+)
+"""Licences, by SPDX identifier in lower case, under which anybody may change a file and keep the result."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ def prepare(
     licence: str | None,
     licence_url: str,
     description: str | None,
+    derivable: bool | None = None,
     advance: Callable[[int], None] | None = None,
     cancel: Event | None = None,
 ) -> Adoption:
@@ -60,7 +68,7 @@ def prepare(
     """
     if path.is_dir() or path.suffix == ".toml":
         if (
-            any(option is not None for option in (name, kind, prompt_style, context, licence, description))
+            any(option is not None for option in (name, kind, prompt_style, context, licence, description, derivable))
             or licence_url
         ):
             raise InvalidInput(
@@ -73,15 +81,22 @@ def prepare(
     refuse_unsuitable(path, header, kind)
     if kind != "policy" and (prompt_style is not None or context is not None):
         raise InvalidInput("a prompt style and a context belong to a policy", f"leave them out for kind {kind}")
+    if kind != "policy" and derivable:
+        raise InvalidInput("other formats can be made of a policy only", f"leave --derivable out for kind {kind}")
+    known_licence = licence or _printable(header.metadata.get("general.license")) or "unknown"
+    if derivable is None:
+        derivable = kind == "policy" and known_licence.casefold() in PERMISSIVE_LICENCES
     file_name = re.sub(r"[^A-Za-z0-9._+-]+", "-", path.name).lstrip(".-+") or "model.gguf"
     fields: dict[str, Any] = {
         "name": name if name is not None else suggest_name(path.stem),
         "kind": kind,
         "description": description if description is not None else describe_header(header),
-        "licence": licence or _printable(header.metadata.get("general.license")) or "unknown",
+        "licence": known_licence,
         "licence_url": licence_url,
         "prompt_style": (prompt_style or guess_prompt_style(header)) if kind == "policy" else None,
         "context": (context or header.context or ASSUMED_CONTEXT) if kind == "policy" else None,
+        "format": header.file_type if kind == "policy" and is_format(header.file_type) else "",
+        "derivable": derivable,
         "files": [
             {
                 "path": file_name,

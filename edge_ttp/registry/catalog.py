@@ -7,8 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import edge_ttp
-from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
+from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
+from edge_ttp.registry.variants import Variants, split_name
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,35 @@ class Entry:
     """Folder the files are opened from."""
     shipped: bool
     """The manifest came with this package."""
+    variant: bool = False
+    """A format made on this device of a model that has an entry of its own."""
+    stale: bool = False
+    """A variant that was made from another file than the model's own of today."""
+
+    @property
+    def label(self) -> str:
+        """What this entry is asked for by: a variant with its format, `name:format`; a model's own file by its name."""
+        return self.manifest.label if self.variant else self.manifest.name
+
+    @property
+    def format(self) -> str:
+        """Quantization of a policy's weights: from the manifest, else from the file; empty where neither says."""
+        manifest = self.manifest
+        if manifest.format or manifest.kind != "policy":
+            return manifest.format
+        try:
+            return read_header(manifest.place(self.folder)).file_type
+        except ModelUnavailable:
+            return ""
+
+    @property
+    def repair(self) -> str:
+        """The cure for missing or altered files."""
+        if self.bundled:
+            return "install edge-ttp again"
+        if self.variant:
+            return f"run `edge-ttp models derive {self.manifest.name} --format {self.manifest.format} --force`"
+        return f"run `edge-ttp models pull {self.manifest.name}`"
 
     @property
     def bundled(self) -> bool:
@@ -41,6 +72,7 @@ class Catalog:
 
     def __init__(self, shipped: Path, store: Path) -> None:
         self._shipped, self._store = shipped, store
+        self.variants_of = Variants(store)
 
     def entries(self) -> list[Entry]:
         """Every model whose manifest can be read, by name. A shipped manifest wins over one in the store."""
@@ -48,10 +80,51 @@ class Catalog:
 
     def problems(self) -> list[str]:
         """One line for every manifest that cannot be used."""
-        return self._read()[1]
+        entries, problems = self._read()
+        return problems + [line for entry in entries for line in self.variants_of.all(entry.manifest.name)[1]]
+
+    def variants(self, entry: Entry) -> list[Entry]:
+        """The formats of the model `entry` made on this device, by format."""
+        name = entry.manifest.name
+        return [self._variant(entry, manifest) for manifest in self.variants_of.all(name)[0]]
 
     def find(self, name: str) -> Entry:
-        """The model called `name`. NotFound names what comes close; InvalidInput says why its manifest is malformed."""
+        """The model called `name`, or with `name:format` that format of it.
+
+        NotFound names what comes close; InvalidInput says why its manifest is malformed.
+        """
+        name, format = split_name(name)
+        entry = self._find_model(name)
+        if format is None or format == entry.format:
+            return entry
+        manifest = self.variants_of.find(name, format)
+        if manifest is None:
+            here = [entry.format, *(variant.format for variant in self.variants(entry))]
+            derive = f"`edge-ttp models derive {name} --format {format}` makes it" if entry.manifest.derivable else ""
+            raise NotFound(
+                f"the model {name!r} has no format {format!r} here, only {', '.join(filter(None, here)) or 'its own'}",
+                derive,
+            )
+        return self._variant(entry, manifest)
+
+    def preferred(self, entry: Entry) -> Entry:
+        """The format of the model `entry` that this device prefers; `entry` itself where nothing else was chosen.
+
+        A choice made for another file of the model is void.
+        """
+        choice = self.variants_of.choice(entry.manifest.name)
+        if choice is None or choice.source_sha256 != entry.manifest.sha256 or choice.format == entry.format:
+            return entry
+        manifest = self.variants_of.find(entry.manifest.name, choice.format)
+        variant = self._variant(entry, manifest) if manifest is not None else entry
+        return entry if variant.stale else variant
+
+    def _variant(self, own: Entry, manifest: Manifest) -> Entry:
+        folder = self.variants_of.folder(manifest.name, manifest.format)
+        stale = manifest.recipe.get("source_sha256") != own.manifest.sha256
+        return Entry(manifest, folder, folder, shipped=False, variant=True, stale=stale)
+
+    def _find_model(self, name: str) -> Entry:
         entries = {entry.manifest.name: entry for entry in self.entries()}
         if name in entries:
             return entries[name]

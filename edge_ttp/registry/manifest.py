@@ -26,6 +26,8 @@ PromptStyle = Literal["chat", "few-shot"]
 
 MANIFEST_NAME = "manifest.toml"
 """Name of a manifest that lies beside the files it describes."""
+VARIANTS_FOLDER = "variants"
+"""Folder, inside a model's own, of its other formats (registry/variants.py)."""
 MAX_MANIFEST = 256 << 10
 """Longest manifest read, in bytes."""
 MAX_FILE = 1 << 40
@@ -34,6 +36,7 @@ MAX_FILE = 1 << 40
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,99}")
+_FORMAT = re.compile(r"[A-Z][A-Z0-9_]{1,19}")
 
 
 def _one_line(text: str) -> str:
@@ -53,14 +56,25 @@ def _relative_path(text: str) -> str:
     segments = text.split("/")
     if len(text) > 200 or not all(_SEGMENT.fullmatch(part) and not part.endswith(".") for part in segments):
         raise ValueError("must be a relative path of plain names (A-Z, a-z, 0-9, '.', '_', '+', '-'), without '..'")
-    if segments[0].casefold() == MANIFEST_NAME:
-        raise ValueError(f"must not be {MANIFEST_NAME!r}, the manifest's own name")
+    if segments[0].casefold() in (MANIFEST_NAME, VARIANTS_FOLDER):
+        raise ValueError(f"must not begin with {segments[0]!r}, which the store uses itself")
     return text
 
 
 def _word(text: str) -> str:
     if not _WORD.fullmatch(text):
         raise ValueError("must be a plain name or version (A-Z, a-z, 0-9, '.', '_', '+', '!', '-')")
+    return text
+
+
+def is_format(text: str) -> bool:
+    """Whether `text` can be the name of a quantization, such as Q4_0 or F16."""
+    return _FORMAT.fullmatch(text) is not None
+
+
+def _format(text: str) -> str:
+    if not is_format(text):
+        raise ValueError("must be a format such as Q4_0 or F16")
     return text
 
 
@@ -74,6 +88,7 @@ def _https(text: str) -> str:
 Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Name = Annotated[str, AfterValidator(_model_name)]
 Word = Annotated[str, AfterValidator(_word)]
+Format = Annotated[str, AfterValidator(_format)]
 HttpsAddress = Annotated[str, Field(max_length=2000), AfterValidator(_one_line), AfterValidator(_https)]
 
 
@@ -146,6 +161,10 @@ class Manifest(_Untrusted):
     """How a policy is spoken to: chat template, or examples one after another. Policies only."""
     context: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
     """Longest context of a policy, in tokens. Policies only."""
+    format: Format | Literal[""] = ""
+    """Quantization of a policy's weights, such as Q4_1. Policies only; empty where it is not known."""
+    derivable: bool = False
+    """Whether its licence lets the user make other formats of it. Policies of one file only."""
     files: Annotated[tuple[ModelFile, ...], Field(min_length=1, max_length=64)]
     recipe: dict[str, JsonValue] = {}
     """How the model was made. Free; the store only keeps it."""
@@ -156,6 +175,8 @@ class Manifest(_Untrusted):
     def _agrees_with_itself(self) -> Self:
         if self.kind == "policy" and (self.prompt_style is None or self.context is None):
             raise ValueError("a policy needs prompt_style and context")
+        if (self.format or self.derivable) and (self.kind != "policy" or len(self.files) > 1):
+            raise ValueError("format and derivable belong to a policy of one file")
         paths = [file.path.casefold() for file in self.files]
         for path in paths:
             if paths.count(path) > 1 or any(other.startswith(path + "/") for other in paths):
@@ -163,6 +184,11 @@ class Manifest(_Untrusted):
         if self.size > MAX_FILE:
             raise ValueError("the files together are too large")
         return self
+
+    @property
+    def label(self) -> str:
+        """The name by which exactly this format of the model is asked for: `name:format`, or the name alone."""
+        return f"{self.name}:{self.format}" if self.format else self.name
 
     @property
     def size(self) -> int:
@@ -188,7 +214,9 @@ class Manifest(_Untrusted):
 
     def to_toml(self) -> str:
         """The manifest as TOML text that `read_manifest` reads back to an equal manifest."""
-        return "".join(_toml_lines(self.model_dump(mode="json", exclude_none=True)))
+        fields = self.model_dump(mode="json", exclude_none=True)
+        unsaid = [key for key in ("format", "derivable") if not fields[key]]
+        return "".join(_toml_lines({key: value for key, value in fields.items() if key not in unsaid}))
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from edge_ttp.errors import DownloadFailed, InvalidInput, ModelUnavailable
+from edge_ttp.errors import DownloadFailed, InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.paths import Paths
 from edge_ttp.registry.adopt import Adoption, guess_prompt_style, prepare, refuse_unsuitable, take_in
 from edge_ttp.registry.catalog import Catalog, Entry, shipped_folder
@@ -20,61 +20,15 @@ from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
 from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, PromptStyle, read_manifest
 from edge_ttp.registry.pull import Note, Progress, Puller
+from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.stamps import Stamps
+from edge_ttp.registry.variants import Choice, Make, Variants, split_name
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
 """Policy used where none is named."""
 DEFAULT_REWARD = "reward-minilm-1"
 """Reward model used where none is named. It comes with the package."""
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One line of `edge-ttp models list`."""
-
-    name: str
-    kind: Kind
-    installed: bool
-    """Files present with the right sizes. `verify` looks into them."""
-    bundled: bool
-    """Came with the package; cannot be removed."""
-    size: int
-    """Bytes of all files, as announced."""
-    licence: str
-    licence_url: str
-    description: str
-    path: Path | None
-    """What a room opens; None while not installed."""
-    default: bool
-
-
-@dataclass(frozen=True)
-class Located:
-    """A model on this device, verified."""
-
-    name: str
-    """Its name in the store, or a bare file's name without ending."""
-    kind: Kind
-    path: Path
-    """A policy's .gguf file, or a reward model's folder."""
-    sha256: str
-    """Of the file; for several files, of the list of their SHA-256s."""
-    prompt_style: PromptStyle | None
-    """Policies only. For a bare file it is guessed: chat where the file carries a chat template."""
-    context: int | None
-    """Policies only: longest context in tokens; None where a bare file does not say."""
-    manifest: Manifest | None
-    """None for a bare file."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Whether a model's files are what its manifest says."""
-
-    name: str
-    ok: bool
-    problem: str = ""
 
 
 class Registry:
@@ -95,27 +49,29 @@ class Registry:
     ) -> None:
         self._paths = paths
         self._catalog = Catalog(shipped or shipped_folder(), paths.models)
+        self._variants = Variants(paths.models)
         self._integrity = Integrity(Stamps(paths.cache / "verified.json"))
         self._index = index
         self._allow_http_localhost = allow_http_localhost
         self._backoff_s = backoff_s
 
     def list(self) -> tuple[ModelEntry, ...]:
-        """Every known model, installed or not, by name. Looks at file sizes only."""
-        return tuple(self._line(entry) for entry in self._catalog.entries())
+        """Every known model, installed or not, by name, with the formats made of it. Looks at file sizes only."""
+        return tuple(line for entry in self._catalog.entries() for line in self._lines(entry))
 
     def problems(self) -> tuple[str, ...]:
         """One line for every manifest in the store that cannot be used."""
         return tuple(self._catalog.problems())
 
     def manifest(self, name: str) -> Manifest:
-        """The manifest of the model `name`. Raises NotFound."""
+        """The manifest of the model `name`, or with `name:format` of that format of it. Raises NotFound."""
         return self._catalog.find(name).manifest
 
     def locate(self, name_or_path: str | Path, *, kind: Kind | None = None, cancel: Event | None = None) -> Located:
         """The model's place on this device, after its size and SHA-256 were checked (from memory if nothing changed).
 
-        Takes a name, the path of a .gguf file that need not be in the store, or the path of a folder with a manifest.
+        Takes a name, a name with a format (`name:Q4_0`), the path of a .gguf file that need not be in the store, or
+        the path of a folder with a manifest. A name alone means the format chosen for this device, else the own file.
         Raises NotFound for an unknown name, ModelUnavailable for files that are missing, truncated, altered or of
         another kind than `kind`, InvalidInput for an empty name.
         """
@@ -126,8 +82,10 @@ class Registry:
             return self._locate_path(Path(text).expanduser().absolute(), kind, cancel)
         entry = self._catalog.find(text)
         _refuse_kind(text, entry.manifest.kind, kind)
+        if ":" not in text:
+            entry = self._catalog.preferred(entry)
         self._check(entry, cancel=cancel)
-        return _located(entry.manifest, entry.folder)
+        return self._located(entry, explicit=":" in text)
 
     def pull(
         self,
@@ -137,12 +95,15 @@ class Registry:
         cancel: Event | None = None,
         note: Note | None = None,
     ) -> Path:
-        """Path of the model `name`, fetched from its sources if it is missing or not what it should be.
+        """Path of the model `name`'s own file, fetched from its sources if it is missing or not what it should be.
 
         An interrupted pull goes on where it stopped. Two processes may pull the same model: one waits for the other.
-        Raises NotFound, DownloadFailed (no source, no space), Cancelled.
+        Raises NotFound, DownloadFailed (no source, no space), Cancelled, InvalidInput for a format made here.
         """
         entry = self._catalog.find(name)
+        if entry.variant:
+            raise InvalidInput(f"{name!r} was made on this device, it has no source", entry.repair)
+        name = entry.manifest.name
         report, tell = progress or (lambda done, total: None), note or (lambda text: None)
         if self._integrity.is_sound(entry.manifest, entry.folder, cancel):
             report(entry.manifest.size, entry.manifest.size)
@@ -176,6 +137,7 @@ class Registry:
         licence: str | None = None,
         licence_url: str = "",
         description: str | None = None,
+        derivable: bool | None = None,
         link: bool = False,
         progress: Progress | None = None,
         cancel: Event | None = None,
@@ -184,7 +146,8 @@ class Registry:
 
         `path` is a .gguf file (what is not given is read from its header), a folder with a manifest and the files it
         names, or a manifest alone, whose files `pull` then fetches. `link` links to the files where they are instead of
-        copying. Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable
+        copying. `derivable` says that its licence allows other formats to be made of it; None: known permissive licences
+        do. Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable
         model.
         """
         report = progress or (lambda done, total: None)
@@ -197,6 +160,7 @@ class Registry:
             licence=licence,
             licence_url=licence_url,
             description=description,
+            derivable=derivable,
             cancel=cancel,
         )
         try:
@@ -215,36 +179,124 @@ class Registry:
             ) from error
         return self._line(Entry(adoption.manifest, folder, folder, shipped=False))
 
+    def formats(self, name: str) -> tuple[Located, ...]:
+        """The model `name` in every format this device has: its own file first, then those made here. All verified.
+
+        Raises as `locate` does, also for a damaged one.
+        """
+        entry = self._catalog.find(split_name(name)[0])
+        found = [entry, *(variant for variant in self._catalog.variants(entry) if not variant.stale)]
+        for one in found:
+            self._check(one)
+        return tuple(self._located(one, explicit=True) for one in found)
+
+    def derive(
+        self,
+        name: str,
+        format: str,
+        make: Make,
+        *,
+        force: bool = False,
+        note: Note | None = None,
+        cancel: Event | None = None,
+    ) -> Located:
+        """The model `name` in another format, made by `make` from its own file unless this device has it already.
+
+        `force` makes it again. The model's own file stays. Raises NotFound, InvalidInput for a model or a format that
+        cannot be derived, ModelUnavailable where the own file is missing or altered, OutOfCapacity for a full disk, and
+        what `make` raises; nothing of it stays then.
+        """
+        entry = self._catalog.find(split_name(name)[0])
+        own, tell = entry.manifest, note or (lambda text: None)
+        if own.kind != "policy" or not own.derivable:
+            raise InvalidInput(
+                f"other formats of {own.name!r} may not be made here: its manifest does not say `derivable = true`",
+                "add a file whose licence allows it with `edge-ttp models add --derivable`",
+            )
+        if format == entry.format:
+            raise InvalidInput(f"{own.name!r} is {format} already", "choose another format")
+        try:
+            with self._lock(own.name, lambda: tell(f"another process is busy with {own.name}; waiting for it"), cancel):
+                self._check(entry, cancel=cancel)
+                known = next((one for one in self._catalog.variants(entry) if one.format == format), None)
+                usable = known is not None and not known.stale
+                if known is None or force or not usable or not self._integrity.is_sound(known.manifest, known.folder):
+                    made = self._variants.make(own, own.place(entry.folder), format, make)
+                    self._integrity.remember(made.place(self._variants.folder(own.name, format)), made.sha256)
+        except OSError as error:
+            raise OutOfCapacity(
+                f"the format {format} of {own.name!r} cannot be stored: {error.strerror or error}",
+                "make room or fix the folder's permissions",
+            ) from error
+        return self.locate(f"{own.name}:{format}", cancel=cancel)
+
+    def choose(self, name: str, format: str, reason: str = "") -> Located:
+        """Makes `format` the one that this device uses where the model `name` is asked for by its name alone.
+
+        Raises as `locate` does where the device does not have it.
+        """
+        entry = self._catalog.find(split_name(name)[0])
+        located = self.locate(f"{entry.manifest.name}:{format}")
+        try:
+            with self._lock(entry.manifest.name, None, None):
+                self._variants.choose(entry.manifest, format, reason)
+        except OSError as error:
+            raise ModelUnavailable(
+                f"the choice of {located.name!r} cannot be stored: {error.strerror or error}",
+                "make room or fix the folder's permissions",
+            ) from error
+        return located
+
+    def choice(self, name: str) -> Choice | None:
+        """What this device prefers for the model `name`; None where nothing was chosen, or for another file of it."""
+        own = self._catalog.find(split_name(name)[0]).manifest
+        choice = self._variants.choice(own.name)
+        return choice if choice is not None and choice.source_sha256 == own.sha256 else None
+
     def verify(self, name: str | None = None, *, cancel: Event | None = None) -> tuple[Verification, ...]:
-        """Reads every byte of the model `name`, or of all that have files here, and compares with the manifest."""
+        """Reads every byte of the model `name`, or of all that have files here, and compares with the manifest.
+
+        With a model go the formats made of it; `name:format` means that one alone.
+        """
         entries = [self._catalog.find(name)] if name is not None else self._catalog.entries()
         results = []
         for entry in entries:
-            if name is None and not any((entry.folder / file.path).exists() for file in entry.manifest.files):
-                continue
-            try:
-                self._check(entry, fresh=True, cancel=cancel)
-                results.append(Verification(entry.manifest.name, True))
-            except ModelUnavailable as error:
-                results.append(Verification(entry.manifest.name, False, str(error)))
+            together = [entry, *self._catalog.variants(entry)] if ":" not in (name or "") else [entry]
+            for one in together:
+                if name is None and not any((one.folder / file.path).exists() for file in one.manifest.files):
+                    continue
+                try:
+                    self._check(one, fresh=True, cancel=cancel)
+                    results.append(Verification(one.label, True))
+                except ModelUnavailable as error:
+                    results.append(Verification(one.label, False, str(error)))
         return tuple(results)
 
     def remove(self, name: str) -> int:
-        """Deletes the model's files from the store; returns the bytes freed. An added model's manifest goes too.
+        """Deletes the model's files from the store, with the formats made of it; returns the bytes freed.
 
-        Raises NotFound, InvalidInput for a model that came with the package, ModelUnavailable if it is not on this
-        device.
+        An added model's manifest goes too. `name:format` deletes one format made here. Raises NotFound, InvalidInput
+        for a model that came with the package and for the own file alone, ModelUnavailable if it is not on this device.
         """
         entry = self._catalog.find(name)
+        model = entry.manifest.name
         if entry.bundled:
             raise InvalidInput(f"{name!r} is part of edge-ttp and cannot be removed", "use another with --reward")
-        folder = self._paths.models / name
+        if ":" in name and not entry.variant:
+            raise InvalidInput(
+                f"{name!r} is the file that {model!r} consists of",
+                f"remove the whole model: `edge-ttp models rm {model}`",
+            )
+        folder = entry.folder if entry.variant else self._paths.models / model
         try:
-            with self._lock(name, None, None):
+            with self._lock(model, None, None):
                 if not folder.exists():
                     raise ModelUnavailable(f"the model {name!r} is not on this device")
                 freed = bytes_below(folder)
-                shutil.rmtree(folder)
+                if entry.variant:
+                    self._variants.forget(model, entry.format)
+                else:
+                    shutil.rmtree(folder)
         except OSError as error:
             raise ModelUnavailable(
                 f"cannot remove the model {name!r}: {error.strerror or error}", f"delete {str(folder)!r} by hand"
@@ -278,11 +330,17 @@ class Registry:
     ) -> AbstractContextManager[None]:
         return exclusive(self._paths.cache / "locks" / f"{name}.lock", on_wait, cancel)
 
+    def _lines(self, entry: Entry) -> Iterator[ModelEntry]:
+        variants = self._catalog.variants(entry)
+        preferred = self._catalog.preferred(entry).label if variants else ""
+        for one in [entry, *variants]:
+            yield replace(self._line(one), chosen=one.label == preferred)
+
     def _line(self, entry: Entry) -> ModelEntry:
         manifest = entry.manifest
         installed = all(size_of(entry.folder / file.path) == file.size for file in manifest.files)
         return ModelEntry(
-            name=manifest.name,
+            name=entry.label,
             kind=manifest.kind,
             installed=installed,
             bundled=entry.bundled,
@@ -291,20 +349,28 @@ class Registry:
             licence_url=manifest.licence_url,
             description=manifest.description,
             path=manifest.place(entry.folder) if installed else None,
-            default=manifest.name in (DEFAULT_POLICY, DEFAULT_REWARD),
+            default=entry.label in (DEFAULT_POLICY, DEFAULT_REWARD),
+            format=entry.format,
+            variant_of=manifest.name if entry.variant else None,
+            derivable=manifest.derivable,
         )
 
     def _check(self, entry: Entry, *, fresh: bool = False, cancel: Event | None = None) -> None:
-        """Raises ModelUnavailable unless every file of `entry` is there, whole and unaltered."""
-        cure = "install edge-ttp again" if entry.bundled else f"run `edge-ttp models pull {entry.manifest.name}`"
-        self._integrity.check(entry.manifest, entry.folder, cure=cure, fresh=fresh, cancel=cancel)
+        """Raises ModelUnavailable unless every file of `entry` is there, whole, unaltered and of today's model."""
+        if entry.stale:
+            raise ModelUnavailable(f"{entry.label!r} was made from another file than the model's own", entry.repair)
+        self._integrity.check(entry.manifest, entry.folder, cure=entry.repair, fresh=fresh, cancel=cancel)
+
+    def _located(self, entry: Entry, *, explicit: bool) -> Located:
+        located = _located(entry.manifest, entry.folder, entry.format)
+        return replace(located, name=f"{located.name}:{located.format}") if explicit or entry.variant else located
 
     def _locate_path(self, path: Path, kind: Kind | None, cancel: Event | None) -> Located:
         if path.is_dir():
             manifest = read_manifest(path / MANIFEST_NAME)
             _refuse_kind(str(path), manifest.kind, kind)
             self._integrity.check(manifest, path, cure="write the model again", cancel=cancel)
-            return _located(manifest, path)
+            return _located(manifest, path, manifest.format)
         if not path.exists():
             raise ModelUnavailable(
                 f"there is no model file {str(path)!r}", "give a .gguf file, or a name from `edge-ttp models list`"
@@ -320,6 +386,7 @@ class Registry:
             prompt_style=guess_prompt_style(header) if found == "policy" else None,
             context=header.context,
             manifest=None,
+            format=header.file_type,
         )
 
     def _refuse_taken(self, adoption: Adoption) -> ModelEntry | None:
@@ -342,7 +409,7 @@ def _refuse_kind(text: str, found: Kind, wanted: Kind | None) -> None:
         raise ModelUnavailable(f"{text!r} is a model of kind {found}, not {wanted}", "see `edge-ttp models list`")
 
 
-def _located(manifest: Manifest, folder: Path) -> Located:
+def _located(manifest: Manifest, folder: Path, format: str) -> Located:
     return Located(
         name=manifest.name,
         kind=manifest.kind,
@@ -351,4 +418,5 @@ def _located(manifest: Manifest, folder: Path) -> Located:
         prompt_style=manifest.prompt_style,
         context=manifest.context,
         manifest=manifest,
+        format=format,
     )
