@@ -1,0 +1,221 @@
+"""Simulated pools with known c, h and rho: how close the estimates come, and how often their intervals hold the truth.
+
+Truth is the generator's own population value, not what one sample of users happened to contain. Pools are Gaussian, or
+skewed and bounded: utility = logistic(-2.5 + 1.2 Z), Z standard normal (skewness 1.9), so that rho is that of the
+utility, not of Z. A query's spread is drawn from Uniform(.3, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from math import atanh, nan, sqrt
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.scaling import Estimate, Pools, Quantities, four_quantities
+
+Floats = npt.NDArray[np.float64]
+Shape = Literal["gaussian", "skewed"]
+
+SHAPES: tuple[Shape, ...] = ("gaussian", "skewed")
+SIZES = (8, 16, 32)
+USERS, QUERIES = 100, 10
+QUANTITIES = ("c", "h", "rho_plus", "rho_minus", "net")
+
+_COLLAPSED_SPREAD = 0.02
+_LOGIT_MEAN, _LOGIT_SD = -2.5, 1.2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A population of users and queries."""
+
+    name: str
+    c: float
+    """Share of users whose score is 2% of the others' in spread, and unrelated to the utility."""
+    h: float
+    """Share of the other users' queries that belong to the sign-flipped group."""
+    rho_plus: float
+    """Correlation at the centre of the aligned group (with the latent normal)."""
+    rho_minus: float
+    """Its size at the centre of the sign-flipped group."""
+    spread: float = 0.0
+    """Standard deviation of atanh(rho) within each group."""
+    clumped: float = 0.0
+    """Intra-user correlation of belonging to the sign-flipped group, 0 to 1."""
+    loud: float = 1.0
+    """Spread of utilities in sign-flipped queries, relative to the others."""
+
+
+SETTINGS = (
+    Setting("healthy", c=0.0, h=0.0, rho_plus=0.5, rho_minus=0.5),
+    Setting("collapse only", c=0.2, h=0.0, rho_plus=0.6, rho_minus=0.6),
+    Setting("sign-flipped group", c=0.1, h=0.2, rho_plus=0.8, rho_minus=0.8),
+    Setting("sign-flipped, clumped in users", c=0.1, h=0.2, rho_plus=0.6, rho_minus=0.6, clumped=0.3),
+    Setting("few flipped", c=0.0, h=0.05, rho_plus=0.7, rho_minus=0.7),
+    Setting("flipped queries spread more", c=0.15, h=0.25, rho_plus=0.5, rho_minus=0.6, loud=1.5),
+    Setting("groups with spread", c=0.1, h=0.2, rho_plus=0.5, rho_minus=0.5, spread=0.2),
+    Setting("weak and mixed", c=0.3, h=0.3, rho_plus=0.4, rho_minus=0.3),
+    Setting("one broad normal group", c=0.1, h=0.0, rho_plus=0.4, rho_minus=0.4, spread=0.4),
+)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Population values, weighted by the spread of utility."""
+
+    c: float
+    h: float
+    rho_plus: float
+    rho_minus: float
+    net: float
+
+
+def truth(setting: Setting, shape: Shape) -> Truth:
+    """The population values of a setting: Gauss-Hermite quadrature over each group's correlations."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    weights = weights / weights.sum()
+    slope = _slope(shape)
+    aligned = np.tanh(atanh(setting.rho_plus) + setting.spread * nodes) * slope
+    flipped = np.tanh(-atanh(setting.rho_minus) + setting.spread * nodes) * slope
+    rho = np.concatenate([aligned, flipped])
+    mass = np.concatenate([(1 - setting.h) * weights, setting.h * setting.loud * weights])
+    mass /= mass.sum()
+    below = rho < 0
+    h = float(mass[below].sum())
+    return Truth(
+        c=_weighted_collapse(setting),
+        h=h if h > 1e-9 else 0.0,
+        rho_plus=float(mass[~below] @ rho[~below] / (1 - h)),
+        rho_minus=float(-(mass[below] @ rho[below]) / h) if h > 1e-9 else nan,
+        net=float(mass @ rho),
+    )
+
+
+def _weighted_collapse(setting: Setting) -> float:
+    """c by spread: collapsed users have no flipped queries, so that theirs are not loud."""
+    alive = (1 - setting.c) * (1 - setting.h + setting.h * setting.loud)
+    return setting.c / (setting.c + alive)
+
+
+def simulate(
+    setting: Setting, shape: Shape, size: int, rng: np.random.Generator, *, users: int = USERS, queries: int = QUERIES
+) -> Pools:
+    """Pools of `users` users with `queries` queries each and `size` candidates per query."""
+    total = users * queries
+    user = np.repeat(np.arange(users), queries)
+    collapsed = (rng.random(users) < setting.c)[user]
+    rate = np.full(users, setting.h)
+    if setting.clumped > 0 and 0 < setting.h < 1:
+        strength = 1 / setting.clumped - 1
+        rate = rng.beta(setting.h * strength, (1 - setting.h) * strength, users)
+    flipped = (rng.random(total) < rate[user]) & ~collapsed
+    centre = np.where(flipped, -atanh(setting.rho_minus), atanh(setting.rho_plus))
+    rho = np.where(collapsed, 0.0, np.tanh(centre + setting.spread * rng.standard_normal(total)))[:, None]
+    latent = rng.standard_normal((total, size))
+    score = rho * latent + np.sqrt(1 - rho**2) * rng.standard_normal((total, size))
+    score *= np.where(collapsed, _COLLAPSED_SPREAD, 1.0)[:, None]
+    scale = rng.uniform(0.3, 1.0, total) * np.where(flipped, setting.loud, 1.0)
+    utility = latent if shape == "gaussian" else _logistic(latent)
+    return Pools.from_matrices(utility * scale[:, None], score, user)
+
+
+def _logistic(latent: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-(_LOGIT_MEAN + _LOGIT_SD * latent))), dtype=np.float64)
+
+
+@cache
+def _slope(shape: Shape) -> float:
+    """Correlation of the utility with its latent normal: what a correlation with the latter is multiplied by."""
+    if shape == "gaussian":
+        return 1.0
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = weights / weights.sum()
+    utility = _logistic(nodes)
+    mean = float(weights @ utility)
+    return float(weights @ (utility * nodes)) / sqrt(float(weights @ (utility - mean) ** 2))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity in one setting: how three estimators do over the runs. Bias is estimate minus truth."""
+
+    setting: str
+    shape: Shape
+    n: int
+    quantity: str
+    truth: float
+    bias: float
+    sd: float
+    """Standard deviation of the estimate over the runs."""
+    coverage: float
+    """Share of the runs whose 90% interval holds the truth."""
+    width: float
+    """Mean width of the interval."""
+    unknown: int
+    """Runs without an estimate."""
+    naive_bias: float
+    normal_bias: float
+    runs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def study(
+    *,
+    runs: int,
+    sizes: Sequence[int] = SIZES,
+    shapes: Sequence[Shape] = SHAPES,
+    settings: Sequence[Setting] = SETTINGS,
+    resamples: int = 200,
+    seed: int = 0,
+    advance: Callable[[float], None],
+) -> list[Row]:
+    """One row per setting, shape, pool size and quantity. Quantities that the truth leaves undefined have none."""
+    rows: list[Row] = []
+    done = 0
+    for index, setting in enumerate(settings):
+        for shape in shapes:
+            true = truth(setting, shape)
+            for size in sizes:
+                found = []
+                for run in range(runs):
+                    rng = np.random.default_rng([seed, index, SHAPES.index(shape), size, run])
+                    pools = simulate(setting, shape, size, rng)
+                    found.append(
+                        four_quantities(pools.evidence(), pools.user, pools.users, resamples=resamples, seed=run)
+                    )
+                    done += 1
+                    advance(done)
+                rows += [_row((setting.name, shape, size), name, getattr(true, name), found) for name in QUANTITIES]
+    return [row for row in rows if row.truth == row.truth]
+
+
+def _row(place: tuple[str, Shape, int], name: str, true: float, found: list[Quantities]) -> Row:
+    estimates: list[Estimate] = [getattr(one, name) for one in found]
+    known = [one for one in estimates if one.known]
+    values = np.array([one.value for one in known])
+    rivals = [[getattr(one.naive, name, nan), getattr(one.normal, name, nan)] for one in found]
+    naive, normal = np.array(rivals).mean(axis=0) - true
+    setting, shape, size = place
+    return Row(
+        setting=setting,
+        shape=shape,
+        n=size,
+        quantity=name,
+        truth=true,
+        bias=float(values.mean() - true) if known else nan,
+        sd=float(values.std()) if known else nan,
+        coverage=float(np.mean([one.low <= true <= one.high for one in known])) if known else nan,
+        width=float(np.mean([one.high - one.low for one in known])) if known else nan,
+        unknown=len(found) - len(known),
+        naive_bias=float(naive),
+        normal_bias=float(normal),
+        runs=len(found),
+    )

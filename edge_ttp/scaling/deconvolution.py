@@ -1,0 +1,158 @@
+"""The distribution of true within-query correlations behind noisy ones, and what follows from it.
+
+A pool of N candidates measures zeta = atanh(rho) with a standard error of about 1 / sqrt(N-3). Counting negative
+estimates would call many healthy queries hacked, so the distribution of zeta is estimated first: nonparametric maximum
+likelihood over weights on a fixed grid, by EM (Kiefer & Wolfowitz 1956; Laird 1978). A normal distribution of zeta is
+the simpler rival, and counting the naive one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erf, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.curves import Ints
+from edge_ttp.scaling.order_statistics import Floats
+
+Booleans = npt.NDArray[np.bool_]
+
+GRID_POINTS = 91
+EM_STEPS = 100
+BINS = 240
+"""Cells into which measured atanh(rho) are sorted, per class of pool size: far finer than their noise."""
+
+MAX_CLASSES = 6
+"""Different noise levels told apart; pools of more different sizes are put together with their nearest."""
+
+_REACH = 4.0
+"""Largest |atanh(rho)| that is told apart: rho = .9993."""
+
+_SHIFT = 1.05
+"""atanh(rho_hat), weighted by the sample's own spread, is too large by _SHIFT rho / (N-1) (simulated, Gaussian)."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a distribution of correlations says. Scalars, or arrays of one shape (bootstrap resamples)."""
+
+    h: Floats
+    """Share with rho < 0."""
+    rho_plus: Floats
+    """Mean of rho over the others; nan if there are none."""
+    rho_minus: Floats
+    """Mean of -rho over those with rho < 0; nan if there are none."""
+
+    @property
+    def net(self) -> Floats:
+        """(1 - h) rho_plus - h rho_minus, the mean correlation."""
+        return np.asarray(
+            (1 - self.h) * np.nan_to_num(self.rho_plus) - self.h * np.nan_to_num(self.rho_minus), dtype=np.float64
+        )
+
+    def first(self) -> Moments:
+        """The moments of the first distribution, as scalars."""
+        return Moments(self.h[0], self.rho_plus[0], self.rho_minus[0])
+
+
+def _moments(mass: Floats, rho: Floats, negative: Floats) -> Moments:
+    """Moments of distributions that put `mass`, (distributions, points), on `rho`; `negative` is how far rho < 0."""
+    below, above = mass @ negative, mass @ (1 - negative)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Moments(
+            below / (below + above), mass @ (rho * (1 - negative)) / above, -(mass @ (rho * negative)) / below
+        )
+
+
+def naive_moments(rho: Floats, weight: Floats) -> Moments:
+    """The moments of measured correlations as if they had no error."""
+    return _moments(weight[None], rho, (rho < 0).astype(np.float64)).first()
+
+
+class Deconvolution:
+    """Queries sorted into cells by what they measured, and the likelihood of each cell at every grid point.
+
+    Weights and resampling only change how much each cell holds, so a bootstrap never sees the queries again.
+    """
+
+    def __init__(self, evidence: Evidence, inflation: float) -> None:
+        """`evidence`: informative queries with N > 3 and finite rho. `inflation` multiplies the variance 1/(N-3)."""
+        level, sizes = _classes(evidence.size)
+        z = np.arctanh(np.clip(evidence.rho, -np.tanh(_REACH), np.tanh(_REACH)))
+        limit = float(np.clip(np.abs(z).max(initial=0.0), 1.5, _REACH))
+        self.grid: Floats = np.linspace(-limit, limit, GRID_POINTS)
+        self.rho: Floats = np.tanh(self.grid)
+        # Half of the grid point at 0 counts as hacked: its cell reaches as far below 0 as above.
+        self.negative: Floats = np.where(self.grid < -1e-9, 1.0, np.where(self.grid < 1e-9, 0.5, 0.0))
+        step = 2 * limit / BINS
+        column = np.clip(np.floor((z + limit) / step).astype(np.int64), 0, BINS - 1)
+        self._cell = level * BINS + column
+        self.cells = len(sizes) * BINS
+        middle = -limit + step * (np.arange(BINS) + 0.5)
+        blocks = []
+        for size in sizes:
+            centre = self.grid + _SHIFT * self.rho / (size - 1)
+            blocks.append(np.exp(-0.5 * (middle[:, None] - centre) ** 2 * (size - 3) / inflation))
+        self.likelihood: Floats = np.concatenate(blocks)
+
+    def weigh(self, weight: Floats) -> Floats:
+        """How much every cell holds, (cells,), if each query counts `weight`, (queries,)."""
+        return np.bincount(self._cell, weights=weight, minlength=self.cells).astype(np.float64)
+
+    def fit(self, held: Floats, steps: int = EM_STEPS, allowed: Booleans | None = None) -> Floats:
+        """The distribution of rho on the grid, (resamples, grid), for cells holding `held`, (resamples, cells).
+
+        EM from the uniform distribution over the `allowed` grid points; stopping early keeps it smooth.
+        """
+        kept = held.any(axis=0)
+        share = held[:, kept] / held.sum(axis=1, keepdims=True)
+        likelihood = np.ascontiguousarray(self.likelihood[kept])
+        turned = np.ascontiguousarray(likelihood.T)
+        start = np.ones(GRID_POINTS) if allowed is None else allowed.astype(np.float64)
+        prior = np.tile(start / start.sum(), (len(held), 1))
+        for _ in range(steps):
+            prior *= (share / np.maximum(prior @ turned, 1e-300)) @ likelihood
+        return np.asarray(prior / prior.sum(axis=1, keepdims=True), dtype=np.float64)
+
+    def moments(self, prior: Floats) -> Moments:
+        """h, rho_plus and rho_minus of distributions on the grid, (resamples, grid)."""
+        return _moments(prior, self.rho, self.negative)
+
+    def log_likelihood(self, prior: Floats) -> Floats:
+        """Log likelihood of every cell under one distribution, (cells,), up to a constant per cell."""
+        return np.asarray(np.log(np.maximum(self.likelihood @ prior, 1e-300)), dtype=np.float64)
+
+    def posterior(self, prior: Floats) -> tuple[Floats, Floats]:
+        """For every query: its probability of rho < 0 and its expected rho, given one distribution, (grid,)."""
+        joint = self.likelihood * prior
+        joint /= np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        return (joint @ self.negative)[self._cell], (joint @ self.rho)[self._cell]
+
+
+def normal_moments(evidence: Evidence, weight: Floats, inflation: float) -> Moments:
+    """The moments if zeta were normally distributed, its mean and variance matched to the measured ones."""
+    z = np.arctanh(np.clip(evidence.rho, -np.tanh(_REACH), np.tanh(_REACH)))
+    z = z - _SHIFT * evidence.rho / (evidence.size - 1)
+    share = weight / weight.sum()
+    mean = float(share @ z)
+    noise = float(share @ (inflation / (evidence.size - 3)))
+    spread = sqrt(max(float(share @ (z - mean) ** 2) - noise, 1e-12))
+    nodes = np.linspace(-6, 6, 1201)
+    density = np.exp(-0.5 * nodes**2)
+    rho = np.tanh(mean + spread * nodes)
+    found = _moments((density / density.sum())[None], rho, (rho < 0).astype(np.float64)).first()
+    return Moments(np.asarray(0.5 * (1 + erf(-mean / spread / sqrt(2)))), found.rho_plus, found.rho_minus)
+
+
+def _classes(size: Ints) -> tuple[Ints, Floats]:
+    """Each query's class of noise, and the pool size that stands for each class (N - 3 averaged)."""
+    sizes, level = np.unique(size, return_inverse=True)
+    if len(sizes) > MAX_CLASSES:
+        edges = np.quantile(np.log(sizes - 3.0), np.linspace(0, 1, MAX_CLASSES + 1)[1:-1])
+        level = np.searchsorted(edges, np.log(size - 3.0))
+        _, level = np.unique(level, return_inverse=True)
+    total = np.bincount(level, weights=size.astype(np.float64))
+    return level.astype(np.int64), total / np.bincount(level)

@@ -1,0 +1,211 @@
+"""From weights of queries to estimates of h and the correlations: for all queries, and for resamples of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+
+from edge_ttp.scaling.collapse import Booleans
+from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.curves import Ints
+from edge_ttp.scaling.deconvolution import Deconvolution, Moments, naive_moments, normal_moments
+from edge_ttp.scaling.intervals import resampled
+from edge_ttp.scaling.order_statistics import Floats
+
+SMALLEST_POOL = 8
+"""Candidates a pool needs to take part in the estimate of h and the correlations' sizes."""
+
+ENOUGH_POOLS = 30
+"""Such pools from which on that estimate is made."""
+
+_INFLATION = (0.5, 2.5)
+"""Limits of the pooled jackknife variance over 1/(N-3)."""
+
+_LIKELIHOOD_RATIO = 2.71
+"""Twice the log likelihood that h > 0 must gain over h = 0 before the interval leaves 0 (5% point, one-sided)."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """One way to estimate the quantities among the users who did not collapse."""
+
+    h: float
+    rho_plus: float
+    rho_minus: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The deconvolved estimate from all queries, and its rivals."""
+
+    value: Rates
+    heads: Rates
+    """With every query counting the same."""
+    naive: Rates
+    normal: Rates
+    hacked: bool
+    """Whether the data tell h from 0."""
+    p_hacked: Floats
+    """Probability of rho < 0, for each of the gauge's rows."""
+
+
+class Gauge:
+    """Turns weights of queries into estimates, so that a resample costs a pass over cells, not over queries."""
+
+    def __init__(self, evidence: Evidence, rows: Ints, flat: Ints) -> None:
+        """`rows` are the queries to estimate from, `flat` those beside them whose scores are all equal (rho is 0)."""
+        self._evidence, self.rows, self._flat = evidence, rows, flat
+        measured = evidence.take(rows)
+        self.inflation = _pooled_inflation(measured)
+        self._deconvolution = Deconvolution(measured, self.inflation)
+        self._shrink = 1.0
+        self.fit = self._fit(measured)
+
+    @classmethod
+    def over(cls, evidence: Evidence, alive: Booleans) -> Gauge | None:
+        """The gauge over the `alive` queries whose pools are large enough; None if they are too few."""
+        used = alive & (evidence.size >= SMALLEST_POOL)
+        flat = evidence.score_sd == 0
+        rows = np.flatnonzero(used & ~flat)
+        return cls(evidence, rows, np.flatnonzero(used & flat)) if len(rows) >= ENOUGH_POOLS else None
+
+    @property
+    def queries(self) -> int:
+        """How many queries the estimates come from, flat ones included."""
+        return len(self.rows) + len(self._flat)
+
+    def held(self, times: Floats) -> tuple[Floats, float]:
+        """What each cell holds with each query counted `times`, and the weight of the flat queries."""
+        weight = self._evidence.weight * times
+        return self._deconvolution.weigh(weight[self.rows]), float(weight[self._flat].sum())
+
+    def moments(self, held: Floats, flat: Floats) -> Moments:
+        """Moments for cells holding `held`, (resamples, cells), beside flat queries of weight `flat`, (resamples,)."""
+        return self._complete(self._deconvolution.fit(held), held, flat)
+
+    def _complete(self, prior: Floats, held: Floats, flat: Floats) -> Moments:
+        """Moments with the flat queries among the aligned ones and the second-order bias taken out."""
+        found = self._deconvolution.moments(prior)
+        total = held.sum(axis=1)
+        aligned = (1 - found.h) * total
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return Moments(
+                found.h * total / (total + flat),
+                np.minimum(found.rho_plus * self._shrink, 1.0) * aligned / (aligned + flat),
+                np.minimum(found.rho_minus * self._shrink, 1.0),
+            )
+
+    def _fit(self, measured: Evidence) -> Fit:
+        held, flat = self.held(np.ones(len(self._evidence)))
+        prior = self._deconvolution.fit(held[None])
+        p_hacked, expected = self._deconvolution.posterior(prior[0])
+        self._shrink = _second_order(measured, expected)
+        plain = self._deconvolution.weigh(np.ones(len(self.rows)))
+        return Fit(
+            value=_rates(self._complete(prior, held[None], np.array([flat])).first()),
+            heads=_rates(self.moments(plain[None], np.array([float(len(self._flat))])).first()),
+            naive=_rates(naive_moments(measured.rho, measured.weight)),
+            normal=_rates(normal_moments(measured, measured.weight, self.inflation)),
+            hacked=_tells_hacking(self._deconvolution, prior, held, measured.weight),
+            p_hacked=p_hacked,
+        )
+
+
+def net_correlation(evidence: Evidence, alive: Booleans) -> Callable[[Floats], float]:
+    """A function from how often each query counts to the mean correlation of the `alive` ones, weighted by spread.
+
+    Taken from large pools where there are any. nan where no query counts.
+    """
+    large = alive & (evidence.size >= SMALLEST_POOL)
+    rows = np.flatnonzero(large if large.any() else alive & (evidence.size > 2))
+    reach, spread = evidence.reach[rows], evidence.utility_sd[rows]
+
+    def net(times: Floats) -> float:
+        below = float(times[rows] @ spread)
+        return float(np.clip(times[rows] @ reach / below, -1.0, 1.0)) if below > 0 else nan
+
+    return net
+
+
+def _pooled_inflation(measured: Evidence) -> float:
+    """Mean jackknife inflation; 1, the Gaussian value, where ties leave it undefined for most queries."""
+    known = np.isfinite(measured.inflation)
+    if known.sum() < max(ENOUGH_POOLS, len(measured) // 2):
+        return 1.0
+    mean = np.average(measured.inflation[known], weights=measured.weight[known])
+    return float(np.clip(mean, *_INFLATION))
+
+
+def _rates(found: Moments) -> Rates:
+    return Rates(float(found.h), float(found.rho_plus), float(found.rho_minus))
+
+
+def _second_order(measured: Evidence, expected: Floats) -> float:
+    """Factor that takes the bias of order 1/N out of correlations weighted by the sample's own spread.
+
+    1 for Gaussian pairs. With skewed utilities a pool's spread and its correlation share their outliers; the jackknife
+    says by how much. `expected` is each query's expected rho, which keeps aligned and hacked queries from cancelling.
+    """
+    plain, below = float(expected @ measured.reach_plain), float(measured.utility_sd.sum())
+    if plain <= 0 or below <= 0:
+        return 1.0
+    factor = float(expected @ measured.reach) / plain * float(measured.weight.sum()) / below
+    return float(np.clip(factor, 0.85, 1.15))
+
+
+def _tells_hacking(deconvolution: Deconvolution, prior: Floats, held: Floats, weight: Floats) -> bool:
+    """Whether the likelihood prefers some rho < 0 to none by more than chance would."""
+    aligned = deconvolution.fit(held[None], allowed=deconvolution.grid > 1e-9)
+    share = held / held.sum()
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    gained = share @ (deconvolution.log_likelihood(prior[0]) - deconvolution.log_likelihood(aligned[0]))
+    return bool(2 * effective * gained > _LIKELIHOOD_RATIO)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Estimates from the resamples, each (resamples,)."""
+
+    h: Floats
+    rho_plus: Floats
+    rho_minus: Floats
+    net: Floats
+    share: Floats
+    sigma: Floats
+
+
+def estimate_resamples(
+    evidence: Evidence, alive: Booleans, gauge: Gauge | None, *, group: Ints, groups: int, times: int, seed: int
+) -> Draws:
+    """The estimates from `times` bootstrap resamples of `groups` groups of queries; `group` is each query's.
+
+    `alive` are the informative queries of users who did not collapse. Without a gauge, h and its like are nan.
+    """
+    informative = evidence.informative
+    collapsed = informative & ~alive
+    weight, spread = evidence.weight, evidence.utility_sd
+    mean_rho = net_correlation(evidence, alive)
+    net, alive_share, sigma = np.full(times, nan), np.full(times, nan), np.full(times, nan)
+    held: list[Floats] = []
+    flat: list[float] = []
+    for place, drawn in enumerate(resampled(groups, times, seed)):
+        count = drawn[group]
+        net[place] = mean_rho(count)
+        whole = float(count[informative] @ weight[informative])
+        if whole > 0:
+            alive_share[place] = 1 - float(count[collapsed] @ weight[collapsed]) / whole
+            sigma[place] = float(count[informative] @ spread[informative]) / count[informative].sum()
+        if gauge is not None:
+            one, rest = gauge.held(count)
+            held.append(one)
+            flat.append(rest)
+    found = Moments(np.full(times, nan), np.full(times, nan), np.full(times, nan))
+    if gauge is not None:
+        cells, beside = np.array(held), np.array(flat)
+        some = cells.sum(axis=1) > 0  # a resample may miss every query that counts, if few users have any
+        part = gauge.moments(cells[some], beside[some])
+        found.h[some], found.rho_plus[some], found.rho_minus[some] = part.h, part.rho_plus, part.rho_minus
+    return Draws(found.h, found.rho_plus, found.rho_minus, net, net * alive_share, sigma)
