@@ -41,18 +41,32 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Posting:
-    """The items that hold one term."""
+class Postings:
+    """Which items hold which of some terms, and how often. Arrays: (entries,), ordered by term, then by document."""
 
-    documents: Integers
-    """(items,): item id * 4096 + length in words, ascending."""
+    terms: tuple[str, ...]
+    term: Integers
+    """Index into terms."""
+    document: Integers
+    """Item id * 4096 + length in words."""
     frequency: Integers
-    """(items,): how often the term stands in each."""
 
-    @property
-    def items(self) -> Integers:
-        """Ids of the items, ascending."""
-        return self.documents >> _LENGTH_BITS
+    def held(self) -> Integers:
+        """(terms,): in how many documents each term stands, n(t)."""
+        return np.bincount(self.term, minlength=len(self.terms)).astype(np.int64)
+
+    def within(self, ids: Integers) -> Postings:
+        """The entries of the items with these ids."""
+        kept = np.isin(self.document >> _LENGTH_BITS, ids)
+        return Postings(self.terms, self.term[kept], self.document[kept], self.frequency[kept])
+
+    def of(self, terms: Sequence[str]) -> Postings:
+        """The entries of some of the terms, in the order of `terms`."""
+        place = {term: index for index, term in enumerate(self.terms)}
+        parts = [np.flatnonzero(self.term == place[term]) for term in terms]
+        kept = np.concatenate([np.empty(0, np.int64), *parts])
+        numbers = np.repeat(np.arange(len(terms)), [len(part) for part in parts])
+        return Postings(tuple(terms), numbers, self.document[kept], self.frequency[kept])
 
 
 def indexed_length(found: Sequence[str]) -> int:
@@ -105,13 +119,13 @@ def rank(
     user, count, total = row
     asked = Counter(words(query[:MAX_QUERY]))
     if before is None:
-        chosen = {term: _posting(db, user, term) for term in informative(_item_counts(db, user, asked))}
+        postings = _postings(db, user, informative(_item_counts(db, user, asked)))
     else:
         ids, count, total = _view(db, user, before)
-        seen = {term: _restrict(_posting(db, user, term), ids) for term in asked}
-        held = {term: len(posting.documents) for term, posting in seen.items() if len(posting.documents)}
-        chosen = {term: seen[term] for term in informative(held)}
-    documents, scores = bm25([(asked[term], posting) for term, posting in chosen.items()], count, total)
+        seen = _postings(db, user, list(asked)).within(ids)
+        held = dict(zip(seen.terms, seen.held().tolist(), strict=True))
+        postings = seen.of(informative({term: items for term, items in held.items() if items}))
+    documents, scores = bm25([asked[term] for term in postings.terms], postings, count, total)
     found = _best(db, documents, scores, k, kind=kind, exclude=exclude)
     if len(found) < k:
         without = {number for number, _ in found} | set(exclude)
@@ -135,22 +149,19 @@ def informative(counts: Mapping[str, int]) -> list[str]:
     return chosen
 
 
-def bm25(terms: Sequence[tuple[int, Posting]], count: int, total: int) -> tuple[Integers, Floats]:
+def bm25(times: Sequence[int], postings: Postings, count: int, total: int) -> tuple[Integers, Floats]:
     """(documents, scores), (matching,) each, for the formula at the top of this module.
 
-    terms: (frequency in the query, posting) of each. count: n. total: words of all n items together.
+    times: (terms,), how often each term stands in the query. count: n. total: words of all n items together.
     """
-    if not terms:
-        return np.empty(0, np.int64), np.empty(0)
+    held = postings.held()
+    weights = np.array(times, np.float64) * np.log1p((count - held + 0.5) / (held + 0.5))
     mean = max(total / max(count, 1), 1e-9)
-    parts = []
-    for times, posting in terms:
-        held = len(posting.documents)
-        f = posting.frequency
-        norm = K1 * (1 - B + B * (posting.documents & MAX_WORDS) / mean)
-        parts.append(times * np.log1p((count - held + 0.5) / (held + 0.5)) * f * (K1 + 1) / (f + norm))
-    documents, places = np.unique(np.concatenate([posting.documents for _, posting in terms]), return_inverse=True)
-    return documents, np.bincount(places, np.concatenate(parts)).astype(np.float64)
+    f = postings.frequency
+    norm = K1 * (1 - B + B * (postings.document & MAX_WORDS) / mean)
+    parts = weights[postings.term] * f * (K1 + 1) / (f + norm)
+    documents, places = np.unique(postings.document, return_inverse=True)
+    return documents, np.bincount(places, parts, minlength=len(documents)).astype(np.float64)
 
 
 def _item_counts(db: sqlite3.Connection, user: int, terms: Collection[str]) -> dict[str, int]:
@@ -158,18 +169,20 @@ def _item_counts(db: sqlite3.Connection, user: int, terms: Collection[str]) -> d
     return dict(db.execute(query, (user, json.dumps(list(terms)))).fetchall())
 
 
-def _posting(db: sqlite3.Connection, user: int, term: str) -> Posting:
-    # One string of numbers takes half the time of one row per occurrence.
-    query = "SELECT group_concat(doc, ' ') FROM item_terms WHERE term = ?"
-    text = db.execute(query, (index_term(user, term),)).fetchone()[0]
-    occurrences: Integers = np.sort(np.fromstring(text or "", np.int64, sep=" "), kind="stable")
-    starts = np.flatnonzero(np.diff(occurrences, prepend=-1))
-    return Posting(occurrences[starts], np.diff(starts, append=len(occurrences)))
-
-
-def _restrict(posting: Posting, ids: Integers) -> Posting:
-    kept = np.isin(posting.items, ids, assume_unique=True)
-    return Posting(posting.documents[kept], posting.frequency[kept])
+def _postings(db: sqlite3.Connection, user: int, terms: Sequence[str]) -> Postings:
+    # One string of numbers takes half the time of one row per occurrence. The join goes through the terms in order, and
+    # FTS5 through the documents of a term in order.
+    query = (
+        "SELECT group_concat(wanted.key || ' ' || held.doc, ' ') "
+        "FROM json_each(?) AS wanted CROSS JOIN item_terms AS held ON held.term = wanted.value"
+    )
+    text = db.execute(query, (json.dumps([index_term(user, term) for term in terms]),)).fetchone()[0]
+    occurrences: Integers = np.fromstring(text or "", np.int64, sep=" ").reshape(-1, 2)
+    new = np.ones(len(occurrences), bool)
+    new[1:] = (occurrences[1:] != occurrences[:-1]).any(axis=1)
+    starts = np.flatnonzero(new)
+    frequency = np.diff(starts, append=len(occurrences))
+    return Postings(tuple(terms), occurrences[starts, 0], occurrences[starts, 1], frequency)
 
 
 def _view(db: sqlite3.Connection, user: int, before: int) -> tuple[Integers, int, int]:

@@ -225,3 +225,17 @@ def test_the_index_holds_exactly_the_words_of_the_text(history: History, text: s
     with history._connections.reading() as db:
         held = [row[0].split("_", 1)[1] for row in db.execute(query, (stored.id,))]
     assert held == words(text)
+
+
+def test_a_long_history_is_ranked_by_the_terms_that_fit_the_budget(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(13)
+    history.add_many(new_item(f"{sentence(rng)} {day}", day=day) for day in range(300))
+    everything = history.recall("ann", "train cloud", 5)
+    monkeypatch.setattr(recall, "MAX_OCCURRENCES", 100)
+    rare_only = history.recall("ann", "train cloud", 5)
+    assert ranked(rare_only) == ranked(history.recall("ann", "cloud", 5))
+    assert ranked(rare_only) != ranked(everything)
+    later = START + timedelta(days=400)
+    assert ranked(history.recall("ann", "train cloud", 5, before=later)) == ranked(rare_only)
