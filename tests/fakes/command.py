@@ -15,9 +15,21 @@ from registry.makers import gguf, reward_folder
 PROGRAM = (sys.executable, "-m", "edge_ttp")
 """The console script, whether or not it is installed."""
 
+FAKED = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+    "import pytest, fakes\n"
+    "from edge_ttp.__main__ import main\n"
+    "fakes.Models(pytest.MonkeyPatch())\n"
+    "main()\n",
+)
+"""The same over the fake models, for what is asked with the options of `model_files`."""
+
 
 def edge_ttp(
     *arguments: str,
+    program: Sequence[str] = PROGRAM,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     before: Sequence[str] = (),
@@ -25,7 +37,7 @@ def edge_ttp(
 ) -> subprocess.CompletedProcess[str]:
     """`edge-ttp ARGUMENTS` in a process of its own, started by the command `before` if given."""
     done = subprocess.run(
-        [*before, *PROGRAM, *arguments], env={**os.environ, **(env or {})}, input=stdin, capture_output=True, cwd=cwd
+        [*before, *program, *arguments], env={**os.environ, **(env or {})}, input=stdin, capture_output=True, cwd=cwd
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
