@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,67 +138,17 @@ def import_(
 
 def _import_lines(history: History, file: str, user: str | None, kind: str | None, *, strict: bool) -> Report:
     from edge_ttp.history import importing, jsonl
+    from edge_ttp.history.streams import Twice, opened, size_of
     from edge_ttp.user import valid_user
 
     how = jsonl.Reading(None if user is None else valid_user(user), _user(None), kind)
-    with _opened(file) as stream, progress(f"Importing {file}", _size_of(file), "bytes") as advance:
+    with opened(file) as stream, progress(f"Importing {file}", size_of(file), "bytes") as advance:
         if not strict:
             return importing.store_records(history, lambda: jsonl.records(stream, file, how, advance))
-        twice = _Twice(stream, history.path.parent)
+        twice = Twice(stream, history.path.parent)
         return importing.store_records(
             history, lambda: jsonl.records(twice.from_start(), file, how, advance), strict=True
         )
-
-
-class _Twice:
-    """A stream that is read twice. One that cannot go back (a pipe) is first copied to a nameless file in `folder`."""
-
-    def __init__(self, stream: BufferedReader[Any], folder: Path) -> None:
-        self._stream = stream
-        self._folder = folder
-
-    def from_start(self) -> BufferedReader[Any]:
-        if not self._stream.seekable():
-            self._stream = _spooled(self._stream, self._folder)
-        self._stream.seek(0)
-        return self._stream
-
-
-def _spooled(stream: BufferedReader[Any], folder: Path) -> BufferedReader[Any]:
-    from edge_ttp.errors import HistoryUnavailable
-
-    try:
-        spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        shutil.copyfileobj(stream, spool)
-    except OSError as error:
-        raise HistoryUnavailable(f"stdin cannot be copied to {folder} ({error.strerror})", "free some space") from error
-    return BufferedReader(spool)
-
-
-def _size_of(file: str) -> float | None:
-    path = Path(file)
-    return path.stat().st_size if file != _STDIN and path.is_file() else None
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BufferedReader[Any]]:
-    from edge_ttp.errors import InvalidInput
-
-    stream: BufferedReader[Any]
-    if file == _STDIN:
-        raw: Any = sys.stdin.buffer
-        stream = BufferedReader(raw)
-        try:
-            yield stream
-        finally:
-            stream.detach()  # closing it would close stdin
-        return
-    try:
-        stream = open(file, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read ({error.strerror})", "name a file of JSON lines") from error
-    with stream:
-        yield stream
 
 
 def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:
