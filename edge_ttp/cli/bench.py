@@ -111,6 +111,54 @@ def candidates(
     note(f"medians over {len(tasks)} prompts, {used} threads; pipeline_overhead at N=16: {overhead:.1%}")
 
 
+@app.command("formats")
+def formats_command(
+    model: Annotated[str, typer.Argument(help="A policy on this device.")],
+    extra: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="Also measure this format, made for the measurement. May be repeated."),
+    ] = None,
+    choose: Annotated[bool, typer.Option("--choose", help="Use the choice on this device from now on.")] = False,
+    max_kl: Annotated[float, typer.Option("--max-kl", min=0.0, help="Largest mean KL divergence, in nats.")] = 0.05,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds to take the medians over.")] = 5,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="JSONL of input/output to measure losses on. Default: the samples.")
+    ] = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Speeds and losses of a model's formats on this device, and which one to use."""
+    from edge_ttp.bench import formats
+    from edge_ttp.budget.device import cores
+    from edge_ttp.cli.stages import stages
+    from edge_ttp.paths import locate
+    from edge_ttp.registry import Registry
+
+    paths = locate()
+    with stages() as report:
+        found = formats.measure(
+            Registry(paths),
+            paths,
+            model,
+            [one.upper() for one in extra or []],
+            formats.file_text(text) if text is not None else formats.sample_text(),
+            threads=threads or cores(),
+            rounds=rounds,
+            max_kl=max_kl,
+            choose=choose,
+            report=report,
+        )
+    if as_json:
+        emit_json(found.as_dict() | {"chosen": choose})
+        return
+    print_table(formats.TABLE_HEADER, formats.table(found))
+    for name, why in found.unfit.items():
+        note(f"{name} was left out: {why}")
+    console().print(found.reason, soft_wrap=True)
+    if choose:
+        note(f"{found.model} now means {found.model}:{found.choice} on this device")
+
+
 def _advance_from(advance: Callable[[float], None], before: int, done: float) -> None:
     advance(before + done)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_ttp.cli.output import emit_json, note, progress
+from edge_ttp.cli.stages import stages
 
 if TYPE_CHECKING:
     from edge_ttp.registry import ModelEntry, Registry
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: the cores this process may use.")]
 
 
 def _registry() -> Registry:
@@ -46,7 +48,8 @@ def list_models(
     for entry in entries:
         place = ("part of edge-ttp" if entry.bundled else "on this device") if entry.installed else "not here"
         line = f"{entry.name:<{width}}  {entry.kind:<7}  {place:<16}  {_size(entry.size):>8}  {entry.licence}"
-        typer.echo(line + ("  (default)" if entry.default else ""))
+        marks = [mark for mark, applies in (("default", entry.default), ("used here", entry.chosen)) if applies]
+        typer.echo(line + (f"  ({', '.join(marks)})" if marks else ""))
         if entry.description:
             typer.echo(f"    {entry.description}")
     for problem in registry.problems():
@@ -108,6 +111,10 @@ def add(
     licence: Annotated[str | None, typer.Option(help="SPDX identifier or name.")] = None,
     licence_url: Annotated[str, typer.Option(help="Where the licence can be read (https).")] = "",
     description: Annotated[str | None, typer.Option(help="One line. Default: from the file's header.")] = None,
+    derivable: Annotated[
+        bool | None,
+        typer.Option(help="Whether its licence allows making other formats. Default: if it is a known permissive one."),
+    ] = None,
     link: Annotated[bool, typer.Option("--link", help="Link to the file where it is instead of copying it.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -124,6 +131,7 @@ def add(
             licence=licence,
             licence_url=licence_url,
             description=description,
+            derivable=derivable,
             link=link,
             progress=lambda done, _: advance(done),
         )
@@ -133,6 +141,60 @@ def add(
         typer.echo(f"{entry.name}: {entry.kind}, {_size(entry.size)}: {entry.path}")
     else:
         typer.echo(f"{entry.name}: known now; `edge-ttp models pull {entry.name}` fetches it")
+
+
+@app.command()
+def derive(
+    name: Annotated[str, typer.Argument(help="A policy on this device.")],
+    *,
+    format: Annotated[str, typer.Option("--format", "-f", help="Q4_0, Q8_0, F16 ... (see docs/formats.md).")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="JSONL of input/output to measure the loss on. Default: the samples.")
+    ] = None,
+    choose: Annotated[bool, typer.Option("--choose", help="Use it on this device wherever NAME is asked for.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make it again even if it is here.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of timing.")] = 5,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make another format of a model on this device, and measure its loss and its speed. The model's own file stays."""
+    from edge_ttp.bench import formats
+    from edge_ttp.budget.device import cores
+
+    registry = _registry()
+    text = formats.file_text(data) if data is not None else formats.sample_text()
+    with stages() as report:
+        located = formats.derive(
+            registry,
+            name,
+            format.upper(),
+            text,
+            threads=threads or cores(),
+            rounds=rounds,
+            force=force,
+            report=report,
+            note=note,
+        )
+    if choose:
+        registry.choose(name, located.format, "chosen by hand")
+    manifest = registry.manifest(located.name)
+    if as_json:
+        emit_json(
+            {
+                "name": located.name,
+                "path": str(located.path),
+                "size": manifest.size,
+                "chosen": choose,
+                "recipe": manifest.recipe,
+                "measurements": manifest.measurements,
+            }
+        )
+        return
+    typer.echo(f"{located.name}: {_size(manifest.size)}: {located.path}")
+    for line in formats.in_words(manifest):
+        typer.echo(f"    {line}")
+    link = f" ({manifest.licence_url})" if manifest.licence_url else ""
+    note(f"licence of {located.name}: {manifest.licence}{link}; it is a modified file and says so")
 
 
 @app.command()
@@ -157,7 +219,7 @@ def verify(
 
 @app.command("rm")
 def remove(
-    name: Annotated[str | None, typer.Argument(help="A model on this device.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A model on this device, or one format of it (NAME:Q4_0).")] = None,
     downloads: Annotated[bool, typer.Option("--downloads", help="Delete what interrupted pulls have kept.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -177,9 +239,10 @@ def remove(
 
 @app.command("path")
 def print_path(
-    name: Annotated[str, typer.Argument(help="A model on this device, or a .gguf file.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="A model on this device, a format of it (NAME:Q4_0), or a .gguf file.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Print where a model lies, after checking it."""
+    """Print where a model lies, after checking it: in the format this device uses, or in the one named."""
     located = _registry().locate(name)
     if as_json:
         emit_json({"name": located.name, "kind": located.kind, "path": str(located.path), "sha256": located.sha256})
@@ -191,7 +254,7 @@ def _is_here(registry: Registry, name: str) -> bool:
     from edge_ttp.errors import ModelUnavailable
 
     try:
-        registry.locate(name)
+        registry.own(name)
     except ModelUnavailable:
         return False
     return True

@@ -23,7 +23,7 @@ from edge_ttp.registry.pull import Note, Progress, Puller
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.stamps import Stamps
-from edge_ttp.registry.variants import Choice, Make, Variants, split_name
+from edge_ttp.registry.variants import Choice, Make, Variants, refuse_derivation, split_name
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
 """Policy used where none is named."""
@@ -146,7 +146,7 @@ class Registry:
 
         `path` is a .gguf file (what is not given is read from its header), a folder with a manifest and the files it
         names, or a manifest alone, whose files `pull` then fetches. `link` links to the files where they are instead of
-        copying. `derivable` says that its licence allows other formats to be made of it; None: known permissive licences
+        copying. `derivable` says that its licence allows other formats to be made of it; None: permissive licences
         do. Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable
         model.
         """
@@ -179,13 +179,19 @@ class Registry:
             ) from error
         return self._line(Entry(adoption.manifest, folder, folder, shipped=False))
 
+    def own(self, name: str) -> Located:
+        """The model `name`'s own file, whatever this device prefers. Raises as `locate` does."""
+        entry = self._catalog.find(split_name(name)[0])
+        self._check(entry)
+        return self._located(entry, explicit=True)
+
     def formats(self, name: str) -> tuple[Located, ...]:
         """The model `name` in every format this device has: its own file first, then those made here. All verified.
 
         Raises as `locate` does, also for a damaged one.
         """
         entry = self._catalog.find(split_name(name)[0])
-        found = [entry, *(variant for variant in self._catalog.variants(entry) if not variant.stale)]
+        found = [entry, *(one for one in self._catalog.variants(entry) if not one.stale)]
         for one in found:
             self._check(one)
         return tuple(self._located(one, explicit=True) for one in found)
@@ -208,11 +214,7 @@ class Registry:
         """
         entry = self._catalog.find(split_name(name)[0])
         own, tell = entry.manifest, note or (lambda text: None)
-        if own.kind != "policy" or not own.derivable:
-            raise InvalidInput(
-                f"other formats of {own.name!r} may not be made here: its manifest does not say `derivable = true`",
-                "add a file whose licence allows it with `edge-ttp models add --derivable`",
-            )
+        refuse_derivation(own)
         if format == entry.format:
             raise InvalidInput(f"{own.name!r} is {format} already", "choose another format")
         try:

@@ -75,6 +75,17 @@ class Choice(BaseModel):
     chosen_at: str = Field(default="", max_length=40)
 
 
+def refuse_derivation(manifest: Manifest) -> None:
+    """Raises InvalidInput where the user may not, or cannot, make other formats of the model."""
+    if manifest.kind != "policy":
+        raise InvalidInput(f"{manifest.name!r} is no policy: it has one format", "see `edge-ttp models list`")
+    if not manifest.derivable:
+        raise InvalidInput(
+            f"other formats of {manifest.name!r} may not be made: its manifest does not say `derivable = true`",
+            "if its licence allows it, add the file again with `edge-ttp models add --derivable`",
+        )
+
+
 def processor() -> str:
     """This machine's kind and processor, as the key under which its choices are kept."""
     with suppress(OSError):
