@@ -55,7 +55,7 @@ def chat(
     last: Generation | None = None
     turns: list[tuple[str, str]] = []
     with Runtime.open(model=model, reward=reward, threads=threads) as runtime:
-        runtime.warm()
+        runtime.warm(rule=select)  # type: ignore[arg-type]  # as below
         if sys.stdin.isatty():
             note("/help lists what can be said about an answer; /quit leaves")
         while (line := _read_line()) is not None:
@@ -118,11 +118,12 @@ def _command(runtime: Runtime, last: Generation | None, line: str) -> None:
     if not last.stored:
         note("the last answer was not stored, so nothing can be noted about it")
         return
-    try:
-        candidate = int(rest) - 1 if word == "/prefer" else None
-    except ValueError:
-        note("/prefer needs the number of a candidate")
-        return
+    candidate = None
+    if word == "/prefer":
+        if not rest.strip().isdecimal() or not 1 <= int(rest) <= last.n:
+            note(f"/prefer needs the number of a candidate, 1 to {last.n}")
+            return
+        candidate = int(rest) - 1
     try:
         runtime.feedback(
             last.generation_id,

@@ -1,0 +1,151 @@
+"""`edge-ttp chat` over invented models: a conversation, feedback in between, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fakes import FakePolicy, Models, endless
+from fakes.command import model_files
+
+from edge_ttp.cli.main import run
+from edge_ttp.history import History
+from edge_ttp.paths import locate
+
+Chat = Callable[..., list[str]]
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    return Models(monkeypatch)
+
+
+@pytest.fixture
+def chat(models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chat:
+    """Says these lines to `edge-ttp chat`; the exit code is checked."""
+    files = model_files(tmp_path)
+
+    def say(*lines: str | bytes, options: tuple[str, ...] = (), code: int = 0) -> None:
+        data = b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        assert run(["chat", "--user", "ann", "--n", "3", "--max-tokens", "6", *files, *options]) == code
+
+    return say
+
+
+def test_every_line_is_answered_in_the_light_of_those_before(
+    chat: Chat, models: Models, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    chat("what grows here", "", "and there")
+    answers = capsys.readouterr().out.splitlines()
+    assert len(answers) == 2
+    assert [text for _, text in models.policy.messages[-1]][1:] == ["what grows here", answers[0], "and there"]
+    with History.open(locate(home).database) as history:
+        assert [one.text for one in history.generations("ann")] == answers[::-1]
+
+
+def test_a_new_conversation_forgets_the_turns(chat: Chat, models: Models) -> None:
+    chat("what grows here", "/new", "and there")
+    assert [text for _, text in models.policy.messages[-1]][1:] == ["and there"]
+
+
+def test_feedback_is_noted_for_the_last_answer(chat: Chat, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chat("what grows here", "/accept", "/prefer 3", "/edit roses, of course", "/reject", "/quit", "not answered")
+    with History.open(locate(home).database) as history:
+        found = [(one.kind, one.candidate, one.text) for one in history.feedback_for("ann")]
+        (made,) = history.generations("ann")
+    assert found == [
+        ("accept", made.chosen, None),
+        ("prefer", 2, None),
+        ("edit", made.chosen, "roses, of course"),
+        ("reject", made.chosen, None),
+    ]
+    assert capsys.readouterr().err.count("noted\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/accept", "nothing was answered yet"),
+        ("/dance", "/dance is not known; /help lists what is"),
+        ("/help", "/edit TEXT"),
+    ],
+)
+def test_a_slash_line_without_an_answer_says_what_is_possible(
+    chat: Chat, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    chat(line)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert words in printed.err
+
+
+@pytest.mark.parametrize("which", ["0", "4", "-1", "", "best", "1.5"])
+def test_a_preference_is_for_a_candidate_of_the_table(
+    chat: Chat, home: Path, capsys: pytest.CaptureFixture[str], which: str
+) -> None:
+    chat("what grows here", f"/prefer {which}")
+    assert "/prefer needs the number of a candidate, 1 to 3" in capsys.readouterr().err
+    with History.open(locate(home).database) as history:
+        assert history.feedback_for("ann") == []
+
+
+def test_the_candidates_of_the_last_answer_can_be_shown(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
+    chat("what grows here", "/candidates")
+    assert "chosen: candidate " in capsys.readouterr().out
+
+
+def test_a_request_that_fails_does_not_end_the_conversation(
+    chat: Chat, models: Models, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat("word " * 3000, "what grows here")
+    printed = capsys.readouterr()
+    assert "edge-ttp: 3" in printed.err
+    assert len(printed.out.splitlines()) == 1
+
+
+def test_what_is_not_stored_cannot_be_judged(chat: Chat, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chat("what grows here", "/accept", options=("--no-store",))
+    assert "was not stored, so nothing can be noted" in capsys.readouterr().err
+    with History.open(locate(home).database) as history:
+        assert history.generations("ann") == []
+
+
+def test_no_reward_model_is_loaded_for_a_rule_that_needs_none(chat: Chat, models: Models) -> None:
+    chat("what grows here", options=("--select", "consensus"))
+    assert models.rewards == []
+
+
+def test_ctrl_c_while_drawing_answers_with_what_there_is_and_goes_on(
+    chat: Chat, models: Models, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = 0
+
+    def table(prefix: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            signal.raise_signal(signal.SIGINT)
+        return endless(prefix)
+
+    models.policy = FakePolicy(table=table)
+    chat("what grows here", "and there")
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert "note: the cancel ended 3 of 3 candidates before they were complete" in printed.err
+
+
+def test_input_that_is_no_text_is_one_line(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
+    chat(b"\xff\xfe", code=2)
+    assert capsys.readouterr().err == ("edge-ttp: standard input is not UTF-8 text; convert it: iconv -t UTF-8\n")
+
+
+def test_a_missing_model_ends_before_the_first_line(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
+    chat("what grows here", options=("--model", "no-such-model"), code=8)
+    assert "no model is named 'no-such-model'" in capsys.readouterr().err
