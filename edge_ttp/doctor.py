@@ -95,7 +95,7 @@ def _folders(paths: Paths) -> Iterator[Check]:
         existing = folder
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent
-        if os.access(existing, os.W_OK):
+        if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
             yield Check(f"{name} folder", "ok", str(folder) + ("" if folder.exists() else " (made when needed)"))
         else:
             yield Check(
