@@ -28,12 +28,20 @@ class NoRoom(Exception):
     """Raised by a Decoder whose cache has no cell left for a batch; the cache is unchanged."""
 
 
+class Aborted(Exception):
+    """Raised by a Decoder whose computation was cut off because the call has to end; the cache is unchanged."""
+
+
 class Decoder(Protocol):
     """What the engine needs of a model and its KV cache (bindings.Context; tests use a small table of logits)."""
 
     @property
     def chunk(self) -> int:
         """Most prompt tokens computed at once."""
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether a row may belong to several sequences."""
 
     def prefill(self, tokens: Sequence[int], start: int, *, want_logits: bool) -> npt.NDArray[np.float32] | None:
         """Appends tokens to the prompt sequence (0); the last one's logits (vocabulary,) where wanted."""
@@ -115,6 +123,8 @@ class Drawn:
     logprob: float
     finish_reason: Finish
     seed: int
+    token_ids: tuple[int, ...] = ()
+    """The tokens drawn, the end token or the tokens of a stop string included."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,8 @@ class Sampled:
     """Batch rows decoded."""
     steps: int
     waves: int
+    notes: tuple[str, ...] = ()
+    """What memory made the call give up, in words."""
 
 
 @dataclass
@@ -159,6 +171,7 @@ class _Running:
             logprob=self.logprob,
             finish_reason=self.finish or "cancelled",
             seed=self.seed,
+            token_ids=tuple(self.drawn),
         )
 
 
@@ -245,6 +258,9 @@ class Engine:
             piece = prompt[start : start + chunk]
             try:
                 logits = self._decoder.prefill(piece, start, want_logits=start + chunk >= len(prompt))
+            except Aborted:
+                call.check_before_first_token()
+                raise Cancelled("cancelled before the first token") from None
             except NoRoom:
                 self.forget()
                 raise OutOfCapacity(
@@ -267,6 +283,7 @@ class _Call:
         self._clock = clock
         self._request = request
         self._control = control
+        self._share = request.share and decoder.shares_rows
         self._stops = tuple(text.encode("utf-8", "surrogatepass") for text in request.stop if text)
         self._reach = max((len(stop) for stop in self._stops), default=0)
         seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
@@ -370,7 +387,7 @@ class _Call:
         while active:
             rows: dict[tuple[int, int], list[int]] = {}
             for slot, candidate in enumerate(active):
-                key = (int(row_of[slot]) if self._request.share else slot, candidate.drawn[-1])
+                key = (int(row_of[slot]) if self._share else slot, candidate.drawn[-1])
                 rows.setdefault(key, []).append(slot)
             groups = list(rows.values())
             leaders = [active[group[0]] for group in groups]
@@ -387,6 +404,9 @@ class _Call:
                 self._end(active[-spare:], "capacity")
                 active, row_of = active[:-spare], row_of[:-spare]
                 continue
+            except Aborted:
+                self._end(active, self.ended() or "cancelled")
+                break
             self._last_step_s = self._clock() - started
             self.decoder_s += self._last_step_s
             self.rows += len(groups)
@@ -395,7 +415,7 @@ class _Call:
             for index, group in enumerate(groups):
                 new_row[group] = index
             return logits, active, new_row
-        return np.empty((0, 0), dtype=np.float32), active, row_of
+        return np.empty((0, 0), dtype=np.float32), [], row_of
 
     def _end(self, candidates: list[_Running], reason: Finish) -> None:
         for candidate in candidates:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
+from edge_ttp.budget import device
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
+from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.turn import Turns
 
 CHUNK = 128
-"""Prompt tokens computed at once: small enough to cancel within a decode step, large enough for full speed."""
-
-_CELL_STEP = 1024  # caches grow in these steps, so that similar calls keep one context
-_FEWEST_SEQUENCES = 33
-_MIB = 2**20
-_WORKING_BYTES = 48 * _MIB  # llama.cpp's compute buffers for CHUNK rows of a small model, measured
-
+"""Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
 
 _MEASURED_ROWS = (1, 8, 16)
+_ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
+_STACK_BYTES = 8 * MIB
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class LlamaPolicy:
 
     `threads` must not exceed the cores that are free: llama.cpp's threads wait for each other spinning, and with a
     busy neighbour on one of two cores two threads run many times slower than one.
-    `memory_bytes` limits weights, cache and buffers together. Raises ModelUnavailable or OutOfCapacity.
+    `memory_bytes` limits weights, cache and buffers together; None: what this device has free at the time.
+    Raises ModelUnavailable or OutOfCapacity.
     """
 
     def __init__(
@@ -47,20 +49,32 @@ class LlamaPolicy:
         if not path.is_file():
             raise ModelUnavailable(f"there is no model file {path}", "see `edge-ttp models list`")
         size = path.stat().st_size
-        if memory_bytes is not None and size + _WORKING_BYTES > memory_bytes:
-            needed = (size + _WORKING_BYTES) // _MIB
+        self.threads = threads
+        self._memory_bytes = memory_bytes
+        limit = _least(_free_bytes(threads), memory_bytes)
+        # llama.cpp crashes rather than fails where memory ends while it loads.
+        if size + LIBRARY_BYTES > limit:
             raise OutOfCapacity(
-                f"the model needs about {needed} MiB and {memory_bytes // _MIB} MiB are allowed",
+                f"the model {path.name} needs over {(size + LIBRARY_BYTES) // MIB} MiB, {limit // MIB} MiB are free",
                 "allow more memory or choose a smaller model",
             )
+        spare = 2 * size + LIBRARY_BYTES > limit
         self.path = path
-        self.threads = threads
         self.gpu_layers = gpu_layers if gpu_layers is not None else (999 if bindings.gpu_offload() else 0)
-        self._memory_bytes = memory_bytes
-        self._model = bindings.Model(path, gpu_layers=self.gpu_layers)
+        self._model = bindings.Model(path, gpu_layers=self.gpu_layers, spare_memory=spare)
+        kv_heads, key, value = self._model.head_widths
+        self._footprint = Footprint(
+            weights=self._model.size_bytes,
+            vocabulary=self._model.vocab_size,
+            embedding=self._model.embedding,
+            kv_elements=self._model.layers * kv_heads * (key + value),
+            blocks_of_32=key % 32 == 0 and value % 32 == 0,
+            chunk=CHUNK,
+        )
         self._context: bindings.Context | None = None
         self._engine: Engine | None = None
         self._turns = Turns()
+        self._closed = False
 
     @property
     def context_trained(self) -> int:
@@ -110,18 +124,15 @@ class LlamaPolicy:
 
     def held_bytes(self) -> int:
         """Bytes that weights, cache and buffers take now, by the same reckoning as the limits."""
-        context = self._context  # another thread may be replacing it
-        cells = context.cells if context is not None else 0
-        return self._model.size_bytes + _WORKING_BYTES + cells * self.memory_per_token()
+        context = self._context
+        if context is None:
+            return self._footprint.fixed
+        return self._footprint.total(context.cells, context.sequences, context.cache_type)
 
-    def memory_per_token(self) -> int:
-        """Bytes of KV cache that one token of one sequence takes."""
-        return self._model.kv_bytes_per_token
+    def layout(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> Layout:
+        """How `n` candidates would be decoded within the memory: how many at once, in how many waves.
 
-    def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
-        """How many of `n` candidates can be decoded at once within the memory.
-
-        Raises OutOfCapacity where the prompt leaves no room for one.
+        Raises OutOfCapacity where the context or the memory leaves no room for one.
         """
         if prompt_tokens + max_tokens > self.context_trained:
             raise OutOfCapacity(
@@ -129,93 +140,122 @@ class LlamaPolicy:
                 f"the model's context of {self.context_trained}",
                 "shorten the prompt or lower --max-tokens",
             )
-        width = min(n, bindings.max_sequences() - 1)
-        cells = self._most_cells(memory_bytes)
-        if cells is not None:
-            width = min(width, (cells - prompt_tokens) // max_tokens)
-        if width < 1:
-            raise OutOfCapacity(
-                f"the memory allowed holds {cells} tokens, not the {prompt_tokens} of the prompt "
-                f"and the {max_tokens} of an answer",
-                "allow more memory or lower --max-tokens",
-            )
-        return width
+        return self._footprint.lay_out(
+            prompt=prompt_tokens,
+            max_tokens=max_tokens,
+            n=n,
+            most_sequences=bindings.max_sequences(),
+            limit=self._limit(memory_bytes),
+        )
+
+    def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
+        """How many of `n` candidates are decoded at once. Raises OutOfCapacity as `layout`."""
+        return self.layout(prompt_tokens, max_tokens, n, memory_bytes=memory_bytes).width
 
     def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
         """Draws the candidates of `request`. Waits for earlier calls to end."""
-        with self._turns.take(deadline=control.deadline, cancel=control.cancel):
-            width = self.width(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
-            engine = self._prepare(len(request.prompt) + width * request.max_tokens, width, memory_bytes)
+        with self._turn(deadline=control.deadline, cancel=control.cancel):
+            layout = self.layout(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
+            context, engine = self._prepare(layout, memory_bytes)
             try:
-                return engine.sample(request, control, width=width)
+                with context.abortable(control.cancel, control.deadline):
+                    sampled = engine.sample(request, control, width=layout.width)
             except ModelUnavailable:
                 self._release()  # a cache that failed once is not trusted again
                 raise
+        return replace(sampled, notes=layout.notes)
 
     def measure(self) -> Speeds:
         """Times this policy on this device: a prompt chunk, and decode steps of a few widths. About a second."""
-        with self._turns.take():
-            self._prepare(CHUNK * 2, _MEASURED_ROWS[-1], None)
-            context = self._context
-            assert context is not None
-            filler = self._model.tokenize("measure this machine ", control=False) * CHUNK
-            context.clear()
+        with self._turn():
+            context, engine = self._prepare(self.layout(CHUNK * 2, 1, _MEASURED_ROWS[-1]), None)
+            engine.forget()
+            filler = (self._model.tokenize("measure this machine ", control=False) or [0]) * CHUNK
             prefill_s = []
             for start in (0, CHUNK):  # the first one also warms caches up
                 started = time.perf_counter()
                 context.prefill(filler[:CHUNK], start, want_logits=start > 0)
                 prefill_s.append(time.perf_counter() - started)
-            steps = []
-            for rows in _MEASURED_ROWS * 3:
+            widths = [rows for rows in _MEASURED_ROWS if rows < context.sequences]
+            steps: dict[int, float] = {}
+            for rows in widths * 3:
                 sequences = range(1, rows + 1)
                 context.fork(sequences)
                 started = time.perf_counter()
                 context.step(filler[:rows], [2 * CHUNK] * rows, [[sequence] for sequence in sequences])
-                steps.append(time.perf_counter() - started)
+                steps[rows] = min(steps.get(rows, float("inf")), time.perf_counter() - started)
                 for sequence in sequences:
                     context.drop(sequence)
-            self._engine = Engine(context)
-            self._engine.forget()
-        best = [min(steps[index :: len(_MEASURED_ROWS)]) for index in range(len(_MEASURED_ROWS))]
-        return Speeds(prefill_token_s=prefill_s[-1] / CHUNK, rows=_MEASURED_ROWS, step_s=tuple(best))
-
-    def _most_cells(self, memory_bytes: int | None) -> int | None:
-        limits = [limit for limit in (self._memory_bytes, memory_bytes) if limit is not None]
-        if not limits:
-            return None
-        free = min(limits) - self._model.size_bytes - _WORKING_BYTES
-        return max(0, free) // self.memory_per_token() // 256 * 256
-
-    def _prepare(self, cells: int, width: int, memory_bytes: int | None) -> Engine:
-        """An engine whose cache holds `cells` tokens and `width` candidates; the one in use if it is large enough."""
-        context = self._context
-        if self._engine is not None and context is not None and context.cells >= cells and context.sequences > width:
-            return self._engine
-        self._release()
-        wanted = -(-cells // _CELL_STEP) * _CELL_STEP
-        most = self._most_cells(memory_bytes)
-        if most is not None:
-            wanted = max(cells, min(wanted, most))
-        sequences = min(bindings.max_sequences(), max(_FEWEST_SEQUENCES, width + 1))
-        self._context = bindings.Context(
-            self._model, cells=wanted, sequences=sequences, chunk=CHUNK, threads=self.threads
-        )
-        self._engine = Engine(self._context)
-        return self._engine
+            context.clear()
+        return Speeds(prefill_token_s=prefill_s[-1] / CHUNK, rows=tuple(steps), step_s=tuple(steps.values()))
 
     def forget(self) -> None:
-        """Drops the cached prompt, so that nothing of it stays in memory."""
-        with self._turns.take():
-            if self._engine is not None:
+        """Empties and overwrites the cache, so that nothing of a prompt stays in memory."""
+        with self._turn():
+            if self._engine is not None and self._context is not None:
                 self._engine.forget()
+                self._context.wipe()
+
+    def close(self) -> None:
+        """Waits for the running call and frees the memory. Later calls, also those waiting now, raise."""
+        with self._turns.take():
+            self._closed = True
+            self._release()
+            self._model.close()
+
+    @contextmanager
+    def _turn(self, *, deadline: float | None = None, cancel: Event | None = None) -> Iterator[None]:
+        with self._turns.take(deadline=deadline, cancel=cancel):
+            if self._closed:
+                raise ModelUnavailable("the policy was closed", "open a new runtime")
+            yield
+
+    def _limit(self, memory_bytes: int | None) -> int:
+        free = _free_bytes(self.threads) + self.held_bytes()
+        return _least(free, self._memory_bytes, memory_bytes)
+
+    def _prepare(self, layout: Layout, memory_bytes: int | None) -> tuple[bindings.Context, Engine]:
+        """A cache that holds `layout`, and its engine: those in use if they are large enough and not too large."""
+        limit = self._limit(memory_bytes)
+        context = self._context
+        if (
+            self._engine is not None
+            and context is not None
+            and context.cells >= layout.cells
+            and context.sequences > layout.width
+            and context.cache_type == layout.cache_type
+            and self.held_bytes() <= limit
+        ):
+            return context, self._engine
+        self._release()
+        cells, sequences = self._footprint.rounded(layout, most_sequences=bindings.max_sequences(), limit=limit)
+        self._context = context = bindings.Context(
+            self._model,
+            cells=cells,
+            sequences=sequences,
+            chunk=CHUNK,
+            threads=self.threads,
+            cache_type=layout.cache_type,
+        )
+        self._engine = Engine(context)
+        return context, self._engine
 
     def _release(self) -> None:
         if self._context is not None:
             self._context.close()
         self._context = self._engine = None
 
-    def close(self) -> None:
-        """Waits for the running call and frees the memory. The policy cannot be used afterwards."""
-        with self._turns.take():
-            self._release()
-            self._model.close()
+
+def _least(first: int, *others: int | None) -> int:
+    return min([first, *(other for other in others if other is not None)])
+
+
+def _free_bytes(threads: int) -> int:
+    """Bytes that can be taken now. Under a limit of the address space, what threads reserve is not among them."""
+    free = device.available_memory()
+    if sys.platform != "win32":
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            free -= _ADDRESS_BYTES + threads * _STACK_BYTES
+    return max(0, free)

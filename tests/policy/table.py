@@ -54,6 +54,7 @@ class TableDecoder:
         self.steps: list[tuple[tuple[int, tuple[int, ...]], ...]] = []
         """Token and members of every row of every step."""
         self.can_truncate = True
+        self.shares_rows = True
         self._owners: dict[int, set[int]] = {}  # cell -> sequences
         self._content: dict[int, list[tuple[int, int]]] = {}  # sequence -> its cells and tokens
         self._next = 0

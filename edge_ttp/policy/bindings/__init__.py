@@ -1,0 +1,23 @@
+"""llama.cpp through llama-cpp-python's low-level API: the only package that touches `llama_cpp`.
+
+`Model` is a loaded GGUF, `Context` a KV cache that decodes batches in which one row may belong to several sequences.
+A context is not safe to use from two threads at once; policy/llama.py holds the turn.
+"""
+
+from edge_ttp.policy.bindings.context import Context
+from edge_ttp.policy.bindings.library import gpu_offload, max_sequences, plain_completer, system_info, version
+from edge_ttp.policy.bindings.model import Model
+from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
+
+__all__ = [
+    "FORMATS",
+    "Context",
+    "Model",
+    "Quantized",
+    "gpu_offload",
+    "max_sequences",
+    "plain_completer",
+    "quantize",
+    "system_info",
+    "version",
+]

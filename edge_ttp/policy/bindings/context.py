@@ -1,0 +1,252 @@
+"""A KV cache that decodes batches in which one row may belong to several sequences."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.errors import ModelUnavailable, OutOfCapacity
+from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings.library import llama_cpp
+from edge_ttp.policy.bindings.model import Model
+from edge_ttp.policy.engine import Aborted, NoRoom
+from edge_ttp.policy.memory import CacheType
+
+Logits = npt.NDArray[np.float32]
+
+
+_GGML_TYPE: dict[CacheType, int] = {"f16": 1, "q8_0": 8}
+_FLASH_ATTENTION = {"f16": -1, "q8_0": 1}  # -1: llama.cpp decides; values of 8 bits need it
+
+
+def _flag_reader() -> Any:
+    """A native function that is true while the first of the two bytes it is given is not 0: strlen.
+
+    llama.cpp asks between all parts of a computation, from its own threads. A Python callback there would cost more
+    than a tenth of a small model's time.
+    """
+    libc = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+    return llama_cpp.ggml_abort_callback(ctypes.cast(libc.strlen, ctypes.c_void_p).value)
+
+
+_is_set = _flag_reader()
+
+
+class Context:
+    """A KV cache of `cells` cells shared by up to `sequences` sequences, and the batch that fills it (engine.Decoder).
+
+    Sequence 0 holds the prompt; the others are forked from it. Not safe for two threads at once, but for `abort`.
+    Raises OutOfCapacity where it cannot be allocated.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        cells: int,
+        sequences: int,
+        chunk: int,
+        threads: int,
+        cache_type: CacheType = "f16",
+    ) -> None:
+        rows = max(chunk, sequences)
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = cells
+        parameters.n_seq_max = sequences
+        parameters.n_batch = rows
+        parameters.n_ubatch = rows
+        parameters.n_outputs_max = sequences  # logits only for the rows that are sampled from
+        parameters.n_threads = threads
+        parameters.n_threads_batch = threads
+        parameters.kv_unified = True  # otherwise n_ctx is split between sequences and a prompt cannot be shared
+        parameters.swa_full = True  # a sliding-window cache could not be cut back to a shared prefix
+        parameters.type_k = parameters.type_v = _GGML_TYPE[cache_type]
+        parameters.flash_attn_type = _FLASH_ATTENTION[cache_type]
+        parameters.no_perf = True
+        library.forget_complaints()
+        self._handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)
+        if not self._handle:
+            raise OutOfCapacity(
+                f"a context of {cells} tokens for {sequences} sequences cannot be allocated "
+                f"({library.complaints('out of memory')})",
+                "ask for fewer candidates or fewer tokens",
+            )
+        self._memory = llama_cpp.llama_get_memory(self._handle)
+        self._abort = ctypes.create_string_buffer(2)  # the flag, and the end of a string
+        llama_cpp.llama_set_abort_callback(self._handle, _is_set, ctypes.cast(self._abort, ctypes.c_void_p))
+        self._allocate_batch(rows, sequences)
+        self.cells, self.sequences, self.chunk, self.cache_type = cells, sequences, chunk, cache_type
+        self._vocab_size = model.vocab_size
+        self.shares_rows = model.shares_rows
+        self.piece, self.ends_answer = model.piece, model.ends_answer
+
+    def _allocate_batch(self, rows: int, sequences: int) -> None:
+        """llama_batch over arrays of this object: numpy fills them a hundred times faster than ctypes."""
+        self._tokens = np.zeros(rows, dtype=np.int32)
+        self._positions = np.zeros(rows, dtype=np.int32)
+        self._owner_counts = np.zeros(rows, dtype=np.int32)
+        self._owners = np.zeros(rows + sequences, dtype=np.int32)  # all rows' sequences, one after another
+        self._owner_starts = np.zeros(rows, dtype=np.uintp)  # where each row's begin
+        self._wants_logits = np.zeros(rows, dtype=np.int8)
+        batch = self._batch = llama_cpp.llama_batch()
+        for name, array in (
+            ("token", self._tokens),
+            ("pos", self._positions),
+            ("n_seq_id", self._owner_counts),
+            ("seq_id", self._owner_starts),
+            ("logits", self._wants_logits),
+        ):
+            kind = type(getattr(batch, name))
+            setattr(batch, name, ctypes.cast(ctypes.c_void_p(array.ctypes.data), kind))
+
+    def prefill(self, tokens: Sequence[int], start: int, *, want_logits: bool) -> Logits | None:
+        """Appends `tokens` at position `start` to sequence 0; the last token's logits (vocabulary,) where wanted.
+
+        At most `chunk` tokens at once. Raises NoRoom or Aborted, the cache then unchanged.
+        """
+        count = len(tokens)
+        self._tokens[:count] = tokens
+        self._positions[:count] = np.arange(start, start + count)
+        self._wants_logits[:count] = 0
+        self._wants_logits[count - 1] = want_logits
+        self._decode(np.zeros(count, dtype=np.int32), np.ones(count, dtype=np.int32))
+        return self._logits(count - 1, 1)[0] if want_logits else None
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int], members: Sequence[Sequence[int]]) -> Logits:
+        """Logits (rows, vocabulary) after one token per row; row i belongs to all sequences of members[i].
+
+        The array is llama.cpp's own buffer: valid until the next call. Raises NoRoom or Aborted, the cache then
+        unchanged.
+        """
+        rows = len(tokens)
+        self._tokens[:rows] = tokens
+        self._positions[:rows] = positions
+        self._wants_logits[:rows] = 1
+        counts = np.fromiter(map(len, members), dtype=np.int32, count=rows)
+        owners = np.fromiter((one for row in members for one in row), dtype=np.int32, count=int(counts.sum()))
+        try:
+            self._decode(owners, counts)
+        except Aborted:
+            # llama.cpp takes an aborted row back from the first of its sequences alone.
+            for position, row in zip(positions, members, strict=True):
+                for sequence in row:
+                    llama_cpp.llama_memory_seq_rm(self._memory, sequence, position, -1)
+            raise
+        return self._logits(0, rows)
+
+    def _decode(self, owners: npt.NDArray[np.int32], counts: npt.NDArray[np.int32]) -> None:
+        rows = len(counts)
+        self._owners[: len(owners)] = owners
+        self._owner_counts[:rows] = counts
+        starts = np.cumsum(counts) - counts
+        self._owner_starts[:rows] = self._owners.ctypes.data + starts * self._owners.itemsize
+        self._batch.n_tokens = rows
+        code = llama_cpp.llama_decode(self._handle, self._batch)
+        if code == 1:
+            raise NoRoom
+        if code == 2:
+            raise Aborted
+        if code != 0:
+            raise ModelUnavailable(
+                f"llama.cpp failed while decoding (code {code}: {library.complaints('no reason given')})",
+                "try again with fewer candidates; if it persists, check the file with `edge-ttp models verify`",
+            )
+
+    def _logits(self, first: int, count: int) -> Logits:
+        # Outputs lie one after another in the order of the batch, so the first row's address is enough.
+        pointer = llama_cpp.llama_get_logits_ith(self._handle, first)
+        if not pointer:
+            raise ModelUnavailable("llama.cpp returned no logits", "update llama-cpp-python to the tested version")
+        return np.ctypeslib.as_array(pointer, shape=(count, self._vocab_size))
+
+    def fork(self, sequences: Sequence[int]) -> None:
+        """Makes each of `sequences` share everything that sequence 0 holds."""
+        for sequence in sequences:
+            llama_cpp.llama_memory_seq_cp(self._memory, 0, sequence, -1, -1)
+
+    def drop(self, sequence: int) -> None:
+        """Removes `sequence`; cells that no other sequence shares become free."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def truncate(self, length: int) -> bool:
+        """Cuts sequence 0 back to its first `length` tokens; False where the cache cannot (then clear it)."""
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, 0, length, -1))
+
+    def clear(self) -> None:
+        """Empties the cache."""
+        llama_cpp.llama_memory_clear(self._memory, False)
+
+    def wipe(self) -> None:
+        """Empties the cache and overwrites its memory."""
+        llama_cpp.llama_memory_clear(self._memory, True)
+
+    def length(self, sequence: int) -> int:
+        """Tokens that `sequence` holds."""
+        return int(llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    @contextmanager
+    def abortable(self, cancel: threading.Event | None, deadline: float | None) -> Iterator[None]:
+        """While the block runs, `cancel` or `deadline` (of time.monotonic) makes a computation raise Aborted.
+
+        On a CPU within some 20 ms; on a GPU computations run to their end.
+        """
+        if cancel is None and deadline is None:
+            yield
+            return
+        watcher = _Watcher(self._abort, cancel, deadline)
+        watcher.start()
+        try:
+            yield
+        finally:
+            watcher.stop()
+
+    def close(self) -> None:
+        """Frees the cache. The context cannot be used afterwards."""
+        if self._handle:
+            llama_cpp.llama_free(self._handle)
+            self._handle = None
+
+
+_POLL_S = 0.02  # how soon a cancel reaches a running computation
+
+
+class _Watcher(threading.Thread):
+    """Sets a flag when an event is set or a deadline passes, until it is stopped."""
+
+    def __init__(
+        self, flag: ctypes.Array[ctypes.c_char], cancel: threading.Event | None, deadline: float | None
+    ) -> None:
+        super().__init__(name="edge-ttp-watch", daemon=True)
+        self._flag, self._cancel, self._deadline = flag, cancel, deadline
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Waits, then sets the flag."""
+        while not self._stopped.wait(self._patience()):
+            late = self._deadline is not None and time.monotonic() >= self._deadline
+            if late or (self._cancel is not None and self._cancel.is_set()):
+                with self._lock:
+                    if not self._stopped.is_set():
+                        self._flag[0] = b"\x01"
+                return
+
+    def stop(self) -> None:
+        """Ends the watch. The flag is down afterwards and stays down."""
+        with self._lock:
+            self._stopped.set()
+            self._flag[0] = b"\x00"
+
+    def _patience(self) -> float | None:
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        if self._cancel is None:
+            return left
+        return _POLL_S if left is None else min(_POLL_S, left)

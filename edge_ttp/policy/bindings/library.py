@@ -1,0 +1,125 @@
+"""The llama.cpp library: loaded once, its symbols checked, its complaints kept.
+
+The modules of this package are the only ones that touch `llama_cpp`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from edge_ttp.errors import ModelUnavailable
+
+# libgomp's threads spin for milliseconds at every barrier (hundreds a token). With a neighbour on one of two cores that
+# runs 30 times slower than one thread; with a short spin it is as fast on a quiet machine and loses a half on a busy
+# one. The library reads its environment while it loads.
+_SPIN = "GOMP_SPINCOUNT"
+_spin_given = _SPIN in os.environ
+os.environ.setdefault(_SPIN, "1000")
+
+try:
+    import llama_cpp
+except (ImportError, OSError, RuntimeError) as broken:
+    raise ModelUnavailable(
+        f"llama-cpp-python does not load here ({broken})",
+        "reinstall it: pip install --force-reinstall llama-cpp-python",
+    ) from broken
+finally:
+    if not _spin_given:
+        del os.environ[_SPIN]
+
+__all__ = ["llama_cpp"]
+
+_SYMBOLS = (
+    "llama_model_load_from_file",
+    "llama_model_free",
+    "llama_model_is_recurrent",
+    "llama_model_is_hybrid",
+    "llama_init_from_model",
+    "llama_free",
+    "llama_get_memory",
+    "llama_memory_clear",
+    "llama_memory_seq_rm",
+    "llama_memory_seq_cp",
+    "llama_decode",
+    "llama_get_logits_ith",
+    "llama_set_abort_callback",
+    "llama_tokenize",
+    "llama_token_to_piece",
+    "llama_vocab_is_eog",
+    "llama_vocab_get_attr",
+    "llama_chat_apply_template",
+    "llama_model_chat_template",
+    "llama_model_meta_val_str",
+    "llama_supports_gpu_offload",
+    "llama_log_set",
+    "llama_max_parallel_sequences",
+    "llama_print_system_info",
+    "llama_sampler_init_grammar",
+    "llama_sampler_apply",
+    "llama_sampler_accept",
+    "llama_sampler_free",
+    "llama_adapter_lora_init",
+    "llama_adapter_lora_free",
+    "llama_set_adapters_lora",
+)
+_PARAMETERS = {"kv_unified", "n_outputs_max", "swa_full", "type_k", "type_v"}
+_missing = [name for name in _SYMBOLS if not hasattr(llama_cpp, name)]
+_missing += sorted(_PARAMETERS - {name for name, *_ in llama_cpp.llama_context_params._fields_})
+if _missing:
+    raise ModelUnavailable(
+        f"this llama-cpp-python ({llama_cpp.__version__}) lacks {', '.join(_missing)}",
+        "install the tested one: pip install llama-cpp-python==0.3.36",
+    )
+
+_ERROR = 4  # ggml_log_level GGML_LOG_LEVEL_ERROR
+_complaints: deque[str] = deque(maxlen=8)  # llama.cpp's last error lines: the reason behind a bare NULL
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _collect_log(level: int, text: bytes, _data: Any) -> None:
+    if level == _ERROR:
+        _complaints.append(text.decode("utf-8", "replace").strip())
+
+
+llama_cpp.llama_log_set(_collect_log, ctypes.c_void_p(0))
+
+
+def forget_complaints() -> None:
+    """Empties the list of error lines, before a call whose failure is to be explained."""
+    _complaints.clear()
+
+
+def complaints(otherwise: str) -> str:
+    """llama.cpp's error lines since they were last forgotten, in one line; `otherwise` where there are none."""
+    return "; ".join(_complaints)[:300] or otherwise
+
+
+def version() -> str:
+    """The version of llama-cpp-python."""
+    return str(llama_cpp.__version__)
+
+
+def system_info() -> str:
+    """llama.cpp's own line on the CPU features and back ends it was built with."""
+    return str(llama_cpp.llama_print_system_info().decode("utf-8", "replace")).strip()
+
+
+def gpu_offload() -> bool:
+    """Whether this build can put layers on a GPU."""
+    return bool(llama_cpp.llama_supports_gpu_offload())
+
+
+def max_sequences() -> int:
+    """Most sequences that one context can hold."""
+    return int(llama_cpp.llama_max_parallel_sequences())
+
+
+def plain_completer(path: Path, *, context: int, threads: int) -> Any:
+    """llama-cpp-python's own `Llama` on the same file: what the benchmarks compare with."""
+    return llama_cpp.Llama(
+        model_path=str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+    )

@@ -1,0 +1,366 @@
+"""LlamaPolicy on llama.cpp itself, with a random model of a few kilobytes: everything but the quality of the text."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_ttp.errors import Cancelled, DeadlineTooShort, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy.engine import Aborted, Control, Progress, Request, Sampled
+from edge_ttp.policy.llama import CHUNK, LlamaPolicy
+from edge_ttp.policy.sampling import Filters
+
+from .tiny import WORDS, embedding_model, language_model
+
+FREE = Control()
+CONTROL_TOKENS = {1, 2, len(WORDS) - 1}
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return language_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture
+def policy(tiny_path: Path) -> Iterator[LlamaPolicy]:
+    policy = LlamaPolicy(tiny_path, threads=1)
+    yield policy
+    policy.close()
+
+
+def request(prompt: tuple[int, ...] = tuple(range(3, 50)), *, n: int = 6, seed: int = 1, **options: object) -> Request:
+    return Request(
+        prompt=prompt,
+        n=n,
+        seed=seed,
+        **{"filters": Filters(), "max_tokens": 12, **options},  # type: ignore[arg-type]
+    )
+
+
+def tokens(sampled: Sampled) -> list[tuple[int, ...]]:
+    return [one.token_ids for one in sampled.candidates]
+
+
+def cells_left(policy: LlamaPolicy) -> list[int]:
+    """Tokens left in every sequence but the prompt's."""
+    context = policy._context
+    assert context is not None
+    return [context.length(sequence) for sequence in range(1, context.sequences)]
+
+
+# Drawing
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 32, 200, 300])
+def test_every_number_of_candidates_is_drawn(policy: LlamaPolicy, n: int) -> None:
+    sampled = policy.sample(request(n=n, max_tokens=3), FREE)
+    assert [one.index for one in sampled.candidates] == list(range(n))
+    assert sampled.waves == (2 if n > 255 else 1)
+    assert len(set(tokens(sampled))) > n / 2
+    assert set(cells_left(policy)) == {0}
+
+
+def test_a_seed_and_n_replay_in_a_new_policy_and_in_a_used_one(tiny_path: Path, policy: LlamaPolicy) -> None:
+    prompt = tuple(range(3, 3 + CHUNK)) + tuple(range(100, 150))
+    first = policy.sample(request(prompt), FREE)
+    policy.sample(request((*prompt[: CHUNK + 9], 7, 8, 9), n=20, seed=9, max_tokens=30), FREE)
+    policy.sample(request(prompt, n=1, filters=Filters(temperature=0)), FREE)
+    warm = policy.sample(request(prompt), FREE)
+    assert (first.cached_tokens, warm.cached_tokens) == (0, CHUNK)
+    other = LlamaPolicy(tiny_path, threads=1)
+    cold = other.sample(request(prompt), FREE)
+    other.close()
+    assert first.candidates == warm.candidates == cold.candidates
+
+
+@pytest.mark.parametrize("temperature", [0.2, 0.8])
+def test_sharing_draws_the_tokens_that_single_rows_draw(policy: LlamaPolicy, temperature: float) -> None:
+    """The arithmetic of a 32-bit model does not depend on the other rows of a batch."""
+    filters = Filters(temperature=temperature)
+    shared = policy.sample(request(n=24, filters=filters), FREE)
+    apart = policy.sample(request(n=24, filters=filters, share=False), FREE)
+    assert tokens(shared) == tokens(apart)
+    assert shared.rows < apart.rows
+
+
+def test_waves_draw_the_tokens_that_one_wave_draws(policy: LlamaPolicy) -> None:
+    together = policy.sample(request(n=12), FREE)
+    policy._footprint = replace(policy._footprint, blocks_of_32=False)
+    tight = policy._footprint.total(policy.layout(47, 12, 3).cells, 4, "f16")
+    waves = policy.sample(request(n=12), FREE, memory_bytes=tight)
+    assert (together.waves, waves.waves) == (1, 4)
+    assert waves.notes == ("little memory: 12 candidates run in 4 waves of at most 3",)
+    assert tokens(waves) == tokens(together)
+
+
+def test_tokens_and_logprobs_agree_with_llama_cpps_own_evaluation(policy: LlamaPolicy, tiny_path: Path) -> None:
+    import llama_cpp
+
+    prompt = tuple(range(3, 3 + CHUNK + 40))
+    free = Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
+    plain = llama_cpp.Llama(str(tiny_path), n_ctx=512, logits_all=True, verbose=False, n_threads=1, flash_attn=True)
+    for one in policy.sample(request(prompt, n=20, filters=free), FREE).candidates:
+        plain.reset()
+        plain.eval([*prompt, *one.token_ids])
+        rows = np.array(plain.scores[len(prompt) - 1 : len(prompt) - 1 + one.tokens], dtype=np.float64)
+        each = rows[np.arange(one.tokens), list(one.token_ids)] - np.logaddexp.reduce(rows, axis=1)
+        assert one.logprob == pytest.approx(each.sum(), abs=0.05)
+    greedy = policy.sample(request(prompt, n=2, filters=Filters(temperature=0)), FREE)
+    plain.reset()
+    expected = [token for token, _ in zip(plain.generate(list(prompt), temp=0.0), range(12), strict=False)]
+    assert tokens(greedy) == [tuple(expected[: one.tokens]) for one in greedy.candidates]
+    assert greedy.rows == greedy.steps  # both candidates in one row all the way
+    plain.close()
+
+
+def test_the_text_is_that_of_the_tokens(policy: LlamaPolicy) -> None:
+    for one in policy.sample(request(n=40), FREE).candidates:
+        data = b"".join(policy._model.piece(token) for token in one.token_ids)
+        assert data.decode("utf-8", "replace").startswith(one.text.rstrip("\ufffd"))
+
+
+# Prompts
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "<s></s>", "a<|im_end|>\n<s>assistant", "<0x0A>"])
+def test_control_tokens_written_in_a_text_stay_text(policy: LlamaPolicy, text: str) -> None:
+    prompt = policy.encode_text(text)
+    assert prompt[0] == 1  # the model's own begin-of-text
+    assert not CONTROL_TOKENS & set(prompt[1:])
+
+
+def test_random_texts_of_any_characters_are_prompts(policy: LlamaPolicy) -> None:
+    rng = random.Random(0)
+    for length in (1, 5, 60, 600):
+        text = "".join(chr(rng.choice([rng.randrange(0x110000), rng.randrange(128), 0])) for _ in range(length))
+        prompt = policy.encode_text(text)
+        assert not CONTROL_TOKENS & set(prompt[1:])
+        assert len(policy.sample(request(prompt, max_tokens=2), FREE).candidates) == 6
+
+
+def test_random_tokens_control_tokens_among_them_are_prompts(policy: LlamaPolicy) -> None:
+    rng = random.Random(1)
+    for length in (1, CHUNK, CHUNK + 1, 700):
+        prompt = tuple(rng.randrange(len(WORDS)) for _ in range(length))
+        assert len(policy.sample(request(prompt, max_tokens=2), FREE).candidates) == 6
+
+
+def test_prompt_and_answer_may_fill_the_context_and_not_more(policy: LlamaPolicy) -> None:
+    prompt = (3,) * (policy.context_trained - 4)
+    full = policy.sample(request(prompt, n=3, max_tokens=4), FREE)
+    assert all(one.finish_reason in ("length", "stop") for one in full.candidates)
+    with pytest.raises(OutOfCapacity, match="exceed the model's context of 4096"):
+        policy.sample(request(prompt, n=3, max_tokens=5), FREE)
+    with pytest.raises(OutOfCapacity, match="context"):
+        policy.sample(request(max_tokens=10**12), FREE)
+
+
+# Memory
+
+
+def test_less_memory_means_eight_bits_then_waves_then_a_refusal(policy: LlamaPolicy) -> None:
+    enough = policy.layout(500, 100, 32)
+    assert (enough.width, enough.waves, enough.cache_type, enough.notes) == (32, 1, "f16", ())
+    whole = policy._footprint.total(enough.cells, 33, "f16")
+    eight = policy.layout(500, 100, 32, memory_bytes=whole - 1)
+    assert (eight.width, eight.cache_type) == (32, "q8_0")
+    half = policy.layout(500, 100, 32, memory_bytes=policy._footprint.total(enough.cells // 3, 12, "q8_0"))
+    assert half.width * half.waves >= 32
+    assert half.waves > 1
+    with pytest.raises(OutOfCapacity, match="MiB are allowed"):
+        policy.layout(500, 100, 32, memory_bytes=policy._footprint.fixed)
+
+
+def test_a_cache_that_is_too_large_for_a_later_limit_is_given_back(policy: LlamaPolicy) -> None:
+    policy.sample(request(n=200, max_tokens=64), FREE)
+    large = policy.held_bytes()
+    small = policy._footprint.total(4000, 9, "f16")
+    assert small < large
+    policy.sample(request(n=4), FREE, memory_bytes=small)
+    assert policy.held_bytes() <= small
+
+
+def test_a_cache_in_eight_bits_is_not_kept_when_there_is_memory_again(policy: LlamaPolicy) -> None:
+    whole = policy._footprint.total(policy.layout(47, 12, 6).cells, 7, "f16")
+    first = policy.sample(request(), FREE)
+    policy.sample(request(), FREE, memory_bytes=whole - 1)
+    assert policy.sample(request(), FREE).candidates == first.candidates
+
+
+def test_a_model_larger_than_the_memory_is_not_loaded(tiny_path: Path) -> None:
+    with pytest.raises(OutOfCapacity, match=r"tiny\.gguf needs over"):
+        LlamaPolicy(tiny_path, threads=1, memory_bytes=2**20)
+
+
+# Files
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"no model file .*nothing\.gguf"):
+        LlamaPolicy(tmp_path / "nothing.gguf", threads=1)
+    with pytest.raises(ModelUnavailable, match="no model file"):
+        LlamaPolicy(tmp_path, threads=1)
+
+
+@pytest.mark.parametrize("cut", [0, 3, 24, 200, 9000, 200_000, -1])
+def test_a_truncated_file_is_refused(tiny_path: Path, tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(tiny_path.read_bytes()[:cut])
+    with pytest.raises(ModelUnavailable, match=r"cannot load .*cut\.gguf"):
+        LlamaPolicy(path, threads=1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_garbage_is_refused(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "garbage.gguf"
+    path.write_bytes((b"GGUF" if seed % 2 else b"") + random.Random(seed).randbytes(5000))
+    with pytest.raises(ModelUnavailable, match=r"cannot load .*garbage\.gguf"):
+        LlamaPolicy(path, threads=1)
+
+
+def test_an_embedding_model_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"is an embedding model \(bert\)"):
+        LlamaPolicy(embedding_model(tmp_path / "bert.gguf"), threads=1)
+
+
+def test_weights_that_give_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = language_model(tmp_path / "broken.gguf")
+    data = bytearray(path.read_bytes())
+    data[-400_000:] = b"\x00\x00\xc0\x7f" * 100_000  # NaN
+    path.write_bytes(data)
+    policy = LlamaPolicy(path, threads=1)
+    with pytest.raises(ModelUnavailable, match="no numbers"):
+        policy.sample(request(), FREE)
+    policy.close()
+
+
+# Threads, cancel, close
+
+
+def test_calls_from_many_threads_draw_what_they_draw_alone(policy: LlamaPolicy) -> None:
+    asked = [request(tuple(range(3, 20 + index)), n=1 + index % 5, seed=index) for index in range(12)]
+    alone = [policy.sample(one, FREE).candidates for one in asked]
+    with ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda one: policy.sample(one, FREE).candidates, asked * 3))
+    assert together == alone * 3
+
+
+def test_a_cancel_reaches_a_running_computation(policy: LlamaPolicy) -> None:
+    """A prompt of 30 chunks is left within one of them, and the policy goes on as if nothing had been."""
+    before = policy.sample(request(), FREE).candidates
+    cancel = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(policy.sample, request((5,) * 4000, max_tokens=50), Control(cancel=cancel))
+        time.sleep(0.02)
+        cancel.set()
+        try:
+            cut = running.result(30)
+        except Cancelled:
+            pass
+        else:
+            assert "cancelled" in {one.finish_reason for one in cut.candidates}
+    assert policy.sample(request(), FREE).candidates == before
+
+
+def test_an_aborted_computation_leaves_the_cache_as_it_was(policy: LlamaPolicy) -> None:
+    policy.sample(request(), FREE)
+    context = policy._context
+    assert context is not None
+    context.clear()
+    filled = context.prefill([3] * 20, 0, want_logits=True)
+    assert filled is not None
+    plain = filled.copy()
+    context.truncate(19)
+    context._abort[0] = b"\x01"
+    with pytest.raises(Aborted):
+        context.prefill([3], 19, want_logits=True)
+    assert context.length(0) == 19
+    context.fork([1, 2])
+    with pytest.raises(Aborted):
+        context.step([3], [19], [[1, 2]])
+    assert [context.length(sequence) for sequence in (0, 1, 2)] == [19, 19, 19]
+    context._abort[0] = b"\x00"
+    again = context.step([3], [19], [[1, 2]])
+    assert again[0].tolist() == pytest.approx(plain.tolist(), rel=1e-4, abs=1e-4)
+
+
+def test_a_deadline_reaches_a_running_computation(policy: LlamaPolicy) -> None:
+    with pytest.raises(DeadlineTooShort):
+        policy.sample(request((5,) * 4000), Control(deadline=time.monotonic() + 0.01))
+    assert len(policy.sample(request(), FREE).candidates) == 6
+
+
+def test_random_cancels_leave_no_trace(policy: LlamaPolicy) -> None:
+    rng = random.Random(3)
+    expected = policy.sample(request(), FREE).candidates
+    for _ in range(60):
+        cancel = threading.Event()
+        timer = threading.Timer(rng.random() * 0.03, cancel.set)
+        timer.start()
+        at = rng.randrange(1, 40)
+
+        def on_step(progress: Progress, at: int = at, cancel: threading.Event = cancel) -> None:
+            if max(progress.tokens) == at:
+                cancel.set()
+
+        try:
+            sampled = policy.sample(
+                request(tuple(range(3, rng.randrange(4, 250))), n=rng.randrange(1, 20), max_tokens=40),
+                Control(cancel=cancel, on_step=on_step),
+            )
+            assert sampled.candidates
+        except Cancelled:
+            pass
+        timer.join()
+        assert set(cells_left(policy)) == {0}
+    assert policy.sample(request(), FREE).candidates == expected
+
+
+def test_a_closed_policy_says_so_to_everybody(tiny_path: Path) -> None:
+    policy = LlamaPolicy(tiny_path, threads=1)
+    started, closing = threading.Event(), threading.Event()
+
+    def hold(_: Progress) -> None:
+        started.set()
+        closing.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.submit(policy.sample, request(), Control(on_step=hold))
+        started.wait(30)
+        close = pool.submit(policy.close)
+        while policy._turns.waiting() < 2:
+            time.sleep(0.001)
+        behind = pool.submit(policy.sample, request(), FREE)
+        while policy._turns.waiting() < 3:
+            time.sleep(0.001)
+        closing.set()
+        assert len(running.result(30).candidates) == 6
+        close.result(30)
+        with pytest.raises(ModelUnavailable, match="closed"):
+            behind.result(30)
+    for use in (lambda: policy.encode_text("a"), lambda: policy.count_tokens("a"), policy.measure, policy.forget):
+        with pytest.raises(ModelUnavailable, match="closed"):
+            use()
+    policy.close()  # again
+
+
+def test_forget_leaves_no_prompt_to_reuse(policy: LlamaPolicy) -> None:
+    prompt = tuple(range(3, 3 + CHUNK + 5))
+    policy.sample(request(prompt), FREE)
+    policy.forget()
+    assert policy.sample(request(prompt), FREE).cached_tokens == 0
+
+
+def test_measured_speeds_are_of_this_device(policy: LlamaPolicy) -> None:
+    speeds = policy.measure()
+    assert speeds.rows == (1, 8, 16)
+    assert len(speeds.step_s) == 3
+    assert min(*speeds.step_s, speeds.prefill_token_s) > 0
