@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feedback": ("edge_ttp.cli.feedback", "Accept, reject, edit or prefer what was generated."),
     "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
+    "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),
     "doctor": ("edge_ttp.cli.doctor", "Check this installation: engines, models, database, privacy."),
     "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
 }

@@ -166,6 +166,18 @@ def fit_ceilings(n: Sequence[int] | Ints, gain: Floats) -> Ceilings:
     return Ceilings(_fit(harmonic(sizes) - 1, gains), _fit(expected_maximum(sizes), gains))
 
 
+def exponential_fits_better(n: Sequence[int] | Ints, gain: Floats) -> float:
+    """Share of many oracle curves, (curves, len(n)), that the exponential form fits better than the Gaussian one."""
+    sizes = np.asarray(n, dtype=np.float64)
+    used = sizes > 1
+    curves = np.asarray(gain, dtype=np.float64)[:, used]
+    left = []
+    for form in (harmonic(sizes[used]) - 1, expected_maximum(sizes[used])):
+        scale = curves @ form / (form @ form)
+        left.append(((curves - scale[:, None] * form) ** 2).sum(axis=1))
+    return float(np.mean(left[0] < left[1]))
+
+
 def _fit(form: Floats, gain: Floats) -> CeilingFit:
     scale = float(form @ gain / (form @ form))
     left = gain - scale * form

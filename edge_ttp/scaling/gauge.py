@@ -50,6 +50,9 @@ class Fit:
     """Whether the data tell h from 0."""
     p_hacked: Floats
     """Probability of rho < 0, for each of the gauge's rows."""
+    rho_grid: Floats
+    """Correlations, (points,), and how much of the distribution lies on each."""
+    rho_mass: Floats
 
 
 class Gauge:
@@ -111,6 +114,8 @@ class Gauge:
             normal=_rates(normal_moments(measured, measured.weight, self.inflation)),
             hacked=_tells_hacking(self._deconvolution, prior, held, measured.weight),
             p_hacked=p_hacked,
+            rho_grid=self._deconvolution.rho,
+            rho_mass=prior[0],
         )
 
 

@@ -87,36 +87,36 @@ class Pools:
 
 @dataclass(frozen=True)
 class Gains:
-    """Gains over a random pick by size of the subset, summed over each user's queries: the curve's raw material."""
+    """Gains over a random pick by size of the subset, summed over groups of queries: the curve's raw material."""
 
     n: Ints
     """1 .. the largest size that enough pools have."""
     measured: Floats
-    """Of the candidate with the largest score, (users, n)."""
+    """Of the candidate with the largest score, (groups, n)."""
     oracle: Floats
-    """Of the candidate with the largest utility, (users, n)."""
+    """Of the candidate with the largest utility, (groups, n)."""
     linear: Floats
     """What the queries' correlations and the spacing of their own scores give: rho sigma x E[max of n of the pool's
-    standardized scores], (users, n)."""
+    standardized scores], (groups, n)."""
     queries: Floats
-    """How many queries count, (users,)."""
+    """How many queries count, (groups,)."""
     left_out: int
     """Informative queries whose pools are smaller than the curve."""
 
 
-def gains(pools: Pools, evidence: Evidence) -> Gains:
-    """The gains of the informative queries, user by user."""
+def gains(pools: Pools, evidence: Evidence, group: Ints, groups: int) -> Gains:
+    """The gains of the informative queries, summed by `group`, (queries,): users, or queries themselves."""
     informative = evidence.informative
     longest = _longest(evidence.size[informative])
     n = np.arange(1, longest + 1)
-    shape = (pools.users, longest)
-    measured, oracle, linear, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(pools.users)
+    shape = (groups, longest)
+    measured, oracle, linear, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(groups)
     for queries, at in pools.blocks():
         keep = informative[queries] & (at.shape[1] >= longest)
         if not keep.any():
             continue
         chosen, places = queries[keep], at[keep]
-        utility, score, owner = pools.utility[places], pools.score[places], pools.user[chosen]
+        utility, score, owner = pools.utility[places], pools.score[places], group[chosen]
         mean = utility.mean(axis=1, keepdims=True)
         weights = subset_weights(at.shape[1], n).T
         spread = np.where(evidence.score_sd[chosen] > 0, evidence.score_sd[chosen], 1.0)[:, None]
@@ -125,6 +125,8 @@ def gains(pools: Pools, evidence: Evidence) -> Gains:
         np.add.at(oracle, owner, np.sort(utility, axis=1) @ weights - mean)
         np.add.at(linear, owner, evidence.reach_plain[chosen, None] * standard)
         np.add.at(count, owner, 1.0)
+    for gain in (measured, oracle, linear):
+        gain[:, 0] = 0.0  # one candidate is a random pick: free of rounding
     return Gains(n, measured, oracle, linear, count, int(informative.sum() - count.sum()))
 
 

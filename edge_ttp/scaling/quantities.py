@@ -54,6 +54,9 @@ class Quantities:
     inflation: float
     """Pooled jackknife variance of atanh(rho_hat) over 1/(N-3): 1 for Gaussian pairs."""
     users: Users
+    rho_grid: Floats
+    """Correlations, ascending, and their deconvolved distribution: (points,); empty where it was not estimated."""
+    rho_mass: Floats
     p_hacked: Floats
     """Probability that rho < 0 in each query, (queries,); nan where it was not estimated."""
     queries: int
@@ -139,6 +142,8 @@ def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: in
         c_at=collapse,
         inflation=gauge.inflation if gauge is not None else nan,
         users=table,
+        rho_grid=gauge.fit.rho_grid if gauge is not None else np.empty(0),
+        rho_mass=gauge.fit.rho_mass if gauge is not None else np.empty(0),
         p_hacked=p_hacked,
         queries=len(user),
         informative=int(informative.sum()),

@@ -1,0 +1,236 @@
+"""`edge-ttp diagnose`: how far selection by a score is from the ceiling, why, and for whom."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from edge_ttp.diagnosis.judge import Diagnosis
+    from edge_ttp.diagnosis.table import Table
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+_NAMED_BAD = 5
+_SHOWN_USERS = 10
+_SHOWN_QUERIES = 5
+
+
+@app.command()
+def diagnose(
+    pools: Annotated[
+        str, typer.Argument(help="JSON lines, plain or .zst: user_id, query_id, utility, score. - reads stdin.")
+    ],
+    score: Annotated[str, typer.Option("--score", metavar="COLUMN", help="Column to select by.")] = "score",
+    utility: Annotated[
+        str, typer.Option("--utility", metavar="COLUMN", help="Column of the true utility.")
+    ] = "utility",
+    variance: Annotated[
+        str, typer.Option("--variance", metavar="COLUMN", help="Column of the score's variance, if there is one.")
+    ] = "variance",
+    as_json: options.AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report to read: one file, no network.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as PNG (extra: plot).")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the file if a line cannot be used.")] = False,
+    bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+) -> None:
+    """Diagnose any reward model from scored candidates with known utility.
+
+    Prints the four quantities (collapse, hacking, the two correlations), the measured curve beside the law's, the
+    ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said.
+    """
+    from edge_ttp.diagnosis import judge, report, texts
+    from edge_ttp.diagnosis.source import Source
+    from edge_ttp.diagnosis.table import Columns, read_table
+    from edge_ttp.diagnosis.verdict import limits, verdict
+
+    if score == utility:
+        raise InvalidInput(f"score and utility are the same column {score!r}", "choose another --score or --utility")
+    if plot is not None:
+        from edge_ttp.diagnosis.picture import require_matplotlib
+
+        require_matplotlib()
+    source = Source.of(pools)
+    with progress("reading", source.size, "bytes") as advance:
+        table = read_table(source, Columns(utility=utility, score=score, variance=variance), advance)
+    _report_bad(table, strict, source.name)
+    found = judge.judge(table, source.name, resamples=bootstrap, seed=seed)
+    said, unsaid = verdict(found), limits(found, table, (utility, score))
+    wanted = [one.line for query in found.hacked for one in (query.preferred, query.best)]
+    written = texts.texts_of(source, wanted) if table.has_text else {}
+    if html is not None:
+        from edge_ttp.diagnosis.page import page
+
+        _write(html, page(found, table, written, verdict=said, limits=unsaid).encode("utf-8", "replace"))
+    if plot is not None:
+        from edge_ttp.diagnosis.picture import picture
+
+        _write(plot, picture(found))
+    if as_json:
+        emit_json(report.as_object(found, table, written, verdict=said, limits=unsaid))
+        return
+    _print(found, written, said, unsaid)
+
+
+def _report_bad(table: Table, strict: bool, name: str) -> None:
+    """Names unusable lines on stderr; refuses the file under --strict."""
+    if not table.bad_count:
+        return
+    if strict:
+        first = table.bad[0]
+        raise InvalidInput(
+            f"{table.bad_count} lines of {name} cannot be used, the first is line {first.line}: {first.reason}",
+            "mend them, or leave out --strict",
+        )
+    for bad in table.bad[:_NAMED_BAD]:
+        note(f"line {bad.line} left out: {bad.reason}")
+    if table.bad_count > _NAMED_BAD:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in table.bad_reasons.items())
+        note(f"{table.bad_count} lines left out in all: {reasons}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}", "choose another file") from error
+    note(f"wrote {path}")
+
+
+def _print(found: Diagnosis, texts: dict[int, str], said: list[str], unsaid: list[str]) -> None:
+    from edge_ttp.diagnosis.verdict import printable
+
+    out = console()
+    out.print(
+        f"{found.candidates:,} candidates, {found.queries:,} queries ({found.informative:,} informative) of "
+        f"{printable(found.name)}",
+        markup=False,
+    )
+    for sentence in said:
+        out.print(f"- {sentence}", markup=False)
+    _print_quantities(found)
+    _print_curve(found)
+    _print_users(found)
+    _print_queries(found, texts)
+    if unsaid:
+        out.print("\nWhat these pools cannot tell:", markup=False)
+        for sentence in unsaid:
+            out.print(f"- {sentence}", markup=False)
+
+
+def _print_quantities(found: Diagnosis) -> None:
+    quantities = found.quantities
+    if quantities is None:
+        return
+    plain, naive, normal = quantities.heads, quantities.naive, quantities.normal
+    rows = [
+        ("collapse c", quantities.c, quantities.c_heads, float("nan"), float("nan")),
+        ("hacking h", quantities.h, plain.h, naive.h, normal.h),
+        ("rho+", quantities.rho_plus, plain.rho_plus, naive.rho_plus, normal.rho_plus),
+        ("rho-", quantities.rho_minus, plain.rho_minus, naive.rho_minus, normal.rho_minus),
+        ("share of the oracle", quantities.share, float("nan"), float("nan"), float("nan")),
+        ("sigma", quantities.sigma, float("nan"), float("nan"), float("nan")),
+    ]
+    _table(
+        ("", "value", "90% interval", "unweighted", "if counted", "if normal"),
+        [
+            (
+                name,
+                _number(one.value),
+                f"{_number(one.low)} to {_number(one.high)}" if one.known else "unknown",
+                _number(heads),
+                _number(counted),
+                _number(prior),
+            )
+            for name, one, heads, counted, prior in rows
+        ],
+    )
+
+
+def _print_curve(found: Diagnosis) -> None:
+    from edge_ttp.diagnosis.judge import marked
+
+    if not found.curve:
+        return
+    _table(
+        ("n", "measured", "90% interval", "law", "Gaussian", "oracle", "share"),
+        [
+            (
+                str(point.n),
+                _number(point.measured, 4),
+                f"{_number(point.low, 4)} to {_number(point.high, 4)}",
+                _number(point.predicted, 4),
+                _number(point.gaussian, 4),
+                _number(point.oracle, 4),
+                _number(point.share, 2),
+            )
+            for point in marked(found.curve)
+        ],
+    )
+
+
+def _print_users(found: Diagnosis) -> None:
+    from edge_ttp.diagnosis.verdict import printable
+
+    shown = [line for line in found.users if line.status in ("collapsed", "misled")]
+    if not shown:
+        return
+    _table(
+        ("user", "", "queries", "spread, typical = 1", "rho", "90% interval"),
+        [
+            (
+                printable(line.user, 40),
+                line.status,
+                str(line.informative),
+                _number(line.spread, 3),
+                _number(line.rho, 2),
+                f"{_number(line.low, 2)} to {_number(line.high, 2)}",
+            )
+            for line in shown[:_SHOWN_USERS]
+        ],
+    )
+    if len(shown) > _SHOWN_USERS:
+        console().print(f"and {len(shown) - _SHOWN_USERS} more users (--json has all)", markup=False)
+
+
+def _print_queries(found: Diagnosis, texts: dict[int, str]) -> None:
+    from edge_ttp.diagnosis.verdict import printable
+
+    out = console()
+    if found.hacked:
+        out.print(f"\nHacked queries that cost most ({found.hacked_count} in all):", markup=False)
+    for query in found.hacked[:_SHOWN_QUERIES]:
+        out.print(
+            f"{printable(query.query, 40)} of {printable(query.user, 40)}: rho {query.rho:+.2f}, "
+            f"hacked with probability {query.p_hacked:.2f}",
+            markup=False,
+        )
+        for what, one in (("preferred", query.preferred), ("best", query.best)):
+            text = f"  {printable(texts[one.line], 90)}" if one.line in texts else ""
+            out.print(f"  {what:9} score {one.score:.3f}, utility {one.utility:.3f}{text}", markup=False)
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if isfinite(value) else "-"
+
+
+def _table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
+    """A plain table on stdout, numbers to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    console().print()
+    console().print(table)
