@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from math import atanh, nan, sqrt
+from math import atanh, isfinite, nan, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -165,6 +165,39 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+    def cells(self) -> tuple[str, ...]:
+        """For the table under HEADER."""
+        numbers = (self.truth, self.bias, self.sd, self.coverage, self.width, self.naive_bias, self.normal_bias)
+        shown = (f"{value:.3f}" if isfinite(value) else "-" for value in numbers)
+        return (self.setting, self.shape, str(self.n), self.quantity, *shown)
+
+
+HEADER = ("setting", "shape", "n", "", "truth", "bias", "sd", "coverage", "width", "bias if counted", "bias if normal")
+
+
+def summary(rows: Sequence[Row]) -> list[str]:
+    """One line per n: the largest bias and the range of coverage, and how the simpler estimators do.
+
+    Coverage is taken over truths that do not lie on the edge of what is possible (an h of 0 has its interval's end on
+    the truth, and is covered nearly always).
+    """
+    lines = []
+    for n in sorted({row.n for row in rows}):
+        here = [row for row in rows if row.n == n]
+        worst = max((row for row in here if isfinite(row.bias)), key=lambda row: abs(row.bias))
+        inside = [row.coverage for row in here if row.truth > 0 and isfinite(row.coverage)]
+        rivals = [max(abs(value) for value in values if isfinite(value)) for values in _rivals(here)]
+        lines.append(
+            f"N={n}: largest bias {worst.bias:+.3f} ({worst.quantity}, {worst.setting}, {worst.shape}); coverage of 90% "
+            f"intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias if "
+            f"counted {rivals[0]:.3f}, if normal {rivals[1]:.3f}"
+        )
+    return lines
+
+
+def _rivals(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+    return [row.naive_bias for row in rows], [row.normal_bias for row in rows]
 
 
 def study(

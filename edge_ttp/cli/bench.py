@@ -111,6 +111,29 @@ def candidates(
     note(f"medians over {len(tasks)} prompts, {used} threads; pipeline_overhead at N=16: {overhead:.1%}")
 
 
+@app.command("scaling")
+def scaling_command(
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Simulated data sets per setting, shape and N.")] = 200,
+    n: Annotated[list[int] | None, typer.Option("--n", min=8, help="May be repeated. Default: 8 16 32.")] = None,
+    resamples: Annotated[int, typer.Option("--bootstrap", min=20, help="Resamples for each interval.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the simulation.")] = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Bias and coverage of what `diagnose` estimates, on simulated pools whose c, h and rho are known."""
+    from edge_ttp.bench import scaling
+
+    sizes = n or list(scaling.SIZES)
+    total = runs * len(sizes) * len(scaling.SETTINGS) * len(scaling.SHAPES)
+    with progress("simulating", total, "runs") as advance:
+        rows = scaling.study(runs=runs, sizes=sizes, resamples=resamples, seed=seed, advance=advance)
+    if as_json:
+        emit_json({"rows": [row.as_dict() for row in rows], "summary": scaling.summary(rows)})
+        return
+    print_table(scaling.HEADER, [row.cells() for row in rows])
+    for line in scaling.summary(rows):
+        note(line)
+
+
 @app.command("formats")
 def formats_command(
     model: Annotated[str, typer.Argument(help="A policy on this device.")],

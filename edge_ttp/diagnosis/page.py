@@ -30,7 +30,7 @@ _STATUS = {
 
 def page(found: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list[str], limits: list[str]) -> str:
     """The page. `texts` are by line; `verdict` and `limits` are sentences."""
-    name = escape(printable(found.name))
+    name = escape(printable(found.name.replace("\\", "/").rsplit("/", 1)[-1]))
     sections = [
         _quantities(found),
         _curves(found),
@@ -93,12 +93,7 @@ def _quantities(found: Diagnosis) -> str:
         ("Queries hacked", "h", quantities.h, "share of the rest where the score prefers worse candidates"),
         ("Right way", "ρ₊", quantities.rho_plus, "mean correlation of the aligned queries"),
         ("Wrong way", "ρ₋", quantities.rho_minus, "mean size of the correlation of the hacked ones"),
-        (
-            "Share of the ceiling",
-            "(1-c)[(1-h)ρ₊ - hρ₋]",
-            quantities.share,
-            "what selection reaches of the oracle's gain",
-        ),
+        ("Share of the ceiling", "", quantities.share, "what the law says is reached: (1-c)[(1-h)ρ₊ - hρ₋]"),
     ]
     body = "".join(_tile(*tile) for tile in tiles)
     return _section(
@@ -156,7 +151,7 @@ def _curves(found: Diagnosis) -> str:
     return _section(
         "What more candidates buy",
         "Every n up to the size of the pools, without bias, from all subsets of each pool.",
-        f'<div class="figures three">{"".join(figures)}</div>{_curve_table(found)}',
+        f'<div class="figures">{"".join(figures)}{_curve_table(found)}</div>',
     )
 
 
@@ -198,9 +193,9 @@ def _curve_table(found: Diagnosis) -> str:
         for point in marked(found.curve)
     )
     return (
-        "<details><summary>As a table</summary><table><thead><tr><th>n</th><th>selected</th><th>low</th><th>high</th>"
+        "<figure><table><thead><tr><th>n</th><th>selected</th><th>low</th><th>high</th>"
         "<th>law: share</th><th>law: Gaussian</th><th>best</th><th>share</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></details>"
+        f"<tbody>{rows}</tbody></table><figcaption>The same in numbers.</figcaption></figure>"
     )
 
 
