@@ -87,8 +87,8 @@ def quantize(
         raise InvalidInput(f"{str(source)!r} cannot be written over while it is read", "choose another target")
     with tempfile.TemporaryDirectory(prefix="edge-ttp-quantize-") as folder:
         order = {
-            "source": str(source),
-            "target": str(target) if target is not None else "",
+            "source": str(source.absolute()),
+            "target": str(target.absolute()) if target is not None else "",
             "file_type": _FILE_TYPES[format],
             "threads": threads,
             "allow_requantize": allow_requantize,
@@ -144,6 +144,7 @@ def _run(order: Mapping[str, Any], folder: Path, progress: Progress | None, canc
             env={**os.environ, "PYTHONPATH": path},
             text=True,
             encoding="utf-8",
+            cwd=folder,  # a core dump goes where it is removed
             start_new_session=True,  # Ctrl-C is for this process, which then ends the child
         ) as process,
     ):
