@@ -166,18 +166,21 @@ class Row:
         """For JSON."""
         return asdict(self)
 
-    def cells(self) -> tuple[str, ...]:
-        """For the table under HEADER."""
-        numbers = (self.truth, self.bias, self.sd, self.coverage, self.width, self.naive_bias, self.normal_bias)
-        shown = (f"{value:.3f}" if isfinite(value) else "-" for value in numbers)
-        return (self.setting, self.shape, str(self.n), self.quantity, *shown)
 
-
-HEADER = ("setting", "shape", "n", "", "truth", "bias", "sd", "coverage", "width", "bias if counted", "bias if normal")
+def table(rows: Sequence[Row]) -> list[str]:
+    """The rows as lines of text, under a header."""
+    width = max(len(row.setting) for row in rows)
+    names = ("truth", "bias", "sd", "cover", "width", "counted", "normal")
+    lines = [f"{'setting':{width}} {'shape':8} {'n':>3} {'':9}" + "".join(f"{name:>8}" for name in names)]
+    for row in rows:
+        numbers = (row.truth, row.bias, row.sd, row.coverage, row.width, row.naive_bias, row.normal_bias)
+        shown = "".join(f"{value:8.3f}" if isfinite(value) else f"{'-':>8}" for value in numbers)
+        lines.append(f"{row.setting:{width}} {row.shape:8} {row.n:3} {row.quantity:9}{shown}")
+    return lines
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
-    """One line per n: the largest bias and the range of coverage, and how the simpler estimators do.
+    """A line per n: the largest bias and the range of coverage, and how the simpler estimators do.
 
     Coverage is taken over truths that do not lie on the edge of what is possible (an h of 0 has its interval's end on
     the truth, and is covered nearly always).
@@ -189,8 +192,8 @@ def summary(rows: Sequence[Row]) -> list[str]:
         inside = [row.coverage for row in here if row.truth > 0 and isfinite(row.coverage)]
         rivals = [max(abs(value) for value in values if isfinite(value)) for values in _rivals(here)]
         lines.append(
-            f"N={n}: largest bias {worst.bias:+.3f} ({worst.quantity}, {worst.setting}, {worst.shape}); coverage of 90% "
-            f"intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias if "
+            f"N={n}: largest bias {worst.bias:+.3f} ({worst.quantity}, {worst.setting}, {worst.shape}); coverage of "
+            f"90% intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias if "
             f"counted {rivals[0]:.3f}, if normal {rivals[1]:.3f}"
         )
     return lines

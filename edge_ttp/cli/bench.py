@@ -119,7 +119,10 @@ def scaling_command(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the simulation.")] = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Bias and coverage of what `diagnose` estimates, on simulated pools whose c, h and rho are known."""
+    """Bias and coverage of what `diagnose` estimates, on simulated pools whose c, h and rho are known.
+
+    The last two columns are the biases of counting measured correlations, and of a normal distribution of them.
+    """
     from edge_ttp.bench import scaling
 
     sizes = n or list(scaling.SIZES)
@@ -129,9 +132,8 @@ def scaling_command(
     if as_json:
         emit_json({"rows": [row.as_dict() for row in rows], "summary": scaling.summary(rows)})
         return
-    print_table(scaling.HEADER, [row.cells() for row in rows])
-    for line in scaling.summary(rows):
-        note(line)
+    for line in [*scaling.table(rows), "", *scaling.summary(rows)]:
+        typer.echo(line)
 
 
 @app.command("formats")

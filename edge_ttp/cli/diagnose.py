@@ -21,6 +21,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 _NAMED_BAD = 5
 _SHOWN_USERS = 10
 _SHOWN_QUERIES = 5
+_WIDE = 200
+"""Columns of a table that does not go to a terminal."""
 
 
 @app.command()
@@ -232,5 +234,6 @@ def _table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
-    console().print()
-    console().print(table)
+    out = console()
+    out.print()
+    out.print(table, width=None if out.is_terminal else _WIDE)
