@@ -52,10 +52,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: $(VENV)/.test models
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/export
 
 test-export: $(VENV)/.export models
-	$(BIN)/python -m pytest -m export
+	$(BIN)/python -m pytest -m export tests/export
 
 soak: $(VENV)/.test models
 	$(BIN)/python -m pytest -m soak

@@ -193,8 +193,8 @@ def summary(rows: Sequence[Row]) -> list[str]:
         rivals = [max(abs(value) for value in values if isfinite(value)) for values in _rivals(here)]
         lines.append(
             f"N={n}: largest bias {worst.bias:+.3f} ({worst.quantity}, {worst.setting}, {worst.shape}); coverage of "
-            f"90% intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias if "
-            f"counted {rivals[0]:.3f}, if normal {rivals[1]:.3f}"
+            f"90% intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias "
+            f"if counted {rivals[0]:.3f}, if normal {rivals[1]:.3f}"
         )
     return lines
 
