@@ -366,6 +366,8 @@ def _own(registry: Registry, name: str, *formats: str) -> Located:
     assert own.manifest is not None
     if own.kind != "policy":
         raise InvalidInput(f"{name!r} is no policy: it has one format", "see `edge-ttp models list`")
+    if not own.format:
+        raise InvalidInput(f"the file of {name!r} does not say what format it has", "write `format` into its manifest")
     for format in formats:
         if format not in bindings.FORMATS:
             raise InvalidInput(f"the format {format!r} cannot be made", f"choose from {', '.join(bindings.FORMATS)}")

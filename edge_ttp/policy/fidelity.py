@@ -74,7 +74,7 @@ class PolicyScorer:
 
     def logits(self, passage: Passage) -> Iterator[Logits]:
         """Logits (rows, vocabulary) for the scored tokens, some rows at a time."""
-        context = self._prepare(len(passage.tokens))
+        context = self._prepare(passage.scored[-1])
         context.clear()
         wanted = {index - 1 for index in passage.scored}
         places = range(passage.scored[-1])
@@ -90,17 +90,15 @@ class PolicyScorer:
                     context.prefill(tokens, part[0], want_logits=False)
 
     def _prepare(self, length: int) -> bindings.Context:
+        if length > self._model.context_trained:
+            raise InvalidInput(
+                f"a passage of {length} tokens exceeds the model's context of {self._model.context_trained}", "cut it"
+            )
         if self._context is None or self._context.cells < length:
-            if length > self._model.context_trained:
-                raise InvalidInput(
-                    f"a passage of {length} tokens exceeds the model's context of {self._model.context_trained}",
-                    "cut it",
-                )
             if self._context is not None:
                 self._context.close()
-            cells = -(-length // 256) * 256
             self._context = bindings.Context(
-                self._model, cells=cells, sequences=ROWS, chunk=_CHUNK, threads=self._threads
+                self._model, cells=-(-length // 256) * 256, sequences=ROWS, chunk=_CHUNK, threads=self._threads
             )
         return self._context
 

@@ -365,7 +365,8 @@ class Registry:
 
     def _located(self, entry: Entry, *, explicit: bool) -> Located:
         located = _located(entry.manifest, entry.folder, entry.format)
-        return replace(located, name=f"{located.name}:{located.format}") if explicit or entry.variant else located
+        with_format = (explicit or entry.variant) and located.format
+        return replace(located, name=f"{located.name}:{located.format}") if with_format else located
 
     def _locate_path(self, path: Path, kind: Kind | None, cancel: Event | None) -> Located:
         if path.is_dir():

@@ -16,7 +16,7 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import quantize
 from edge_ttp.policy.fidelity import Fidelity, Passage, PolicyScorer, compare, reference
 
-from .tiny import language_model
+from .tiny import WORDS, language_model
 
 VOCABULARY = 50
 
@@ -127,13 +127,13 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_logits_do_not_depend_on_which_places_are_scored(tiny: Path) -> None:
-    tokens = tuple(np.random.default_rng(0).integers(3, 268, 300).tolist())
+    tokens = tuple(np.random.default_rng(0).integers(3, len(WORDS), 300).tolist())
     everywhere, here = Passage(tokens, tuple(range(1, 300))), Passage(tokens, (1, 2, 40, *range(170, 260), 299))
     with PolicyScorer(tiny, threads=1) as scorer:
         full = np.concatenate([block.copy() for block in scorer.logits(everywhere)])
         some = np.concatenate([block.copy() for block in scorer.logits(here)])
         again = np.concatenate([block.copy() for block in scorer.logits(everywhere)])
-    assert full.shape == (299, 269)
+    assert full.shape == (299, len(WORDS))
     np.testing.assert_array_equal(full, again)
     np.testing.assert_allclose(some, full[[index - 1 for index in here.scored]], atol=0.02)
 
@@ -144,11 +144,11 @@ def test_a_longer_passage_gets_a_larger_cache_and_one_beyond_the_context_is_refu
         for length in (10, 550, 20):
             assert sum(len(block) for block in scorer.logits(Passage((5,) * length, (length - 1,)))) == 1
         with pytest.raises(InvalidInput, match="exceeds the model's context of 600"):
-            next(scorer.logits(Passage((5,) * 601, (600,))))
+            next(scorer.logits(Passage((5,) * 602, (601,))))
 
 
 def test_a_coarser_format_is_farther_away(tiny: Path, tmp_path: Path) -> None:
-    tokens = tuple(np.random.default_rng(0).integers(3, 268, 200).tolist())
+    tokens = tuple(np.random.default_rng(0).integers(3, len(WORDS), 200).tolist())
     known = None
     found: dict[str, Fidelity] = {}
     with PolicyScorer(tiny, threads=1) as scorer:
