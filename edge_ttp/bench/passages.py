@@ -47,7 +47,7 @@ def file_pairs(path: Path) -> list[list[Pair]]:
                 if isinstance(record, Bad):
                     raise InvalidInput(f"line {record.number} of {str(path)!r}: {record.reason}", "correct the line")
                 item = record.record
-                if isinstance(item, HistoryItem) and item.input.strip() and item.output.strip():
+                if isinstance(item, HistoryItem):
                     users.setdefault(item.user_id, []).append((item.input, item.output))
     except OSError as error:
         raise InvalidInput(f"cannot read {str(path)!r}: {error.strerror or error}") from error

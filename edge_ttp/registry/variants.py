@@ -142,15 +142,16 @@ class Variants:
             facts = make(source, partial)
             header = read_header(partial)
             before = read_header(source)
+            source_format = own.format or before.file_type
             if header.file_type != format or header.architecture != before.architecture:
                 raise ModelUnavailable(
                     f"what was made of {own.name!r} is {header.architecture} {header.file_type}, not {format}",
                     "update llama-cpp-python to the tested version",
                 )
             sha256 = file_sha256(partial)
-            path = folder / f"{_stem(own, before.file_type)}.{format}-{sha256[:12]}.gguf"
+            path = folder / f"{_stem(own, source_format)}.{format}-{sha256[:12]}.gguf"
             file = ModelFile(path=path.name, size=partial.stat().st_size, sha256=sha256, sources=(Bundled(),))
-            manifest = _described(own, before.file_type, format, file, facts)
+            manifest = _described(own, source_format, format, file, facts)
             partial.chmod(0o600)
             settle(partial, path)
             write_private(folder / MANIFEST_NAME, manifest.to_toml())
