@@ -32,7 +32,7 @@ class Law:
     rho_plus: float
     """Mean correlation of the aligned queries, 0 to 1."""
     rho_minus: float
-    """Mean size of the correlation of the hacked ones, 0 to 1. Not used where h is 0."""
+    """Mean size of the correlation of the hacked ones, 0 to 1. Any value will do where h is 0."""
     sigma: float
     """Mean spread of the utilities within a query, utility units."""
 
