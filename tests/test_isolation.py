@@ -19,14 +19,10 @@ from fakes.real import spare_measuring
 import edge_ttp as package
 from edge_ttp.history import History
 from edge_ttp.paths import locate
-from edge_ttp.registry import DEFAULT_REWARD
-from edge_ttp.registry.catalog import shipped_folder
 from edge_ttp.schema import HistoryItem
 
 PACKAGE = Path(package.__file__).parent
 ASK = ("generate", "hello", "--user", "ann", "--n", "2", "--max-tokens", "4")
-if not (shipped_folder() / DEFAULT_REWARD).is_dir():
-    ASK = (*ASK, "--select", "consensus")
 
 
 # Nothing leaves, nothing is left behind

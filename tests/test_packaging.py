@@ -18,7 +18,6 @@ from edge_ttp import __version__
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD
 
 ROOT = Path(__file__).parents[1]
-SHIPPED_REWARD = ROOT / "models" / DEFAULT_REWARD
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +115,10 @@ def test_the_installed_wheel_answers_a_prompt_with_its_own_models(
 
     where = python("-c", "import edge_ttp; print(edge_ttp.__file__)").strip()
     assert where == str(installed / "edge_ttp" / "__init__.py")
-    rule = () if SHIPPED_REWARD.is_dir() else ("--select", "consensus")
     request = ("generate", "hello", "--user", "ann", "--n", "2", "--max-tokens", "6", "--json")
-    found = one_object(python("-m", "edge_ttp", *request, *rule))
+    found = one_object(python("-m", "edge_ttp", *request))
     assert found["text"] == found["candidates"][found["chosen"]]["text"]
     assert found["model"] == DEFAULT_POLICY
-    if SHIPPED_REWARD.is_dir():
-        assert found["reward"] == DEFAULT_REWARD
-        assert all(0 <= one["mean"] <= 1 and one["variance"] > 0 for one in found["candidates"])
+    assert found["reward"] == DEFAULT_REWARD
+    assert all(0 <= one["mean"] <= 1 and one["variance"] > 0 for one in found["candidates"])
     assert list(elsewhere.iterdir()) == []
