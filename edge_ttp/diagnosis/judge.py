@@ -62,8 +62,8 @@ class UserLine:
 
     user: str
     status: Status
-    """`works`: the interval of rho is above 0; `misled`: below; `undecided`: around it; `collapsed`; `unknown`: too few
-    informative queries to judge this user alone."""
+    """`works`: the interval of rho is above 0; `misled`: rho is surely (99%) below 0; `undecided`; `collapsed`;
+    `unknown`: too few informative queries to judge this user alone."""
     queries: int
     informative: int
     spread: float
@@ -258,7 +258,7 @@ def _user_lines(table: Table, pools: Pools, quantities: Quantities) -> list[User
             status = "collapsed"
         elif judged.low[place] > 0:
             status = "works"
-        elif judged.high[place] < 0:
+        elif judged.misled[place]:
             status = "misled"
         else:
             status = "undecided"

@@ -49,6 +49,8 @@ class Users:
     """Lower end of its 90% interval."""
     high: Floats
     collapsed: Booleans
+    misled: Booleans
+    """Users whose pooled correlation is below 0 by a 99% interval: many users are looked at, and few may be accused."""
     majority: bool
     """Most users collapsed, so that the typical spread is that of the users for whom the score says something."""
     _confirmed: Booleans
@@ -91,6 +93,7 @@ def judge_users(evidence: Evidence, user: Ints, users: int) -> Users:
         low=np.maximum(pooled - _SHOWN * error, -1.0),
         high=np.minimum(pooled + _SHOWN * error, 1.0),
         collapsed=_collapsed(spread, COLLAPSED_BELOW * typical, confirmed),
+        misled=pooled < -_SURE * error,
         majority=majority,
         _confirmed=confirmed,
     )
