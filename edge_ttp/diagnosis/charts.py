@@ -228,14 +228,12 @@ def _end_labels(frame: _Frame, lines: Sequence[Line]) -> list[str]:
         last = max(place for place, y in enumerate(line.ys) if isfinite(y))
         ends.append((frame.y(line.ys[last]), frame.x(line.xs[last]), line))
     ends.sort(key=lambda end: end[0])
-    places = [end[0] for end in ends]
-    for _ in range(100):
-        for place in range(len(places) - 1):
-            overlap = _LINE_HEIGHT - (places[place + 1] - places[place])
-            if overlap > 0:
-                places[place] -= overlap / 2
-                places[place + 1] += overlap / 2
-    places = [min(max(place, _TOP + 6), HEIGHT - _BOTTOM) for place in places]
+    places: list[float] = []
+    for y, _, _ in ends:
+        places.append(max(y, _TOP + 6.0, places[-1] + _LINE_HEIGHT if places else 0.0))
+    below = places[-1] - (HEIGHT - _BOTTOM)
+    if below > 0:
+        places = [place - below for place in places]
     return [
         f'<text class="label {line.style}" x="{x + 9:.1f}" y="{place + 4:.1f}">{escape(line.label)}</text>'
         for place, (_, x, line) in zip(places, ends, strict=True)
