@@ -118,6 +118,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
     loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
     beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.5,
+    features_only: Annotated[
+        bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
+    ] = False,
     made_up: Annotated[int, typer.Option(min=0, help="Made-up pools per task to train on as well.")] = 800,
     epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 60,
     seed: Seed = 1,
@@ -131,7 +134,17 @@ def train(
     if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
         raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
     facts = run_training(
-        pools, data, encoder, out, loss=loss, beta=beta, made_up=made_up, epochs=epochs, seed=seed, report=note
+        pools,
+        data,
+        encoder,
+        out,
+        loss=loss,
+        beta=beta,
+        made_up=made_up,
+        epochs=epochs,
+        seed=seed,
+        text_terms=not features_only,
+        report=note,
     )
     _print(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
 

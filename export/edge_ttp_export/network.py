@@ -127,6 +127,15 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
             offset_log_variance=level[:, 1].clamp(-12, 0),
         )
 
+    def silence_text_terms(self) -> None:
+        """Leaves only the features in the last layer, for good: the terms of the text vectors are 0 and not trained."""
+        last = cast(nn.Linear, self.hidden[3])
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        for part in (self.hidden, self.of_candidate, self.of_user, self.of_source):
+            part.requires_grad_(False)
+        self.attention.requires_grad_(False)
+
     def _interactions(self, batch: Batch) -> Tensor:
         """(B, N, 3 RANK) products of the candidate with the user and the input, and the candidate itself.
 

@@ -44,6 +44,8 @@ class Settings:
     dropout: float = 0.2
     mixed: float = 0.5
     """Made-up pools per real one in the later epochs."""
+    text_terms: bool = True
+    """Whether the last layer also sees the text vectors. With a few hundred pools they are learned by heart."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def train(
     source = random.Random(settings.seed)
     network = RewardNetwork(settings.dropout)
     _prepare(network, real)
+    if not settings.text_terms:
+        network.silence_text_terms()
     decayed = [one for name, one in network.named_parameters() if one.dim() > 1]
     plain = [one for name, one in network.named_parameters() if one.dim() <= 1 and name != "weights"]
     groups = [

@@ -26,6 +26,7 @@ def run_training(
     made_up: int,
     epochs: int,
     seed: int,
+    text_terms: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Trains on the train users' pools of `files`, writes the checkpoint to `out`, returns the training's facts."""
@@ -33,7 +34,7 @@ def run_training(
     imitated: list[Pool] = []
     for task in tasks:
         imitated += imitate(task, made_up, seed, report)
-    settings = Settings(loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs)
+    settings = Settings(loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms)
     train_pools = [pool for pool in pools if pool.part == "train"]
     tune_pools = [pool for pool in pools if pool.part == "tune"]
     trained = train(train_pools, imitated, tune_pools, settings, report)
