@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from edge_ttp.paths import locate
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C need it back.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 MODELS_HOME = Path(os.environ.get("EDGE_TTP_TEST_MODELS", ROOT / ".edge-ttp"))
