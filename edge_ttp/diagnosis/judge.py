@@ -228,7 +228,7 @@ def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list
         gaussian = quantities.share.value * quantities.sigma.value * expected_maximum(found.n)
     points = []
     for place, n in enumerate(found.n):
-        band = interval(draws.measured[:, place], float(measured[place]))
+        band = interval(draws.measured[:, place], float(measured[place]), int((found.queries > 0).sum()))
         known = quantities is not None
         points.append(
             Point(

@@ -90,8 +90,8 @@ class Gauge:
         return self._complete(self._deconvolution.fit(held), held, flat)
 
     def _complete(self, prior: Floats, held: Floats, flat: Floats) -> Moments:
-        """Moments with the flat queries among the aligned ones and the second-order bias taken out."""
-        found = self._deconvolution.moments(prior)
+        """Moments with the flat queries among the aligned ones, the biases of stopping early and of order 1/N out."""
+        found = self._deconvolution.sharpened(prior, held)
         total = held.sum(axis=1)
         aligned = (1 - found.h) * total
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -40,13 +40,25 @@ def resampled(groups: int, times: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(rng.integers(groups, size=groups), minlength=groups).astype(np.float64)
 
 
-def interval(values: Floats, value: float) -> Estimate:
-    """`value` with the percentile interval of its resamples, widened to hold the value itself; nan are left out."""
+def interval(values: Floats, value: float, groups: int, limits: tuple[float, float] = (-np.inf, np.inf)) -> Estimate:
+    """`value` with the percentile interval of its resamples over `groups` groups; nan are left out.
+
+    The interval holds the value itself. Its ends are moved away from it as far as Student's quantile exceeds the
+    normal one, since few groups show too little of their own spread, but not beyond `limits`.
+    """
     usable = values[np.isfinite(values)]
-    if not isfinite(value) or len(usable) < 2:
+    if not isfinite(value) or len(usable) < 2 or groups < 2:
         return UNKNOWN
     low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(min(low, value)), float(max(high, value)))
+    wider = _student(groups - 1) / _Z * sqrt(groups / (groups - 1))
+    low, high = value + wider * min(low - value, 0.0), value + wider * max(high - value, 0.0)
+    return Estimate(float(value), float(max(low, limits[0])), float(min(high, limits[1])))
+
+
+def _student(freedom: int) -> float:
+    """Student's 95% quantile (Abramowitz & Stegun 26.7.5; within 1% for 3 degrees of freedom or more)."""
+    cubic, quintic = (_Z**3 + _Z) / 4, (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / 96
+    return float(_Z + cubic / freedom + quintic / freedom**2)
 
 
 def wilson(share: float, weight: Floats) -> Estimate:

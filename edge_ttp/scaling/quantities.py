@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
@@ -113,19 +113,24 @@ def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: in
     if several:
         by_user = np.bincount(user[informative], weights=weight[informative], minlength=users)[present]
         c = wilson(collapse[COLLAPSED_BELOW], by_user.astype(np.float64))
-    net = interval(draws.net, net_correlation(evidence, alive)(np.ones(len(user))))
+    spoken = len(present) if over_users else int(informative.sum())
+
+    def around(values: Floats, value: float, low: float = 0.0, high: float = 1.0) -> Estimate:
+        return interval(values, value, spoken, (low, high))
+
+    net = around(draws.net, net_correlation(evidence, alive)(np.ones(len(user))), -1.0)
     p_hacked = np.full(len(user), nan)
     h, rho_plus, rho_minus = UNKNOWN, UNKNOWN, UNKNOWN
     heads = naive = normal = Rates(nan, nan, nan)
     if gauge is not None:
         fit = gauge.fit
         heads, naive, normal = fit.heads, fit.naive, fit.normal
-        h = interval(draws.h, fit.value.h)
+        h = around(draws.h, fit.value.h)
         if not fit.hacked:
             h = Estimate(h.value, 0.0, h.high)
-        rho_plus = interval(draws.rho_plus, fit.value.rho_plus)
+        rho_plus = around(draws.rho_plus, fit.value.rho_plus)
         if fit.value.h * gauge.queries >= ENOUGH_HACKED:
-            rho_minus = interval(draws.rho_minus, fit.value.rho_minus)
+            rho_minus = around(draws.rho_minus, fit.value.rho_minus)
         p_hacked[gauge.rows] = fit.p_hacked
     return Quantities(
         c=c,
@@ -133,8 +138,10 @@ def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: in
         rho_plus=rho_plus,
         rho_minus=rho_minus,
         net=net,
-        share=interval(draws.share, net.value * (1 - (c.value if several else 0.0))),
-        sigma=interval(draws.sigma, float(evidence.utility_sd[informative].mean()) if informative.any() else nan),
+        share=around(draws.share, net.value * (1 - (c.value if several else 0.0)), -1.0),
+        sigma=around(
+            draws.sigma, float(evidence.utility_sd[informative].mean()) if informative.any() else nan, high=inf
+        ),
         heads=heads,
         c_heads=float(table.collapsed[present].mean()) if several else nan,
         naive=naive,

@@ -104,6 +104,17 @@ def test_a_perfect_score_and_its_opposite_are_within_the_grid() -> None:
     assert found.rho_plus == pytest.approx(1, abs=0.01)
 
 
+def test_stopping_early_leaves_a_bias_that_twicing_takes_out() -> None:
+    evidence = measured(two_groups(8000, 0.3, 0.4, 0.3), 16)
+    held = Deconvolution(evidence, 1.0)
+    cells = held.weigh(evidence.weight)[None]
+    prior = held.fit(cells, 25)
+    plain, sharp = held.moments(prior).first(), held.sharpened(prior, cells).first()
+    assert abs(sharp.h - 0.3) < abs(plain.h - 0.3)
+    assert abs(sharp.rho_plus - 0.4) < abs(plain.rho_plus - 0.4)
+    assert held.expected(prior, cells).sum() == pytest.approx(cells.sum())
+
+
 def test_moments_of_an_empty_side_are_unknown() -> None:
     found = naive_moments(np.array([0.2, 0.4]), np.array([1.0, 3.0]))
     assert found.h == 0
