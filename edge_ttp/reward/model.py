@@ -157,6 +157,10 @@ class RewardModel:
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
             profile, source.vector, pool.vectors, table, context
         )
+        # Equal candidates tie to the bit, although the graph's rounding depends on a row's place.
+        first: dict[Drawn, int] = {}
+        same = [first.setdefault(one, index) for index, one in enumerate(pool.drawn)]
+        mean, log_variance, phi, distance = mean[same], log_variance[same], phi[same], distance[same]
         beyond = np.maximum(0.0, distance / self.config.distance.usual - 1)
         epistemic = np.einsum("nd,de,ne->n", phi, self.weights_covariance, phi)
         epistemic = np.maximum(epistemic, 0) + self.config.distance.variance * beyond
