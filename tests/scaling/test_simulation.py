@@ -19,11 +19,12 @@ def test_the_truth_is_what_large_samples_show(setting: Setting, shape: Shape) ->
     weight, rho = evidence.weight, evidence.rho
     assert weight[collapsed].sum() / weight.sum() == pytest.approx(true.c, abs=0.025)
     assert (weight * rho)[~collapsed].sum() / weight[~collapsed].sum() == pytest.approx(true.net, abs=0.035)
-    if setting.spread == 0:
-        negative = ~collapsed & (rho < 0)
-        assert weight[negative].sum() / weight[~collapsed].sum() == pytest.approx(true.h, abs=0.025)
-        positive = ~collapsed & (rho > 0)
-        assert np.average(rho[positive], weights=weight[positive]) == pytest.approx(true.rho_plus, abs=0.01)
+    alive = ~collapsed
+    negative, positive = alive & (rho < 0), alive & (rho > 0)
+    assert weight[negative].sum() / weight[alive].sum() == pytest.approx(true.h, abs=0.025)
+    assert np.average(rho[positive], weights=weight[positive]) == pytest.approx(true.rho_plus, abs=0.015)
+    if true.h > 0:
+        assert -np.average(rho[negative], weights=weight[negative]) == pytest.approx(true.rho_minus, abs=0.03)
 
 
 def test_skewed_utilities_are_skewed_and_bounded() -> None:
