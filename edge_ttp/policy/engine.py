@@ -11,8 +11,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,22 @@ class NoRoom(Exception):
 
 class Aborted(Exception):
     """Raised by a Decoder whose computation was cut off because the call has to end; the cache is unchanged."""
+
+
+class Constraint(Protocol):
+    """Where a text stands in a grammar (bindings.Grammar)."""
+
+    def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of `tokens` may come next."""
+
+    def accept(self, token: int) -> None:
+        """Goes on behind an allowed token."""
+
+    def copy(self) -> Self:
+        """A state of its own at the same place."""
+
+    def close(self) -> None:
+        """Frees it."""
 
 
 class Decoder(Protocol):
@@ -69,6 +87,9 @@ class Decoder(Protocol):
     def ends_answer(self, token: int) -> bool:
         """Whether a token ends an answer."""
 
+    def constrain(self, grammar: str) -> Constraint:
+        """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -85,6 +106,8 @@ class Request:
     stop: tuple[str, ...] = ()
     share: bool = True
     """Decode equal prefixes once. Off only to measure what that saves."""
+    grammar: str | None = None
+    """GBNF that every candidate follows (bindings.schema_to_grammar makes it of a JSON schema)."""
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -161,6 +184,7 @@ class _Running:
     data: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
     finish: Finish | None = None
+    constraint: Constraint | None = None
 
     def result(self) -> Drawn:
         """This candidate as it stands."""
@@ -193,8 +217,10 @@ def _decode_text(data: bytes | bytearray) -> str:
 class Engine:
     """Draws candidates with one Decoder, one call after another. Calls must not overlap (policy/llama.py locks)."""
 
-    def __init__(self, decoder: Decoder, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, decoder: Decoder, *, clock: Clock = time.monotonic, pool: Executor | None = None) -> None:
+        """`pool` lends a second thread for drawing from large vocabularies."""
         self._decoder = decoder
+        self._pool = pool
         self._clock = clock
         self._resident: list[int] = []  # the prompt tokens that sequence 0 holds now
 
@@ -205,9 +231,13 @@ class Engine:
         Raises DeadlineTooShort or Cancelled where not even the prompt was read; OutOfCapacity where the prompt does
         not fit.
         """
-        call = _Call(self._decoder, self._clock, request, control)
+        with closing(_Call(self._decoder, self._clock, request, control, self._pool)) as call:
+            return self._sample(call, request, width)
+
+    def _sample(self, call: _Call, request: Request, width: int) -> Sampled:
         # 1. Prefill once: only what the cache does not hold yet.
         started = self._clock()
+        call.compile()
         logits, cached = self._prefill(request.prompt, call)
         prefilled = self._clock()
         # 2. Waves of candidates, forked from the prompt.
@@ -278,7 +308,9 @@ class Engine:
 class _Call:
     """The state of one call of Engine.sample."""
 
-    def __init__(self, decoder: Decoder, clock: Clock, request: Request, control: Control) -> None:
+    def __init__(
+        self, decoder: Decoder, clock: Clock, request: Request, control: Control, pool: Executor | None
+    ) -> None:
         self._decoder = decoder
         self._clock = clock
         self._request = request
@@ -287,12 +319,24 @@ class _Call:
         self._stops = tuple(text.encode("utf-8", "surrogatepass") for text in request.stop if text)
         self._reach = max((len(stop) for stop in self._stops), default=0)
         seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
-        self._sampler = Sampler(request.filters, seeds, request.max_tokens)
+        self._sampler = Sampler(request.filters, seeds, request.max_tokens, pool=pool)
         self.candidates = [_Running(index, seed) for index, seed in enumerate(seeds)]
+        self._constraint: Constraint | None = None
         self.decoder_s = 0.0
         self._last_step_s = 0.0
         self.rows = 0
         self.steps = 0
+
+    def compile(self) -> None:
+        """Makes the grammar ready. Raises InvalidInput."""
+        if self._request.grammar is not None:
+            self._constraint = self._decoder.constrain(self._request.grammar)
+
+    def close(self) -> None:
+        """Frees the grammar's states."""
+        for held in (self._constraint, *(candidate.constraint for candidate in self.candidates)):
+            if held is not None:
+                held.close()
 
     def ended(self) -> Finish | None:
         """Why the call has to end now: a cancel, or a deadline that the next step would pass."""
@@ -319,6 +363,7 @@ class _Call:
         active = [self.candidates[index] for index in members]
         for sequence, candidate in enumerate(active, start=1):
             candidate.sequence = sequence
+            candidate.constraint = self._constraint.copy() if self._constraint is not None else None
         self._decoder.fork([candidate.sequence for candidate in active])
         row_of = np.zeros(len(active), dtype=np.int64)
         current = logits[None, :]
@@ -345,7 +390,14 @@ class _Call:
         self, logits: npt.NDArray[np.float32], row_of: npt.NDArray[np.int64], active: list[_Running], step: int
     ) -> tuple[list[_Running], npt.NDArray[np.int64]]:
         indices = np.fromiter((candidate.index for candidate in active), dtype=np.int64, count=len(active))
-        draw = self._sampler.draw(logits, row_of, indices, step)
+        drawn = allowed = None
+        if self._constraint is not None or self._request.filters.penalizes:
+            # Candidates of one row drew the same tokens: any of them stands for the row.
+            leaders = dict(zip(row_of.tolist(), active, strict=True))
+            drawn = [leaders[row].drawn for row in range(len(logits))]
+            constraints = [leaders[row].constraint for row in range(len(logits))]
+            allowed = [one.allowed for one in constraints if one is not None] or None
+        draw = self._sampler.draw(logits, row_of, indices, step, drawn=drawn, allowed=allowed)
         finished = []
         for candidate, token, logprob in zip(active, draw.tokens.tolist(), draw.logprobs.tolist(), strict=True):
             candidate.drawn.append(token)
@@ -375,6 +427,8 @@ class _Call:
             candidate.finish = "stop"
         elif len(candidate.drawn) >= self._request.max_tokens:
             candidate.finish = "length"
+        elif candidate.constraint is not None:
+            candidate.constraint.accept(token)
 
     def _decode(
         self, active: list[_Running], row_of: npt.NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,6 +74,7 @@ class LlamaPolicy:
         )
         self._context: bindings.Context | None = None
         self._engine: Engine | None = None
+        self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
         self._turns = Turns()
         self._closed = False
 
@@ -201,6 +203,8 @@ class LlamaPolicy:
         with self._turns.take():
             self._closed = True
             self._release()
+            if self._pool is not None:
+                self._pool.shutdown()
             self._model.close()
 
     @contextmanager
@@ -237,7 +241,7 @@ class LlamaPolicy:
             threads=self.threads,
             cache_type=layout.cache_type,
         )
-        self._engine = Engine(context)
+        self._engine = Engine(context, pool=self._pool)
         return context, self._engine
 
     def _release(self) -> None:

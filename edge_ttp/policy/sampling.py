@@ -1,36 +1,86 @@
 """Draws one token per candidate from the logits of a batch: pure numpy, knows no model.
 
-The filters are llama.cpp's, in its order: top-k, top-p, min-p (all at temperature 1), then the temperature.
-Candidates of one row share the work on that row's logits; each draws with its own random stream, so what a
-candidate says does not depend on which others run beside it.
+The filters are llama.cpp's, in its order: bias, penalties, top-k, typical, top-p, min-p (all at temperature 1), then
+the temperature. Candidates of one row share the work on that row's logits; each draws with its own random stream, so
+what a candidate says does not depend on which others run beside it.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.errors import ModelUnavailable
+from edge_ttp.errors import InvalidInput, ModelUnavailable
+from edge_ttp.policy.shortlist import Allowed, Change, Doubles, Floats, Integers, Scanner, Shortlist
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
-
-_BLOCKS = 1024  # pieces a row is cut into to find a lower bound of its k-th largest logit
+_BELOW_ONE = 1 - 2.0**-50  # times any total, it rounds to less than the total
+_LEAST_P = 1e-9  # a top-p of 0 keeps the most probable token
 _DRAWS_AHEAD = 256  # random numbers made at once for every stream
-_EXP_SAFE = 60.0  # below this, exp stays within float32
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which tokens may be drawn. Ranges and off-values as in schema.Sampling."""
+    """Which tokens may be drawn, and how likely. Raises InvalidInput for values out of range."""
 
     top_k: int = 40
+    """Keep the k most probable tokens. 0 keeps all."""
     top_p: float = 0.95
+    """Keep the smallest set of tokens whose probability reaches p. 1 keeps all."""
     min_p: float = 0.05
+    """Drop tokens less probable than this share of the most probable one. 0 drops none."""
     temperature: float = 0.8
+    """Divides the logits. 0 always takes the most probable token."""
+    typical_p: float = 1.0
+    """Keep the tokens whose surprise is nearest to the expected one, up to this probability (Meister et al. 2023,
+    Locally Typical Sampling). 1 keeps all."""
+    repetition_penalty: float = 1.0
+    """Divides positive logits, and multiplies negative ones, of tokens drawn before. 1 is off."""
+    presence_penalty: float = 0.0
+    """Taken off the logits of tokens drawn before. 0 is off; negative values invite repetition."""
+    frequency_penalty: float = 0.0
+    """Taken off the logits of tokens drawn before, once for every time. 0 is off."""
+    penalty_window: int = 64
+    """The last tokens of a candidate that count as drawn before (the prompt never does). 0 counts all."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token, what is added to its logit). -inf bans a token."""
+    temperatures: tuple[float, ...] = ()
+    """Temperatures that the candidates take in turn, instead of `temperature`. Empty: all the same."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("top_k", 0, math.inf),
+            ("top_p", 0, 1),
+            ("min_p", 0, 1),
+            ("temperature", 0, math.inf),
+            ("typical_p", 0, 1),
+            ("repetition_penalty", 1e-3, 1e3),
+            ("presence_penalty", -1e3, 1e3),
+            ("frequency_penalty", -1e3, 1e3),
+            ("penalty_window", 0, math.inf),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InvalidInput(f"{name}={value} cannot be sampled with", f"choose from {low:g} to {high:g}")
+        if not all(0 <= value < math.inf for value in self.temperatures):
+            raise InvalidInput(f"temperatures={self.temperatures} cannot be sampled with", "choose 0 or more")
+        if any(token < 0 or math.isnan(bias) or bias == math.inf for token, bias in self.logit_bias):
+            raise InvalidInput("a logit bias needs a token id and a number below infinity", "correct it")
+
+    @property
+    def greedy(self) -> bool:
+        """Whether every candidate takes the most probable token."""
+        return not any(self.temperatures) if self.temperatures else self.temperature == 0
+
+    @property
+    def penalizes(self) -> bool:
+        """Whether tokens drawn before are treated differently."""
+        return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
 
 
 @dataclass(frozen=True)
@@ -38,114 +88,146 @@ class Draw:
     """Tokens drawn and their log-probabilities under the unmodified distribution, one per candidate."""
 
     tokens: Integers
-    logprobs: npt.NDArray[np.float64]
+    logprobs: Doubles
 
 
 class Sampler:
     """Random streams for a set of candidates and the filters they share.
 
-    `seeds` holds one seed per candidate; the t-th draw of a candidate uses the t-th number of its own stream.
+    `seeds` holds one seed per candidate; the t-th draw of a candidate uses the t-th number of its own stream. `pool`
+    lends a second thread for large vocabularies.
     """
 
-    def __init__(self, filters: Filters, seeds: Sequence[int], max_draws: int) -> None:
+    def __init__(self, filters: Filters, seeds: Sequence[int], max_draws: int, *, pool: Executor | None = None) -> None:
         self._filters = filters
         self._streams = [np.random.default_rng(seed) for seed in seeds]
         self._uniform = np.empty((len(seeds), 0))
         self._max_draws = max_draws
-        self._scratch = np.empty(0, dtype=np.float32)
+        self._scanner = Scanner(pool)
+        cycle = filters.temperatures or (filters.temperature,)
+        self._temperature = np.array([cycle[index % len(cycle)] for index in range(len(seeds))])
 
-    def draw(self, logits: Floats, row_of: Integers, candidates: Integers, step: int) -> Draw:
+    def draw(
+        self,
+        logits: Floats,
+        row_of: Integers,
+        candidates: Integers,
+        step: int,
+        *,
+        drawn: Sequence[Sequence[int]] | None = None,
+        allowed: Sequence[Allowed] | None = None,
+    ) -> Draw:
         """One token for each of `candidates` (indices into the seeds); row_of[i] is candidate i's row of `logits`.
 
-        `logits` (rows, vocabulary) is only read. `step` counts the draws from 0.
+        `logits` (rows, vocabulary) is only read. `step` counts the draws from 0. `drawn` holds the tokens that each
+        row's candidates drew before (for penalties), `allowed` each row's grammar. Raises InvalidInput where a
+        grammar or a bias leaves no token, ModelUnavailable where logits are no numbers.
         """
-        tokens, shortlist = self._shortlist(logits)
-        log_normalizer = self._log_normalizer(logits)
-        if not np.isfinite(log_normalizer).all():
+        shortlist, whole = self._scan(logits, drawn, allowed)
+        if not math.isfinite(shortlist.log_normalizer.sum()):
             raise ModelUnavailable("the model computed logits that are no numbers", "check it: edge-ttp models verify")
-        if self._filters.temperature == 0:
+        if shortlist.values.shape[1] == 0 or shortlist.values[:, 0].min() == -np.inf:
+            raise InvalidInput("grammar and bias leave no token that can follow", "allow more")
+        if self._filters.greedy:
             picked = np.zeros(len(row_of), dtype=np.int64)
         else:
-            cumulative = np.cumsum(self._probabilities(shortlist, log_normalizer), axis=1)
-            total = cumulative[row_of, -1]
-            u = np.minimum(self._draws(step)[candidates] * total, np.nextafter(total, 0))
-            picked = (cumulative[row_of] <= u[:, None]).sum(axis=1)
-        chosen = shortlist[row_of, picked].astype(np.float64)
-        return Draw(tokens=tokens[row_of, picked], logprobs=chosen - log_normalizer[row_of])
+            picked = self._pick(shortlist, whole, row_of, candidates, step)
+        chosen = shortlist.raw[row_of, picked]
+        return Draw(tokens=shortlist.tokens[row_of, picked], logprobs=chosen - shortlist.log_normalizer[row_of])
 
-    def _draws(self, step: int) -> npt.NDArray[np.float64]:
+    def _scan(
+        self, logits: Floats, drawn: Sequence[Sequence[int]] | None, allowed: Sequence[Allowed] | None
+    ) -> tuple[Shortlist, bool]:
+        """The tokens that may be drawn, and whether top-p may count among them alone."""
+        filters = self._filters
+        vocabulary = logits.shape[1]
+        keep = 1 if filters.greedy else min(filters.top_k or vocabulary, vocabulary)
+        changes = None
+        if filters.logit_bias or (filters.penalizes and drawn is not None):
+            changes = [self._change(row, drawn[index] if drawn else ()) for index, row in enumerate(logits)]
+        dropped = math.log(filters.min_p) if filters.min_p > 0 and filters.typical_p == 1 else -math.inf
+        # Without top-k, tokens that min-p will drop need not be sorted; typical has to see them.
+        early = filters.top_k == 0 and dropped > -math.inf and changes is None and allowed is None
+        shortlist = self._scanner.scan(
+            logits,
+            keep,
+            floor=dropped if early else -math.inf,
+            changes=changes,
+            allowed=allowed,
+            negligible=dropped,
+        )
+        return shortlist, not early
+
+    def _change(self, row: Floats, drawn: Sequence[int]) -> Change:
+        """What bias and penalties make of the logits of `row`; the formulas are llama.cpp's."""
+        filters = self._filters
+        bias = dict(filters.logit_bias)
+        counts = Counter(drawn[-filters.penalty_window :] if filters.penalty_window else drawn)
+        tokens = sorted({*bias, *(counts if filters.penalizes else ())})
+        if tokens and tokens[-1] >= len(row):
+            raise InvalidInput(f"the model has no token {tokens[-1]}", f"its ids end at {len(row) - 1}")
+        ids = np.array(tokens, dtype=np.int64)
+        values = row[ids].astype(np.float64) + [bias.get(token, 0.0) for token in tokens]
+        count = np.array([counts[token] for token in tokens]) if filters.penalizes else np.zeros(len(tokens))
+        scaled = np.where(values > 0, values / filters.repetition_penalty, values * filters.repetition_penalty)
+        values = np.where(count > 0, scaled, values)
+        values = values - count * filters.frequency_penalty - (count > 0) * filters.presence_penalty
+        return Change(ids, values)
+
+    def _pick(self, shortlist: Shortlist, whole: bool, row_of: Integers, candidates: Integers, step: int) -> Integers:
+        """Index into the shortlist for each candidate, by the inverse of the cumulative distribution."""
+        relative = shortlist.values - shortlist.values[:, :1]
+        kept = self._filter(shortlist, relative, whole)
+        if self._filters.temperatures:
+            temperature = self._temperature[candidates]
+            relative, kept = relative[row_of], kept[row_of]
+            weights = np.exp(relative / np.where(temperature > 0, temperature, 1.0)[:, None]) * kept
+            cumulative = np.cumsum(weights, axis=1)
+        else:
+            weights = np.exp(relative * (1 / self._filters.temperature)) * kept
+            cumulative = np.cumsum(weights, axis=1)[row_of]
+        u = self._draws(step)[candidates] * cumulative[:, -1]
+        picked = (cumulative <= u[:, None]).sum(axis=1)
+        return np.where(temperature > 0, picked, 0) if self._filters.temperatures else picked
+
+    def _filter(self, shortlist: Shortlist, relative: Doubles, whole: bool) -> npt.NDArray[np.bool_]:
+        """Which tokens (rows, k) typical, top-p and min-p keep; `relative` are logits from each row's best down.
+
+        Each filter counts probability among what the one before it left; where that is not all in the shortlist
+        (`whole` False), top-p counts the whole vocabulary.
+        """
+        filters = self._filters
+        plain = np.exp(relative)
+        kept: npt.NDArray[np.bool_]
+        if filters.typical_p < 1:
+            plain = plain * _typical(plain, relative, filters.typical_p)
+            kept = np.logical_and(plain > 0, plain >= filters.min_p * plain.max(axis=1, keepdims=True))
+        else:
+            kept = plain >= filters.min_p if filters.min_p > 0 else plain > 0
+        if filters.top_p < 1:
+            through = np.cumsum(plain, axis=1)
+            total = through[:, -1:]
+            if not whole:
+                total = np.maximum(total, np.exp(shortlist.log_normalizer - shortlist.raw[:, 0])[:, None])
+            kept = kept & (through - plain < max(filters.top_p, _LEAST_P) * total)
+        return kept
+
+    def _draws(self, step: int) -> Doubles:
         """The step-th number of every stream (candidates,)."""
         while step >= self._uniform.shape[1]:
             more = min(_DRAWS_AHEAD, self._max_draws - self._uniform.shape[1])
-            self._uniform = np.hstack([self._uniform, np.stack([stream.random(more) for stream in self._streams])])
+            new = np.stack([stream.random(more) for stream in self._streams])
+            self._uniform = np.hstack([self._uniform, np.minimum(new, _BELOW_ONE)])
         return self._uniform[:, step]
 
-    def _shortlist(self, logits: Floats) -> tuple[Integers, Floats]:
-        """Token ids and logits (rows, k) of the k most probable tokens of each row, best first.
 
-        Rows with fewer than k (min-p) are padded with -inf.
-        """
-        rows, vocabulary = logits.shape
-        keep = min(self._filters.top_k or vocabulary, vocabulary)
-        if self._filters.temperature == 0:
-            keep = 1
-        found = [self._row_candidates(row, keep) for row in logits]
-        width = min(keep, max(len(ids) for ids in found))
-        tokens = np.zeros((rows, width), dtype=np.int64)
-        values = np.full((rows, width), -np.inf, dtype=np.float32)
-        for index, ids in enumerate(found):
-            row_values = logits[index, ids]
-            # Equal logits are ordered by token id, so that a draw never depends on the sort.
-            order = np.lexsort((ids, -row_values))[:keep]
-            tokens[index, : len(order)] = ids[order]
-            values[index, : len(order)] = row_values[order]
-        return tokens, values
-
-    def _row_candidates(self, row: Floats, keep: int) -> Integers:
-        """Ids of a superset of the `keep` largest logits of one row, in a single pass over the vocabulary.
-
-        The keep-th largest of the blocks' maxima is a lower bound of the keep-th largest logit.
-        """
-        vocabulary = len(row)
-        if keep < vocabulary:
-            size = max(1, vocabulary // (_BLOCKS * max(1, keep // _BLOCKS + 1)))
-            blocks = vocabulary // size
-            maxima = row[: blocks * size].reshape(size, blocks).max(axis=0)
-            bound = np.partition(maxima, blocks - keep)[blocks - keep] if blocks >= keep else -np.inf
-            return np.flatnonzero(row >= bound)
-        if self._filters.min_p > 0 and not self._filters.top_k:
-            return np.flatnonzero(row >= row.max() + np.log(self._filters.min_p))
-        return np.arange(vocabulary)
-
-    def _probabilities(self, shortlist: Floats, log_normalizer: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Probabilities (rows, k) after top-p, min-p and temperature; filtered tokens have 0.
-
-        Top-p counts the probability among the k of top-k; without top-k, among the whole vocabulary.
-        """
-        filters = self._filters
-        relative = shortlist.astype(np.float64) - shortlist[:, :1]
-        plain = np.exp(relative)
-        kept = np.isfinite(relative)
-        if filters.top_p < 1:
-            total = plain.sum(axis=1) if filters.top_k else np.exp(log_normalizer - shortlist[:, 0])
-            share = plain / total[:, None]
-            kept &= np.cumsum(share, axis=1) - share < filters.top_p
-        if filters.min_p > 0:
-            kept &= plain >= filters.min_p
-        kept[:, 0] = True
-        probability = np.where(kept, np.exp(relative / filters.temperature), 0.0)
-        return np.asarray(probability / probability.sum(axis=1, keepdims=True))
-
-    def _log_normalizer(self, logits: Floats) -> npt.NDArray[np.float64]:
-        """log sum exp of every row (rows,): what turns a logit into a log-probability."""
-        rows, vocabulary = logits.shape
-        if len(self._scratch) != vocabulary:
-            self._scratch = np.empty(vocabulary, dtype=np.float32)  # reused: fresh pages cost more than the sum
-        result = np.empty(rows, dtype=np.float64)
-        for index in range(rows):
-            top = float(logits[index].max())
-            shift = 0.0 if abs(top) < _EXP_SAFE else top  # the usual case saves a pass over the vocabulary
-            row = logits[index] if shift == 0.0 else np.subtract(logits[index], np.float32(shift), out=self._scratch)
-            np.exp(row, out=self._scratch)
-            result[index] = shift + np.log(float(self._scratch.sum()))
-        return result
+def _typical(plain: Doubles, relative: Doubles, typical_p: float) -> npt.NDArray[np.bool_]:
+    """Which tokens (rows, k) have the surprise nearest to the entropy, until their probability exceeds typical_p."""
+    probability = plain / plain.sum(axis=1, keepdims=True)
+    surprise = np.log(plain.sum(axis=1, keepdims=True)) - relative
+    entropy = np.sum(probability * np.where(plain > 0, surprise, 0.0), axis=1, keepdims=True)
+    order = np.argsort(np.abs(surprise - entropy), axis=1, kind="stable")
+    ordered = np.take_along_axis(probability, order, axis=1)
+    kept = np.zeros(plain.shape, dtype=bool)
+    np.put_along_axis(kept, order, np.cumsum(ordered, axis=1) - ordered <= typical_p, axis=1)
+    return kept & (plain > 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.engine import NoRoom
 
 Logits = npt.NDArray[np.float32]
@@ -22,6 +23,31 @@ class FakeClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Places:
+    """A grammar of tokens: which may stand at the first place, the second ..., and what was said so far."""
+
+    def __init__(self, decoder: TableDecoder, places: list[set[int]], at: int = 0) -> None:
+        self._decoder, self._places, self._at = decoder, places, at
+        self._open = True
+        decoder.states += 1
+
+    def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        assert self._open
+        return np.isin(tokens, sorted(self._places[self._at]))
+
+    def accept(self, token: int) -> None:
+        assert token in self._places[self._at]
+        self._at += 1
+
+    def copy(self) -> Places:
+        return Places(self._decoder, self._places, self._at)
+
+    def close(self) -> None:
+        if self._open:
+            self._decoder.states -= 1
+        self._open = False
 
 
 class TableDecoder:
@@ -55,6 +81,8 @@ class TableDecoder:
         """Token and members of every row of every step."""
         self.can_truncate = True
         self.shares_rows = True
+        self.states = 0
+        """Grammar states that are open."""
         self._owners: dict[int, set[int]] = {}  # cell -> sequences
         self._content: dict[int, list[tuple[int, int]]] = {}  # sequence -> its cells and tokens
         self._next = 0
@@ -124,6 +152,11 @@ class TableDecoder:
 
     def ends_answer(self, token: int) -> bool:
         return token in self._ends
+
+    def constrain(self, grammar: str) -> Places:
+        if not grammar:
+            raise InvalidInput("the grammar is empty", "write one")
+        return Places(self, [{int(token) for token in place} for place in grammar.split("|")])
 
     def _append(self, token: int, row: Sequence[int]) -> None:
         self._owners[self._next] = set(row)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.sampling import Draw, Filters, Sampler
 
 OPEN = Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
@@ -22,25 +28,62 @@ SEVERAL = [
     Filters(top_k=0, top_p=1.0, min_p=0.2, temperature=1.0),
     Filters(top_k=0, top_p=0.8, min_p=0.1, temperature=0.6),
     Filters(top_k=5, top_p=0.9, min_p=0.02, temperature=1.5),
+    Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0, typical_p=0.5),
+    Filters(top_k=6, top_p=0.9, min_p=0.1, temperature=0.7, typical_p=0.8),
+    Filters(top_k=0, top_p=0.9, min_p=0.05, temperature=1.2, typical_p=0.57),
 ]
+PENALTIES = [
+    Filters(top_k=4, top_p=1.0, min_p=0.0, temperature=1.0, logit_bias=((1, 3.0), (0, -2.5))),
+    Filters(top_k=0, top_p=0.9, min_p=0.05, temperature=0.8, logit_bias=((0, -math.inf), (2, -math.inf))),
+    Filters(repetition_penalty=1.8, temperature=1.0),
+    Filters(top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=0.6, temperature=1.0),
+    Filters(top_k=0, top_p=0.95, min_p=0.1, presence_penalty=0.8, temperature=1.0),
+    Filters(top_k=5, frequency_penalty=0.7, temperature=1.0, penalty_window=3),
+    Filters(top_k=0, frequency_penalty=0.2, presence_penalty=-0.4, logit_bias=((3, 4.0),), penalty_window=0),
+    Filters(temperature=0, frequency_penalty=5.0),
+]
+DRAWN = [0, 2, 2, 4, 0, 2]
 
 
-def probabilities(logits: npt.ArrayLike, filters: Filters) -> npt.NDArray[np.float64]:
-    """The definition, one token after another: top-k, top-p, min-p at temperature 1, then the temperature."""
-    values = np.asarray(logits, dtype=np.float64)
-    order = sorted(range(len(values)), key=lambda token: (-values[token], token))
+def probabilities(
+    logits: npt.ArrayLike, filters: Filters, drawn: Sequence[int] = (), banned: Collection[int] = ()
+) -> npt.NDArray[np.float64]:
+    """The definition, one token after another: bias, penalties, top-k, typical, top-p, min-p, then the temperature.
+
+    Bias to min-p follow llama.cpp's samplers of these names. `banned` tokens are not there at all.
+    """
+    values = np.asarray(logits, dtype=np.float64).copy()
+    for token, bias in filters.logit_bias:
+        values[token] += bias
+    recent = Counter(drawn[-filters.penalty_window :] if filters.penalty_window else drawn)
+    for token, count in recent.items():
+        rate = filters.repetition_penalty
+        values[token] = values[token] / rate if values[token] > 0 else values[token] * rate
+        values[token] -= count * filters.frequency_penalty + filters.presence_penalty
+    possible = [token for token in range(len(values)) if token not in banned and values[token] > -np.inf]
+    order = sorted(possible, key=lambda token: (-values[token], token))
     if filters.temperature == 0:
         order = order[:1]
     if filters.top_k:
         order = order[: filters.top_k]
     plain = {token: float(np.exp(values[token] - values[order[0]])) for token in order}
-    total = sum(plain.values())
+    if filters.typical_p < 1:
+        total = sum(plain.values())
+        surprise = {token: -np.log(plain[token] / total) for token in order}
+        entropy = sum(plain[token] / total * surprise[token] for token in order)
+        mass, typical = 0.0, set()
+        for token in sorted(order, key=lambda token: abs(surprise[token] - entropy)):
+            if mass <= filters.typical_p:
+                typical.add(token)
+            mass += plain[token] / total
+        order = [token for token in order if token in typical]
+    total = sum(plain[token] for token in order)
     kept, mass = [], 0.0
     for token in order:
         if mass < filters.top_p or filters.top_p >= 1:
             kept.append(token)
         mass += plain[token] / total
-    kept = [token for token in kept if plain[token] >= filters.min_p]
+    kept = [token for token in kept if plain[token] >= filters.min_p * plain[order[0]]]
     result = np.zeros(len(values))
     for token in kept:
         result[token] = np.exp((values[token] - values[order[0]]) / (filters.temperature or 1.0))
@@ -76,7 +119,147 @@ def test_tokens_come_with_the_probabilities_of_the_definition(filters: Filters) 
     assert_distributed(tokens, probabilities(logits, filters))
 
 
-@pytest.mark.parametrize("vocabulary", [5, 900, 1024, 1025, 3000, 50_000])
+@pytest.mark.parametrize("filters", PENALTIES)
+def test_bias_and_penalties_change_the_probabilities_as_defined(filters: Filters) -> None:
+    logits = np.log([0.3, 0.02, 0.25, 0.01, 0.2, 0.04, 0.15, 0.03]) + 2.0
+    row = logits.astype(np.float32)[None, :]
+    n = 20_000
+    drawn = Sampler(filters, range(n), 1).draw(row, np.zeros(n, dtype=np.int64), np.arange(n), 0, drawn=[DRAWN])
+    assert_distributed(drawn.tokens, probabilities(logits, filters, DRAWN))
+    exact = logits - np.logaddexp.reduce(logits)
+    np.testing.assert_allclose(drawn.logprobs, exact[drawn.tokens], rtol=1e-5)  # of the model, not of the penalties
+
+
+@pytest.mark.parametrize("vocabulary", [40, 3000, 50_000, 140_000])
+@pytest.mark.parametrize("filters", [*PENALTIES[2:], replace(PENALTIES[0], top_k=40)])
+def test_penalties_reach_the_best_tokens_of_a_large_vocabulary(vocabulary: int, filters: Filters) -> None:
+    logits = np.random.default_rng(vocabulary).normal(0, 3, vocabulary).astype(np.float32)
+    best = np.argsort(-logits)[:30].tolist() * 2
+    expected = probabilities(logits, filters, best)
+    rows, candidates = np.zeros(300, dtype=np.int64), np.arange(300)
+    tokens = Sampler(filters, range(300), 1).draw(logits[None], rows, candidates, 0, drawn=[best]).tokens
+    assert expected[tokens].min() > 0
+    assert expected[np.unique(tokens)].sum() > 0.5
+
+
+def test_rows_are_penalized_for_their_own_tokens() -> None:
+    logits = np.zeros((2, 3), dtype=np.float32)
+    sampler = Sampler(Filters(presence_penalty=100.0), range(600), 2)
+    rows = np.repeat([0, 1], 300)
+    tokens = sampler.draw(logits, rows, np.arange(600), 1, drawn=[[0], [1, 2]]).tokens
+    assert set(tokens[:300].tolist()) == {1, 2}
+    assert set(tokens[300:].tolist()) == {0}
+
+
+def test_a_bias_beyond_the_vocabulary_and_a_ban_of_everything_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="no token 9"):
+        draw(np.zeros(9), Filters(logit_bias=((9, 1.0),)))
+    with pytest.raises(InvalidInput, match="no token that can follow"):
+        draw(np.zeros(3), Filters(logit_bias=tuple((token, -math.inf) for token in range(3))))
+
+
+def test_candidates_take_their_temperatures_in_turn() -> None:
+    logits = np.log([0.5, 0.3, 0.2])
+    filters = replace(OPEN, temperatures=(0.0, 1.0, 3.0))
+    tokens = draw(logits, filters, 30_000).tokens
+    assert set(tokens[::3].tolist()) == {0}
+    assert_distributed(tokens[1::3], probabilities(logits, OPEN))
+    assert_distributed(tokens[2::3], probabilities(logits, replace(OPEN, temperature=3.0)))
+
+
+@pytest.mark.parametrize(
+    ("filters", "vocabulary"),
+    [
+        *((filters, 8) for filters in (*SEVERAL, *PENALTIES)),
+        *((filters, 10_000) for filters in (OPEN, Filters(), SEVERAL[-1], PENALTIES[2], PENALTIES[4])),
+    ],
+)
+def test_a_grammar_leaves_the_distribution_of_the_tokens_it_allows(filters: Filters, vocabulary: int) -> None:
+    """Also where none of the most probable tokens is allowed. Without a min-p nothing may be overlooked."""
+    logits = np.random.default_rng(1).normal(0, 0.5, vocabulary).astype(np.float32)
+    logits[8:] -= 2.0
+    logits[vocabulary // 2 :] -= 20.0
+    for allowed in ({1, 3, 4, 6}, {vocabulary - 1, vocabulary - 2}, set(range(0, vocabulary, 2))):
+        asked: list[int] = []
+
+        def allow(ids: npt.NDArray[np.int64], allowed: set[int] = allowed, asked: list[int] = asked):  # type: ignore[no-untyped-def]
+            asked.append(len(ids))
+            return np.isin(ids, sorted(allowed))
+
+        banned = set(range(vocabulary)) - allowed
+        expected = probabilities(logits, filters, DRAWN, banned)
+        n = 400
+        sampler = Sampler(filters, range(n), 1)
+        drawn = sampler.draw(logits[None], np.zeros(n, dtype=np.int64), np.arange(n), 0, drawn=[DRAWN], allowed=[allow])
+        assert expected[drawn.tokens].min() > 0
+        if vocabulary == 8:
+            likely = expected > 5 / n
+            counts = np.bincount(drawn.tokens, minlength=vocabulary)
+            assert (np.abs(counts - n * expected)[likely] < 6 * np.sqrt(n * expected[likely])).all()
+        assert np.isfinite(drawn.logprobs).all()
+
+
+def test_a_grammar_is_not_asked_about_the_vocabulary_if_the_best_tokens_do() -> None:
+    asked: list[int] = []
+
+    def allow(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        asked.append(len(ids))
+        return ids < 2
+
+    logits = np.r_[5.0, 4.0, np.zeros(50_000)].astype(np.float32)
+    row, candidates = np.zeros(20, dtype=np.int64), np.arange(20)
+    drawn = Sampler(Filters(), range(20), 1).draw(logits[None], row, candidates, 0, allowed=[allow])
+    assert asked == [512]
+    assert set(drawn.tokens.tolist()) == {0, 1}
+
+
+def test_a_grammar_that_allows_nothing_is_an_error() -> None:
+    sampler = Sampler(Filters(), [1], 1)
+    with pytest.raises(InvalidInput, match="no token that can follow"):
+        sampler.draw(
+            np.zeros((1, 9000), dtype=np.float32),
+            np.array([0]),
+            np.array([0]),
+            0,
+            allowed=[lambda ids: np.zeros(len(ids), dtype=bool)],
+        )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"top_k": -1},
+        {"top_p": 1.5},
+        {"min_p": -0.1},
+        {"temperature": math.nan},
+        {"temperature": -1.0},
+        {"typical_p": 2.0},
+        {"repetition_penalty": 0.0},
+        {"presence_penalty": math.inf},
+        {"penalty_window": -1},
+        {"temperatures": (1.0, -1.0)},
+        {"logit_bias": ((-1, 0.0),)},
+        {"logit_bias": ((1, math.inf),)},
+        {"logit_bias": ((1, math.nan),)},
+    ],
+)
+def test_filters_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        Filters(**options)
+
+
+def test_a_second_thread_changes_nothing() -> None:
+    logits = np.random.default_rng(6).normal(0, 3, (9, 150_000)).astype(np.float32)
+    rows, candidates = np.arange(9), np.arange(9)
+    with ThreadPoolExecutor(1) as pool:
+        for filters in (Filters(), Filters(top_k=0, repetition_penalty=1.5)):
+            alone = Sampler(filters, range(9), 1).draw(logits, rows, candidates, 0, drawn=[[3]] * 9)
+            helped = Sampler(filters, range(9), 1, pool=pool).draw(logits, rows, candidates, 0, drawn=[[3]] * 9)
+            np.testing.assert_array_equal(alone.tokens, helped.tokens)
+            np.testing.assert_array_equal(alone.logprobs, helped.logprobs)
+
+
+@pytest.mark.parametrize("vocabulary", [5, 900, 1024, 1025, 3000, 50_000, 140_001])
 @pytest.mark.parametrize("filters", [Filters(), Filters(top_k=1), Filters(top_k=2000), SEVERAL[5]])
 def test_large_vocabularies_lose_no_likely_token(vocabulary: int, filters: Filters) -> None:
     logits = np.random.default_rng(vocabulary).normal(0, 3, vocabulary).astype(np.float32)
@@ -194,9 +377,10 @@ extreme = st.one_of(finite, st.just(float("-inf")), st.floats(-(2.0**126), 2.0**
 filters_strategy = st.builds(
     Filters,
     top_k=st.integers(0, 60),
-    top_p=st.floats(0.01, 1.0),
+    top_p=st.floats(0.0, 1.0),
     min_p=st.floats(0.0, 1.0),
     temperature=st.one_of(st.just(0.0), st.floats(0.01, 5.0)),
+    typical_p=st.sampled_from([1.0, 1.0, 0.4]),
 )
 
 

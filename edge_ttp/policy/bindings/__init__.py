@@ -5,6 +5,7 @@ A context is not safe to use from two threads at once; policy/llama.py holds the
 """
 
 from edge_ttp.policy.bindings.context import Context
+from edge_ttp.policy.bindings.grammar import schema_to_grammar
 from edge_ttp.policy.bindings.library import gpu_offload, max_sequences, plain_completer, system_info, version
 from edge_ttp.policy.bindings.model import Model
 from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
@@ -18,6 +19,7 @@ __all__ = [
     "max_sequences",
     "plain_completer",
     "quantize",
+    "schema_to_grammar",
     "system_info",
     "version",
 ]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.model import Model
 from edge_ttp.policy.engine import Aborted, NoRoom
@@ -87,6 +88,7 @@ class Context:
         self._vocab_size = model.vocab_size
         self.shares_rows = model.shares_rows
         self.piece, self.ends_answer = model.piece, model.ends_answer
+        self._model = model
 
     def _allocate_batch(self, rows: int, sequences: int) -> None:
         """llama_batch over arrays of this object: numpy fills them a hundred times faster than ctypes."""
@@ -191,6 +193,10 @@ class Context:
     def length(self, sequence: int) -> int:
         """Tokens that `sequence` holds."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    def constrain(self, grammar: str) -> Grammar:
+        """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
+        return Grammar(self._model, grammar)
 
     @contextmanager
     def abortable(self, cancel: threading.Event | None, deadline: float | None) -> Iterator[None]:

@@ -30,6 +30,7 @@ class Model:
         library.forget_complaints()
         self._lock = threading.Lock()
         self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         self._handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._handle:
             raise ModelUnavailable(
@@ -67,6 +68,13 @@ class Model:
         if not self._handle:
             raise _closed()
         return self._handle
+
+    @property
+    def vocab(self) -> Any:
+        """llama.cpp's pointer to the vocabulary, for Grammar. Raises ModelUnavailable after close."""
+        if not self._handle:
+            raise _closed()
+        return self._vocab
 
     @property
     def head_widths(self) -> tuple[int, int, int]:
@@ -156,10 +164,14 @@ class Model:
 
     def ends_answer(self, token: int) -> bool:
         """Whether `token` ends an answer: an end-of-generation token, or any other control token."""
-        with self._open():
-            if llama_cpp.llama_vocab_is_eog(self._vocab, token):
-                return True
-            return bool(llama_cpp.llama_vocab_get_attr(self._vocab, token) & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL)
+        known = self._ends.get(token)
+        if known is None:
+            with self._open():
+                attributes = llama_cpp.llama_vocab_get_attr(self._vocab, token)
+                known = self._ends[token] = bool(
+                    llama_cpp.llama_vocab_is_eog(self._vocab, token) or attributes & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL
+                )
+        return known
 
     def _text(self, function: Any) -> str:
         buffer = ctypes.create_string_buffer(256)
