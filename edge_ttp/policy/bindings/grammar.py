@@ -75,9 +75,11 @@ class Grammar:
 
 
 def schema_to_grammar(schema: str) -> str:
-    """The GBNF grammar of the JSON texts that fit a JSON schema (JSON itself), by llama.cpp's own converter.
+    """The GBNF grammar of the JSON texts that fit a JSON schema (JSON itself), by llama-cpp-python's own converter.
 
-    Raises InvalidInput for what is no schema, refers to another document, or uses what the converter does not know.
+    It knows types, properties, items, enum, const, anyOf, oneOf, allOf, pattern, common formats, lengths and
+    references within the schema; it does not bind numbers by minimum and maximum. Raises InvalidInput for what is no
+    schema, refers to another document, or uses what the converter does not know.
     """
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
