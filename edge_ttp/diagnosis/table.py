@@ -30,6 +30,9 @@ MAX_NAMED = 20
 MAX_NAME = 256
 """Longest user or query id in characters."""
 
+MAX_POOL = 4096
+"""Most candidates of one query."""
+
 _LARGEST = 1e100
 _ABSENT = object()
 _EVERYBODY = "(everybody)"
@@ -92,7 +95,8 @@ class Columns:
 def read_table(source: Source, columns: Columns, progress: Callable[[float], None]) -> Table:
     """Reads every line of `source`. `progress` gets the bytes read so far.
 
-    Raises InvalidInput where no line is usable, or where no row says which query it answers.
+    Raises InvalidInput where no line is usable, where no row says which query it answers, or where one query has more
+    than MAX_POOL candidates.
     """
     reader = _Reader(columns)
     for number, line, done in source.lines():
@@ -202,7 +206,13 @@ class _Reader:
             keep &= ~lacks
         if not keep.any():
             raise InvalidInput(*self._nothing(name))
-        some_queries, rows = np.unique(query[keep], return_inverse=True)
+        some_queries, rows, sizes = np.unique(query[keep], return_inverse=True, return_counts=True)
+        if sizes.max() > MAX_POOL:
+            largest = self._query_names[some_queries[sizes.argmax()]][:40]
+            raise InvalidInput(
+                f"query {largest!a} has {sizes.max()} candidates, more than {MAX_POOL}",
+                "check `query_id`, or keep a random part of them",
+            )
         some_users, owners = np.unique(owner[some_queries], return_inverse=True)
         names = [_EVERYBODY if one is None else one for one in self._users]
         length, unit = self._length(keep)

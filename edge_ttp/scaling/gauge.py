@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
 
@@ -119,20 +118,10 @@ class Gauge:
         )
 
 
-def net_correlation(evidence: Evidence, alive: Booleans) -> Callable[[Floats], float]:
-    """A function from how often each query counts to the mean correlation of the `alive` ones, weighted by spread.
-
-    Taken from large pools where there are any. nan where no query counts.
-    """
+def counts_for_net(evidence: Evidence, alive: Booleans) -> Booleans:
+    """Which queries the mean correlation is taken over: the `alive` ones with large pools, else those of 3 or more."""
     large = alive & (evidence.size >= SMALLEST_POOL)
-    rows = np.flatnonzero(large if large.any() else alive & (evidence.size > 2))
-    reach, spread = evidence.reach[rows], evidence.utility_sd[rows]
-
-    def net(times: Floats) -> float:
-        below = float(times[rows] @ spread)
-        return float(np.clip(times[rows] @ reach / below, -1.0, 1.0)) if below > 0 else nan
-
-    return net
+    return np.asarray(large if large.any() else alive & (evidence.size > 2))
 
 
 def _pooled_inflation(measured: Evidence) -> float:
@@ -184,33 +173,40 @@ class Draws:
 
 def estimate_resamples(
     evidence: Evidence, alive: Booleans, gauge: Gauge | None, *, group: Ints, groups: int, times: int, seed: int
-) -> Draws:
-    """The estimates from `times` bootstrap resamples of `groups` groups of queries; `group` is each query's.
+) -> tuple[Draws, Draws]:
+    """The estimates from all queries (as resamples of one) and from `times` bootstrap resamples of `groups` groups.
 
-    `alive` are the informative queries of users who did not collapse. Without a gauge, h and its like are nan.
+    `evidence` is of informative queries, `group` is each one's, `alive` are those of users who did not collapse.
+    Without a gauge, h and its like are nan.
     """
-    informative = evidence.informative
-    collapsed = informative & ~alive
     weight, spread = evidence.weight, evidence.utility_sd
-    mean_rho = net_correlation(evidence, alive)
-    net, alive_share, sigma = np.full(times, nan), np.full(times, nan), np.full(times, nan)
+    used = counts_for_net(evidence, alive)
+    # All but the cells is a ratio of sums over queries: they are summed by group once, and resamples add groups.
+    columns = (evidence.reach * used, spread * used, weight * alive, weight, spread, np.ones(len(weight)))
+    sums = np.stack([np.bincount(group, weights=column, minlength=groups) for column in columns], axis=1)
+    drawn_sums = np.zeros((times, len(columns)))
     held: list[Floats] = []
     flat: list[float] = []
     for place, drawn in enumerate(resampled(groups, times, seed)):
-        count = drawn[group]
-        net[place] = mean_rho(count)
-        whole = float(count[informative] @ weight[informative])
-        if whole > 0:
-            alive_share[place] = 1 - float(count[collapsed] @ weight[collapsed]) / whole
-            sigma[place] = float(count[informative] @ spread[informative]) / count[informative].sum()
+        drawn_sums[place] = drawn @ sums
         if gauge is not None:
-            one, rest = gauge.held(count)
+            one, rest = gauge.held(drawn[group])
             held.append(one)
             flat.append(rest)
     found = Moments(np.full(times, nan), np.full(times, nan), np.full(times, nan))
+    value = Moments(np.full(1, nan), np.full(1, nan), np.full(1, nan))
     if gauge is not None:
         cells, beside = np.array(held), np.array(flat)
         some = cells.sum(axis=1) > 0  # a resample may miss every query that counts, if few users have any
         part = gauge.moments(cells[some], beside[some])
         found.h[some], found.rho_plus[some], found.rho_minus[some] = part.h, part.rho_plus, part.rho_minus
-    return Draws(found.h, found.rho_plus, found.rho_minus, net, net * alive_share, sigma)
+        rates = gauge.fit.value
+        value = Moments(np.array([rates.h]), np.array([rates.rho_plus]), np.array([rates.rho_minus]))
+    return _draws(sums.sum(axis=0)[None], value), _draws(drawn_sums, found)
+
+
+def _draws(sums: Floats, found: Moments) -> Draws:
+    reach, below, alive, whole, spread, queries = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        net = np.clip(reach / below, -1.0, 1.0)
+        return Draws(found.h, found.rho_plus, found.rho_minus, net, net * (alive / whole), spread / queries)

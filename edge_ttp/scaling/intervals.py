@@ -36,6 +36,8 @@ UNKNOWN = Estimate(nan, nan, nan)
 def resampled(groups: int, times: int, seed: int) -> Iterator[Floats]:
     """How often each of `groups` is drawn in each of `times` bootstrap resamples; the same for the same seed."""
     rng = np.random.default_rng(seed)
+    if groups < 1:
+        return
     for _ in range(times):
         yield np.bincount(rng.integers(groups, size=groups), minlength=groups).astype(np.float64)
 

@@ -17,6 +17,9 @@ from edge_ttp.scaling.order_statistics import Floats
 CURVE_SHARE = 0.9
 """Part of the informative queries whose pools must be large enough for a point of the curve."""
 
+LONGEST_CURVE = 256
+"""Largest n of a curve: more candidates than that are drawn for no request."""
+
 
 @dataclass(frozen=True)
 class Pools:
@@ -90,7 +93,7 @@ class Gains:
     """Gains over a random pick by size of the subset, summed over groups of queries: the curve's raw material."""
 
     n: Ints
-    """1 .. the largest size that enough pools have."""
+    """1 .. the largest size that enough pools have, at most LONGEST_CURVE."""
     measured: Floats
     """Of the candidate with the largest score, (groups, n)."""
     oracle: Floats
@@ -135,4 +138,4 @@ def _longest(size: Ints) -> int:
     if not len(size):
         return 1
     ranked = np.sort(size)[::-1]
-    return int(ranked[min(int(np.ceil(CURVE_SHARE * len(size))), len(size)) - 1])
+    return min(LONGEST_CURVE, int(ranked[min(int(np.ceil(CURVE_SHARE * len(size))), len(size)) - 1]))

@@ -11,7 +11,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.scaling.collapse import COLLAPSED_BELOW, SENSITIVITY, Users, judge_users
 from edge_ttp.scaling.correlation import Evidence
 from edge_ttp.scaling.curves import Ints
-from edge_ttp.scaling.gauge import Gauge, Rates, estimate_resamples, net_correlation
+from edge_ttp.scaling.gauge import Gauge, Rates, estimate_resamples
 from edge_ttp.scaling.intervals import UNKNOWN, Estimate, interval, wilson
 from edge_ttp.scaling.law import Law
 from edge_ttp.scaling.order_statistics import Floats
@@ -87,65 +87,49 @@ def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: in
     if resamples < 20:
         raise InvalidInput(f"{resamples} resamples give no interval", "use at least 20")
     table = judge_users(evidence, user, users)
-    informative = evidence.informative
-    alive = informative & ~table.collapsed[user]
-    present = np.unique(user[informative])
+    rows = np.flatnonzero(evidence.informative)
+    told, present = evidence.take(rows), np.unique(user[rows])
+    owner = np.searchsorted(present, user[rows])
+    alive = ~table.collapsed[user[rows]]
     # Intervals resample users; if they are few, queries: then they say nothing about other users.
     over_users = len(present) >= ENOUGH_USERS
-    gauge = Gauge.over(evidence, alive)
-    draws = estimate_resamples(
-        evidence,
+    groups = len(present) if over_users else len(rows)
+    gauge = Gauge.over(told, alive)
+    value, draws = estimate_resamples(
+        told,
         alive,
         gauge,
-        group=user if over_users else np.arange(len(user)),
-        groups=users if over_users else len(user),
+        group=owner if over_users else np.arange(len(rows)),
+        groups=groups,
         times=resamples,
         seed=seed,
     )
-    weight = evidence.weight
-    spoken_for = float(weight[informative].sum())
-    several = len(present) > 1
-    collapse = {
-        part: float(weight[informative & table.collapsed_below(part)[user]].sum()) / spoken_for if several else nan
-        for part in SENSITIVITY
-    }
-    c = UNKNOWN
-    if several:
-        by_user = np.bincount(user[informative], weights=weight[informative], minlength=users)[present]
-        c = wilson(collapse[COLLAPSED_BELOW], by_user.astype(np.float64))
-    spoken = len(present) if over_users else int(informative.sum())
 
-    def around(values: Floats, value: float, low: float = 0.0, high: float = 1.0) -> Estimate:
-        return interval(values, value, spoken, (low, high))
+    def estimate(name: str, low: float = 0.0, high: float = 1.0) -> Estimate:
+        return interval(getattr(draws, name), float(getattr(value, name)[0]), groups, (low, high))
 
-    net = around(draws.net, net_correlation(evidence, alive)(np.ones(len(user))), -1.0)
+    c, collapse = _collapse(table, told.weight, owner, present)
+    h, rho_plus, rho_minus = estimate("h"), estimate("rho_plus"), estimate("rho_minus")
     p_hacked = np.full(len(user), nan)
-    h, rho_plus, rho_minus = UNKNOWN, UNKNOWN, UNKNOWN
-    heads = naive = normal = Rates(nan, nan, nan)
     if gauge is not None:
-        fit = gauge.fit
-        heads, naive, normal = fit.heads, fit.naive, fit.normal
-        h = around(draws.h, fit.value.h)
-        if not fit.hacked:
+        p_hacked[rows[gauge.rows]] = gauge.fit.p_hacked
+        if not gauge.fit.hacked:
             h = Estimate(h.value, 0.0, h.high)
-        rho_plus = around(draws.rho_plus, fit.value.rho_plus)
-        if fit.value.h * gauge.queries >= ENOUGH_HACKED:
-            rho_minus = around(draws.rho_minus, fit.value.rho_minus)
-        p_hacked[gauge.rows] = fit.p_hacked
+        if h.value * gauge.queries < ENOUGH_HACKED:
+            rho_minus = UNKNOWN
+    none = Rates(nan, nan, nan)
     return Quantities(
         c=c,
         h=h,
         rho_plus=rho_plus,
         rho_minus=rho_minus,
-        net=net,
-        share=around(draws.share, net.value * (1 - (c.value if several else 0.0)), -1.0),
-        sigma=around(
-            draws.sigma, float(evidence.utility_sd[informative].mean()) if informative.any() else nan, high=inf
-        ),
-        heads=heads,
-        c_heads=float(table.collapsed[present].mean()) if several else nan,
-        naive=naive,
-        normal=normal,
+        net=estimate("net", -1.0),
+        share=estimate("share", -1.0),
+        sigma=estimate("sigma", high=inf),
+        heads=gauge.fit.heads if gauge is not None else none,
+        c_heads=float(table.collapsed[present].mean()) if c.known else nan,
+        naive=gauge.fit.naive if gauge is not None else none,
+        normal=gauge.fit.normal if gauge is not None else none,
         c_at=collapse,
         inflation=gauge.inflation if gauge is not None else nan,
         users=table,
@@ -153,8 +137,17 @@ def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: in
         rho_mass=gauge.fit.rho_mass if gauge is not None else np.empty(0),
         p_hacked=p_hacked,
         queries=len(user),
-        informative=int(informative.sum()),
-        flat=int((alive & (evidence.score_sd == 0)).sum()),
+        informative=len(rows),
+        flat=int((alive & (told.score_sd == 0)).sum()),
         used=gauge.queries if gauge is not None else 0,
         over="users" if over_users else "queries",
     )
+
+
+def _collapse(table: Users, weight: Floats, owner: Ints, present: Ints) -> tuple[Estimate, dict[float, float]]:
+    """c, and c by other limits; unknown for fewer than two users. `owner` counts the `present` users from 0."""
+    if len(present) < 2:
+        return UNKNOWN, dict.fromkeys(SENSITIVITY, nan)
+    by_user = np.bincount(owner, weights=weight, minlength=len(present)).astype(np.float64)
+    rates = {part: float(by_user[table.collapsed_below(part)[present]].sum() / by_user.sum()) for part in SENSITIVITY}
+    return wilson(rates[COLLAPSED_BELOW], by_user), rates

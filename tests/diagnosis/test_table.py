@@ -144,3 +144,8 @@ def test_rows_that_are_left_out_take_their_queries_and_users_along(tmp_path: Pat
     assert table.users == ["ada"]
     assert table.queries == ["q1"]
     assert np.array_equal(table.query, [0])
+
+
+def test_a_query_of_endless_candidates_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="has 5000 candidates, more than 4096; check `query_id`"):
+        read(tmp_path, *[{**ROW, "score": score} for score in range(5000)])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.scaling import Pools, best_of_n, correlate, gains, oracle_of_n
+from edge_ttp.scaling.pools import LONGEST_CURVE
 from tests.scaling.makers import gaussian_pools
 
 
@@ -77,3 +78,11 @@ def test_pools_that_do_not_match_are_refused() -> None:
         Pools(np.zeros(3), np.zeros(2), np.array([0, 3]), np.array([0]))
     with pytest.raises(InvalidInput):
         Pools(np.zeros(3), np.zeros(3), np.array([0, 0, 3]), np.array([0, 0]))
+
+
+def test_curves_of_huge_pools_end_where_no_request_goes_on() -> None:
+    rng = np.random.default_rng(0)
+    pools = Pools.from_matrices(rng.random((3, 300)), rng.random((3, 300)), np.zeros(3, dtype=np.int64))
+    found = gains(pools, pools.evidence(), pools.user, 1)
+    assert found.n[-1] == LONGEST_CURVE == 256
+    assert found.left_out == 0
