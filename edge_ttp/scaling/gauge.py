@@ -119,9 +119,12 @@ class Gauge:
 
 
 def counts_for_net(evidence: Evidence, alive: Booleans) -> Booleans:
-    """Which queries the mean correlation is taken over: the `alive` ones with large pools, else those of 3 or more."""
+    """Which queries the mean correlation is taken over: the `alive` ones with large pools, else all of them.
+
+    The ratio of sums needs no large pools: for pairs it is the share of the oracle's gain itself.
+    """
     large = alive & (evidence.size >= SMALLEST_POOL)
-    return np.asarray(large if large.any() else alive & (evidence.size > 2))
+    return np.asarray(large if large.any() else alive)
 
 
 def _pooled_inflation(measured: Evidence) -> float:

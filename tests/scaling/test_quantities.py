@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.scaling import Pools, Quantities, four_quantities, interval, wilson
+from edge_ttp.scaling import Pools, Quantities, best_of_n, four_quantities, interval, wilson
 from tests.scaling.makers import gaussian_pools
 
 USERS, QUERIES = 60, 10
@@ -107,6 +107,15 @@ def test_small_pools_have_a_share_but_no_hacking_rate() -> None:
     assert found.net.known
     assert found.c.known
     assert np.isnan(found.p_hacked).all()
+
+
+def test_pairs_have_the_share_that_is_measured() -> None:
+    pools = gaussian_pools(np.full(3000, 0.5), np.repeat(np.arange(300), 10), 2)
+    found = judged(pools)
+    utility, score = pools.utility.reshape(-1, 2), pools.score.reshape(-1, 2)
+    gained = best_of_n(utility, score, [2]).mean() - utility.mean()
+    assert found.share.value == pytest.approx(gained / (utility.max(axis=1).mean() - utility.mean()))
+    assert found.share.value == pytest.approx(0.5, abs=0.05)
 
 
 def test_few_pools_have_no_hacking_rate() -> None:
