@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
+from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.sampling import Filters, Sampler
 
 Finish = Literal["stop", "length", "deadline", "cancelled", "capacity"]
@@ -108,6 +109,8 @@ class Request:
     """Decode equal prefixes once. Off only to measure what that saves."""
     grammar: str | None = None
     """GBNF that every candidate follows (bindings.schema_to_grammar makes it of a JSON schema)."""
+    adapters: tuple[Adapter, ...] = ()
+    """LoRA adapters to decode with. Another choice than the call before computes the prompt anew."""
 
     def __post_init__(self) -> None:
         if not self.prompt:

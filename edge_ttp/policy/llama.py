@@ -14,12 +14,18 @@ from threading import Event
 from edge_ttp.budget import device
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
+from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.turn import Turns
 
 CHUNK = 128
 """Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
+
+_KEPT_ADAPTERS = 4  # adapters in memory, for callers that switch between some
+_Scaled = tuple[bindings.LoadedAdapter, float]
+_FileState = tuple[Path, int, int]
+"""A file as it was: path, time of its last change in ns, size."""
 
 _MEASURED_ROWS = (1, 8, 16)
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
@@ -72,6 +78,8 @@ class LlamaPolicy:
             blocks_of_32=key % 32 == 0 and value % 32 == 0,
             chunk=CHUNK,
         )
+        self._loaded: dict[_FileState, bindings.LoadedAdapter] = {}
+        self._adapters: list[_Scaled] = []  # what the context decodes with
         self._context: bindings.Context | None = None
         self._engine: Engine | None = None
         self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
@@ -157,9 +165,14 @@ class LlamaPolicy:
     def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
         """Draws the candidates of `request`. Waits for earlier calls to end."""
         with self._turn(deadline=control.deadline, cancel=control.cancel):
+            adapters = self._load(request.adapters, memory_bytes)
             layout = self.layout(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
             context, engine = self._prepare(layout, memory_bytes)
             try:
+                if adapters != self._adapters:
+                    engine.forget()
+                    context.adapt(adapters)
+                    self._adapters = adapters
                 with context.abortable(control.cancel, control.deadline):
                     sampled = engine.sample(request, control, width=layout.width)
             except ModelUnavailable:
@@ -203,6 +216,9 @@ class LlamaPolicy:
         with self._turns.take():
             self._closed = True
             self._release()
+            for adapter in self._loaded.values():
+                adapter.close()
+            self._loaded.clear()
             if self._pool is not None:
                 self._pool.shutdown()
             self._model.close()
@@ -217,6 +233,27 @@ class LlamaPolicy:
     def _limit(self, memory_bytes: int | None) -> int:
         free = _free_bytes(self.threads) + self.held_bytes()
         return _least(free, self._memory_bytes, memory_bytes)
+
+    def _load(self, adapters: Sequence[Adapter], memory_bytes: int | None) -> list[_Scaled]:
+        """The adapters in memory, with their scales. A file that changed is loaded anew; those unused go."""
+        states = [_file_state(adapter.path) for adapter in adapters]
+        missing = [state for state in dict.fromkeys(states) if state not in self._loaded]
+        if missing:
+            self._release()  # llama.cpp reserves room for adapters when it makes a context
+            if len(self._loaded) + len(missing) > _KEPT_ADAPTERS:
+                for state in [state for state in self._loaded if state not in states]:
+                    self._loaded.pop(state).close()
+            size = sum(state[2] for state in (*missing, *self._loaded))
+            footprint = replace(self._footprint, weights=self._model.size_bytes + size)
+            if footprint.fixed > self._limit(memory_bytes):
+                raise OutOfCapacity(
+                    f"the model and its adapters need {-(-footprint.fixed // MIB)} MiB, more than is allowed",
+                    "allow more memory or leave adapters out",
+                )
+            self._footprint = footprint
+        for state in missing:
+            self._loaded[state] = bindings.LoadedAdapter(self._model, state[0])
+        return [(self._loaded[state], adapter.scale) for state, adapter in zip(states, adapters, strict=True)]
 
     def _prepare(self, layout: Layout, memory_bytes: int | None) -> tuple[bindings.Context, Engine]:
         """A cache that holds `layout`, and its engine: those in use if they are large enough and not too large."""
@@ -248,6 +285,17 @@ class LlamaPolicy:
         if self._context is not None:
             self._context.close()
         self._context = self._engine = None
+        self._adapters = []
+
+
+def _file_state(path: Path) -> _FileState:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise ModelUnavailable(
+            f"there is no adapter file {path} ({error.strerror})", "give a LoRA adapter as a .gguf file"
+        ) from error
+    return path.resolve(), state.st_mtime_ns, state.st_size
 
 
 def _least(first: int, *others: int | None) -> int:

@@ -83,8 +83,11 @@ def _vocabulary(kind: str) -> dict[str, Any]:
     }
 
 
-def language_model(path: Path, *, seed: int = 0, context: int = 4096) -> Path:
-    """A llama of two layers with random weights and byte tokens: it writes noise, within milliseconds."""
+def language_model(path: Path, *, seed: int = 0, context: int = 4096, changes: Tensors | None = None) -> Path:
+    """A llama of two layers with random weights and byte tokens: it writes noise, within milliseconds.
+
+    `changes` are added to the tensors they name.
+    """
     rng = np.random.default_rng(seed)
 
     def weights(*shape: int) -> npt.NDArray[np.float32]:
@@ -118,7 +121,29 @@ def language_model(path: Path, *, seed: int = 0, context: int = 4096) -> Path:
         "llama.rope.dimension_count": WIDTH // HEADS,
         **_vocabulary("llama"),
     }
+    for name, change in (changes or {}).items():
+        tensors[name] = tensors[name] + change
     return write_gguf(path, metadata, tensors)
+
+
+def adapter(path: Path, *, seed: int, rank: int = 4, alpha: float = 8.0, architecture: str = "llama") -> Tensors:
+    """Writes a random LoRA adapter for `language_model`; what it adds to which weights at scale 1."""
+    rng = np.random.default_rng(seed)
+    tensors: dict[str, npt.NDArray[np.float32]] = {}
+    changes: dict[str, npt.NDArray[np.float32]] = {}
+    for name, rows, columns in (("blk.0.attn_q.weight", WIDTH, WIDTH), ("blk.1.ffn_down.weight", WIDTH, INNER)):
+        a = rng.normal(0, 0.3, (rank, columns)).astype(np.float32)
+        b = rng.normal(0, 0.3, (rows, rank)).astype(np.float32)
+        tensors |= {f"{name}.lora_a": a, f"{name}.lora_b": b}
+        changes[name] = (alpha / rank * b @ a).astype(np.float32)
+    metadata = {
+        "general.architecture": architecture,
+        "general.type": "adapter",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": alpha,
+    }
+    write_gguf(path, metadata, tensors)
+    return changes
 
 
 def embedding_model(path: Path) -> Path:

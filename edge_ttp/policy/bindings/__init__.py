@@ -4,6 +4,7 @@
 A context is not safe to use from two threads at once; policy/llama.py holds the turn.
 """
 
+from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.context import Context
 from edge_ttp.policy.bindings.grammar import schema_to_grammar
 from edge_ttp.policy.bindings.library import gpu_offload, max_sequences, plain_completer, system_info, version
@@ -13,6 +14,7 @@ from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
 __all__ = [
     "FORMATS",
     "Context",
+    "LoadedAdapter",
     "Model",
     "Quantized",
     "gpu_offload",

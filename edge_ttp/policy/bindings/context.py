@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.model import Model
@@ -193,6 +194,14 @@ class Context:
     def length(self, sequence: int) -> int:
         """Tokens that `sequence` holds."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    def adapt(self, adapters: Sequence[tuple[LoadedAdapter, float]]) -> None:
+        """Decodes with these adapters and scales from now on. What the cache holds was computed without: clear it."""
+        count = len(adapters)
+        handles = (llama_cpp.llama_adapter_lora_p_ctypes * count)(*(adapter.handle for adapter, _ in adapters))
+        scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
+        if llama_cpp.llama_set_adapters_lora(self._handle, handles, count, scales) != 0:
+            raise ModelUnavailable("llama.cpp does not take the adapters", "use fewer, or one that fits the model")
 
     def constrain(self, grammar: str) -> Grammar:
         """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""

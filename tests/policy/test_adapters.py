@@ -1,0 +1,112 @@
+"""LoRA adapters: they change the model as trained, by the call, and leave no trace in the next one."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy.adapter import Adapter
+from edge_ttp.policy.engine import Control, Request, Sampled
+from edge_ttp.policy.llama import CHUNK, LlamaPolicy
+from edge_ttp.policy.sampling import Filters
+
+from . import tiny
+
+FREE = Control()
+PROMPT = tuple(range(3, 3 + CHUNK + 20))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Iterator[LlamaPolicy]:
+    policy = LlamaPolicy(tiny.language_model(tmp_path / "tiny.gguf"), threads=1)
+    yield policy
+    policy.close()
+
+
+def draw(policy: LlamaPolicy, *adapters: Adapter, memory_bytes: int | None = None) -> Sampled:
+    asked = Request(PROMPT, n=8, filters=Filters(), seed=1, max_tokens=12, adapters=adapters)
+    return policy.sample(asked, FREE, memory_bytes=memory_bytes)
+
+
+def essence(sampled: Sampled) -> list[tuple[tuple[int, ...], float]]:
+    return [(one.token_ids, one.logprob) for one in sampled.candidates]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, -1.0])
+def test_an_adapter_acts_as_if_it_were_merged_into_the_weights(
+    policy: LlamaPolicy, tmp_path: Path, scale: float
+) -> None:
+    changes = tiny.adapter(tmp_path / "lora.gguf", seed=1)
+    scaled = {name: change * scale for name, change in changes.items()}
+    merged = LlamaPolicy(tiny.language_model(tmp_path / "merged.gguf", changes=scaled), threads=1)
+    adapted, expected = draw(policy, Adapter(tmp_path / "lora.gguf", scale)), draw(merged)
+    merged.close()
+    assert [one.token_ids for one in adapted.candidates] == [one.token_ids for one in expected.candidates]
+    for one, other in zip(adapted.candidates, expected.candidates, strict=True):
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+    assert essence(adapted) != essence(draw(policy))
+
+
+def test_adapters_are_switched_by_the_call_and_the_prompt_is_read_anew(policy: LlamaPolicy, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.gguf" for name in "abcdef"]
+    for seed, path in enumerate(paths):
+        tiny.adapter(path, seed=seed)
+    one, two = Adapter(paths[0]), Adapter(paths[1], 0.7)
+    plain, first, both = draw(policy), draw(policy, one), draw(policy, one, two)
+    assert first.cached_tokens == both.cached_tokens == 0
+    again = draw(policy, one, two)
+    assert (again.cached_tokens, essence(again)) == (CHUNK, essence(both))
+    assert (draw(policy).cached_tokens, essence(draw(policy))) == (0, essence(plain))
+    assert draw(policy).cached_tokens == CHUNK
+    for path in paths:  # more than are kept in memory
+        draw(policy, Adapter(path))
+    assert essence(draw(policy, one)) == essence(first)
+
+
+def test_an_adapter_file_that_changed_is_read_anew(policy: LlamaPolicy, tmp_path: Path) -> None:
+    path = tmp_path / "lora.gguf"
+    tiny.adapter(path, seed=1)
+    first = draw(policy, Adapter(path))
+    tiny.adapter(tmp_path / "other.gguf", seed=2)
+    os.replace(tmp_path / "other.gguf", path)
+    assert essence(draw(policy, Adapter(path))) != essence(first)
+
+
+def test_adapters_count_as_memory(policy: LlamaPolicy, tmp_path: Path) -> None:
+    path = tmp_path / "lora.gguf"
+    tiny.adapter(path, seed=1, rank=600)
+    before = policy.held_bytes()
+    with pytest.raises(OutOfCapacity, match="model and its adapters need"):
+        draw(policy, Adapter(path), memory_bytes=before)
+    draw(policy, Adapter(path))
+    assert policy.held_bytes() >= before + path.stat().st_size
+
+
+@pytest.mark.parametrize("what", ["missing", "a folder", "garbage", "truncated", "a model", "another architecture"])
+def test_what_is_no_adapter_for_this_model_is_refused(policy: LlamaPolicy, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "lora.gguf"
+    tiny.adapter(path, seed=1, architecture="gemma3" if what == "another architecture" else "llama")
+    if what == "missing":
+        path.unlink()
+    elif what == "a folder":
+        path = tmp_path
+    elif what == "garbage":
+        path.write_bytes(random.Random(0).randbytes(1000))
+    elif what == "truncated":
+        path.write_bytes(path.read_bytes()[:-500])
+    elif what == "a model":
+        path = tiny.language_model(tmp_path / "model.gguf")
+    with pytest.raises(ModelUnavailable, match="adapter") as caught:
+        draw(policy, Adapter(path))
+    assert "\n" not in str(caught.value)
+    assert len(draw(policy).candidates) == 8
+
+
+def test_a_scale_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="scale"):
+        Adapter(Path("a.gguf"), float("nan"))
