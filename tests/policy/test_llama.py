@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -364,3 +365,18 @@ def test_measured_speeds_are_of_this_device(policy: LlamaPolicy) -> None:
     assert speeds.rows == (1, 8, 16)
     assert len(speeds.step_s) == 3
     assert min(*speeds.step_s, speeds.prefill_token_s) > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+def test_a_model_file_removed_while_it_is_in_use_stays_usable(tiny_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "copy.gguf"
+    path.write_bytes(tiny_path.read_bytes())
+    policy = LlamaPolicy(path, threads=1)
+    before = policy.sample(request(), FREE)
+    path.unlink()
+    policy.forget()
+    after = policy.sample(request(), FREE)
+    policy.close()
+    assert after.candidates == before.candidates
+    with pytest.raises(ModelUnavailable, match="no model file"):
+        LlamaPolicy(path, threads=1)
