@@ -8,172 +8,23 @@ its own random stream, so sharing changes no distribution.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.sampling import Filters, Sampler
+from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
+from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
+from edge_ttp.policy.request import Control, Drawn, Finish, Progress, Request, Sampled
+from edge_ttp.policy.sampling import Sampler
 
-Finish = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+__all__ = ["Control", "Drawn", "Engine", "Finish", "Progress", "Request", "Sampled"]
+
 Clock = Callable[[], float]
-
-
-class NoRoom(Exception):
-    """Raised by a Decoder whose cache has no cell left for a batch; the cache is unchanged."""
-
-
-class Aborted(Exception):
-    """Raised by a Decoder whose computation was cut off because the call has to end; the cache is unchanged."""
-
-
-class Constraint(Protocol):
-    """Where a text stands in a grammar (bindings.Grammar)."""
-
-    def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of `tokens` may come next."""
-
-    def accept(self, token: int) -> None:
-        """Goes on behind an allowed token."""
-
-    def copy(self) -> Self:
-        """A state of its own at the same place."""
-
-    def close(self) -> None:
-        """Frees it."""
-
-
-class Decoder(Protocol):
-    """What the engine needs of a model and its KV cache (bindings.Context; tests use a small table of logits)."""
-
-    @property
-    def chunk(self) -> int:
-        """Most prompt tokens computed at once."""
-
-    @property
-    def shares_rows(self) -> bool:
-        """Whether a row may belong to several sequences."""
-
-    def prefill(self, tokens: Sequence[int], start: int, *, want_logits: bool) -> npt.NDArray[np.float32] | None:
-        """Appends tokens to the prompt sequence (0); the last one's logits (vocabulary,) where wanted."""
-
-    def step(
-        self, tokens: Sequence[int], positions: Sequence[int], members: Sequence[Sequence[int]]
-    ) -> npt.NDArray[np.float32]:
-        """Logits (rows, vocabulary) after one token per row; row i belongs to the sequences members[i]."""
-
-    def fork(self, sequences: Sequence[int]) -> None:
-        """Makes each of `sequences` share what the prompt sequence holds."""
-
-    def drop(self, sequence: int) -> None:
-        """Forgets one sequence."""
-
-    def truncate(self, length: int) -> bool:
-        """Cuts the prompt sequence back; False where that is impossible."""
-
-    def clear(self) -> None:
-        """Empties the cache."""
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of a token; may end inside a UTF-8 character."""
-
-    def ends_answer(self, token: int) -> bool:
-        """Whether a token ends an answer."""
-
-    def constrain(self, grammar: str) -> Constraint:
-        """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call's candidates: what to continue, how many, how they are drawn and when they end.
-
-    Raises InvalidInput for one that cannot be meant.
-    """
-
-    prompt: tuple[int, ...]
-    n: int
-    filters: Filters
-    seed: int
-    max_tokens: int
-    stop: tuple[str, ...] = ()
-    share: bool = True
-    """Decode equal prefixes once. Off only to measure what that saves."""
-    grammar: str | None = None
-    """GBNF that every candidate follows (bindings.schema_to_grammar makes it of a JSON schema)."""
-    adapters: tuple[Adapter, ...] = ()
-    """LoRA adapters to decode with. Another choice than the call before computes the prompt anew."""
-
-    def __post_init__(self) -> None:
-        if not self.prompt:
-            raise InvalidInput("the prompt has no tokens", "write a prompt")
-        if self.n < 1:
-            raise InvalidInput(f"n={self.n} candidates cannot be drawn", "choose 1 or more")
-        if self.max_tokens < 1:
-            raise InvalidInput(f"a candidate of {self.max_tokens} tokens says nothing", "choose 1 or more")
-
-
-@dataclass(frozen=True)
-class Control:
-    """How a call is ended early. All are looked at between decode steps."""
-
-    deadline: float | None = None
-    """Moment on the engine's clock (time.monotonic)."""
-    cancel: threading.Event | None = None
-    on_step: Callable[[Progress], None] | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The state after one step: tokens drawn per candidate, and candidates that ended in this step."""
-
-    tokens: tuple[int, ...]
-    finished: tuple[Drawn, ...]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One candidate as drawn."""
-
-    index: int
-    text: str
-    tokens: int
-    logprob: float
-    finish_reason: Finish
-    seed: int
-    token_ids: tuple[int, ...] = ()
-    """The tokens drawn, the end token or the tokens of a stop string included."""
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """The candidates of a call in order of their seeds, and what they cost.
-
-    Fewer than n where the call was cut short before some of them had begun.
-    """
-
-    candidates: tuple[Drawn, ...]
-    prompt_tokens: int
-    cached_tokens: int
-    prefill_s: float
-    decode_s: float
-    """From the end of the prefill to the last token, sampling included."""
-    sample_s: float
-    """The part of decode_s outside the decoder."""
-    rows: int
-    """Batch rows decoded."""
-    steps: int
-    waves: int
-    notes: tuple[str, ...] = ()
-    """What memory made the call give up, in words."""
 
 
 @dataclass
@@ -381,6 +232,7 @@ class _Call:
                 reason = self.ended()
                 if reason is not None:
                     self._end(active, reason)
+                    self._tell((), active)
                     return
                 current, active, row_of = self._decode(active, row_of)
                 if not active:
@@ -408,10 +260,8 @@ class _Call:
             self._append(candidate, token)
             if candidate.finish is not None:
                 self._decoder.drop(candidate.sequence)
-                finished.append(candidate.result())
-        if self._control.on_step is not None:
-            counts = tuple(len(candidate.drawn) for candidate in self.candidates)
-            self._control.on_step(Progress(counts, tuple(finished)))
+                finished.append(candidate)
+        self._tell(finished, ())
         keep = [slot for slot, candidate in enumerate(active) if candidate.finish is None]
         return [active[slot] for slot in keep], row_of[keep]
 
@@ -459,10 +309,12 @@ class _Call:
             except NoRoom:
                 spare = max(1, math.ceil(len(active) / 8))
                 self._end(active[-spare:], "capacity")
+                self._tell((), active[-spare:])
                 active, row_of = active[:-spare], row_of[:-spare]
                 continue
             except Aborted:
                 self._end(active, self.ended() or "cancelled")
+                self._tell((), active)
                 break
             self._last_step_s = self._clock() - started
             self.decoder_s += self._last_step_s
@@ -478,3 +330,14 @@ class _Call:
         for candidate in candidates:
             candidate.finish = reason
             self._decoder.drop(candidate.sequence)
+
+    def _tell(self, finished: Sequence[_Running], dropped: Sequence[_Running]) -> None:
+        """Tells the caller how far the candidates are."""
+        if self._control.on_step is not None:
+            self._control.on_step(
+                Progress(
+                    tokens=tuple(len(candidate.drawn) for candidate in self.candidates),
+                    finished=tuple(candidate.result() for candidate in finished),
+                    dropped=tuple(candidate.result() for candidate in dropped),
+                )
+            )

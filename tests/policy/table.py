@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.engine import NoRoom
+from edge_ttp.policy.decoder import Aborted, NoRoom
 
 Logits = npt.NDArray[np.float32]
 Table = Callable[[tuple[int, ...]], npt.ArrayLike]
@@ -81,6 +81,8 @@ class TableDecoder:
         """Token and members of every row of every step."""
         self.can_truncate = True
         self.shares_rows = True
+        self.abort_in: int | None = None
+        """Computations until one is aborted."""
         self.states = 0
         """Grammar states that are open."""
         self._owners: dict[int, set[int]] = {}  # cell -> sequences
@@ -175,3 +177,7 @@ class TableDecoder:
     def _tick(self) -> None:
         if self._clock is not None:
             self._clock.now += self._step_s
+        if self.abort_in is not None:
+            self.abort_in -= 1
+            if self.abort_in < 0:
+                raise Aborted

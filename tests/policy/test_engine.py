@@ -405,6 +405,59 @@ def test_cancel_before_the_prompt_is_read_is_an_error() -> None:
     assert decoder.prefills == []
 
 
+def test_an_aborted_step_ends_the_call_with_what_there_is() -> None:
+    decoder = TableDecoder(uniform, ends=[0])
+    decoder.abort_in = 2 + 4  # two chunks of prompt, four steps
+    cancel = threading.Event()
+    told: list[Progress] = []
+    sampled = sample(decoder, request(n=12, max_tokens=100, seed=1), Control(cancel=cancel, on_step=told.append))
+    assert {one.finish_reason for one in sampled.candidates} == {"stop", "cancelled"}
+    assert max(one.tokens for one in sampled.candidates) == 5
+    assert told[-1].dropped == tuple(one for one in sampled.candidates if one.finish_reason == "cancelled")
+
+
+def test_an_abort_at_the_deadline_is_a_deadline() -> None:
+    decoder, engine, clock = timed(uniform)
+    decoder.abort_in = 5
+
+    def late(progress: Progress) -> None:
+        if max(progress.tokens) == 4:
+            clock.now = 99.0
+
+    sampled = engine.sample(request(n=2, max_tokens=100), Control(deadline=100.0, on_step=late), width=8)
+    assert {one.finish_reason for one in sampled.candidates} == {"deadline"}
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+def test_an_abort_while_reading_the_prompt_is_an_error_and_keeps_what_was_read(chunks: int) -> None:
+    decoder = TableDecoder(restless)
+    decoder.abort_in = chunks
+    engine = Engine(decoder, clock=FakeClock())
+    with pytest.raises(Cancelled):
+        engine.sample(request(), Control(), width=8)
+    assert decoder.cells_used() == 4 * chunks
+    decoder.abort_in = None
+    sampled = engine.sample(request(), Control(), width=8)
+    assert sampled.cached_tokens == 4 * chunks
+    assert said(sampled) == said(sample(TableDecoder(restless), request()))
+
+
+def test_a_model_that_cannot_share_rows_is_never_asked_to() -> None:
+    decoder = TableDecoder(script(3, 4, 5))
+    decoder.shares_rows = False
+    sample(decoder, request(n=5, max_tokens=3))
+    assert [len(rows) for rows in decoder.steps] == [5, 5]
+
+
+def test_dropped_candidates_are_told() -> None:
+    told: list[Progress] = []
+    sampled = sample(
+        TableDecoder(uniform, cells=6 + 20), request(n=4, max_tokens=8, share=False), Control(on_step=told.append)
+    )
+    dropped = {one.index for progress in told for one in progress.dropped}
+    assert dropped == {one.index for one in sampled.candidates if one.finish_reason == "capacity"}
+
+
 def test_every_step_tells_how_far_the_candidates_are() -> None:
     steps: list[Progress] = []
     sampled = sample(TableDecoder(uniform, ends=[0]), request(n=5, seed=1), Control(on_step=steps.append), width=3)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.engine import Aborted, Control, Progress, Request, Sampled
+from edge_ttp.policy.decoder import Aborted
+from edge_ttp.policy.engine import Control, Progress, Request, Sampled
 from edge_ttp.policy.llama import CHUNK, LlamaPolicy
 from edge_ttp.policy.sampling import Filters
 

@@ -19,7 +19,7 @@ from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.model import Model
-from edge_ttp.policy.engine import Aborted, NoRoom
+from edge_ttp.policy.decoder import Aborted, NoRoom
 from edge_ttp.policy.memory import CacheType
 
 Logits = npt.NDArray[np.float32]
