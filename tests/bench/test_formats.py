@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from policy.tiny import language_model
 from edge_ttp.bench import formats, speeds
 from edge_ttp.bench.formats import Text, decide, derive, measure
 from edge_ttp.bench.speeds import COUNTS, Speed, Visit, summarize
+from edge_ttp.cli import bench, models
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.paths import Paths, locate
@@ -272,6 +274,12 @@ def test_a_format_is_used_wherever_a_model_is_named(registry: Registry, paths: P
 
 
 # --- the commands ---
+
+
+def test_the_help_page_states_the_bounds_that_are_used() -> None:
+    options = inspect.signature(bench.formats_command).parameters
+    assert options["max_kl"].default == formats.MAX_KL
+    assert options["rounds"].default == inspect.signature(models.derive).parameters["rounds"].default == speeds.ROUNDS
 
 
 def out(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
