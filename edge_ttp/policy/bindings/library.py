@@ -33,39 +33,16 @@ finally:
 
 __all__ = ["llama_cpp"]
 
-_SYMBOLS = (
-    "llama_model_load_from_file",
-    "llama_model_free",
-    "llama_model_is_recurrent",
-    "llama_model_is_hybrid",
-    "llama_init_from_model",
-    "llama_free",
-    "llama_get_memory",
-    "llama_memory_clear",
-    "llama_memory_seq_rm",
-    "llama_memory_seq_cp",
-    "llama_decode",
-    "llama_get_logits_ith",
-    "llama_set_abort_callback",
-    "llama_tokenize",
-    "llama_token_to_piece",
-    "llama_vocab_is_eog",
-    "llama_vocab_get_attr",
-    "llama_chat_apply_template",
-    "llama_model_chat_template",
-    "llama_model_meta_val_str",
-    "llama_supports_gpu_offload",
-    "llama_log_set",
-    "llama_max_parallel_sequences",
-    "llama_print_system_info",
-    "llama_sampler_init_grammar",
-    "llama_sampler_apply",
-    "llama_sampler_accept",
-    "llama_sampler_free",
-    "llama_adapter_lora_init",
-    "llama_adapter_lora_free",
-    "llama_set_adapters_lora",
-)
+_NAMES = """
+llama_model_load_from_file llama_model_free llama_model_is_recurrent llama_model_is_hybrid llama_init_from_model
+llama_free llama_get_memory llama_memory_clear llama_memory_seq_rm llama_memory_seq_cp llama_decode
+llama_get_logits_ith llama_set_abort_callback llama_tokenize llama_token_to_piece llama_vocab_is_eog
+llama_vocab_get_attr llama_chat_apply_template llama_model_chat_template llama_model_meta_val_str
+llama_supports_gpu_offload llama_log_set llama_max_parallel_sequences llama_print_system_info
+llama_sampler_init_grammar llama_sampler_apply llama_sampler_accept llama_sampler_free llama_adapter_lora_init
+llama_adapter_lora_free llama_set_adapters_lora
+"""
+_SYMBOLS = _NAMES.split()
 _PARAMETERS = {"kv_unified", "n_outputs_max", "swa_full", "type_k", "type_v"}
 _missing = [name for name in _SYMBOLS if not hasattr(llama_cpp, name)]
 _missing += sorted(_PARAMETERS - {name for name, *_ in llama_cpp.llama_context_params._fields_})
