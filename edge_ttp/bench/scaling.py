@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from math import atanh, isfinite, nan, sqrt
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -217,13 +218,13 @@ def study(
     """One row per setting, shape, pool size and quantity. Quantities that the truth leaves undefined have none."""
     rows: list[Row] = []
     done = 0
-    for index, setting in enumerate(settings):
+    for setting in settings:
         for shape in shapes:
             true = truth(setting, shape)
             for size in sizes:
                 found = []
                 for run in range(runs):
-                    rng = np.random.default_rng([seed, index, SHAPES.index(shape), size, run])
+                    rng = np.random.default_rng([seed, crc32(setting.name.encode()), SHAPES.index(shape), size, run])
                     pools = simulate(setting, shape, size, rng)
                     found.append(
                         four_quantities(pools.evidence(), pools.user, pools.users, resamples=resamples, seed=run)
