@@ -74,6 +74,7 @@ class LlamaPolicy:
             weights=self._model.size_bytes,
             vocabulary=self._model.vocab_size,
             embedding=self._model.embedding,
+            heads=self._model.heads,
             kv_elements=self._model.layers * kv_heads * (key + value),
             blocks_of_32=key % 32 == 0 and value % 32 == 0,
             chunk=CHUNK,

@@ -17,6 +17,7 @@ LIBRARY_BYTES = 16 * MIB
 
 _VOCABULARY_ENTRY = 160  # a token's text, score and places in the lookup tables, measured on 49,000 and 262,000 tokens
 _ACTIVATION_WIDTHS = 24  # float32 rows of the embedding's width that one token needs at most while it is computed
+_WORTHWHILE = 4  # candidates at once from which more bring little
 _CELL_STEP = 1024  # caches grow in these steps, so that similar calls keep one
 _SEQUENCE_STEP = 16
 
@@ -43,6 +44,8 @@ class Footprint:
     """Bytes of the weights, copies in another layout included."""
     vocabulary: int
     embedding: int
+    heads: int
+    """Attention heads of a layer."""
     kv_elements: int
     """Elements of the keys and values of one token, all layers."""
     blocks_of_32: bool
@@ -62,9 +65,10 @@ class Footprint:
         return 2 * 4 * self.vocabulary
 
     def cell(self, cache_type: CacheType) -> int:
-        """Bytes for one token in the cache, its part of the attention mask included."""
-        stored = self.kv_elements * 2 if cache_type == "f16" else self.kv_elements * 34 // 32
-        return stored + 4 * self.chunk
+        """Bytes for one token in the cache, and for what a chunk's tokens compute with it: mask and scores."""
+        if cache_type == "q8_0":  # flash attention never holds all scores
+            return self.kv_elements * 34 // 32 + 4 * self.chunk
+        return self.kv_elements * 2 + 4 * self.chunk * (1 + self.heads)
 
     def total(self, cells: int, sequences: int, cache_type: CacheType) -> int:
         """Bytes in all with a cache of `cells` tokens and `sequences` sequences."""
@@ -73,13 +77,14 @@ class Footprint:
     def lay_out(self, *, prompt: int, max_tokens: int, n: int, most_sequences: int, limit: int | None) -> Layout:
         """The layout of a call within `limit` bytes (None: no limit).
 
-        All candidates at once where they fit with 16-bit keys and values; else with 8-bit ones if those let more run
-        at once; else in as few waves as fit, equally wide. Raises OutOfCapacity where not even one candidate fits.
+        All candidates at once where they fit; else in as few waves as fit, equally wide. Keys and values are stored in
+        8 bits only where fewer than four candidates would fit with 16: they take a third more time to read, as much as
+        waves of four cost. Raises OutOfCapacity where not even one candidate fits.
         """
         most = min(n, most_sequences - 1)
         cache_type: CacheType = "f16"
         width = self._width(prompt, max_tokens, most, limit, "f16")
-        if width < most and self.blocks_of_32:
+        if width < min(most, _WORTHWHILE) and self.blocks_of_32:
             narrow = self._width(prompt, max_tokens, most, limit, "q8_0")
             if narrow > width:
                 cache_type, width = "q8_0", narrow

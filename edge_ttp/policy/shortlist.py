@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ Allowed = Callable[[Integers], npt.NDArray[np.bool_]]
 """Which of some tokens a grammar allows."""
 
 _BLOCKS = 1024  # pieces a row is cut into to find a lower bound of its k-th largest logit
-_CONTIGUOUS_FROM = 128 * _BLOCKS  # from this vocabulary on, strided pieces miss the processor's caches
-_EXP_SAFE = 60.0  # below this, exp stays within float32
-_WORTH_A_THREAD = 1 << 20  # logits from which a second thread pays
+_LARGE = 128 * _BLOCKS  # from this vocabulary on, strided pieces miss the processor's caches
+_GROUP = 1 << 18  # logits looked at together: as many rows as the caches hold for several passes
+_LEAST_SUM = 1e-20  # of exponentials; below, 32 bits grow coarse
+_WORTH_A_THREAD = 1 << 19  # logits from which a second thread pays
 _GRAMMAR_WIDTHS = (512, 8192)  # most probable tokens that a grammar is asked about before the whole vocabulary
 
 
@@ -70,138 +71,184 @@ class Scanner:
         nothing depends on the sort.
         """
         rows, vocabulary = logits.shape
-        parts = 2 if self._pool is not None and rows > 1 and logits.size >= _WORTH_A_THREAD else 1
-        if len(self._scratch) < parts or len(self._scratch[0]) != vocabulary:
-            self._scratch = [np.empty(vocabulary, dtype=np.float32) for _ in range(parts)]
-        found: list[tuple[Integers, Doubles, Doubles]] = [(_NONE, _NOTHING, _NOTHING)] * rows
-        log_normalizer = np.empty(rows)
-
-        def work(part: int) -> None:
-            for index in range(part, rows, parts):
-                row = _Row(logits[index])
-                log_normalizer[index] = row.log_normalizer(self._scratch[part])
-                change = changes[index] if changes is not None else None
-                if allowed is not None:
-                    found[index] = _constrained(row, keep, change, allowed[index], negligible)
-                elif change is not None:
-                    found[index] = _changed(row, keep, change)
-                else:
-                    ids, values = row.best(keep, floor)
-                    found[index] = (ids, values, values)
-
-        if parts == 1:
-            work(0)
+        size = max(1, _GROUP // vocabulary)
+        groups = [logits[start : start + size] for start in range(0, rows, size)]
+        normalizer = _Normalizer(groups, self._scratch)
+        helped = self._pool.submit(normalizer.work) if self._pool and logits.size >= _WORTH_A_THREAD else None
+        parts = []
+        if changes is None and allowed is None:
+            for group in groups:
+                tokens, values = _Group(group).best(keep, floor)
+                parts.append((tokens, values, values))
         else:
-            assert self._pool is not None
-            other = self._pool.submit(work, 1)
-            work(0)
-            other.result()
-        if rows == 1:
-            ids, changed, plain = found[0]
-            return Shortlist(ids[None], changed[None], plain[None], log_normalizer)
-        width = max(len(ids) for ids, _, _ in found)
-        tokens = np.zeros((rows, width), dtype=np.int64)
-        values = np.full((rows, width), -np.inf)
-        raw = values if changes is None else values.copy()
-        for index, (ids, changed, plain) in enumerate(found):
-            tokens[index, : len(ids)] = ids
-            values[index, : len(ids)] = changed
-            if raw is not values:
-                raw[index, : len(ids)] = plain
-        return Shortlist(tokens, values, raw, log_normalizer)
+            for row in range(rows):
+                change = changes[row] if changes is not None else _UNCHANGED
+                if allowed is not None:
+                    parts.append(_constrained(logits[row], keep, change, allowed[row], negligible))
+                else:
+                    parts.append(_changed(logits[row], keep, change))
+        normalizer.work()
+        if helped is not None:
+            helped.result()
+        return Shortlist(*_stack(parts), log_normalizer=np.concatenate(normalizer.results))
 
 
-_NONE = np.zeros(0, dtype=np.int64)
-_NOTHING = np.zeros(0)
+class _Normalizer:
+    """log sum exp of all rows of some groups, by as many threads as call `work`."""
+
+    def __init__(self, groups: Sequence[Floats], scratch: list[Floats]) -> None:
+        self.results: list[Doubles] = [np.empty(0)] * len(groups)
+        self._groups, self._scratch = groups, scratch
+        self._left = deque(range(len(groups)))
+
+    def work(self) -> None:
+        """Takes groups until none is left."""
+        try:
+            scratch = self._scratch.pop()  # reused: fresh pages would cost more than the sum
+        except IndexError:
+            scratch = np.empty((0, 0), dtype=np.float32)
+        while True:
+            try:
+                index = self._left.pop()
+            except IndexError:
+                break
+            group = self._groups[index]
+            if scratch.shape[0] < len(group) or scratch.shape[1] != group.shape[1]:
+                scratch = np.empty(group.shape, dtype=np.float32)
+            self.results[index] = _log_sum_exp(group, scratch[: len(group)])
+        self._scratch.append(scratch)
 
 
-class _Row:
-    """One row of logits, cut into blocks whose maxima tell where the large logits are."""
+def _log_sum_exp(logits: Floats, scratch: Floats) -> Doubles:
+    """log sum exp of every row (rows,), in one pass where 32 bits hold the sum."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        total = np.add.reduce(np.exp(logits, out=scratch), axis=1)
+        fits = (total > _LEAST_SUM) & (total < np.inf)
+        shift = np.zeros(len(logits), dtype=np.float32)
+        for row in np.flatnonzero(~fits):
+            shift[row] = logits[row].max()
+            total[row] = np.exp(logits[row] - shift[row]).sum()
+        return np.asarray(shift + np.log(total, dtype=np.float64))
+
+
+_Best = tuple[Integers, Doubles, Doubles]
+"""Ids, changed logits and logits (rows, k) of the best tokens of some rows, best first."""
+
+
+def _stack(parts: Sequence[_Best]) -> _Best:
+    """All rows in one table, padded to one width."""
+    if len(parts) == 1:
+        return parts[0]
+    rows, width = sum(len(part[0]) for part in parts), max(part[0].shape[1] for part in parts)
+    tokens = np.zeros((rows, width), dtype=np.int64)
+    values = np.full((rows, width), -np.inf)
+    same = all(changed is plain for _, changed, plain in parts)
+    raw = values if same else values.copy()
+    row = 0
+    for ids, changed, plain in parts:
+        count, columns = ids.shape
+        tokens[row : row + count, :columns] = ids
+        values[row : row + count, :columns] = changed
+        if not same:
+            raw[row : row + count, :columns] = plain
+        row += count
+    return tokens, values, raw
+
+
+class _Group:
+    """A few rows of logits, cut into blocks whose maxima tell where the large logits are.
+
+    What comes out for a row does not depend on the other rows.
+    """
 
     def __init__(self, logits: Floats) -> None:
-        self.logits = logits
-        vocabulary = len(logits)
-        self._contiguous = vocabulary >= _CONTIGUOUS_FROM
+        self._logits = logits
+        rows, vocabulary = logits.shape
+        self._contiguous = vocabulary >= _LARGE
         self._blocks = min(_BLOCKS // 2 if self._contiguous else _BLOCKS, vocabulary)
         self._size = vocabulary // self._blocks
         self._whole = self._size * self._blocks
         if self._contiguous:
-            self._maxima = np.maximum.reduceat(logits[: self._whole], np.arange(0, self._whole, self._size))
+            starts = np.arange(0, self._whole, self._size)
+            self._maxima = np.maximum.reduceat(logits[:, : self._whole], starts, axis=1)
         else:
-            self._maxima = logits[: self._whole].reshape(self._size, self._blocks).max(axis=0)
-        self.top = float(self._maxima.max())
+            self._maxima = logits[:, : self._whole].reshape(rows, self._size, self._blocks).max(axis=1)
+        self._top = self._maxima.max(axis=1)
         if self._whole < vocabulary:
-            self.top = max(self.top, float(logits[self._whole :].max()))
-
-    def log_normalizer(self, scratch: Floats) -> float:
-        """log sum exp of the row."""
-        shift = 0.0 if abs(self.top) < _EXP_SAFE else self.top  # the usual case saves a pass over the vocabulary
-        row = self.logits if shift == 0.0 else np.subtract(self.logits, np.float32(shift), out=scratch)
-        return shift + math.log(np.add.reduce(np.exp(row, out=scratch)))
+            self._top = np.maximum(self._top, logits[:, self._whole :].max(axis=1))
 
     def best(self, keep: int, floor: float) -> tuple[Integers, Doubles]:
-        """Ids and logits of the `keep` largest logits not more than -`floor` below the top, best first."""
+        """Ids and logits (rows, k) of the `keep` largest logits not more than -`floor` below the top, best first."""
+        rows, vocabulary = self._logits.shape
         if keep == 1:
-            ids = np.array([self.logits.argmax()])
-            return ids, self.logits[ids].astype(np.float64)
-        bound = self.top + floor
+            ids = self._logits.argmax(axis=1)[:, None]
+            return ids, np.take_along_axis(self._logits, ids, axis=1).astype(np.float64)
+        bound = self._top.astype(np.float64) + floor
         if keep < self._blocks:
             # The keep-th largest of the blocks' maxima is a lower bound of the keep-th largest logit.
-            bound = max(bound, float(np.partition(self._maxima, -keep)[-keep]))
-        elif bound == -np.inf and keep < len(self.logits):
-            bound = float(np.partition(self.logits, -keep)[-keep])
-        ids = self._from(bound)
-        values = self.logits[ids].astype(np.float64)
-        order = np.lexsort((ids, -values))[:keep]
-        return ids[order], values[order]
+            bound = np.maximum(bound, np.partition(self._maxima, -keep, axis=1)[:, -keep])
+        elif keep < vocabulary:
+            bound = np.maximum(bound, np.partition(self._logits, -keep, axis=1)[:, -keep])
+        at = self._from(bound)
+        row = at // vocabulary
+        ids = at - row * vocabulary
+        values = self._logits.reshape(-1)[at].astype(np.float64)
+        order = np.lexsort((-values, row))  # stable: of equal logits the lower id comes first
+        if rows == 1:
+            order = order[:keep]
+            return ids[order][None], values[order][None]
+        counts = np.bincount(row, minlength=rows)
+        place = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = place < keep
+        order, place = order[kept], place[kept]
+        tokens = np.zeros((rows, min(keep, int(counts.max()))), dtype=np.int64)
+        table = np.full(tokens.shape, -np.inf)
+        row = row[order]
+        tokens[row, place] = ids[order]
+        table[row, place] = values[order]
+        return tokens, table
 
-    def _from(self, bound: float) -> Integers:
-        """Ids of all tokens from `bound` on."""
-        # The bound is a 32-bit number or compared as a 64-bit one: numpy must not round it to 32 bits.
-        at_least = np.float64(bound)
-        hot = np.flatnonzero(self._maxima >= at_least) if self._contiguous else None
-        if hot is None or 2 * len(hot) > self._blocks:
-            return np.flatnonzero(self.logits >= at_least)
-        part = self.logits[: self._whole].reshape(self._blocks, self._size)[hot]
-        at = np.flatnonzero(part >= at_least)
-        ids = hot[at // self._size] * self._size + at % self._size
-        if self._whole == len(self.logits):
-            return ids
-        return np.concatenate([ids, np.flatnonzero(self.logits[self._whole :] >= at_least) + self._whole])
+    def _from(self, bound: Doubles) -> Integers:
+        """Places in the flattened rows of all logits from their row's `bound` on, rising."""
+        rows, vocabulary = self._logits.shape
+        if self._contiguous and rows == 1:
+            hot = np.flatnonzero(self._maxima[0] >= bound)
+            if 2 * len(hot) < self._blocks:
+                part = self._logits[0, : self._whole].reshape(self._blocks, self._size)[hot]
+                at = np.flatnonzero(part >= bound)
+                at = np.asarray(hot[at // self._size] * self._size + at % self._size)
+                if self._whole == vocabulary:
+                    return at
+                return np.concatenate([at, np.flatnonzero(self._logits[0, self._whole :] >= bound) + self._whole])
+        return np.flatnonzero(self._logits >= bound[:, None])
 
 
-def _changed(row: _Row, keep: int, change: Change) -> tuple[Integers, Doubles, Doubles]:
-    """Ids, changed logits and logits of the `keep` largest changed logits, best first."""
+_UNCHANGED = Change(np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
+def _changed(logits: Floats, keep: int, change: Change) -> _Best:
+    """Ids, changed logits and logits (1, k) of the `keep` largest changed logits of one row, best first."""
     # A token that was not changed can be among the best only if few unchanged ones are before it.
-    ids, _ = row.best(min(keep + len(change.tokens), len(row.logits)), -np.inf)
-    ids = np.union1d(ids, change.tokens)
-    raw = row.logits[ids].astype(np.float64)
+    found, _ = _Group(logits[None]).best(min(keep + len(change.tokens), len(logits)), -np.inf)
+    ids = np.union1d(found[0], change.tokens)
+    raw = logits[ids].astype(np.float64)
     values = raw.copy()
     values[np.searchsorted(ids, change.tokens)] = change.values
     order = np.lexsort((ids, -values))[:keep]
     order = order[values[order] > -np.inf]
-    return ids[order], values[order], raw[order]
+    return ids[None, order], values[None, order], raw[None, order]
 
 
-def _constrained(
-    row: _Row, keep: int, change: Change | None, allowed: Allowed, negligible: float
-) -> tuple[Integers, Doubles, Doubles]:
+def _constrained(logits: Floats, keep: int, change: Change, allowed: Allowed, negligible: float) -> _Best:
     """As `_changed`, of the tokens that a grammar allows. The grammar sees the whole vocabulary only if it must."""
-    vocabulary = len(row.logits)
-    kept = np.zeros(0, dtype=np.int64)
-    ids, values, raw = kept, np.zeros(0), np.zeros(0)
-    for width in (*_GRAMMAR_WIDTHS, vocabulary):
-        if width < min(keep, vocabulary):
-            continue
-        if change is not None:
-            ids, values, raw = _changed(row, min(width, vocabulary), change)
-        else:
-            ids, values = row.best(min(width, vocabulary), -np.inf)
-            raw = values
-        kept = np.flatnonzero(allowed(ids) & (values > -np.inf))
+    vocabulary = len(logits)
+    while_needed = [width for width in (*_GRAMMAR_WIDTHS, vocabulary) if min(keep, vocabulary) <= width]
+    for width in while_needed:
+        ids, values, raw = _changed(logits, min(width, vocabulary), change)
+        kept = np.flatnonzero(allowed(ids[0]))
         if width >= vocabulary or len(kept) >= keep:
             break
-        if len(kept) and values[-1] < values[kept[0]] + negligible:
+        if len(kept) and values[0, -1] < values[0, kept[0]] + negligible:
             break  # the others could only be dropped again
     kept = kept[:keep]
-    return ids[kept], values[kept], raw[kept]
+    return ids[:, kept], values[:, kept], raw[:, kept]

@@ -26,7 +26,6 @@ Logits = npt.NDArray[np.float32]
 
 
 _GGML_TYPE: dict[CacheType, int] = {"f16": 1, "q8_0": 8}
-_FLASH_ATTENTION = {"f16": -1, "q8_0": 1}  # -1: llama.cpp decides; values of 8 bits need it
 
 
 def _flag_reader() -> Any:
@@ -40,6 +39,18 @@ def _flag_reader() -> Any:
 
 
 _is_set = _flag_reader()
+
+
+def _flash_attention(model: Model, cache_type: CacheType) -> int:
+    """llama.cpp's switch: 1 on, 0 off, -1 as it sees fit.
+
+    On a CPU it is slower for batches of several candidates (a quarter at 600 tokens of prompt), sums in 16 bits, and
+    its results depend on the other rows. Without it, a candidate's logits are the same to the bit whatever runs beside
+    it. Values of 8 bits cannot do without.
+    """
+    if cache_type == "q8_0":
+        return 1
+    return -1 if model.on_gpu else 0
 
 
 class Context:
@@ -71,7 +82,7 @@ class Context:
         parameters.kv_unified = True  # otherwise n_ctx is split between sequences and a prompt cannot be shared
         parameters.swa_full = True  # a sliding-window cache could not be cut back to a shared prefix
         parameters.type_k = parameters.type_v = _GGML_TYPE[cache_type]
-        parameters.flash_attn_type = _FLASH_ATTENTION[cache_type]
+        parameters.flash_attn_type = _flash_attention(model, cache_type)
         parameters.no_perf = True
         library.forget_complaints()
         self._handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)

@@ -42,6 +42,8 @@ class Model:
         self.context_trained = int(llama_cpp.llama_model_n_ctx_train(self._handle))
         self.size_bytes = int(llama_cpp.llama_model_size(self._handle))
         self.layers = int(llama_cpp.llama_model_n_layer(self._handle))
+        self.on_gpu = gpu_layers > 0
+        self.heads = int(llama_cpp.llama_model_n_head(self._handle)) or 1
         self.embedding = int(llama_cpp.llama_model_n_embd(self._handle))
         self.description = self._text(llama_cpp.llama_model_desc)
         self.shares_rows = not (
@@ -80,10 +82,9 @@ class Model:
     def head_widths(self) -> tuple[int, int, int]:
         """Key and value heads of a layer, elements of a key, elements of a value."""
         architecture = self.metadata("general.architecture") or ""
-        heads = int(llama_cpp.llama_model_n_head(self.handle)) or 1
-        kv_heads = int(llama_cpp.llama_model_n_head_kv(self.handle)) or heads
-        key = int(self.metadata(f"{architecture}.attention.key_length") or self.embedding // heads)
-        value = int(self.metadata(f"{architecture}.attention.value_length") or self.embedding // heads)
+        kv_heads = int(llama_cpp.llama_model_n_head_kv(self.handle)) or self.heads
+        key = int(self.metadata(f"{architecture}.attention.key_length") or self.embedding // self.heads)
+        value = int(self.metadata(f"{architecture}.attention.value_length") or self.embedding // self.heads)
         return kv_heads, key, value
 
     @property
