@@ -155,8 +155,8 @@ def decide(
     return choice, why + tail
 
 
-TABLE_HEADER = ("format", "MB", "mean KL", "top-1", "n", "prompt t/s", "decode t/s", "x own prompt", "x own decode")
-"""Names of the columns of `table`."""
+TABLE_HEADER = ("format", "MB", "KL", "top-1", "n", "prompt t/s", "decode t/s", "x prompt", "x decode")
+"""Names of the columns of `table`; the last two relative to the model's own file."""
 
 
 def table(found: Findings) -> list[tuple[str, ...]]:
