@@ -40,7 +40,9 @@ def words_at(text: str) -> Iterator[tuple[str, int, int]]:
         if match["unspaced"] and len(folded) > 1:
             # Two characters at a time, overlapping, as Lucene's CJKBigramFilter does.
             for at in range(len(folded) - 1):
-                yield folded[at : at + 2], min(start + at, end), min(start + at + 2, end)
+                # Folding may lengthen a word (Thai sara am becomes two characters): the last place stands for the rest.
+                first = min(start + at, end - 1)
+                yield folded[at : at + 2], first, min(first + 2, end)
         elif folded:
             yield singular(folded)[:MAX_WORD], start, end
 
