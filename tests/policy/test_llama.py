@@ -168,17 +168,22 @@ def test_prompt_and_answer_may_fill_the_context_and_not_more(policy: LlamaPolicy
 # Memory
 
 
-def test_less_memory_means_eight_bits_then_waves_then_a_refusal(policy: LlamaPolicy) -> None:
+def test_less_memory_means_waves_then_eight_bits_then_a_refusal(policy: LlamaPolicy) -> None:
+    total = policy._footprint.total
     enough = policy.layout(500, 100, 32)
     assert (enough.width, enough.waves, enough.cache_type, enough.notes) == (32, 1, "f16", ())
-    whole = policy._footprint.total(enough.cells, 33, "f16")
-    eight = policy.layout(500, 100, 32, memory_bytes=whole - 1)
-    assert (eight.width, eight.cache_type) == (32, "q8_0")
-    half = policy.layout(500, 100, 32, memory_bytes=policy._footprint.total(enough.cells // 3, 12, "q8_0"))
-    assert half.width * half.waves >= 32
-    assert half.waves > 1
+    halves = policy.layout(500, 100, 32, memory_bytes=total(enough.cells, 33, "f16") - 1)
+    assert (halves.width, halves.waves, halves.cache_type) == (16, 2, "f16")
+    assert halves.notes == ("little memory: 32 candidates run in 2 waves of at most 16",)
+    fours = policy.layout(500, 100, 32, memory_bytes=total(500 + 4 * 100, 5, "f16"))
+    assert (fours.width, fours.waves, fours.cache_type) == (4, 8, "f16")
+    eight = policy.layout(500, 100, 32, memory_bytes=total(500 + 4 * 100, 5, "f16") - 1)
+    assert eight.cache_type == "q8_0"
+    assert eight.notes[0] == "little memory: keys and values are stored in 8 bits"
+    one = policy.layout(500, 100, 32, memory_bytes=total(600, 2, "q8_0"))
+    assert (one.width, one.waves, one.cache_type) == (1, 32, "q8_0")
     with pytest.raises(OutOfCapacity, match="MiB are allowed"):
-        policy.layout(500, 100, 32, memory_bytes=policy._footprint.fixed)
+        policy.layout(500, 100, 32, memory_bytes=total(600, 2, "q8_0") - 1)
 
 
 def test_a_cache_that_is_too_large_for_a_later_limit_is_given_back(policy: LlamaPolicy) -> None:
@@ -191,9 +196,9 @@ def test_a_cache_that_is_too_large_for_a_later_limit_is_given_back(policy: Llama
 
 
 def test_a_cache_in_eight_bits_is_not_kept_when_there_is_memory_again(policy: LlamaPolicy) -> None:
-    whole = policy._footprint.total(policy.layout(47, 12, 6).cells, 7, "f16")
     first = policy.sample(request(), FREE)
-    policy.sample(request(), FREE, memory_bytes=whole - 1)
+    little = policy._footprint.total(47 + 12, 2, "q8_0")
+    assert policy.sample(request(), FREE, memory_bytes=little).notes
     assert policy.sample(request(), FREE).candidates == first.candidates
 
 
