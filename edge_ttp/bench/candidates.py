@@ -170,7 +170,8 @@ def _loop(loop: Any, request: Request, tokens: int) -> tuple[float, int]:
     while drawn < tokens:
         result = loop.create_completion(
             prompt=list(request.prompt),
-            max_tokens=request.max_tokens,
+            # No more than are missing: a longer last completion would spread the prompt over more tokens than ours.
+            max_tokens=min(request.max_tokens, tokens - drawn),
             temperature=filters.temperature,
             top_k=filters.top_k,
             top_p=filters.top_p,
