@@ -11,8 +11,11 @@ def main() -> None:
         from edge_ttp.cli.main import main as run
 
         run()
-    except KeyboardInterrupt:
-        from edge_ttp.errors import Cancelled
+    except BaseException as stopped:
+        from edge_ttp.errors import Cancelled, is_interrupt
+
+        if isinstance(stopped, SystemExit) or not is_interrupt(stopped):
+            raise
 
         error = Cancelled("interrupted")
         if "--json" in sys.argv:

@@ -74,3 +74,19 @@ class Cancelled(EdgeTTPError):
     """The caller cancelled before there was anything to return."""
 
     code, exit_code = "cancelled", 130
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether `error` comes from Ctrl-C: a KeyboardInterrupt, or what somebody else's code made of one.
+
+    An interrupt while a module loads may surface as another exception with the interrupt as its cause: Python 3.11
+    itself raises RuntimeError for any error while a class names its attributes.
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        if isinstance(link, KeyboardInterrupt):
+            return True
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+    return False

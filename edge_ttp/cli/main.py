@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput
+from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, is_interrupt
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -118,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except EdgeTTPError as error:
-        return _report(error, as_json)
+        return _report(Cancelled("interrupted") if is_interrupt(error) else error, as_json)
     except KeyboardInterrupt:
         return _report(Cancelled("interrupted"), as_json)
     except typer.Abort:
@@ -131,6 +131,8 @@ def run(arguments: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare `edge-ttp history`: its help page is the answer
             typer.echo(error.format_message())  # type: ignore[attr-defined]
             return 2
+        if is_interrupt(error):
+            return _report(Cancelled("interrupted"), as_json)
         usage = _usage_error(error)
         if usage is None:
             raise

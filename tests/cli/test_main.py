@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from edge_ttp import __version__, errors
+from edge_ttp.__main__ import main as program
 from edge_ttp.cli import main
 from edge_ttp.cli.main import COMMANDS, PLUGINS, run
 from edge_ttp.errors import EdgeTTPError, InvalidInput
@@ -169,6 +170,31 @@ def test_an_interrupt_is_one_line_and_exit_code_130(
     assert run(["fail", "--json"]) == 130
     found = json.loads(capsys.readouterr().out)["error"]
     assert (found["code"], found["exit_code"]) == ("cancelled", 130)
+
+
+@pytest.mark.parametrize("wrapper", [RuntimeError("Error calling __set_name__"), InvalidInput("not a model")])
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_an_interrupt_that_came_out_as_another_error_is_still_an_interrupt(
+    capsys: pytest.CaptureFixture[str],
+    fail_with: Callable[[BaseException], None],
+    monkeypatch: pytest.MonkeyPatch,
+    wrapper: Exception,
+    link: str,
+) -> None:
+    error = type(wrapper)(*wrapper.args)
+    setattr(error, link, KeyboardInterrupt())
+    fail_with(error)
+    assert run(["fail"]) == 130
+    assert capsys.readouterr().err == "edge-ttp: interrupted\n"
+
+    def stop() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "main", stop)  # while the command line itself is still loading
+    with pytest.raises(SystemExit) as ended:
+        program()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "edge-ttp: interrupted\n"
 
 
 def test_a_mistake_of_the_program_itself_is_not_hidden(fail_with: Callable[[BaseException], None]) -> None:
