@@ -125,11 +125,11 @@ def watched(advance):
     return see
 generate._count_finished = watched
 
-say("begun")
 from edge_ttp.__main__ import main
+say("begun")
 main()
 """
-"""The program, saying on stderr how far it is."""
+"""The program, saying on stderr how far it is, from where it, and not yet Python, answers for what Ctrl-C does."""
 
 
 def interrupt_at(word: str, *arguments: str, after_s: float = 0.0) -> tuple[str, list[str], int]:
