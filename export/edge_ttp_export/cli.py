@@ -117,11 +117,11 @@ def train(
     encoder: EncoderFolder,
     out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
     loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
-    beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.5,
+    beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.0,
     features_only: Annotated[
         bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
     ] = False,
-    made_up: Annotated[int, typer.Option(min=0, help="Made-up pools per task to train on as well.")] = 800,
+    made_up: Annotated[int, typer.Option(min=0, help="Made-up pools per task to train on as well.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 60,
     seed: Seed = 1,
     threads: Threads = None,

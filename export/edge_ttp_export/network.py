@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -128,13 +129,16 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
         )
 
     def silence_text_terms(self) -> None:
-        """Leaves only the features in the last layer, for good: the terms of the text vectors are 0 and not trained."""
-        last = cast(nn.Linear, self.hidden[3])
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        for part in (self.hidden, self.of_candidate, self.of_user, self.of_source):
+        """Leaves only the features to read, for good: what reads the text vectors themselves is 0 and not trained."""
+        for part in (self.of_candidate, self.of_user, self.of_source):
+            nn.init.zeros_(part.weight)
             part.requires_grad_(False)
         self.attention.requires_grad_(False)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def scale_offset_variance(self, factor: float) -> None:
+        """Multiplies the offset's noise variance by `factor` (above 0), for every query."""
+        cast(nn.Linear, self.level[2]).bias[1] += math.log(factor)
 
     def _interactions(self, batch: Batch) -> Tensor:
         """(B, N, 3 RANK) products of the candidate with the user and the input, and the candidate itself.

@@ -32,20 +32,21 @@ class Settings:
     """How a network is trained. Everything that decides the result, with the pools."""
 
     loss: Loss = "beta-nll"
-    beta: float = 0.5
+    beta: float = 0.0
     seed: int = 1
     epochs: int = 60
-    warm_epochs: int = 6
+    warm_epochs: int = 0
     """Epochs on made-up pools before the real ones."""
-    patience: int = 12
+    patience: int = 15
     batch: int = 16
     rate: float = 2e-3
     decay: float = 0.05
-    dropout: float = 0.2
-    mixed: float = 0.5
+    dropout: float = 0.7
+    mixed: float = 0.0
     """Made-up pools per real one in the later epochs."""
     text_terms: bool = True
-    """Whether the last layer also sees the text vectors. With a few hundred pools they are learned by heart."""
+    """Whether the network also reads the text vectors, not only features made of them. With a few hundred pools it
+    learns the vectors by heart."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def train(
             f"the network has collapsed: its scores spread {spread:.3f} of the utility's spread",
             "train with another --loss, --beta or --seed",
         )
+    _calibrate_offset(network, tune)
     chosen, scale = _choose_covariance(network, real, tune)
     distances, signal = _training_distances(network, real)
     facts = {
@@ -275,6 +277,15 @@ def _choose_covariance(
         if loss < best:
             best, chosen, scale = loss, covariance, effective
     return chosen, scale
+
+
+def _calibrate_offset(network: RewardNetwork, tune: Sequence[Pool]) -> None:
+    """Scales the offset's noise variance so that on tune pools squared errors are as large as it says, on average."""
+    ratios = []
+    for heads, utility, mask in predict(network, [(pool, range(pool.size)) for pool in tune]):
+        error = (utility * mask).sum(1) / mask.sum(1) - heads.offset
+        ratios += (error.square() * torch.exp(-heads.offset_log_variance)).tolist()
+    network.scale_offset_variance(max(float(np.mean(ratios)), 1e-3))
 
 
 def _training_distances(network: RewardNetwork, real: Sequence[Pool]) -> tuple[npt.NDArray[np.float64], float]:

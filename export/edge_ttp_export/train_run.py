@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,8 @@ def run_training(
     for task in tasks:
         imitated += imitate(task, made_up, seed, report)
     settings = Settings(loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms)
+    if imitated:
+        settings = replace(settings, warm_epochs=6, mixed=0.5)
     train_pools = [pool for pool in pools if pool.part == "train"]
     tune_pools = [pool for pool in pools if pool.part == "tune"]
     trained = train(train_pools, imitated, tune_pools, settings, report)

@@ -28,6 +28,8 @@ from edge_ttp_export.train import Settings, collate, predict, selection_share, t
 
 pytestmark = pytest.mark.export
 
+torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
+
 SIGNAL = FEATURES.index("input_coverage")
 
 
@@ -121,6 +123,25 @@ def test_beta_nll_with_beta_zero_is_the_gaussian_likelihood() -> None:
     by_hand = (0.5 * (error**2 / variance + torch.log(variance)) * batch.pool_mask).sum(1) / batch.pool_mask.sum(1)
     torch.testing.assert_close(found, by_hand)
     assert offset_loss(heads, utility, batch.pool_mask).shape == (2,)
+
+
+def test_the_offsets_noise_is_as_large_as_its_errors_on_tune_pools() -> None:
+    tune = [pool(seed) for seed in range(20, 30)]
+    network = train([pool(seed) for seed in range(20)], [], tune, SETTINGS, str).network
+    ((heads, utility, mask),) = predict(network, [(one, range(one.size)) for one in tune])
+    error = (utility * mask).sum(1) / mask.sum(1) - heads.offset
+    assert float((error**2 / torch.exp(heads.offset_log_variance)).mean()) == pytest.approx(1, rel=1e-3)
+
+
+def test_without_text_terms_the_vectors_change_nothing() -> None:
+    settings = Settings(**{**vars(SETTINGS), "epochs": 1, "text_terms": False})
+    network = train(
+        [pool(seed) for seed in range(20)], [], [pool(seed) for seed in range(20, 26)], settings, str
+    ).network
+    batch, _ = collate([(pool(30), range(8))])
+    found = network(batch).difference
+    batch.candidates, batch.outputs = torch.flip(batch.candidates, [1]), torch.flip(batch.outputs, [2])
+    torch.testing.assert_close(network(batch).difference, found)
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
