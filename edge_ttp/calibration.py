@@ -77,7 +77,7 @@ class Calibration:
 
     @property
     def reach(self) -> float:
-        """What one standard deviation of score is worth before anything is scored: rho x spread, utility units, >= 0."""
+        """Utility that one standard deviation of score is worth before anything is scored: rho x spread, at least 0."""
         return 0.0 if self.collapsed else max(0.0, self.rho) * self.spread
 
 
