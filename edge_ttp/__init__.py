@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from edge_ttp.errors import EdgeTTPError
     from edge_ttp.runtime import Runtime
-    from edge_ttp.schema import Budget, Candidate, Event, Feedback, Generation, HistoryItem, Plan, Sampling
+    from edge_ttp.schema import Budget, Candidate, Event, Feedback, Generation, HistoryItem, LoraAdapter, Plan, Sampling
 
 _HOMES = {
     "Budget": "edge_ttp.schema",
@@ -22,6 +22,7 @@ _HOMES = {
     "Feedback": "edge_ttp.schema",
     "Generation": "edge_ttp.schema",
     "HistoryItem": "edge_ttp.schema",
+    "LoraAdapter": "edge_ttp.schema",
     "Plan": "edge_ttp.schema",
     "Runtime": "edge_ttp.runtime",
     "Sampling": "edge_ttp.schema",
@@ -35,6 +36,7 @@ __all__ = [
     "Feedback",
     "Generation",
     "HistoryItem",
+    "LoraAdapter",
     "Plan",
     "Runtime",
     "Sampling",

@@ -56,8 +56,9 @@ def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
 def _llama() -> Iterator[Check]:
     from edge_ttp.policy import bindings
 
-    gpu = "layers can go to a GPU" if bindings.gpu_offload() else "CPU only"
-    yield Check("llama.cpp", "ok", f"llama-cpp-python {bindings.version()}, {gpu}")
+    yield Check("llama.cpp", "ok", f"llama-cpp-python {bindings.version()}")
+    gpus = [f"{gpu.name}, {gpu.free / 2**30:.1f} of {gpu.total / 2**30:.1f} GiB free" for gpu in bindings.gpus()]
+    yield Check("GPU", "ok", "; ".join(gpus) or "none that this llama.cpp can use: the CPU decodes")
     features = [part.strip() for part in bindings.system_info().replace("CPU :", "").split("|") if part.strip()]
     yield Check("CPU features", "ok", ", ".join(features))
 

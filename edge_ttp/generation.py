@@ -13,14 +13,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp import schema
+from edge_ttp import controls, events, schema
 from edge_ttp.budget.planner import Limits, plan
 from edge_ttp.budget.profile import Cost
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.history.rows import checked_label, checked_text
-from edge_ttp.policy.engine import Control, Drawn, Progress, Request, Sampled
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.engine import Control, Drawn, Request, Sampled
 from edge_ttp.prompt import Prompt, Style, compose, tokens_for
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile
@@ -45,15 +44,13 @@ _CACHE_WAIT_S = 0.25
 _RECORD_WAIT_S = 0.1
 """Least wait for another writer before an answer is not recorded, even when the deadline has come."""
 
-_CUT_SHORT: dict[schema.FinishReason, str] = {
-    "deadline": "the deadline ended",
-    "cancelled": "the cancel ended",
-    "capacity": "the cache was too small for",
-}
-
 
 class Policy(Protocol):
     """What a request needs of a policy (policy/llama.py)."""
+
+    @property
+    def device(self) -> str:
+        """What decodes: the CPU, or layers on a GPU."""
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Tokens of a plain prompt."""
@@ -63,6 +60,9 @@ class Policy(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text alone."""
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens themselves."""
 
     def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
         """Candidates that fit into memory at once. OutOfCapacity where context or memory hold not even one."""
@@ -101,6 +101,8 @@ class Ask:
     seed: int | None = None
     kind: str | None = None
     examples: int = DEFAULT_EXAMPLES
+    recall_for: str | None = None
+    """Text that examples are recalled for. None: the prompt."""
     turns: tuple[tuple[str, str], ...] = ()
     """What was said before in the same conversation: prompt and answer, oldest first."""
     store: bool = True
@@ -124,8 +126,9 @@ def check(ask: Ask) -> None:
     for given, written in ask.turns:
         checked_text("an earlier prompt", given)
         checked_text("an earlier answer", written)
-    for stop in ask.sampling.stop:
-        checked_text("a stop string", stop)
+    if ask.recall_for is not None:
+        checked_text("the text to recall for", ask.recall_for)
+    controls.check(ask.sampling)
     if ask.kind is not None:
         checked_label("kind", ask.kind)
     if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:
@@ -144,7 +147,8 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     notes: list[str] = []
 
     # Recall: what this user wrote in answer to something similar.
-    recalled = rooms.history.recall(ask.user, ask.prompt, ask.examples, kind=ask.kind) if ask.examples else []
+    sought = ask.prompt if ask.recall_for is None else ask.recall_for
+    recalled = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
     recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS)
     if not recent:
         notes.append(f"no history yet for {ask.user!r}: nothing to imitate, answers are not personal")
@@ -154,7 +158,9 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
 
     # Compose and plan: as many examples and candidates as context, memory and deadline hold.
     lengths = [rooms.policy.count_tokens(item.output) for item in recent[:_LENGTHS_FROM]]
-    max_tokens = ask.sampling.max_tokens or tokens_for(lengths)
+    structured = controls.structured(ask.sampling)
+    least = controls.STRUCTURED_TOKENS if structured else 1
+    max_tokens = ask.sampling.max_tokens or max(tokens_for(lengths), least)
     usual_tokens = min(float(np.mean(lengths)) + 1 if lengths else max_tokens * 0.6, max_tokens)
     encoded, dropped = _fit_prompt(
         rooms, ask, [(found.item.input, found.item.output) for found in recalled], max_tokens
@@ -168,29 +174,31 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     reserve = _STORE_RESERVE_S if rooms.cost is None else rooms.cost.overhead_s + planned.n * rooms.cost.score_s
     seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed
     sampled = rooms.policy.sample(
-        Request(
+        controls.request(
+            ask.sampling,
+            rooms.policy.tokens,
             prompt=encoded.tokens,
+            prompt_stop=encoded.prompt.stop,
             n=planned.n,
-            filters=Filters(ask.sampling.top_k, ask.sampling.top_p, ask.sampling.min_p, ask.sampling.temperature),
             seed=seed,
             max_tokens=max_tokens,
-            stop=(*ask.sampling.stop, *encoded.prompt.stop),
         ),
         Control(
             deadline=None if deadline is None else deadline - reserve,
             cancel=ask.cancel,
-            on_step=None if ask.emit is None else _forward(ask.emit),
+            on_step=None if ask.emit is None else events.forward(ask.emit),
         ),
         memory_bytes=rooms.memory_bytes,
     )
-    notes += _cut_short(sampled, planned.n)
+    notes += [*sampled.notes, *events.cut_short(sampled, planned.n, structured=structured)]
 
     # Score, select.
     scoring = time.monotonic()
     drawn = [replace(candidate, text=candidate.text.strip()) for candidate in sampled.candidates]
     scores = _score(rooms, ask, profile, drawn)
     selecting = time.monotonic()
-    choice = _choose(ask.rule, drawn, scores, seed)
+    complete = [one.finish_reason == "stop" or (one.finish_reason == "length" and not structured) for one in drawn]
+    choice = _choose(ask.rule, drawn, complete, scores, seed)
     _emit(ask, schema.Event(type="scored", n=len(drawn)))
     selected = time.monotonic()
 
@@ -206,14 +214,16 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
         chosen=choice.index,
         candidates=_candidates(drawn, scores, choice),
         selection=schema.Selection(rule=choice.rule, reason=choice.reason),
-        plan=planned.model_copy(update={"waves": max(1, sampled.waves)}),
+        plan=planned.model_copy(update={"waves": max(1, sampled.waves), "notes": (*planned.notes, *sampled.notes)}),
         timings=schema.Timings(
             recall_s=recall_s,
             prefill_s=sampled.prefill_s,
+            reuse_saved_s=_saved_s(sampled, rooms.cost),
             decode_s=sampled.decode_s,
             sample_s=sampled.sample_s,
             score_s=selecting - scoring,
             select_s=selected - selecting,
+            device=rooms.policy.device,
         ),
         usage=schema.Usage(
             prompt_tokens=sampled.prompt_tokens,
@@ -299,7 +309,7 @@ def _plan(
 ) -> schema.Plan:
     """How many candidates this request gets."""
     width = None
-    if rooms.memory_bytes is not None:
+    if rooms.memory_bytes is not None and ask.n is None:  # a number asked for is drawn in waves, if need be
         width = rooms.policy.width(
             len(encoded.tokens), max_tokens, schema.MAX_CANDIDATES, memory_bytes=rooms.memory_bytes
         )
@@ -329,20 +339,29 @@ def _plan(
     )
 
 
+def _saved_s(sampled: Sampled, cost: Cost | None) -> float:
+    """Seconds that the prompt tokens in the cache would have taken, at the measured rate or else at this call's."""
+    computed = sampled.prompt_tokens - sampled.cached_tokens
+    each = cost.prefill_token_s if cost is not None else sampled.prefill_s / max(1, computed)
+    return sampled.cached_tokens * each
+
+
 def _score(rooms: Rooms, ask: Ask, profile: UserProfile | None, drawn: Sequence[Drawn]) -> Scores | None:
     if rooms.reward is None or profile is None:
         return None
     return rooms.reward.score(profile, ask.prompt, [(one.text, one.tokens, one.logprob) for one in drawn])
 
 
-def _choose(rule: schema.Rule, drawn: Sequence[Drawn], scores: Scores | None, seed: int) -> Choice:
+def _choose(
+    rule: schema.Rule, drawn: Sequence[Drawn], complete: Sequence[bool], scores: Scores | None, seed: int
+) -> Choice:
     similarity = scores.similarity if scores is not None else None
     if similarity is None and rule in NEEDS_SIMILARITY:
         similarity = agreement_matrix([one.text for one in drawn])
     pool = Pool(
         logprob=np.array([one.logprob for one in drawn]),
         tokens=np.array([one.tokens for one in drawn]),
-        complete=np.array([one.finish_reason in ("stop", "length") and bool(one.text) for one in drawn]),
+        complete=np.array([whole and bool(one.text) for whole, one in zip(complete, drawn, strict=True)]),
         mean=scores.mean if scores is not None else None,
         epistemic=scores.epistemic if scores is not None else None,
         similarity=similarity,
@@ -390,29 +409,6 @@ def _record(rooms: Rooms, generation: schema.Generation, began: float, deadline:
     ended = time.monotonic()
     timings = timings.model_copy(update={"store_s": ended - started, "total_s": ended - began})
     return generation.model_copy(update={"timings": timings})
-
-
-def _cut_short(sampled: Sampled, planned: int) -> list[str]:
-    """What the user should know about candidates that did not end by themselves."""
-    reasons = [one.finish_reason for one in sampled.candidates]
-    notes = []
-    for reason, words in _CUT_SHORT.items():
-        count = reasons.count(reason)
-        if count:
-            notes.append(f"{words} {count} of {planned} candidates before they were complete")
-    missing = planned - len(reasons)
-    if missing:
-        notes.append(f"{missing} of {planned} candidates were not begun")
-    return notes
-
-
-def _forward(emit: Callable[[schema.Event], None]) -> Callable[[Progress], None]:
-    def forward(progress: Progress) -> None:
-        for done in progress.finished:
-            emit(schema.Event(type="finished", candidate=done.index, text=done.text.strip()))
-        emit(schema.Event(type="progress", tokens=progress.tokens))
-
-    return forward
 
 
 def _emit(ask: Ask, event: schema.Event) -> None:

@@ -177,6 +177,7 @@ class Runtime:
         seed: int | None = None,
         kind: str | None = None,
         examples: int = DEFAULT_EXAMPLES,
+        recall_for: str | None = None,
         turns: Sequence[tuple[str, str]] = (),
         store: bool = True,
         cancel: threading.Event | None = None,
@@ -185,7 +186,8 @@ class Runtime:
         """The answer to `prompt` that `user` (None: the default user) would most likely have written.
 
         `n` None takes as many candidates as the budget allows. `kind` keeps recall to items of that kind. `turns` are
-        the prompts and answers before this one in the same conversation, oldest first. `store` False keeps the request
+        the prompts and answers before this one in the same conversation, oldest first; with `recall_for` its first
+        prompt, the examples stay the same, and what was read before is not read again. `store` False keeps the request
         out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
         does the budget's deadline, which does not count the loading of models. `on_event` is called from this thread
         after every decode step.
@@ -204,6 +206,7 @@ class Runtime:
             seed=seed,
             kind=kind,
             examples=examples,
+            recall_for=recall_for,
             turns=tuple(turns),
             store=store,
             cancel=cancel,

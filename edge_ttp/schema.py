@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
@@ -48,8 +48,16 @@ class Budget(_Border):
     """How much a better answer is worth in time."""
 
 
+class LoraAdapter(_Border):
+    """A LoRA adapter: a GGUF file that holds a small change of this policy's weights."""
+
+    path: Annotated[str, Field(min_length=1)]
+    scale: Annotated[float, Field(ge=-100, le=100)] = 1.0
+    """Multiplies the change: 0 is off, 1 as trained."""
+
+
 class Sampling(_Border):
-    """How a candidate is drawn. The filters apply in the order of the fields, the temperature last."""
+    """How a candidate is drawn: bias, penalties, top-k, typical, top-p, min-p and the temperature, in this order."""
 
     top_k: Annotated[int, Field(ge=0)] = 40
     """Keep the k most probable tokens. 0 keeps all."""
@@ -63,6 +71,36 @@ class Sampling(_Border):
     """Longest candidate in tokens. None: from the lengths of what this user wrote before."""
     stop: tuple[str, ...] = ()
     """A candidate ends before the first of these strings."""
+    typical_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Keep the tokens whose surprise is nearest to the expected one, up to this probability. 1 keeps all."""
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    """Makes tokens that the candidate drew before less likely: divides a positive logit, multiplies a negative one."""
+    presence_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.0
+    """Taken off the logits of tokens drawn before. Negative values invite repetition."""
+    frequency_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.0
+    """Taken off the logits of tokens drawn before, once for every time."""
+    penalty_window: Annotated[int, Field(ge=0)] = 64
+    """The last tokens of a candidate that count as drawn before; the prompt never does. 0 counts all."""
+    logit_bias: Annotated[dict[int | str, Annotated[float, Field(ge=-1000, le=1000)]], Field(max_length=1000)] = {}
+    """What is added to logits. A key is a token id (digits), or a text all of whose tokens are meant, a leading space
+    included. -1000 bans."""
+    temperatures: Annotated[tuple[Annotated[float, Field(ge=0, le=5)], ...], Field(max_length=MAX_CANDIDATES)] = ()
+    """Temperatures that the candidates take in turn, instead of `temperature`: more diverse candidates."""
+    grammar: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
+    """GBNF grammar (llama.cpp's) that every candidate follows from its rule `root`."""
+    json_schema: dict[str, Any] | None = None
+    """JSON schema that every candidate fits. Excludes `grammar`."""
+    adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=8)] = ()
+    """LoRA adapters to draw with. Another choice than the call before reads the prompt anew."""
+    share_prefixes: bool = True
+    """Compute a token once for all candidates that have drawn the same so far. False only to compare: it changes no
+    distribution and costs time."""
+
+    @field_validator("logit_bias")
+    @classmethod
+    def _token_ids(cls, value: dict[int | str, float]) -> dict[int | str, float]:
+        """Ids written in digits, as JSON has to, are ids."""
+        return {int(key) if isinstance(key, str) and key.isdecimal() else key: bias for key, bias in value.items()}
 
 
 class HistoryItem(_Border):
@@ -133,12 +171,16 @@ class Timings(_Border):
 
     recall_s: float = 0.0
     prefill_s: float = 0.0
+    reuse_saved_s: float = 0.0
+    """What reading the prompt tokens that were still in the cache would have taken besides."""
     decode_s: float = 0.0
     sample_s: float = 0.0
     score_s: float = 0.0
     select_s: float = 0.0
     store_s: float = 0.0
     total_s: float = 0.0
+    device: str = ""
+    """What decoded: `cpu`, or how many layers lay on which GPU. Empty where it was not recorded."""
 
 
 class Usage(_Border):
@@ -199,11 +241,13 @@ class Feedback(_Border):
 class Event(_Border):
     """One step of a streamed request."""
 
-    type: Literal["planned", "progress", "finished", "scored", "selected"]
+    type: Literal["planned", "progress", "finished", "dropped", "scored", "selected"]
     candidate: int | None = None
-    """Index of the candidate that finished."""
+    """finished, dropped: index of the candidate that ended by itself, or was ended before it was complete."""
+    finish_reason: FinishReason | None = None
+    """finished, dropped: how it ended."""
     text: str | None = None
-    """finished: its text. selected: the chosen text."""
+    """finished, dropped: its text. selected: the chosen text."""
     tokens: tuple[int, ...] = ()
     """progress: tokens drawn so far, per candidate."""
     n: int | None = None

@@ -17,6 +17,7 @@ from policy.table import FakeClock
 from edge_ttp import generation as module
 from edge_ttp.budget.planner import BATTERY_CANDIDATES, MODE_CANDIDATES, SAVER_CANDIDATES
 from edge_ttp.budget.profile import Cost
+from edge_ttp.controls import STRUCTURED_TOKENS
 from edge_ttp.errors import (
     Cancelled,
     DeadlineTooShort,
@@ -27,7 +28,9 @@ from edge_ttp.errors import (
 )
 from edge_ttp.generation import Ask, generate
 from edge_ttp.history import History
-from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Event, HistoryItem, Rule, Sampling
+from edge_ttp.policy.adapter import Adapter
+from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Event, HistoryItem, LoraAdapter, Rule, Sampling
 from edge_ttp.selection import NEEDS_REWARD, RULES, Pool, select
 
 COST = Cost(prefill_token_s=0.001, step_s=0.01, row_s=0.001, overhead_s=0.03, score_s=0.002)
@@ -139,6 +142,60 @@ def test_sampling_options_reach_the_policy(history: History) -> None:
     assert request.stop[0] == "fern"
     assert not any("fern" in one.text for one in result.candidates)
     assert result.sampling == sampling
+
+
+def test_every_field_of_sampling_reaches_the_engine(history: History, tmp_path: Path) -> None:
+    policy = FakePolicy()
+    sampling = Sampling(
+        typical_p=0.9,
+        repetition_penalty=1.3,
+        presence_penalty=0.2,
+        frequency_penalty=0.1,
+        penalty_window=7,
+        logit_bias={"apple fern": -2.0, "1": 0.5, 3: 1.0},
+        temperatures=(0.5, 1.5),
+        grammar="12345678|12345678|0",
+        adapters=(LoraAdapter(path=str(tmp_path / "a.gguf"), scale=0.5), LoraAdapter(path="b.gguf")),
+        share_prefixes=False,
+    )
+    result = generate(rooms(history, policy), ask(sampling=sampling))
+    (request,) = policy.requests
+    assert request.filters == Filters(
+        typical_p=0.9,
+        repetition_penalty=1.3,
+        presence_penalty=0.2,
+        frequency_penalty=0.1,
+        penalty_window=7,
+        logit_bias=((1, 0.5), (3, 1.0), (6, -2.0)),  # apple's own id outdoes the text it is in
+        temperatures=(0.5, 1.5),
+    )
+    assert (request.grammar, request.share) == (sampling.grammar, False)
+    assert request.adapters == (Adapter(tmp_path / "a.gguf", 0.5), Adapter(Path("b.gguf")))
+    assert result.usage.decoded_rows == sum(one.tokens - 1 for one in result.candidates)
+    assert {one.tokens for one in result.candidates} == {3}
+    assert history.generation(result.generation_id).sampling == sampling
+
+
+def test_a_grammar_alone_says_when_an_answer_is_complete_and_leaves_it_room(history: History) -> None:
+    remember(history)  # one-line answers of a few words, which end at a line break otherwise
+    policy = FakePolicy(words=("", *["x\n"] * 8))
+    free = generate(rooms(history, policy), ask(sampling=Sampling()))
+    bound = generate(rooms(history, policy), ask(sampling=Sampling(grammar="12|12|0")))
+    assert [request.stop for request in policy.requests] == [("\n",), ()]
+    assert free.plan.max_tokens == 16
+    assert bound.plan.max_tokens == STRUCTURED_TOKENS
+    assert {(one.tokens, one.finish_reason) for one in bound.candidates} == {(3, "stop")}
+
+
+def test_an_answer_cut_off_inside_a_grammar_is_not_complete(history: History) -> None:
+    asked = ask(sampling=Sampling(grammar="012|12|0", max_tokens=2), n=12, rule="logprob")
+    result = generate(rooms(history, FakePolicy(table=lambda _: np.zeros(9))), asked)
+    reasons = [one.finish_reason for one in result.candidates]
+    assert set(reasons) == {"stop", "length"}
+    cut = f"{reasons.count('length')} of 12 candidates reached their greatest length before the grammar was complete"
+    assert f"{cut}: allow more with --max-tokens" in result.notes
+    assert result.candidates[result.chosen].finish_reason == "length"  # the others are empty
+    assert result.selection.reason.endswith("none was complete")
 
 
 def test_answers_may_be_as_long_as_what_the_user_wrote_and_a_quarter_more(history: History) -> None:
@@ -256,7 +313,7 @@ def test_examples_go_before_turns_and_the_oldest_turn_goes_first(history: Histor
 def test_examples_are_left_out_where_the_memory_is_too_small(history: History) -> None:
     remember(history)
     memory = (prompt_length(history, examples=2) + 8) * BYTES_PER_TOKEN
-    result = generate(rooms(history, memory_bytes=memory), ask(examples=4))
+    result = generate(rooms(history, memory_bytes=memory), ask(examples=4, n=None))
     assert (result.plan.examples, result.n, result.plan.bound_by) == (2, 1, "memory")
 
 
@@ -314,11 +371,12 @@ def test_the_most_candidates_allowed_win_over_the_number_asked_for(history: Hist
     assert "9 candidates were asked for, 3 fit (max candidates)" in result.notes
 
 
-def test_memory_bounds_the_candidates(history: History) -> None:
+def test_memory_bounds_the_candidates_unless_their_number_was_asked_for(history: History) -> None:
     memory = (prompt_length(history) + 8 * 5) * BYTES_PER_TOKEN
-    result = generate(rooms(history, memory_bytes=memory), ask(n=12))
-    assert (result.n, result.plan.bound_by) == (5, "memory")
-    assert "12 candidates were asked for, 5 fit (memory)" in result.notes
+    result = generate(rooms(history, memory_bytes=memory), ask(n=None))
+    assert (result.n, result.plan.n, result.plan.bound_by, result.plan.waves) == (5, 5, "memory", 1)
+    asked = generate(rooms(history, memory_bytes=memory), ask(n=12))
+    assert (asked.n, asked.plan.bound_by, asked.plan.waves) == (12, "requested", 3)
 
 
 def test_a_deadline_bounds_the_candidates_by_the_measured_cost(history: History, clock: FakeClock) -> None:
@@ -422,6 +480,40 @@ def test_events_come_in_the_order_of_the_work(history: History) -> None:
     last = [event.tokens for event in events if event.type == "progress"][-1]
     assert last == tuple(one.tokens for one in result.candidates)
     assert (events[-1].text, events[-1].candidate, events[-1].generation) == (result.text, result.chosen, result)
+
+
+def test_candidates_that_a_cancel_drops_are_told_with_the_reason(history: History) -> None:
+    cancel = threading.Event()
+    events: list[Event] = []
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        if event.type == "progress" and max(event.tokens) == 3:
+            cancel.set()
+
+    result = generate(rooms(history, FakePolicy(table=endless)), ask(cancel=cancel, emit=watch))
+    dropped = {event.candidate: (event.text, event.finish_reason) for event in events if event.type == "dropped"}
+    assert dropped == {index: (one.text, "cancelled") for index, one in enumerate(result.candidates)}
+    assert [one.tokens for one in result.candidates] == [3] * 6
+
+
+def test_the_time_that_a_cached_prompt_saves_is_told(history: History) -> None:
+    policy = FakePolicy(context=20_000)
+    long = "word " * 9000
+    first = generate(rooms(history, policy, cost=COST), ask(long))
+    again = generate(rooms(history, policy, cost=COST), ask(long))
+    assert (first.usage.cached_prompt_tokens, first.timings.reuse_saved_s) == (0, 0.0)
+    assert again.usage.cached_prompt_tokens == 8192
+    assert again.timings.reuse_saved_s == pytest.approx(8192 * COST.prefill_token_s)
+    assert generate(rooms(history, policy), ask(long)).timings.reuse_saved_s > 0
+    assert first.timings.device == "cpu"
+
+
+def test_examples_can_be_recalled_for_another_text(history: History) -> None:
+    remember(history, count=5)
+    policy = FakePolicy()
+    generate(rooms(history, policy), ask("tell me more", examples=1, recall_for="what is it"))
+    assert ("assistant", "ann answer 2") in policy.messages[-1]
 
 
 # Recording
@@ -536,6 +628,11 @@ def test_a_read_only_history_still_answers(history: History, tmp_path: Path, mon
         ({"turns": (("fine", "bad \udcff"),)}, "an earlier answer is not valid Unicode"),
         ({"turns": (("bad \udcff", "fine"),)}, "an earlier prompt is not valid Unicode"),
         ({"sampling": Sampling(stop=("\udcff",))}, "a stop string is not valid Unicode"),
+        ({"sampling": Sampling(logit_bias={"": 1.0})}, "a logit bias is for no text"),
+        ({"sampling": Sampling(logit_bias={"\udcff": 1.0})}, "a text with a logit bias is not valid Unicode"),
+        ({"sampling": Sampling(json_schema={"type": "unheard-of"})}, "the JSON schema cannot be turned"),
+        ({"sampling": Sampling(json_schema={}, grammar="root ::= x")}, "both a grammar and a JSON schema"),
+        ({"recall_for": "\udcff"}, "the text to recall for is not valid Unicode"),
         ({"kind": ""}, "kind '' is no label"),
         ({"kind": "a\nb"}, "is no label"),
         ({"n": 0}, "n=0"),

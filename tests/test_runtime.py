@@ -146,11 +146,11 @@ def test_a_cost_that_cannot_be_kept_does_not_cost_the_answer(runtime: Runtime, m
 
 def test_memory_limits_of_the_runtime_and_of_the_request_both_hold(open_runtime: Callable[..., Runtime]) -> None:
     runtime = open_runtime(memory_bytes=60 * BYTES_PER_TOKEN)
-    free = answer(runtime, n=64)
+    free = answer(runtime, n=None)
     assert free.plan.bound_by == "memory"
-    tighter = answer(runtime, n=64, budget=Budget(memory_bytes=40 * BYTES_PER_TOKEN))
+    tighter = answer(runtime, n=None, budget=Budget(memory_bytes=40 * BYTES_PER_TOKEN))
     assert tighter.n < free.n
-    looser = answer(runtime, n=64, budget=Budget(memory_bytes=90 * BYTES_PER_TOKEN))
+    looser = answer(runtime, n=None, budget=Budget(memory_bytes=90 * BYTES_PER_TOKEN))
     assert looser.n == free.n
 
 

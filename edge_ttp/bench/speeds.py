@@ -16,6 +16,7 @@ from pathlib import Path
 from edge_ttp.errors import InvalidInput, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.fidelity import load
+from edge_ttp.policy.gpu import ALL_LAYERS
 
 COUNTS = (1, 8, 32)
 """Candidates decoded together."""
@@ -81,7 +82,7 @@ def measure(
     """
     if rounds < 1:
         raise InvalidInput(f"rounds={rounds} measure nothing", "choose 1 or more")
-    layers = gpu_layers if gpu_layers is not None else (999 if bindings.gpu_offload() else 0)
+    layers = gpu_layers if gpu_layers is not None else (ALL_LAYERS if bindings.gpus() else 0)
     visits: dict[str, list[Visit]] = {name: [] for name in files}
     unfit: dict[str, str] = {}
     done = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.generate import present, print_candidates
 from edge_ttp.cli.output import note
 from edge_ttp.errors import EdgeTTPError, InvalidInput
@@ -32,6 +33,7 @@ TURNS = 6
 
 
 @app.command()
+@with_drawing
 def chat(
     user: options.User = None,
     model: options.Model = None,
@@ -40,7 +42,9 @@ def chat(
     deadline: options.Deadline = None,
     mode: options.ModeName = "balanced",
     select: options.Select = "mean",
-    max_tokens: options.MaxTokens = None,
+    seed: options.Seed = None,
+    *,
+    drawing: dict[str, Any],
     kind: options.Kind = None,
     threads: options.Threads = None,
     no_store: options.NoStore = False,
@@ -51,9 +55,10 @@ def chat(
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate({"deadline_s": deadline, "mode": mode})
-    sampling = Sampling(max_tokens=max_tokens)
+    sampling = Sampling.model_validate(drawing)
     last: Generation | None = None
     turns: list[tuple[str, str]] = []
+    opening = ""  # the conversation's first line: its examples stay, so that a prompt is read on, not anew
     with Runtime.open(model=model, reward=reward, threads=threads) as runtime:
         runtime.warm(rule=select)  # type: ignore[arg-type]  # as below
         if sys.stdin.isatty():
@@ -64,7 +69,8 @@ def chat(
             if line.startswith("/"):
                 if line.strip() in ("/quit", "/exit"):
                     return
-                turns = [] if line.strip() == "/new" else turns
+                if line.strip() == "/new":
+                    turns, opening = [], ""
                 _command(runtime, last, line)
                 continue
             try:
@@ -76,7 +82,9 @@ def chat(
                         budget=budget,
                         select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
                         sampling=sampling,
+                        seed=seed,
                         kind=kind,
+                        recall_for=opening or line,
                         turns=turns[-TURNS:],
                         store=not no_store,
                         cancel=cancel,
@@ -86,6 +94,7 @@ def chat(
                 continue
             present(last, as_json=False, show_candidates=show_candidates)
             turns.append((line, last.text))
+            opening = opening or line
 
 
 def _read_line() -> str | None:

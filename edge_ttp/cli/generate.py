@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import Cancelled, HistoryUnavailable
 
@@ -18,6 +19,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
+@with_drawing
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to answer; - reads standard input.")],
     user: options.User = None,
@@ -29,12 +31,8 @@ def generate(
     mode: options.ModeName = "balanced",
     select: options.Select = "mean",
     seed: options.Seed = None,
-    max_tokens: options.MaxTokens = None,
-    temperature: options.Temperature = 0.8,
-    top_k: Annotated[int, typer.Option("--top-k", help="Keep the k likeliest tokens; 0 keeps all.")] = 40,
-    top_p: Annotated[float, typer.Option("--top-p", help="Keep the likeliest tokens up to this probability.")] = 0.95,
-    min_p: Annotated[float, typer.Option("--min-p", help="Drop tokens below this share of the likeliest.")] = 0.05,
-    stop: Annotated[list[str] | None, typer.Option("--stop", help="End before this string. May be repeated.")] = None,
+    *,
+    drawing: dict[str, Any],
     kind: options.Kind = None,
     examples: Annotated[int, typer.Option("--examples", help="History items shown to the model.")] = 4,
     threads: options.Threads = None,
@@ -53,14 +51,7 @@ def generate(
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate({"deadline_s": deadline, "mode": mode, "memory_bytes": memory})
-    sampling = Sampling(
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        stop=tuple(stop or ()),
-    )
+    sampling = Sampling.model_validate(drawing)
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
         with options.interruptible() as cancel, progress("drawing candidates", None, "finished") as advance:
             generation = runtime.generate(

@@ -72,7 +72,6 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Replays a generation w
 MaxTokens = Annotated[
     int | None, typer.Option("--max-tokens", help="Longest answer. Default: from what this user wrote before.")
 ]
-Temperature = Annotated[float, typer.Option("--temperature", help="0 always takes the likeliest token.")]
 Kind = Annotated[str | None, typer.Option("--kind", help="Recall only items of this kind.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]

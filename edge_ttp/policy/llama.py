@@ -13,11 +13,12 @@ from threading import Event
 
 from edge_ttp.budget import device
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
-from edge_ttp.policy import bindings
+from edge_ttp.policy import bindings, gpu
 from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.turn import Turns
+from edge_ttp.registry.gguf import read_header
 
 CHUNK = 128
 """Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
@@ -47,6 +48,7 @@ class LlamaPolicy:
     `threads` must not exceed the cores that are free: llama.cpp's threads wait for each other spinning, and with a
     busy neighbour on one of two cores two threads run many times slower than one.
     `memory_bytes` limits weights, cache and buffers together; None: what this device has free at the time.
+    `gpu_layers` None: as many as the wheel and the GPU's memory allow.
     Raises ModelUnavailable or OutOfCapacity.
     """
 
@@ -67,8 +69,21 @@ class LlamaPolicy:
             )
         spare = 2 * size + LIBRARY_BYTES > limit
         self.path = path
-        self.gpu_layers = gpu_layers if gpu_layers is not None else (999 if bindings.gpu_offload() else 0)
-        self._model = bindings.Model(path, gpu_layers=self.gpu_layers, spare_memory=spare)
+        gpus = bindings.gpus()
+        self.gpu_layers = gpu_layers if gpu_layers is not None else _layers_for(path, gpus)
+        try:
+            self._model = bindings.Model(path, gpu_layers=self.gpu_layers, spare_memory=spare)
+        except ModelUnavailable:
+            if gpu_layers is not None or self.gpu_layers == 0:
+                raise
+            self.gpu_layers = 0  # a GPU that takes no layers must not cost the answer
+            self._model = bindings.Model(path, spare_memory=spare)
+        self.device = gpu.in_words(self.gpu_layers, self._model.layers, gpus)
+        """What decodes: `cpu`, or how many layers lie on which GPU."""
+        if self.device != "cpu":
+            # Layers take their part of the cache along; the part that is not placed is on the host.
+            placed = min(1.0, self.gpu_layers / self._model.layers)
+            self._memory_bytes = _least(int(gpu.room(gpus) / placed), memory_bytes)
         kv_heads, key, value = self._model.head_widths
         self._footprint = Footprint(
             weights=self._model.size_bytes,
@@ -124,9 +139,13 @@ class LlamaPolicy:
         tokens += self._model.tokenize(rendered, control=True)
         return self._begin(tokens)
 
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of `text` alone."""
+        return tuple(self._model.tokenize(text, control=False))
+
     def count_tokens(self, text: str) -> int:
-        """Tokens of `text` alone."""
-        return len(self._model.tokenize(text, control=False))
+        """How many tokens `text` has alone."""
+        return len(self.tokens(text))
 
     def _begin(self, tokens: list[int]) -> tuple[int, ...]:
         if self._model.adds_bos and tokens[:1] != [self._model.bos]:
@@ -287,6 +306,15 @@ class LlamaPolicy:
             self._context.close()
         self._context = self._engine = None
         self._adapters = []
+
+
+def _layers_for(path: Path, gpus: Sequence[gpu.Gpu]) -> int:
+    """Layers to put on `gpus`, by the file's header."""
+    if not gpus:
+        return 0
+    header = read_header(path)
+    layers = header.metadata.get(f"{header.architecture}.block_count")
+    return gpu.layers_for(path.stat().st_size, layers if isinstance(layers, int) else 0, gpus)
 
 
 def _file_state(path: Path) -> _FileState:

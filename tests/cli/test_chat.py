@@ -17,6 +17,7 @@ from fakes.command import model_files
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
+from edge_ttp.schema import HistoryItem
 
 Chat = Callable[..., list[str]]
 
@@ -48,6 +49,23 @@ def test_every_line_is_answered_in_the_light_of_those_before(
     assert [text for _, text in models.policy.messages[-1]][1:] == ["what grows here", answers[0], "and there"]
     with History.open(locate(home).database) as history:
         assert [one.text for one in history.generations("ann")] == answers[::-1]
+
+
+def test_a_conversation_keeps_the_examples_of_its_first_line(chat: Chat, models: Models, home: Path) -> None:
+    with History.open(locate(home).database) as history:
+        for index, given in enumerate(["what grows here", "is there rain", "tell me more"] * 3):
+            history.add(HistoryItem(user_id="ann", input=given, output=f"answer {index}"))
+    chat("what grows here", "tell me more", "/new", "tell me more")
+    first, second, third = models.policy.messages
+    assert second[:9] == first[:9]
+    assert third[:9] != first[:9]
+
+
+def test_every_option_of_drawing_reaches_the_engine(chat: Chat, models: Models) -> None:
+    chat("hello", options=("--seed", "7", "--temperatures", "0.5,1", "--repetition-penalty", "1.2", "--stop", "fern"))
+    request = models.policy.requests[-1]
+    assert (request.seed, request.max_tokens, request.stop) == (7, 6, ("fern",))
+    assert (request.filters.temperatures, request.filters.repetition_penalty) == ((0.5, 1.0), 1.2)
 
 
 def test_a_new_conversation_forgets_the_turns(chat: Chat, models: Models) -> None:

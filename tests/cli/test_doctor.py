@@ -11,6 +11,8 @@ import pytest
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
+from edge_ttp.policy import bindings
+from edge_ttp.policy.gpu import Gpu
 from edge_ttp.registry import DEFAULT_POLICY
 from edge_ttp.schema import HistoryItem
 
@@ -33,6 +35,16 @@ def test_a_sound_installation_is_ok_in_every_part(models_home: Path, capsys: pyt
     assert {"llama.cpp", "onnxruntime", "telemetry", "device", "data folder"} <= set(checks)
     assert run(["doctor"]) == 0
     assert "llama-cpp-python" in capsys.readouterr().out
+
+
+def test_gpus_are_named_with_their_memory(
+    models_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor(capsys, 0)["GPU"]["status"] == "ok"
+    monkeypatch.setattr(bindings, "gpus", lambda: (Gpu("Fake 1", 3 * 2**30, 4 * 2**30),))
+    assert doctor(capsys, 0)["GPU"]["detail"] == "Fake 1, 3.0 of 4.0 GiB free"
+    monkeypatch.setattr(bindings, "gpus", tuple)
+    assert "the CPU decodes" in doctor(capsys, 0)["GPU"]["detail"]
 
 
 def test_a_policy_that_is_not_here_is_found_with_its_cure(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -157,6 +157,7 @@ def test_every_option_reaches_its_room(generate: Command, models: Models, home: 
     assert request.stop[:2] == ("fern", "elder")
     assert models.policies[-1]["threads"] == 1
     assert models.policies[-1]["memory_bytes"] == 500_000_000
+    assert request.share
     assert (found["selection"]["rule"], found["kind"], found["plan"]["examples"]) == ("lcb", "email", 1)
     assert {item.kind for item in models.reward.profiles[-1]} == {"email"}
 

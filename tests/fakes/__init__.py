@@ -71,6 +71,8 @@ class FakePolicy:
         self.messages: list[tuple[tuple[str, str], ...]] = []
         self.texts: list[str] = []
         self.closed = False
+        self.device = "cpu"
+        self.words = tuple(words)
         self.measured = 0
         self._turns = Turns()
         self.decoder = TableDecoder(
@@ -96,6 +98,9 @@ class FakePolicy:
 
     def count_tokens(self, text: str) -> int:
         return len(_tokens(text))
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.words.index(word) for word in text.split() if word in self.words)
 
     def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
         if prompt_tokens + max_tokens > self.context:

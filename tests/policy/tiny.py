@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +126,26 @@ def language_model(path: Path, *, seed: int = 0, context: int = 4096, changes: T
     return write_gguf(path, metadata, tensors)
 
 
-def adapter(path: Path, *, seed: int, rank: int = 4, alpha: float = 8.0, architecture: str = "llama") -> Tensors:
-    """Writes a random LoRA adapter for `language_model`; what it adds to which weights at scale 1."""
+_ADAPTED = (("blk.0.attn_q.weight", WIDTH, WIDTH), ("blk.1.ffn_down.weight", WIDTH, INNER))
+
+
+def adapter(
+    path: Path,
+    *,
+    seed: int,
+    rank: int = 4,
+    alpha: float = 8.0,
+    architecture: str = "llama",
+    adapted: Sequence[tuple[str, int, int]] = _ADAPTED,
+) -> Tensors:
+    """Writes a random LoRA adapter for `language_model`; what it adds to which weights at scale 1.
+
+    `adapted` names tensors of another model, with their rows and columns.
+    """
     rng = np.random.default_rng(seed)
     tensors: dict[str, npt.NDArray[np.float32]] = {}
     changes: dict[str, npt.NDArray[np.float32]] = {}
-    for name, rows, columns in (("blk.0.attn_q.weight", WIDTH, WIDTH), ("blk.1.ffn_down.weight", WIDTH, INNER)):
+    for name, rows, columns in adapted:
         a = rng.normal(0, 0.3, (rank, columns)).astype(np.float32)
         b = rng.normal(0, 0.3, (rows, rank)).astype(np.float32)
         tensors |= {f"{name}.lora_a": a, f"{name}.lora_b": b}

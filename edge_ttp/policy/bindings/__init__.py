@@ -6,8 +6,9 @@ A context is not safe to use from two threads at once; policy/llama.py holds the
 
 from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.context import Context
+from edge_ttp.policy.bindings.gpus import gpus
 from edge_ttp.policy.bindings.grammar import schema_to_grammar
-from edge_ttp.policy.bindings.library import gpu_offload, max_sequences, plain_completer, system_info, version
+from edge_ttp.policy.bindings.library import max_sequences, plain_completer, system_info, version
 from edge_ttp.policy.bindings.model import Model
 from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
 
@@ -17,7 +18,7 @@ __all__ = [
     "LoadedAdapter",
     "Model",
     "Quantized",
-    "gpu_offload",
+    "gpus",
     "max_sequences",
     "plain_completer",
     "quantize",

@@ -85,11 +85,6 @@ def system_info() -> str:
     return str(llama_cpp.llama_print_system_info().decode("utf-8", "replace")).strip()
 
 
-def gpu_offload() -> bool:
-    """Whether this build can put layers on a GPU."""
-    return bool(llama_cpp.llama_supports_gpu_offload())
-
-
 def max_sequences() -> int:
     """Most sequences that one context can hold."""
     return int(llama_cpp.llama_max_parallel_sequences())

@@ -1,0 +1,148 @@
+"""Grammars, schemas, adapters and reuse with the real policy: through Runtime and through the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.command import edge_ttp, one_object
+from fakes.real import spare_measuring
+from policy import tiny
+
+from edge_ttp.errors import InvalidInput, ModelUnavailable
+from edge_ttp.runtime import Runtime
+from edge_ttp.schema import Generation, HistoryItem, LoraAdapter, Sampling
+
+pytestmark = pytest.mark.real
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Paris", "Rome"]}, "sunny": {"type": "boolean"}},
+    "required": ["city", "sunny"],
+}
+DATE = 'root ::= [0-9]{4} "-" [01] [0-9] "-" [0-3] [0-9]'
+WIDTH, KEYS = 576, 192  # of SmolLM2-135M: the embedding, and the keys of a layer
+
+
+@pytest.fixture
+def warm_home(models_home: Path) -> Path:
+    """A home with the real policy in which the device was measured already."""
+    spare_measuring(models_home)
+    return models_home
+
+
+@pytest.fixture
+def runtime(warm_home: Path) -> Iterator[Runtime]:
+    with Runtime.open(home=warm_home, threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def lora(tmp_path: Path) -> Path:
+    """A random adapter for the real policy, strong enough to change what it says."""
+    path = tmp_path / "lora.gguf"
+    adapted = [(f"blk.{layer}.{name}.weight", rows, WIDTH) for layer in range(4) for name, rows in LAYERS.items()]
+    tiny.adapter(path, seed=1, adapted=adapted)
+    return path
+
+
+LAYERS = {"attn_q": WIDTH, "attn_v": KEYS}
+
+
+def answer(runtime: Runtime, prompt: str = "How is the weather?", **sampling: object) -> Generation:
+    drawn = Sampling.model_validate({"max_tokens": 24, **sampling})
+    return runtime.generate(prompt, user="ann", n=4, select="consensus", seed=1, sampling=drawn, examples=2)
+
+
+def texts(generation: Generation) -> list[str]:
+    return [one.text for one in generation.candidates]
+
+
+def test_every_candidate_fits_the_schema_or_the_grammar(runtime: Runtime) -> None:
+    runtime.history.add(HistoryItem(user_id="ann", input="and tomorrow?", output="rain"))  # one line, as "\n" would end
+    bound = answer(runtime, json_schema=SCHEMA, max_tokens=80)
+    for one in bound.candidates:
+        found = json.loads(one.text)
+        assert one.finish_reason == "stop"
+        assert set(found) == {"city", "sunny"}
+        assert found["city"] in ("Paris", "Rome")
+    for text in texts(answer(runtime, grammar=DATE)):
+        assert re.fullmatch(r"\d{4}-[01]\d-[0-3]\d", text)
+    with pytest.raises(InvalidInput, match="the grammar is not valid"):
+        answer(runtime, grammar="root ::= nothing")
+    assert runtime.history.generation(bound.generation_id).sampling.json_schema == SCHEMA
+
+
+def test_an_adapter_acts_in_the_call_that_names_it_alone(runtime: Runtime, lora: Path) -> None:
+    plain = answer(runtime)
+    adapted = answer(runtime, adapters=(LoraAdapter(path=str(lora)),))
+    assert texts(adapted) != texts(plain)
+    assert texts(answer(runtime)) == texts(plain)
+    assert texts(answer(runtime, adapters=(LoraAdapter(path=str(lora), scale=0.0),))) == texts(plain)
+    assert texts(answer(runtime, adapters=(LoraAdapter(path=str(lora)),))) == texts(adapted)
+    with pytest.raises(ModelUnavailable, match="no adapter file"):
+        answer(runtime, adapters=(LoraAdapter(path=str(lora.with_name("other.gguf"))),))
+
+
+def test_filters_change_what_is_drawn_as_they_say(runtime: Runtime) -> None:
+    plain = texts(answer(runtime))
+    assert any(" the" in text for text in plain)
+    assert not any(" the " in text for text in texts(answer(runtime, logit_bias={" the": -1000})))
+    cold = texts(answer(runtime, temperatures=(0.0, 1.0)))
+    assert cold[0] == cold[2]
+    assert cold[1] != cold[3]
+    apart = answer(runtime, share_prefixes=False)
+    assert apart.usage.decoded_rows > answer(runtime).usage.decoded_rows
+
+
+def test_a_conversation_is_read_on_and_not_anew(runtime: Runtime) -> None:
+    for index in range(4):
+        text = f"What happened on day {index} of the long journey through the mountains, and who was there to see it?"
+        runtime.history.add(HistoryItem(user_id="ann", input=text, output=f"snow, and {index} of us"))
+    first = answer(runtime, "Tell me about the journey to the mountains, and " + "about the snow, " * 10 + "please.")
+    asked = "Who was there?"
+    second = runtime.generate(
+        asked,
+        user="ann",
+        n=4,
+        select="consensus",
+        sampling=Sampling(max_tokens=8),
+        examples=2,
+        recall_for=first.prompt,
+        turns=[(first.prompt, first.text)],
+    )
+    assert first.usage.prompt_tokens > 128
+    assert second.usage.cached_prompt_tokens == first.usage.prompt_tokens // 128 * 128
+    assert second.timings.reuse_saved_s > 0
+    assert first.timings.device == "cpu" or first.timings.device.startswith("gpu")
+
+
+@pytest.mark.usefixtures("warm_home")
+def test_the_command_line_draws_by_schema_grammar_and_adapter(lora: Path, tmp_path: Path) -> None:
+    plain = ("generate", "How is the weather?", "--n", "3", "--select", "consensus", "--seed", "1", "--threads", "1")
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
+    found = one_object(edge_ttp(*plain, "--json-schema", str(schema), "--json").stdout)
+    assert [set(json.loads(one["text"])) for one in found["candidates"]] == [{"city", "sunny"}] * 3
+    dated = edge_ttp(*plain, "--grammar", DATE)
+    assert re.fullmatch(r"\d{4}-[01]\d-[0-3]\d\n", dated.stdout), dated.stderr
+    short = (*plain, "--max-tokens", "8", "--json")
+    without, changed = one_object(edge_ttp(*short).stdout), one_object(edge_ttp(*short, "--lora", str(lora)).stdout)
+    assert [one["text"] for one in changed["candidates"]] != [one["text"] for one in without["candidates"]]
+    assert changed["sampling"]["adapters"] == [{"path": str(lora), "scale": 1.0}]
+    refused = edge_ttp(*plain, "--grammar", 'root ::= "a')
+    assert refused.returncode == 2
+    assert "the grammar is not valid" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("warm_home")
+def test_a_chat_answers_by_the_schema(tmp_path: Path) -> None:
+    options = ("--n", "2", "--select", "consensus", "--threads", "1", "--json-schema", json.dumps(SCHEMA))
+    done = edge_ttp("chat", *options, stdin=b"How is it?\nAnd there?\n")
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert set(json.loads(line)) == {"city", "sunny"}
