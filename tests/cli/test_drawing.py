@@ -140,3 +140,12 @@ def test_a_schema_file_that_is_none_is_refused(
     file.write_bytes(data)
     assert run(["generate", "hi", "--json-schema", str(file)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_documentation_names_every_field_and_option() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    for name, annotation in drawing._OPTIONS.items():
+        assert f"`{name}`" in text
+        option = annotation.__metadata__[0].default.split("/")[-1]
+        if name not in ("temperature", "top_k", "top_p", "min_p", "typical_p") and not name.endswith("penalty"):
+            assert option in text or name == "penalty_window"
