@@ -53,6 +53,11 @@ def pools(
     examples: Annotated[int, typer.Option(min=0, max=64, help="Recalled items in the prompt.")] = 4,
     max_tokens: Annotated[int, typer.Option(min=1, max=8192, help="Longest candidate in tokens.")] = 64,
     temperature: Annotated[float, typer.Option(min=0, max=5, help="Sampling temperature.")] = 0.8,
+    part: Annotated[
+        str | None, typer.Option(metavar="train|tune|report", help="Only users of this part of the split.")
+    ] = None,
+    min_items: Annotated[int, typer.Option(min=0, help="Only users with at least so many items.")] = 0,
+    min_history: Annotated[int, typer.Option(min=0, help="Fewest earlier items of a query's user.")] = 4,
     seed: Seed = 1,
     threads: Threads = None,
     as_json: Json = False,
@@ -63,8 +68,12 @@ def pools(
     from edge_ttp.paths import locate
     from edge_ttp.policy.sampling import Filters
     from edge_ttp.registry.store import Registry
-    from edge_ttp_export.pools import Recipe, make_pools
+    from edge_ttp_export.pools import Recipe, Who, make_pools
+    from edge_ttp_export.split import PARTS
 
+    wanted = next((one for one in PARTS if one == part), None)
+    if part is not None and wanted is None:
+        raise InvalidInput(f"there is no part {part!r}", f"choose one of {', '.join(PARTS)}")
     located = Registry(locate()).locate(model, kind="policy")
     recipe = Recipe(
         n=n,
@@ -84,7 +93,14 @@ def pools(
                 note(f"{data.name}: {done} of {wanted} pools, {left_s / 60:.0f} min left")
 
         count = make_pools(
-            data, located.path, out, recipe, queries=queries, threads=threads or default_threads(), report=report
+            data,
+            located.path,
+            out,
+            recipe,
+            queries=queries,
+            threads=threads or default_threads(),
+            report=report,
+            who=Who(wanted, min_items, min_history),
         )
     _print({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
 

@@ -18,7 +18,7 @@ from edge_ttp.prompt import Style, compose, tokens_for
 from edge_ttp.utility import utility
 from edge_ttp_export.pool_file import PoolFile
 from edge_ttp_export.recall import Recall
-from edge_ttp_export.split import PARTS, part_of
+from edge_ttp_export.split import PARTS, Part, part_of
 from edge_ttp_export.texts import Item, file_sha256, read_items, task_of
 
 MIN_HISTORY = 4
@@ -41,6 +41,22 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Who:
+    """Which users queries come from."""
+
+    part: Part | None = None
+    """Only users of this part. None: of all, in fixed shares."""
+    min_items: int = 0
+    """Only users with at least so many items."""
+    min_history: int = MIN_HISTORY
+    """Fewest earlier items a query's user must have."""
+
+    def takes(self, user: str, items: Sequence[Item]) -> bool:
+        """Whether queries may come from this user."""
+        return len(items) >= self.min_items and self.part in (None, part_of(user))
+
+
+@dataclass(frozen=True)
 class Query:
     """One item to be written again by the policy, and everything its user wrote before it."""
 
@@ -48,13 +64,16 @@ class Query:
     history: tuple[Item, ...]
 
 
-def choose_queries(users: dict[str, list[Item]], count: int) -> list[Query]:
+def choose_queries(users: dict[str, list[Item]], count: int, min_history: int = MIN_HISTORY) -> list[Query]:
     """The first `count` queries of a fixed order, so that a larger count only adds to a smaller one.
 
     Parts are mixed in fixed shares; within a part the users take turns, each with the newest item first. Wherever one
     part has no query left, the others go on.
     """
-    lines = {part: _turns({user: items for user, items in users.items() if part_of(user) == part}) for part in PARTS}
+    lines = {
+        part: _turns({user: items for user, items in users.items() if part_of(user) == part}, min_history)
+        for part in PARTS
+    }
     chosen: list[Query] = []
     while len(chosen) < count:
         block = [query for part in PARTS for _, query in zip(range(_SHARE[part]), lines[part], strict=False)]
@@ -64,10 +83,10 @@ def choose_queries(users: dict[str, list[Item]], count: int) -> list[Query]:
     return chosen[:count]
 
 
-def _turns(users: dict[str, list[Item]]) -> Iterator[Query]:
+def _turns(users: dict[str, list[Item]], min_history: int) -> Iterator[Query]:
     """Queries of these users in turns: everybody's newest item, then everybody's newest but one ..."""
     names = sorted(users, key=lambda name: (len(name), name[::-1]))  # any order that does not depend on the file's
-    columns = [list(range(len(users[name]) - 1, MIN_HISTORY - 1, -1)) for name in names]
+    columns = [list(range(len(users[name]) - 1, min_history - 1, -1)) for name in names]
     for places in zip_longest(*columns):
         for name, place in zip(names, places, strict=True):
             if place is not None:
@@ -83,16 +102,17 @@ def make_pools(
     queries: int,
     threads: int,
     report: Callable[[int, int, float], None],
+    who: Who = Who(),  # noqa: B008
 ) -> int:
     """Draws pools for the first `queries` queries of `data` and appends them to `out`; returns how many are in it now.
 
-    Pools that `out` holds already are kept: an interrupted run goes on where it stopped. `report` gets pools done,
+    `who` narrows the users that queries come from. Pools that `out` holds already are kept: an interrupted run goes on where it stopped. `report` gets pools done,
     pools wanted and the seconds left. Raises InvalidInput where `out` was made from other data or another recipe.
     """
-    users = read_items(data)
-    wanted = choose_queries(users, queries)
+    users = {user: items for user, items in read_items(data).items() if who.takes(user, items)}
+    wanted = choose_queries(users, queries, who.min_history)
     if not wanted:
-        raise InvalidInput(f"no user in {data} has more than {MIN_HISTORY} items", "give longer histories")
+        raise InvalidInput(f"no user in {data} has enough items", "give longer histories, or ask for fewer items")
     header = {"task": task_of(data), "data": file_sha256(data), "model": file_sha256(model), **_as_dict(recipe)}
     policy = LlamaPolicy(model, threads=threads)
     try:
