@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp_export.pools import MIN_HISTORY, Recipe, choose_queries, make_pools
+from edge_ttp_export.pools import MIN_HISTORY, Recipe, Who, choose_queries, make_pools
 from edge_ttp_export.split import part_of
 from edge_ttp_export.texts import Item, read_items
 
@@ -54,6 +54,17 @@ def test_users_take_turns_newest_item_first() -> None:
     chosen = choose_queries(users(), 10_000)
     assert len(chosen) == 40 * (8 - MIN_HISTORY)
     assert {query.item.order for query in chosen[:40]} <= {6, 7}
+
+
+def test_queries_can_be_narrowed_to_one_part_and_to_long_histories() -> None:
+    everybody = users(30, items=8) | {"long": users(1, items=12)["user-0"]}
+    who = Who("report", min_items=9)
+    assert [name for name, items in everybody.items() if who.takes(name, items)] == (
+        ["long"] if part_of("long") == "report" else []
+    )
+    assert Who(None, 9).takes("long", everybody["long"])
+    fewest = min(len(query.history) for query in choose_queries(users(), 10_000, min_history=1))
+    assert fewest == 1
 
 
 def test_recall_never_shows_a_later_item() -> None:
