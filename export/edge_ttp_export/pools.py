@@ -107,7 +107,8 @@ def make_pools(
     """Draws pools for the first `queries` queries of `data` and appends them to `out`; returns how many are in it now.
 
     `who` narrows the users that queries come from. Pools that `out` holds already are kept: an interrupted run goes on
-    where it stopped. `report` gets pools done, pools wanted and the seconds left. Raises InvalidInput where `out` was made from other data or another recipe.
+    where it stopped. `report` gets pools done, pools wanted and the seconds left. Raises InvalidInput where `out` was
+    made from other data or another recipe.
     """
     users = {user: items for user, items in read_items(data).items() if who.takes(user, items)}
     wanted = choose_queries(users, queries, who.min_history)
