@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp import controls, events, schema
+from edge_ttp.adaptation.evidence import layer_of
+from edge_ttp.adaptation.learned import learned
 from edge_ttp.budget.planner import Limits, plan
 from edge_ttp.budget.profile import Cost
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, OutOfCapacity
@@ -236,7 +238,7 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
         stored=ask.store,
         notes=tuple(notes),
     )
-    generation = _record(rooms, generation, began, deadline)
+    generation = _record(rooms, generation, scores, began, deadline)
     _emit(ask, schema.Event(type="selected", text=generation.text, candidate=choice.index, generation=generation))
     return generation
 
@@ -349,7 +351,8 @@ def _saved_s(sampled: Sampled, cost: Cost | None) -> float:
 def _score(rooms: Rooms, ask: Ask, profile: UserProfile | None, drawn: Sequence[Drawn]) -> Scores | None:
     if rooms.reward is None or profile is None:
         return None
-    return rooms.reward.score(profile, ask.prompt, [(one.text, one.tokens, one.logprob) for one in drawn])
+    weights = learned(rooms.history, ask.user, rooms.reward).weights
+    return rooms.reward.score(profile, ask.prompt, [(one.text, one.tokens, one.logprob) for one in drawn], weights)
 
 
 def _choose(
@@ -390,7 +393,9 @@ def _candidates(drawn: Sequence[Drawn], scores: Scores | None, choice: Choice) -
     return tuple(result)
 
 
-def _record(rooms: Rooms, generation: schema.Generation, began: float, deadline: float | None) -> schema.Generation:
+def _record(
+    rooms: Rooms, generation: schema.Generation, scores: Scores | None, began: float, deadline: float | None
+) -> schema.Generation:
     """The generation with its final timings, written to the history if it is to be stored.
 
     An answer is never lost because it could not be recorded: then it says so. Nor does it wait for another writer
@@ -401,8 +406,10 @@ def _record(rooms: Rooms, generation: schema.Generation, began: float, deadline:
     generation = generation.model_copy(update={"timings": timings})
     if not generation.stored:
         return generation
+    layer = layer_of(rooms.reward.fingerprint, scores) if rooms.reward is not None and scores is not None else None
+    wait_s = None if deadline is None else max(_RECORD_WAIT_S, deadline - started)
     try:
-        rooms.history.record(generation, wait_s=None if deadline is None else max(_RECORD_WAIT_S, deadline - started))
+        rooms.history.record(generation, layer=layer, wait_s=wait_s)
     except HistoryUnavailable as failed:
         notes = (*generation.notes, f"not recorded: {failed}")
         return generation.model_copy(update={"stored": False, "notes": notes})

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from edge_ttp.adaptation.evidence import judged
+from edge_ttp.adaptation.learned import Learned, learned
 from edge_ttp.budget import device
 from edge_ttp.budget.profile import Cost, Profiles, fit
 from edge_ttp.errors import InvalidInput
@@ -266,7 +268,7 @@ class Runtime:
         candidate: int | None = None,
         text: str | None = None,
     ) -> Feedback:
-        """Records what the user did with a generation; `edit` and `accept` also become history.
+        """Records what the user did with a generation, and learns from it; `edit` and `accept` also become history.
 
         `candidate` (from 0) is the preferred one for `prefer`; None means the chosen one. `text` is for `edit`.
         With `user` given, only that user's generations are found. Raises NotFound, InvalidInput, HistoryUnavailable.
@@ -274,15 +276,26 @@ class Runtime:
         generation = self.history.generation(generation_id, user)
         if kind == "prefer" and candidate is None:
             raise InvalidInput("prefer needs the candidate that is preferred", "name it")
-        return self.history.add_feedback(
-            Feedback(
-                generation_id=generation_id,
-                user_id=generation.user,
-                kind=kind,
-                candidate=generation.chosen if candidate is None else candidate,
-                text=text,
-            )
+        given = Feedback(
+            generation_id=generation_id,
+            user_id=generation.user,
+            kind=kind,
+            candidate=generation.chosen if candidate is None else candidate,
+            text=text,
         )
+        layer = self.history.layer(generation_id)
+        texts = [one.text for one in generation.candidates]
+        known = layer is not None and 0 <= given.candidate < len(texts)
+        return self.history.add_feedback(given, judged(given, layer, texts) if layer is not None and known else None)
+
+    def learned(self, user: str | None = None) -> Learned:
+        """What this user's evidence says: weights with trust, and the calibration record. Loads the reward model.
+
+        Raises ModelUnavailable, NotFound, HistoryUnavailable.
+        """
+        name = default_user() if user is None else valid_user(user)
+        with self._request():
+            return learned(self.history, name, self._reward.get())
 
     def _load_policy(self) -> _Ready:
         located = self.registry.locate(self._model, kind="policy")

@@ -14,7 +14,8 @@ Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
 Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
 FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
-FeedbackKind = Literal["accept", "reject", "edit", "prefer"]
+FeedbackKind = Literal["accept", "reject", "edit", "prefer", "copied", "regenerated"]
+"""The last two are not said by the user but seen by the app: the answer was copied, or another one was asked for."""
 
 MAX_CANDIDATES = 256
 """Most candidates one request may ask for (llama.cpp's own limit on sequences in one context)."""

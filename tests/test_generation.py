@@ -586,7 +586,7 @@ class Waits(History):
         super().__init__(history._connections)
         self.patience: list[float | None] = []
 
-    def record(self, generation: object, *, wait_s: float | None = None) -> None:
+    def record(self, generation: object, *, layer: object = None, wait_s: float | None = None) -> None:
         self.patience.append(wait_s)
         raise HistoryUnavailable("locked")
 

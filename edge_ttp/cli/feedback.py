@@ -27,6 +27,12 @@ def feedback(
     prefer: Annotated[
         int | None, typer.Option("--prefer", metavar="K", help="Candidate K of the table is better.")
     ] = None,
+    copied: Annotated[
+        bool, typer.Option("--copied", help="The answer was copied; a weak sign that it is good.")
+    ] = False,
+    regenerated: Annotated[
+        bool, typer.Option("--regenerated", help="Another answer was asked for; a weak sign that it is not.")
+    ] = False,
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="Look among this user's answers only. Default: among all.")
     ] = None,
@@ -38,11 +44,14 @@ def feedback(
         ("reject", reject),
         ("edit", edit is not None),
         ("prefer", prefer is not None),
+        ("copied", copied),
+        ("regenerated", regenerated),
     ]
     chosen = [kind for kind, present in given if present]
     if len(chosen) != 1:
         raise InvalidInput(
-            f"{len(chosen)} judgments were given", "give one of --accept, --reject, --edit TEXT, --prefer K"
+            f"{len(chosen)} judgments were given",
+            "give one of --accept, --reject, --edit TEXT, --prefer K, --copied, --regenerated",
         )
     from edge_ttp.runtime import Runtime
 

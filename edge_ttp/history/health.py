@@ -10,7 +10,19 @@ from pathlib import Path
 
 from edge_ttp.history.connection import Connections, primary_code
 
-_TABLES = ("users", "items", "generations", "candidates", "feedback", "vectors", "settings")
+_TABLES = (
+    "users",
+    "items",
+    "generations",
+    "candidates",
+    "feedback",
+    "layers",
+    "calibrations",
+    "evidence",
+    "posteriors",
+    "vectors",
+    "settings",
+)
 
 
 @dataclass(frozen=True)

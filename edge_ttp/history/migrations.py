@@ -139,7 +139,70 @@ def m001_first_tables(db: Database) -> None:
     db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables,)
+_LEARNING = """
+ALTER TABLE users ADD COLUMN evidence INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE layers (
+  generation TEXT NOT NULL PRIMARY KEY REFERENCES generations(id) ON DELETE CASCADE,
+  reward TEXT NOT NULL,
+  features BLOB NOT NULL,
+  noise BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE calibrations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  item INTEGER NOT NULL UNIQUE REFERENCES items(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  candidates TEXT NOT NULL
+) STRICT;
+CREATE INDEX calibrations_by_user ON calibrations (user);
+
+CREATE TABLE evidence (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  calibration INTEGER UNIQUE REFERENCES calibrations(id) ON DELETE CASCADE,
+  feedback INTEGER UNIQUE REFERENCES feedback(id) ON DELETE CASCADE,
+  reward TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  moment INTEGER NOT NULL,
+  candidate INTEGER NOT NULL,
+  features BLOB NOT NULL,
+  noise BLOB NOT NULL,
+  utility BLOB,
+  CHECK ((calibration IS NULL) <> (feedback IS NULL))
+) STRICT;
+CREATE INDEX evidence_by_user ON evidence (user, reward, moment);
+
+CREATE TRIGGER evidence_counted AFTER INSERT ON evidence BEGIN
+  UPDATE users SET evidence = evidence + 1 WHERE id = new.user;
+END;
+CREATE TRIGGER evidence_uncounted AFTER DELETE ON evidence BEGIN
+  UPDATE users SET evidence = evidence + 1 WHERE id = old.user;
+END;
+
+CREATE TABLE posteriors (
+  user INTEGER PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
+  reward TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  evidence INTEGER NOT NULL,
+  trust REAL NOT NULL,
+  mean BLOB NOT NULL,
+  covariance BLOB NOT NULL,
+  record TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+"""
+
+
+def m002_learning(db: Database) -> None:
+    """The last layer of scored generations, candidates drawn for past items, evidence, posteriors."""
+    for statement in _statements(_LEARNING):
+        db.conn.execute(statement)
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_learning)
 
 
 def _statements(script: str) -> list[str]:

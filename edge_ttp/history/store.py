@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Self
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history import generations, items, recall, statistics, vectors
+from edge_ttp.history import generations, items, learning, recall, statistics, vectors
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
+from edge_ttp.history.learning import Calibrated, Drawn, Layer, StoredEvidence, StoredPosterior
 from edge_ttp.history.restore import Record, restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
@@ -175,13 +176,16 @@ class History:
 
     # Generations and feedback
 
-    def record(self, generation: Generation, *, wait_s: float | None = None) -> None:
+    def record(self, generation: Generation, *, layer: Layer | None = None, wait_s: float | None = None) -> None:
         """Stores the generation with all its candidates, and drops what the user's retention no longer allows.
 
-        `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
+        `layer`: the reward model's last layer, from which later judgments learn. `wait_s`: how long to wait for another
+        writer, where that is less than the busy timeout.
         """
         with self._connections.writing(wait_s) as db:
             generations.insert_generation(db, generation)
+            if layer is not None:
+                learning.put_layer(db, generation.generation_id, layer)
 
     def generation(self, generation_id: str, user_id: str | None = None) -> Generation:
         """The generation, whole. NotFound if there is none, or if it is not this user's."""
@@ -198,14 +202,23 @@ class History:
         with self._connections.reading() as db:
             yield from generations.iterate_generations(db, user_id)
 
-    def add_feedback(self, feedback: Feedback) -> Feedback:
+    def layer(self, generation_id: str) -> Layer | None:
+        """The reward model's last layer over a generation's candidates, None where none was stored."""
+        with self._connections.reading() as db:
+            return learning.layer(db, generation_id)
+
+    def add_feedback(self, feedback: Feedback, evidence: StoredEvidence | None = None) -> Feedback:
         """The judgment as stored, with its id. `edit` and `accept` also add the text as a history item.
 
-        NotFound if this user has no such generation; InvalidInput if it has no such candidate, or the text does not
-        fit the kind (`edit` needs one, the others take none).
+        `evidence`: what it says of the generation's candidates, stored in the same transaction. NotFound if this user
+        has no such generation; InvalidInput if it has no such candidate, or the text does not fit the kind (`edit`
+        needs one, the others take none).
         """
         with self._connections.writing() as db:
-            return generations.insert_feedback(db, feedback)
+            stored = generations.insert_feedback(db, feedback)
+            if evidence is not None:
+                learning.put_judgment(db, stored, evidence)
+            return stored
 
     def feedback_for(self, user_id: str | None) -> list[Feedback]:
         """The user's judgments (all users' if None), oldest first."""
@@ -226,6 +239,43 @@ class History:
             raise InvalidInput(f"a retention of {days} days is not possible", f"use 1 to {MAX_RETENTION_DAYS} days")
         with self._connections.writing() as db:
             return generations.set_retention(db, valid_user(user_id), days)
+
+    # What is learned
+
+    def uncalibrated(self, user_id: str, limit: int) -> list[HistoryItem]:
+        """The user's newest items with an input for which no candidates were drawn yet; not what judgments added."""
+        with self._connections.reading() as db:
+            return learning.uncalibrated(db, user_id, limit)
+
+    def calibrate(self, item: HistoryItem, model: str, candidates: Sequence[Drawn], evidence: StoredEvidence) -> bool:
+        """Stores the candidates drawn for a past item with the evidence; False if the item is gone or has some."""
+        with self._connections.writing() as db:
+            return learning.put_calibration(db, item, model, candidates, evidence)
+
+    def outdated(self, user_id: str, reward: str) -> tuple[list[Calibrated], list[Feedback]]:
+        """Calibrated items and judgments without evidence under the reward model with this fingerprint."""
+        with self._connections.reading() as db:
+            return learning.outdated(db, user_id, reward)
+
+    def renew_evidence(self, source: Calibrated | Feedback, evidence: StoredEvidence) -> None:
+        """Stores evidence under another reward model in the place of the old; nothing if its source is gone."""
+        with self._connections.writing() as db:
+            learning.renew(db, source, evidence)
+
+    def evidence(self, user_id: str, reward: str, limit: int) -> tuple[int, list[StoredEvidence]]:
+        """(the user's evidence count, their evidence under this reward model from the newest on)."""
+        with self._connections.reading() as db:
+            return learning.select_evidence(db, user_id, reward, limit)
+
+    def posterior(self, user_id: str, reward: str) -> StoredPosterior | None:
+        """The user's posterior under this reward model; None where it is missing or the evidence has changed."""
+        with self._connections.reading() as db:
+            return learning.posterior(db, user_id, reward)
+
+    def save_posterior(self, user_id: str, made: StoredPosterior, *, wait_s: float | None = None) -> bool:
+        """Stores a posterior; False, and nothing, if the evidence has changed since. `wait_s` as above."""
+        with self._connections.writing(wait_s) as db:
+            return learning.put_posterior(db, user_id, made)
 
     # Vectors
 

@@ -15,6 +15,7 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.onnx_session import Session, default_threads
 from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read_config
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table, with_pool
+from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
 from edge_ttp.schema import HistoryItem
 from edge_ttp.utility import Tokens, agreement, tokenize
@@ -88,6 +89,8 @@ class RewardModel:
         self.encoder = encoder
         self._heads = heads
         self.weights_mean, self.weights_covariance = prior(config.weights)
+        self.stock = Weights(self.weights_mean, self.weights_covariance)
+        """Every user's prior."""
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> RewardModel:
@@ -137,9 +140,15 @@ class RewardModel:
         return Encoded(drawn, self.encoder.encode([one.text for one in drawn]), agreement(words, words))
 
     def score(
-        self, profile: UserProfile, input_text: str | Source, candidates: Sequence[tuple[str, int, float]] | Encoded
+        self,
+        profile: UserProfile,
+        input_text: str | Source,
+        candidates: Sequence[tuple[str, int, float]] | Encoded,
+        weights: Weights | None = None,
     ) -> Scores:
         """Scores of a pool of candidates, each (text, tokens drawn, sum of their log-probabilities).
+
+        `weights`: what this user's own evidence says of the last layer; None for the stock model's.
 
         All candidates of one input belong in one call: consensus and the difference from the pool's mean need them.
         A candidate without a word has utility 0 by definition of the utility, and gets it. Raises InvalidInput for an
@@ -162,7 +171,10 @@ class RewardModel:
         same = [first.setdefault(one, index) for index, one in enumerate(pool.drawn)]
         mean, log_variance, phi, distance = mean[same], log_variance[same], phi[same], distance[same]
         beyond = np.maximum(0.0, distance / self.config.distance.usual - 1)
-        epistemic = np.einsum("nd,de,ne->n", phi, self.weights_covariance, phi)
+        covariance = self.weights_covariance
+        if weights is not None:
+            mean, covariance = mean + phi @ (weights.mean - self.weights_mean), weights.covariance
+        epistemic = np.einsum("nd,de,ne->n", phi, covariance, phi)
         epistemic = np.maximum(epistemic, 0) + self.config.distance.variance * beyond
         aleatoric = np.maximum(np.exp(np.clip(log_variance, -20, 2)), MIN_VARIANCE)
         wordless = np.array([not one.words for one in pool.drawn])

@@ -23,6 +23,7 @@ from edge_ttp.policy.llama import Speeds
 from edge_ttp.policy.turn import Turns
 from edge_ttp.prompt import Style
 from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.reward.posterior import Weights
 from edge_ttp.schema import HistoryItem
 from edge_ttp.utility import agreement_matrix
 
@@ -143,6 +144,8 @@ class FakeReward:
     judge: Callable[[str], float] = lambda text: len(text) / 1000
     epistemic: Callable[[str], float] = lambda text: 0.01
     name: str = "fake-reward"
+    fingerprint: str = "fake-fingerprint"
+    stock: Weights = field(default_factory=lambda: Weights(np.array([1.0, 0.0]), np.eye(2)))
     profiles: list[list[HistoryItem]] = field(default_factory=list)
     pools: list[list[tuple[str, int, float]]] = field(default_factory=list)
 
@@ -155,10 +158,19 @@ class FakeReward:
         self.profiles.append(list(history))
         return list(history)
 
-    def score(self, profile: object, input_text: str, candidates: Sequence[tuple[str, int, float]]) -> Scores:
+    def score(
+        self,
+        profile: object,
+        input_text: str,
+        candidates: Sequence[tuple[str, int, float]],
+        weights: Weights | None = None,
+    ) -> Scores:
         self.pools.append(list(candidates))
         texts = [text for text, _, _ in candidates]
-        mean = np.array([self.judge(text) for text in texts])
+        judged = np.array([self.judge(text) for text in texts])
+        lengths = np.array([len(text) for text in texts], dtype=np.float64)
+        features = np.stack([judged - judged.mean(), (lengths - lengths.mean()) / 100], axis=1)
+        mean = judged + (0.0 if weights is None else features @ (weights.mean - self.stock.mean))
         epistemic = np.array([self.epistemic(text) for text in texts])
         aleatoric = np.full(len(texts), 0.02)
         return Scores(
@@ -167,7 +179,7 @@ class FakeReward:
             epistemic=epistemic,
             variance=aleatoric + epistemic,
             similarity=agreement_matrix(texts),
-            features=np.zeros((len(texts), 2)),
+            features=features,
             offset=0.0,
             offset_variance=0.0,
         )

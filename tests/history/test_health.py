@@ -25,6 +25,10 @@ def test_a_sound_history_is_reported_with_counts_and_sizes(history: History, pat
             "generations": 1,
             "candidates": 3,
             "feedback": 0,
+            "layers": 0,
+            "calibrations": 0,
+            "evidence": 0,
+            "posteriors": 0,
             "vectors": 0,
             "settings": 0,
         }

@@ -13,6 +13,7 @@ import pytest
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.reward.posterior import Weights
 from edge_ttp.utility import agreement_matrix
 from tests.reward.conftest import SHIPPED, history_of
 
@@ -59,6 +60,19 @@ def test_scores_are_deterministic_and_follow_their_candidates(model: RewardModel
     turned = model.score(profile, INPUT, [POOL[index] for index in order])
     np.testing.assert_allclose(turned.mean, first.mean[order], atol=1e-6)
     np.testing.assert_allclose(turned.variance, first.variance[order], atol=1e-6)
+
+
+def test_a_users_own_weights_change_the_mean_and_the_epistemic_variance(model: RewardModel) -> None:
+    profile = model.profile(history_of(HIKER))
+    stock = model.score(profile, INPUT, POOL)
+    same = model.score(profile, INPUT, POOL, model.stock)
+    np.testing.assert_array_equal(stock.mean, same.mean)
+    np.testing.assert_array_equal(stock.variance, same.variance)
+    step = np.linspace(-0.1, 0.1, len(model.weights_mean))
+    own = model.score(profile, INPUT, POOL, Weights(model.weights_mean + step, model.weights_covariance / 4))
+    np.testing.assert_allclose(own.mean, stock.mean + stock.features @ step, atol=1e-9)
+    np.testing.assert_array_equal(own.aleatoric, stock.aleatoric)
+    assert (own.epistemic < stock.epistemic).all()
 
 
 def test_a_new_user_is_scored(model: RewardModel) -> None:
