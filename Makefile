@@ -12,7 +12,7 @@ export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 TORCH ?= torch==2.13.0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-export soak lint bench models clean
+.PHONY: demo test test-export soak lint bench reproduce models clean
 .DEFAULT_GOAL := demo
 
 $(BIN)/python:
@@ -62,6 +62,9 @@ soak: $(VENV)/.test models
 
 bench: models
 	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates
+
+reproduce: $(VENV)/.runtime
+	$(BIN)/edge-ttp reproduce
 
 clean:
 	rm -rf $(VENV) .edge-ttp build dist

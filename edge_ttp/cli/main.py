@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
     "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),
+    "reproduce": ("edge_ttp.cli.reproduce", "Test the paper's claims on the committed numbers of real pools."),
     "doctor": ("edge_ttp.cli.doctor", "Check this installation: engines, models, database, privacy."),
     "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
 }

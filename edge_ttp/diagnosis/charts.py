@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import pairwise
 from math import floor, isfinite, log2, log10
 
@@ -39,9 +40,17 @@ class Dot:
     x: float
     y: float
     style: str
-    """CSS class and shape: `works`, `undecided`, `misled`, `collapsed`, `unknown`."""
+    """CSS class and shape: `works`, `undecided`, `misled`, `collapsed`, `unknown`, or a class of lines."""
     title: str
     """Shown when the pointer rests on it."""
+
+
+@dataclass(frozen=True)
+class Legend:
+    """One entry of a legend."""
+
+    label: str
+    style: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,42 @@ def bars_chart(
         parts.append(f'<path class="line law" d="M{" L".join(points)}"/>')
     parts.append(_segment("zero", (frame.x(0), _TOP), (frame.x(0), HEIGHT - _BOTTOM)))
     return _svg(title, parts)
+
+
+def scatter_chart(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str, legend: Sequence[Legend]) -> str:
+    """Dots over two scales of the same kind, with the diagonal on which both agree. Empty without dots."""
+    if not dots:
+        return ""
+    values = [value for dot in dots for value in (dot.x, dot.y)]
+    low, high = min(0.0, *values), max(0.0, *values)
+    reach = (high - low) or 1.0
+    low, high = low - 0.03 * reach, high + 0.03 * reach
+    frame = _Frame(low, high, low, high, _RIGHT)
+    ticks = _ticks(low, high)
+    parts = _grid(frame, [], ticks, x_label, y_label, percent=True)
+    parts += [
+        f'<text class="tick middle" x="{frame.x(x):.1f}" y="{HEIGHT - _BOTTOM + 18}">{_number(x, percent=True)}</text>'
+        for x in ticks
+    ]
+    parts.append(_segment("zero", (frame.x(low), frame.y(low)), (frame.x(high), frame.y(high))))
+    for dot in dots:
+        mark = _shape(dot.style, frame.x(dot.x), frame.y(dot.y))
+        parts.append(f'<g class="dot {dot.style}">{mark}<title>{escape(dot.title)}</title></g>')
+    for place, entry in enumerate(legend):
+        y = _TOP + 10 + place * _LINE_HEIGHT
+        parts.append(f'<g class="dot {entry.style}">{_shape(entry.style, WIDTH - _RIGHT + 12, y - 4)}</g>')
+        parts.append(f'<text class="tick" x="{WIDTH - _RIGHT + 22}" y="{y}">{escape(entry.label)}</text>')
+    return _svg(title, parts)
+
+
+def standalone(chart: str) -> str:
+    """A chart as an SVG file of its own, with its colours, light and dark."""
+    style = files("edge_ttp.diagnosis").joinpath("chart.css").read_text(encoding="utf-8")
+    opening, rest = chart.split(">", 1)
+    return (
+        f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>'
+        f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}"/>{rest}\n'
+    )
 
 
 def swatch(style: str) -> str:
@@ -242,8 +287,8 @@ def _end_labels(frame: _Frame, lines: Sequence[Line]) -> list[str]:
 
 def _shape(style: str, x: float, y: float) -> str:
     """A shape of its own for each class, so that colour is not all that tells them apart."""
-    if style == "misled":
+    if style in ("misled", "rival"):
         return f'<path d="M{x - 5:.1f},{y - 4:.1f} h10 l-5,8.5 z"/>'
-    if style == "collapsed":
+    if style in ("collapsed", "law"):
         return f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{3.2 if style == "unknown" else 4.2}"/>'

@@ -69,7 +69,8 @@ own reading of arXiv 2605.10991.</footer>
 
 
 def _style() -> str:
-    return files("edge_ttp.diagnosis").joinpath("page.css").read_text(encoding="utf-8")
+    folder = files("edge_ttp.diagnosis")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("chart.css", "page.css"))
 
 
 def _list(sentences: Iterable[str]) -> str:

@@ -28,11 +28,11 @@ BINS = 240
 MAX_CLASSES = 6
 """Different noise levels told apart; pools of more different sizes are put together with their nearest."""
 
+_FLOOR = 1e-30
+"""Less than this is nothing."""
+
 _REACH = 4.0
 """Largest |atanh(rho)| that is told apart: rho = .9993."""
-
-_SHIFT = 1.05
-"""atanh(rho_hat), weighted by the sample's own spread, is too large by _SHIFT rho / (N-1) (simulated, Gaussian)."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class Deconvolution:
         middle = -limit + step * (np.arange(BINS) + 0.5)
         blocks = []
         for size in sizes:
-            centre = self.grid + _SHIFT * self.rho / (size - 1)
-            block = np.exp(-0.5 * (middle[:, None] - centre) ** 2 * (size - 3) / inflation)
+            centre, variance = self.grid + _shift(self.rho, size), inflation * _variance(self.rho, size)
+            block = np.exp(-0.5 * (middle[:, None] - centre) ** 2 / variance)
             blocks.append(block / block.sum(axis=0))
         self.likelihood: Floats = np.concatenate(blocks)
 
@@ -109,14 +109,19 @@ class Deconvolution:
         EM from the uniform distribution over the `allowed` grid points; stopping early keeps it smooth.
         """
         kept = held.any(axis=0)
-        share = held[:, kept] / held.sum(axis=1, keepdims=True)
-        likelihood = np.ascontiguousarray(self.likelihood[kept])
-        turned = np.ascontiguousarray(likelihood.T)
+        # Resamples take half the time in single precision, which is far finer than their scatter.
+        precision, floor = (np.float32, _FLOOR) if len(held) > 1 else (np.float64, 0.0)
+        share = (held[:, kept] / held.sum(axis=1, keepdims=True)).astype(precision)
         start = np.ones(GRID_POINTS) if allowed is None else allowed.astype(np.float64)
-        prior = np.tile(start / start.sum(), (len(held), 1))
+        prior = np.tile(start / start.sum(), (len(held), 1)).astype(precision)
+        likelihood = np.ascontiguousarray(np.maximum(self.likelihood[kept], floor).astype(precision))
+        turned = np.ascontiguousarray(likelihood.T)
         for _ in range(steps):
-            prior *= (share / np.maximum(prior @ turned, 1e-300)) @ likelihood
-        return np.asarray(prior / prior.sum(axis=1, keepdims=True), dtype=np.float64)
+            prior *= (share / np.maximum(prior @ turned, _FLOOR)) @ likelihood
+            if floor:  # denormal numbers are slow
+                np.maximum(prior, floor, out=prior)
+        found = prior.astype(np.float64)
+        return np.asarray(found / found.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def expected(self, prior: Floats, held: Floats) -> Floats:
         """What cells would hold without chance under distributions on the grid, given how much each class holds."""
@@ -156,7 +161,7 @@ class Deconvolution:
 def normal_moments(evidence: Evidence, weight: Floats, inflation: float) -> Moments:
     """The moments if zeta were normally distributed, its mean and variance matched to the measured ones."""
     z = np.arctanh(np.clip(evidence.rho, -np.tanh(_REACH), np.tanh(_REACH)))
-    z = z - _SHIFT * evidence.rho / (evidence.size - 1)
+    z = z - _shift(evidence.rho, evidence.size.astype(np.float64))
     share = weight / weight.sum()
     mean = float(share @ z)
     noise = float(share @ (inflation / (evidence.size - 3)))
@@ -166,6 +171,20 @@ def normal_moments(evidence: Evidence, weight: Floats, inflation: float) -> Mome
     rho = np.tanh(mean + spread * nodes)
     found = _moments((density / density.sum())[None], rho, (rho < 0).astype(np.float64)).first()
     return Moments(np.asarray(0.5 * (1 + erf(-mean / spread / sqrt(2)))), found.rho_plus, found.rho_minus)
+
+
+def _shift(rho: Floats, size: Floats | float) -> Floats:
+    """How far atanh(rho_hat) lies beyond atanh(rho) on average, weighted by the sample's own spread of utility.
+
+    The weight doubles the well-known rho / (2 (N-1)) of bivariate normal pairs; the factor is fitted to simulations
+    of N = 8, 16, 32 and leaves less than .01.
+    """
+    return np.asarray(rho / (size - 1) * (1 + 1.2 / (size - 1)), dtype=np.float64)
+
+
+def _variance(rho: Floats, size: float) -> Floats:
+    """Variance of atanh(rho_hat) under the same weights: nearly 1 / (N-3)."""
+    return np.asarray((1 - rho**2 / (size - 1)) / (size - 3), dtype=np.float64)
 
 
 def _classes(size: Ints) -> tuple[Ints, Floats]:

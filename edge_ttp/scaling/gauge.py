@@ -58,12 +58,15 @@ class Gauge:
     """Turns weights of queries into estimates, so that a resample costs a pass over cells, not over queries."""
 
     def __init__(self, evidence: Evidence, rows: Ints, flat: Ints) -> None:
-        """`rows` are the queries to estimate from, `flat` those beside them whose scores are all equal (rho is 0)."""
+        """`rows` are the queries to estimate from, `flat` those beside them whose scores are all equal (rho is 0).
+
+        `second_order`, (queries, 4), is what `moments` needs summed.
+        """
         self._evidence, self.rows, self._flat = evidence, rows, flat
         measured = evidence.take(rows)
         self.inflation = _pooled_inflation(measured)
         self._deconvolution = Deconvolution(measured, self.inflation)
-        self._shrink = 1.0
+        self.second_order = np.zeros((len(evidence), 4))
         self.fit = self._fit(measured)
 
     @classmethod
@@ -84,11 +87,14 @@ class Gauge:
         weight = self._evidence.weight * times
         return self._deconvolution.weigh(weight[self.rows]), float(weight[self._flat].sum())
 
-    def moments(self, held: Floats, flat: Floats) -> Moments:
-        """Moments for cells holding `held`, (resamples, cells), beside flat queries of weight `flat`, (resamples,)."""
-        return self._complete(self._deconvolution.fit(held), held, flat)
+    def moments(self, held: Floats, flat: Floats, sums: Floats) -> Moments:
+        """Moments for cells holding `held`, (resamples, cells), beside flat queries of weight `flat`, (resamples,).
 
-    def _complete(self, prior: Floats, held: Floats, flat: Floats) -> Moments:
+        `sums` are those of `second_order` over the queries, each as often as it counts: (resamples, 4).
+        """
+        return self._complete(self._deconvolution.fit(held), held, flat, _second_order(sums))
+
+    def _complete(self, prior: Floats, held: Floats, flat: Floats, factor: Floats) -> Moments:
         """Moments with the flat queries among the aligned ones, the biases of stopping early and of order 1/N out."""
         found = self._deconvolution.sharpened(prior, held)
         total = held.sum(axis=1)
@@ -96,19 +102,21 @@ class Gauge:
         with np.errstate(invalid="ignore", divide="ignore"):
             return Moments(
                 found.h * total / (total + flat),
-                np.minimum(found.rho_plus * self._shrink, 1.0) * aligned / (aligned + flat),
-                np.minimum(found.rho_minus * self._shrink, 1.0),
+                np.minimum(found.rho_plus * factor, 1.0) * aligned / (aligned + flat),
+                np.minimum(found.rho_minus * factor, 1.0),
             )
 
     def _fit(self, measured: Evidence) -> Fit:
         held, flat = self.held(np.ones(len(self._evidence)))
         prior = self._deconvolution.fit(held[None])
         p_hacked, expected = self._deconvolution.posterior(prior[0])
-        self._shrink = _second_order(measured, expected)
+        terms = (expected * measured.reach, expected * measured.reach_plain, measured.weight, measured.utility_sd)
+        self.second_order[self.rows] = np.stack(terms, axis=1)
+        sums = self.second_order.sum(axis=0)[None]
         plain = self._deconvolution.weigh(np.ones(len(self.rows)))
         return Fit(
-            value=_rates(self._complete(prior, held[None], np.array([flat])).first()),
-            heads=_rates(self.moments(plain[None], np.array([float(len(self._flat))])).first()),
+            value=_rates(self._complete(prior, held[None], np.array([flat]), _second_order(sums)).first()),
+            heads=_rates(self.moments(plain[None], np.array([float(len(self._flat))]), sums).first()),
             naive=_rates(naive_moments(measured.rho, measured.weight)),
             normal=_rates(normal_moments(measured, measured.weight, self.inflation)),
             hacked=_tells_hacking(self._deconvolution, prior, held, measured.weight),
@@ -140,17 +148,17 @@ def _rates(found: Moments) -> Rates:
     return Rates(float(found.h), float(found.rho_plus), float(found.rho_minus))
 
 
-def _second_order(measured: Evidence, expected: Floats) -> float:
-    """Factor that takes the bias of order 1/N out of correlations weighted by the sample's own spread.
+def _second_order(sums: Floats) -> Floats:
+    """Factors that take the bias of order 1/N out of correlations weighted by the sample's own spread, (resamples,).
 
     1 for Gaussian pairs. With skewed utilities a pool's spread and its correlation share their outliers; the jackknife
-    says by how much. `expected` is each query's expected rho, which keeps aligned and hacked queries from cancelling.
+    says by how much. `sums` are those of expected rho x reach, jackknifed and plain, of the plain spread and of the
+    jackknifed one: the expected rho keeps aligned and hacked queries from cancelling.
     """
-    plain, below = float(expected @ measured.reach_plain), float(measured.utility_sd.sum())
-    if plain <= 0 or below <= 0:
-        return 1.0
-    factor = float(expected @ measured.reach) / plain * float(measured.weight.sum()) / below
-    return float(np.clip(factor, 0.85, 1.15))
+    reach, plain, weight, below = sums.T
+    usable = (plain > 0) & (below > 0)
+    factor = np.divide(reach * weight, plain * below, out=np.ones(len(sums)), where=usable)
+    return np.asarray(np.clip(factor, 0.85, 1.15), dtype=np.float64)
 
 
 def _tells_hacking(deconvolution: Deconvolution, prior: Floats, held: Floats, weight: Floats) -> bool:
@@ -186,8 +194,9 @@ def estimate_resamples(
     used = counts_for_net(evidence, alive)
     # All but the cells is a ratio of sums over queries: they are summed by group once, and resamples add groups.
     columns = (evidence.reach * used, spread * used, weight * alive, weight, spread, np.ones(len(weight)))
-    sums = np.stack([np.bincount(group, weights=column, minlength=groups) for column in columns], axis=1)
-    drawn_sums = np.zeros((times, len(columns)))
+    extra = list(gauge.second_order.T) if gauge is not None else []
+    sums = np.stack([np.bincount(group, weights=column, minlength=groups) for column in (*columns, *extra)], axis=1)
+    drawn_sums = np.zeros((times, sums.shape[1]))
     held: list[Floats] = []
     flat: list[float] = []
     for place, drawn in enumerate(resampled(groups, times, seed)):
@@ -201,7 +210,7 @@ def estimate_resamples(
     if gauge is not None:
         cells, beside = np.array(held), np.array(flat)
         some = cells.sum(axis=1) > 0  # a resample may miss every query that counts, if few users have any
-        part = gauge.moments(cells[some], beside[some])
+        part = gauge.moments(cells[some], beside[some], drawn_sums[some, len(columns) :])
         found.h[some], found.rho_plus[some], found.rho_minus[some] = part.h, part.rho_plus, part.rho_minus
         rates = gauge.fit.value
         value = Moments(np.array([rates.h]), np.array([rates.rho_plus]), np.array([rates.rho_minus]))
@@ -209,7 +218,7 @@ def estimate_resamples(
 
 
 def _draws(sums: Floats, found: Moments) -> Draws:
-    reach, below, alive, whole, spread, queries = sums.T
+    reach, below, alive, whole, spread, queries = sums.T[:6]
     with np.errstate(invalid="ignore", divide="ignore"):
         net = np.clip(reach / below, -1.0, 1.0)
         return Draws(found.h, found.rho_plus, found.rho_minus, net, net * (alive / whole), spread / queries)

@@ -51,7 +51,7 @@ def interval(values: Floats, value: float, groups: int, limits: tuple[float, flo
     usable = values[np.isfinite(values)]
     if not isfinite(value) or len(usable) < 2 or groups < 2:
         return UNKNOWN
-    low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
     wider = _student(groups - 1) / _Z * sqrt(groups / (groups - 1))
     low, high = value + wider * min(low - value, 0.0), value + wider * max(high - value, 0.0)
     return Estimate(float(value), float(max(low, limits[0])), float(min(high, limits[1])))

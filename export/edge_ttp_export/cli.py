@@ -105,6 +105,40 @@ def pools(
     _print({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
 
 
+@app.command()
+def scores(
+    pools: Pools,
+    data: Data,
+    encoder: EncoderFolder,
+    trained: Annotated[
+        list[str], typer.Option("--trained", metavar="NAME=FOLDER", help="A trained network. Repeat for several.")
+    ],
+    out: Annotated[Path, typer.Option(help="Score file to write (.npz).")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", metavar="NAME=SHA256", help="Name of a policy, by how its file's SHA-256 begins."),
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Most queries of each file, the first ones.")] = 400,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts."""
+    _torch(threads)
+    from edge_ttp_export.scores import run_scores
+
+    networks = {name: Path(folder) for name, folder in map(_pair, trained)}
+    policies = {digest: name for name, digest in map(_pair, policy or [])}
+    facts = run_scores(pools, data, encoder, networks, out, policies=policies, queries=queries, report=note)
+    _print(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, between, value = text.partition("=")
+    if not (name and between and value):
+        raise InvalidInput(f"{text!r} is no pair", "write NAME=VALUE")
+    return name, value
+
+
 @reward.command()
 def encoder(
     data: Data,

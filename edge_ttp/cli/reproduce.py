@@ -1,0 +1,51 @@
+"""`edge-ttp reproduce`: the table and figures of docs/reproduction.md from the committed numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import emit_json, note, progress
+from edge_ttp.errors import InvalidInput
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def reproduce(
+    scores: Annotated[Path, typer.Option("--scores", help="Score file, made by `edge-ttp export scores`.")] = Path(
+        "docs/reproduction/scores.npz"
+    ),
+    out: Annotated[Path, typer.Option("--out", help="Folder for reproduction.md and reproduction/*.svg.")] = Path(
+        "docs"
+    ),
+    splits: Annotated[int, typer.Option("--splits", min=2, help="Random halves of users to test the law on.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of halves and resamples.")] = 0,
+    as_json: options.AsJson = False,
+) -> None:
+    """Test the paper's claims on real pools' numbers, and write the page about it.
+
+    With --json the findings are printed as one object, and nothing is written.
+    """
+    from edge_ttp.reproduction.document import document
+    from edge_ttp.reproduction.reproduce import reproduce as run
+    from edge_ttp.reproduction.score_file import read_scores
+
+    file = read_scores(scores)
+    with progress("splitting users", 2 * splits, "splits") as advance:
+        found = run(file, splits=splits, seed=seed, advance=advance)
+    if as_json:
+        emit_json(found.as_object())
+        return
+    pictures = out / "reproduction"
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for name, (_, drawn) in found.figures.items():
+            (pictures / name).write_text(drawn, encoding="utf-8")
+        (out / "reproduction.md").write_text(document(found), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
+    note(f"wrote {out / 'reproduction.md'} and {len(found.figures)} figures")
