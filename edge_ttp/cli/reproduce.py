@@ -23,6 +23,7 @@ def reproduce(
         "docs"
     ),
     splits: Annotated[int, typer.Option("--splits", min=2, help="Random halves of users to test the law on.")] = 20,
+    bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of halves and resamples.")] = 0,
     as_json: options.AsJson = False,
 ) -> None:
@@ -31,12 +32,13 @@ def reproduce(
     With --json the findings are printed as one object, and nothing is written.
     """
     from edge_ttp.reproduction.document import document
+    from edge_ttp.reproduction.findings import Bootstrap
     from edge_ttp.reproduction.reproduce import reproduce as run
     from edge_ttp.reproduction.score_file import read_scores
 
     file = read_scores(scores)
     with progress("splitting users", 2 * splits, "splits") as advance:
-        found = run(file, splits=splits, seed=seed, advance=advance)
+        found = run(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
     if as_json:
         emit_json(found.as_object())
         return

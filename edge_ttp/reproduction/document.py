@@ -9,18 +9,48 @@ import numpy as np
 
 from edge_ttp.reproduction.cells import REPORT, rows_of
 from edge_ttp.reproduction.findings import ALL, Ceiling, Measured
-from edge_ttp.reproduction.law_test import CONSTANT, FORMS, LAW, ORDER, TRANSFER, LawTest
+from edge_ttp.reproduction.law_test import CONSTANT, FORMS, LAW, ORDER, SPACED, TRANSFER, LawTest
 from edge_ttp.reproduction.reproduce import R2_TARGET, SHARE_TARGET, Reproduction
 from edge_ttp.reproduction.score_file import ScoreFile
 from edge_ttp.reproduction.variance import Ranked
 from edge_ttp.scaling import Estimate
 
 _FORM_NAMES = {
-    LAW: "**the law**",
+    LAW: "**the law**, share form",
+    SPACED: "the law with the scores' own spacing",
     CONSTANT: "one constant share for everything",
     ORDER: "const x m_N, fitted per task and policy",
     TRANSFER: "the other half's own measured shares (what chance leaves)",
 }
+
+
+_CEILING_TEXT = """## The ceiling
+
+The oracle's gain over a random pick, exact for every n, everybody's pools. An exponential tail of utility gives
+b (H_n - 1), which grows like ln n; a Gaussian one sigma m_n, about sigma sqrt(2 ln n).
+"""
+
+_LAW_TEXT = """## The law against the measured curve
+
+Quantities from a random half of the users, curve of the other half: predicted gain(n) = the other half's oracle gain(n)
+x (1-c) [(1-h) rho_plus - h rho_minus]. The second row replaces Gaussian spacing by what the first half shows: rho sigma
+times the expected maximum of its standardized scores, over its oracle's gain. Curves below N are measured by scoring
+random subsets anew, since these scores depend on the rest of the pool. Rivals are fitted on the first half as well.
+Means over splits, with their 5% and 95% points.
+"""
+
+_QUANTITIES_TEXT = """## The four quantities of every variant
+
+Report users, whole pools. `-`: too few queries to tell (fewer than 30 informative ones; for rho-, fewer than 5 hacked
+ones expected).
+"""
+
+_VARIANCE_TEXT = """## What the learned variance does to the failure modes
+
+All tasks of a policy together, report users, whole pools. In training the likelihood divides each squared error by its
+own variance (compare the rows ranked by mean); in selection a multiple of the standard deviation is taken off, its size
+chosen on tune users from a grid that holds 0 and negative values.
+"""
 
 
 def document(found: Reproduction) -> str:
@@ -174,10 +204,7 @@ def _ceiling(found: Reproduction) -> str:
     header = ("task", "policy", "b; sigma", "rmse exponential", "rmse Gaussian", "better", "in resamples",
               "R² of a + b ln n", "gain added by each doubling")  # fmt: skip
     pictures = [f"![The oracle's gain, {name}](reproduction/{file})" for name, file in found.figure_names("ceiling")]
-    return "\n".join(["## The ceiling", "",
-        "The oracle's gain over a random pick, exact for every n, everybody's pools. An exponential tail of utility",
-        "gives b (H_n - 1), which grows like ln n; a Gaussian one sigma m_n, about sigma sqrt(2 ln n).", "",
-        *_table(header, rows), "", *pictures, ""])  # fmt: skip
+    return "\n".join([_CEILING_TEXT, *_table(header, rows), "", *pictures, ""])
 
 
 def _scale(one: Ceiling) -> str:
@@ -189,11 +216,7 @@ def _sure(one: Ceiling) -> float:
 
 
 def _law(found: Reproduction) -> str:
-    lines = ["## The law against the measured curve", "",
-        "Quantities from a random half of the users, curve of the other half: predicted gain(n) = the other half's",
-        "oracle gain(n) x (1-c) [(1-h) rho_plus - h rho_minus]. Curves below N are measured by scoring random subsets",
-        "anew, since these scores depend on the rest of the pool. Rivals are fitted on the first half as well. Means",
-        "over splits, with their 5% and 95% points.", ""]  # fmt: skip
+    lines = [_LAW_TEXT]
     for name, test in (("Report users", found.law_report), ("Everybody", found.law_everybody)):
         lines += [f"### {name}", ""]
         lines += _law_table(test) if test is not None else ["Too few queries.", ""]
@@ -233,9 +256,7 @@ def _quantities(found: Reproduction) -> str:
         )  # fmt: skip
     header = ("task", "policy", "variant", "queries", "c", "h", "rho+", "rho-", "share by the law", "share measured")
     pictures = [f"![Share by n, {name}](reproduction/{file})" for name, file in found.figure_names("curves")]
-    return "\n".join(["## The four quantities of every variant", "",
-        "Report users, whole pools. `-`: too few queries to tell (fewer than 30 informative ones; for rho-, fewer than",
-        "5 hacked ones expected).", "", *_table(header, rows), "", *pictures, ""])  # fmt: skip
+    return "\n".join([_QUANTITIES_TEXT, *_table(header, rows), "", *pictures, ""])
 
 
 def _variance(found: Reproduction) -> str:
@@ -247,17 +268,18 @@ def _variance(found: Reproduction) -> str:
         for row in found.ranked
     ]  # fmt: skip
     header = ("policy", "ranked by", "c", "h", "rho+", "share measured", f"minus {_base(found.ranked)}")
-    return "\n".join(["## What the learned variance does to the failure modes", "",
-        "All tasks of a policy together, report users, whole pools. In training the likelihood divides each squared",
-        "error by its own variance (compare `mean` rows); in selection a multiple of the standard deviation is taken",
-        "off, its size chosen on tune users from a grid that holds 0 and negative values.", "", *_table(header, rows), ""])  # fmt: skip
+    return "\n".join([_VARIANCE_TEXT, *_table(header, rows), ""])
 
 
 def _way(row: Ranked) -> str:
     if row.way.by == "mean":
         return f"{row.way.variant}, mean"
-    what = "standard deviation" if row.way.by == "sd" else "epistemic standard deviation"
-    return f"{row.way.variant}, mean {-row.way.kappa:+g} {what}s"
+    what = "standard deviations" if row.way.by == "sd" else "epistemic standard deviations"
+    return f"{row.way.variant}, mean {_taken(row)} {what}" + (" (none is best)" if row.way.kappa == 0 else "")
+
+
+def _taken(row: Ranked) -> str:
+    return f"{-row.way.kappa:+g}" if row.way.kappa else "- 0"
 
 
 def _reading(found: Reproduction) -> str:

@@ -26,8 +26,19 @@ from edge_ttp.scaling import (
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-RESAMPLES = 400
 ALL = "all tasks"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How many resamples intervals come from, and their seed: the same users are drawn for every variant."""
+
+    times: int = 400
+    seed: int = 0
+
+    def quantities(self, pools: Pools) -> Quantities:
+        """The four quantities of these pools."""
+        return four_quantities(pools.evidence(), pools.user, pools.users, resamples=self.times, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Measured:
     """Measured share of the oracle's gain at the largest n."""
 
 
-def ceilings(file: ScoreFile, *, seed: int) -> list[Ceiling]:
+def ceilings(file: ScoreFile, bootstrap: Bootstrap) -> list[Ceiling]:
     """The oracle's curve of each set with both forms fitted."""
     found = []
     for one in file.sets:
@@ -72,7 +83,7 @@ def ceilings(file: ScoreFile, *, seed: int) -> list[Ceiling]:
         user = numbered(one.user)
         groups = int(user.max()) + 1
         sums, count = by_user(gains, user, groups), np.bincount(user, minlength=groups)
-        draws = [times @ sums / (times @ count) for times in resampled(groups, RESAMPLES, seed)]
+        draws = [times @ sums / (times @ count) for times in resampled(groups, bootstrap.times, bootstrap.seed)]
         doubled = gain[[2**k - 1 for k in range(int(np.log2(len(n))) + 1)]]
         found.append(
             Ceiling(
@@ -102,19 +113,19 @@ def _log_fit(n: Ints, gain: Floats) -> float:
     return 1 - float(left @ left) / float(np.sum((gain - gain.mean()) ** 2))
 
 
-def measure(file: ScoreFile, *, seed: int) -> list[Measured]:
+def measure(file: ScoreFile, bootstrap: Bootstrap) -> list[Measured]:
     """The quantities of every variant on report users: for each task, and for all tasks of a policy together."""
     found = cells(file, REPORT)
-    rows = [_measured(cell.task, [cell], seed) for cell in found]
+    rows = [_measured(cell.task, [cell], bootstrap) for cell in found]
     for policy in dict.fromkeys(cell.policy for cell in found):
         for variant in file.made:
             rows.append(
-                _measured(ALL, [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)], seed)
+                _measured(ALL, [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)], bootstrap)
             )
     return rows
 
 
-def _measured(task: str, many: Sequence[Cell], seed: int) -> Measured:
+def _measured(task: str, many: Sequence[Cell], bootstrap: Bootstrap) -> Measured:
     pools = together([cell.pools for cell in many])
     gains = [np.stack([cell.gain[:, -1], cell.oracle[:, -1]], axis=1) for cell in many]
     return Measured(
@@ -122,21 +133,21 @@ def _measured(task: str, many: Sequence[Cell], seed: int) -> Measured:
         policy=many[0].policy,
         variant=many[0].variant,
         queries=len(pools),
-        quantities=four_quantities(pools.evidence(), pools.user, pools.users, resamples=RESAMPLES, seed=seed),
-        share=share_of(np.concatenate(gains), pools, seed),
+        quantities=bootstrap.quantities(pools),
+        share=share_of(np.concatenate(gains), pools, bootstrap),
     )
 
 
-def share_of(gains: Floats, pools: Pools, seed: int) -> Estimate:
+def share_of(gains: Floats, pools: Pools, bootstrap: Bootstrap) -> Estimate:
     """Ratio of sums of `gains`, (queries, 2), with its interval over users."""
     sums = by_user(gains, pools.user, pools.users)
     value = float(gains[:, 0].sum() / gains[:, 1].sum())
-    return interval(ratios(sums, seed), value, pools.users)
+    return interval(ratios(sums, bootstrap), value, pools.users)
 
 
-def ratios(sums: Floats, seed: int) -> Floats:
-    """First over second column of `sums`, (users, 2), in each resample of users; the same resamples for one seed."""
-    drawn = np.array([times @ sums for times in resampled(len(sums), RESAMPLES, seed)])
+def ratios(sums: Floats, bootstrap: Bootstrap) -> Floats:
+    """First over second column of `sums`, (users, 2), in each resample of users."""
+    drawn = np.array([times @ sums for times in resampled(len(sums), bootstrap.times, bootstrap.seed)])
     return np.asarray(drawn[:, 0] / drawn[:, 1], dtype=np.float64)
 
 

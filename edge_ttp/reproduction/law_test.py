@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reproduction.cells import Cell
-from edge_ttp.scaling import expected_maximum, four_quantities
+from edge_ttp.scaling import expected_maximum, four_quantities, gains
 
 Floats = npt.NDArray[np.float64]
 
 LAW = "law"
+SPACED = "spaced law"
 CONSTANT = "one share for all"
 ORDER = "const x m_N"
 TRANSFER = "other half's curve"
-FORMS = (LAW, CONSTANT, ORDER, TRANSFER)
+FORMS = (LAW, SPACED, CONSTANT, ORDER, TRANSFER)
 
 _RESAMPLES = 20
 _TRIES = 20
@@ -96,7 +97,8 @@ def law_test(
         together = np.concatenate(rows)  # (points, 2 + forms): measured gain, oracle, predictions
         for place, form in enumerate(FORMS):
             scores[form].append(_score(together[:, 0], together[:, 1], together[:, 2 + place]))
-        shares.append(np.stack([part[:, [0, 2, 5]] / part[:, 1:2] for part in rows]))
+        columns = [0, 2 + FORMS.index(LAW), 2 + FORMS.index(TRANSFER)]
+        shares.append(np.stack([part[:, columns] / part[:, 1:2] for part in rows]))
         advance(split + 1)
     return LawTest(
         forms={form: _form(np.array(values)) for form, values in scores.items()},
@@ -127,9 +129,14 @@ def _predict(found: Sequence[Cell], halves: Sequence[tuple[Cell, Cell]], role: i
     rows = []
     for whole, learned, new in zip(found, known, tested, strict=True):
         measured, oracle = new.gain.mean(axis=0), new.oracle.mean(axis=0)
-        order = slopes[whole.task, whole.policy] * expected_maximum(np.array(whole.sizes, dtype=np.float64))
-        rows.append(np.stack([measured, oracle, predicted_share(learned) * oracle, total * oracle, order,
-                              learned.share * oracle], axis=1))  # fmt: skip
+        forms = {
+            LAW: predicted_share(learned) * oracle,
+            SPACED: spaced_share(learned) * oracle,
+            CONSTANT: total * oracle,
+            ORDER: slopes[whole.task, whole.policy] * expected_maximum(np.array(whole.sizes, dtype=np.float64)),
+            TRANSFER: learned.share * oracle,
+        }
+        rows.append(np.stack([measured, oracle, *(forms[name] for name in FORMS)], axis=1))
     return np.concatenate(rows)
 
 
@@ -138,6 +145,14 @@ def predicted_share(cell: Cell) -> float:
     quantities = four_quantities(cell.pools.evidence(), cell.pools.user, cell.pools.users, resamples=_RESAMPLES)
     law = quantities.law
     return law.share if law is not None else quantities.share.value
+
+
+def spaced_share(cell: Cell) -> Floats:
+    """(sizes,) share by n with the spacing of the cell's own scores and utilities in place of Gaussian ones."""
+    pools = cell.pools
+    found = gains(pools, pools.evidence(), np.zeros(len(pools), dtype=np.int64), 1)
+    places = np.array(cell.sizes) - 1
+    return np.asarray(found.linear[0, places] / found.oracle[0, places], dtype=np.float64)
 
 
 def _slopes(known: Sequence[Cell]) -> dict[tuple[str, str], float]:

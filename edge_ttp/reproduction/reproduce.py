@@ -8,14 +8,13 @@ from typing import Any
 
 from edge_ttp.reproduction.cells import EVERYBODY, REPORT, cells
 from edge_ttp.reproduction.figures import ceiling_figure, curves_figure, law_figure
-from edge_ttp.reproduction.findings import Ceiling, Curve, Measured, ceilings, curves, measure
+from edge_ttp.reproduction.findings import Bootstrap, Ceiling, Curve, Measured, ceilings, curves, measure
 from edge_ttp.reproduction.law_test import LawTest, law_test
 from edge_ttp.reproduction.score_file import ScoreFile
 from edge_ttp.reproduction.variance import Ranked, variance_use
 
 R2_TARGET = 0.95
 SHARE_TARGET = 0.03
-SPLITS = 20
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,13 @@ class Reproduction:
         }  # fmt: skip
 
 
-def reproduce(file: ScoreFile, *, splits: int, seed: int, advance: Callable[[float], None]) -> Reproduction:
+def reproduce(file: ScoreFile, *, splits: int, bootstrap: Bootstrap, advance: Callable[[float], None]) -> Reproduction:
     """All findings. `advance` gets the splits done, of twice `splits`."""
-    report = law_test(cells(file, REPORT), splits=splits, seed=seed, advance=advance)
+    report = law_test(cells(file, REPORT), splits=splits, seed=bootstrap.seed, advance=advance)
     everybody = law_test(
-        cells(file, EVERYBODY), splits=splits, seed=seed, advance=lambda done: advance(splits + done)
+        cells(file, EVERYBODY), splits=splits, seed=bootstrap.seed, advance=lambda done: advance(splits + done)
     )  # fmt: skip
-    found, shapes = ceilings(file, seed=seed), curves(file)
+    found, shapes = ceilings(file, bootstrap), curves(file)
     figures: dict[str, tuple[str, str]] = {}
     for place, policy in enumerate(dict.fromkeys(one.policy for one in file.sets)):
         figures[f"ceiling-{place + 1}.svg"] = (policy, ceiling_figure(found, policy))
@@ -79,8 +78,8 @@ def reproduce(file: ScoreFile, *, splits: int, seed: int, advance: Callable[[flo
         ceilings=found,
         law_report=report,
         law_everybody=everybody,
-        measured=measure(file, seed=seed),
-        ranked=variance_use(file, seed=seed),
+        measured=measure(file, bootstrap),
+        ranked=variance_use(file, bootstrap),
         curves=shapes,
         figures={name: one for name, one in figures.items() if one[1]},
     )

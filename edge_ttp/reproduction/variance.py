@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reproduction.cells import REPORT, numbered, rows_of, together
-from edge_ttp.reproduction.findings import RESAMPLES, by_user, ratios, share_of
+from edge_ttp.reproduction.findings import Bootstrap, by_user, ratios, share_of
 from edge_ttp.reproduction.score_file import ScoreFile
-from edge_ttp.scaling import Estimate, Pools, Quantities, best_of_n, four_quantities, interval
+from edge_ttp.scaling import Estimate, Pools, Quantities, best_of_n, interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def base_of(file: ScoreFile) -> str:
     return next((name for name, facts in file.made.items() if facts.get("loss") == "mse"), next(iter(file.made)))
 
 
-def variance_use(file: ScoreFile, *, seed: int) -> list[Ranked]:
+def variance_use(file: ScoreFile, bootstrap: Bootstrap) -> list[Ranked]:
     """Ranking by mean, and by mean - kappa x standard deviation with kappa chosen on tune users; all tasks together."""
     base = base_of(file)
     rows: list[Ranked] = []
@@ -58,7 +58,7 @@ def variance_use(file: ScoreFile, *, seed: int) -> list[Ranked]:
                 if all(getattr(one.variants[variant], by) is not None for one in file.sets):
                     ways.append(Way(variant, by, _chosen_kappa(file, policy, variant, by)))
             if len(ways) > 1 or variant == base:
-                rows += [_ranked(file, policy, way, reference, seed=seed) for way in ways]
+                rows += [_ranked(file, policy, way, reference, bootstrap) for way in ways]
     return rows
 
 
@@ -97,7 +97,7 @@ def gains_of(many: Sequence[Pools]) -> Floats:
     return np.concatenate(rows)
 
 
-def _ranked(file: ScoreFile, policy: str, way: Way, reference: Floats, *, seed: int) -> Ranked:
+def _ranked(file: ScoreFile, policy: str, way: Way, reference: Floats, bootstrap: Bootstrap) -> Ranked:
     many = _pools(file, policy, way, REPORT)
     pools, ours = together(many), gains_of(many)
     sums = [by_user(gains, pools.user, pools.users) for gains in (ours, reference)]
@@ -105,7 +105,7 @@ def _ranked(file: ScoreFile, policy: str, way: Way, reference: Floats, *, seed: 
     return Ranked(
         policy=policy,
         way=way,
-        quantities=four_quantities(pools.evidence(), pools.user, pools.users, resamples=RESAMPLES, seed=seed),
-        share=share_of(ours, pools, seed),
-        against=interval(ratios(sums[0], seed) - ratios(sums[1], seed), value, pools.users),
+        quantities=bootstrap.quantities(pools),
+        share=share_of(ours, pools, bootstrap),
+        against=interval(ratios(sums[0], bootstrap) - ratios(sums[1], bootstrap), value, pools.users),
     )
