@@ -13,7 +13,8 @@ from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.diagnosis.judge import Diagnosis
+    from edge_ttp.diagnosis.judge import Diagnosis, Picked
+    from edge_ttp.diagnosis.source import Source
     from edge_ttp.diagnosis.table import Table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -37,6 +38,14 @@ def diagnose(
     variance: Annotated[
         str, typer.Option("--variance", metavar="COLUMN", help="Column of the score's variance, if there is one.")
     ] = "variance",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="REWARD", help="Score the texts with this reward model: a name, or a folder."),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option("--history", help="What the users wrote (JSON lines), for --model. Default: all are new users."),
+    ] = None,
     as_json: options.AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a report to read: one file, no network.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as PNG (extra: plot).")] = None,
@@ -60,11 +69,17 @@ def diagnose(
         from edge_ttp.diagnosis.picture import require_matplotlib
 
         require_matplotlib()
+    if history is not None and model is None:
+        raise InvalidInput("--history is what a reward model knows of the users", "name one with --model")
     source = Source.of(pools)
+    columns = Columns(utility, score, variance) if model is None else Columns(utility, None, None)
     with progress("reading", source.size, "bytes") as advance:
-        table = read_table(source, Columns(utility=utility, score=score, variance=variance), advance)
+        table = read_table(source, columns, advance)
     _report_bad(table, strict, source.name)
-    found = judge.judge(table, source.name, resamples=bootstrap, seed=seed)
+    picked = None
+    if model is not None:
+        table, picked = _scored(table, source, model, history)
+    found = judge.judge(table, source.name, resamples=bootstrap, seed=seed, picked=picked)
     said, unsaid = verdict(found), limits(found, table, (utility, score))
     wanted = [one.line for query in found.hacked for one in (query.preferred, query.best)]
     written = texts.texts_of(source, wanted) if table.has_text else {}
@@ -80,6 +95,21 @@ def diagnose(
         emit_json(report.as_object(found, table, written, verdict=said, limits=unsaid))
         return
     _print(found, written, said, unsaid)
+
+
+def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
+    """The table with the scores of the reward model of this name or in this folder."""
+    from edge_ttp.diagnosis.scoring import score_table
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.store import Registry
+    from edge_ttp.reward.model import RewardModel
+
+    folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
+    reward = RewardModel.load(folder)
+    if history is None:
+        note("without --history all users are new to the reward model")
+    with progress("scoring", len(table.queries), "queries") as advance:
+        return score_table(table, source, reward, history, advance)
 
 
 def _report_bad(table: Table, strict: bool, name: str) -> None:

@@ -141,8 +141,21 @@ class Diagnosis:
     """Users whose scores never differ within a query, where utilities are missing."""
 
 
-def judge(table: Table, name: str, *, resamples: int, seed: int) -> Diagnosis:
-    """The diagnosis of a table: whatever its columns allow."""
+@dataclass(frozen=True)
+class Picked:
+    """What a score that depends on the other candidates picks from smaller pools."""
+
+    n: Ints
+    """Sizes, ascending, from 1 to the longest of the curve."""
+    utility: Floats
+    """(queries, len(n)) mean utility picked; nan where the pool is smaller."""
+
+
+def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked | None = None) -> Diagnosis:
+    """The diagnosis of a table: whatever its columns allow.
+
+    `picked` replaces the measured curve where one ranking of the whole pool does not give it.
+    """
     rows = len(table.line)
     blank = np.zeros(rows)
     utility = table.utility if table.utility is not None else blank
@@ -161,6 +174,8 @@ def judge(table: Table, name: str, *, resamples: int, seed: int) -> Diagnosis:
     ceilings, better, left_out = None, float("nan"), 0
     if table.utility is not None and evidence.informative.any():
         found = gains(pools, evidence, group, groups)
+        if picked is not None:
+            found = _measured_as(found, picked, evidence, group, groups)
         draws = _curves(found, groups, resamples, seed)
         curve, left_out = _points(found, draws, quantities), found.left_out
         if len(found.n) >= 3:
@@ -192,6 +207,14 @@ def judge(table: Table, name: str, *, resamples: int, seed: int) -> Diagnosis:
         histogram=_histogram(pools, evidence, quantities) if quantities is not None else None,
         constant_scores=_constant(table, pools, evidence) if table.utility is None else [],
     )
+
+
+def _measured_as(found: Gains, picked: Picked, evidence: Evidence, group: Ints, groups: int) -> Gains:
+    """The gains with what was picked from smaller pools, over the queries that the curve is made of."""
+    counted = evidence.informative & (evidence.size >= found.n[-1])
+    measured = np.zeros((groups, len(picked.n)))
+    np.add.at(measured, group[counted], picked.utility[counted] - evidence.utility_mean[counted, None])
+    return found.measured_as(picked.n, measured)
 
 
 def marked(curve: list[Point]) -> list[Point]:

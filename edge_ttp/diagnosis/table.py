@@ -88,8 +88,9 @@ class Columns:
     """Names of the columns to read."""
 
     utility: str = "utility"
-    score: str = "score"
-    variance: str = "variance"
+    score: str | None = "score"
+    """None: scores are not read, but made."""
+    variance: str | None = "variance"
 
 
 def read_table(source: Source, columns: Columns, progress: Callable[[float], None]) -> Table:
@@ -111,6 +112,7 @@ class _Reader:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
+        self._score_name, self._variance_name = columns.score, columns.variance
         self._decode = json.JSONDecoder().decode
         self._users: dict[str | None, int] = {}
         self._queries: list[dict[str, int]] = []
@@ -155,8 +157,8 @@ class _Reader:
             self._keys.update(row.keys())
         get = row.get
         utility = _number(get(self._columns.utility, _ABSENT), self._columns.utility)
-        score = _number(get(self._columns.score, _ABSENT), self._columns.score)
-        variance = _optional(get(self._columns.variance), self._columns.variance)
+        score = nan if self._score_name is None else _number(get(self._score_name, _ABSENT), self._score_name)
+        variance = nan if self._variance_name is None else _optional(get(self._variance_name), self._variance_name)
         if variance < 0:
             raise _Unusable(f"{self._columns.variance} is negative")
         text = get("text")
@@ -196,7 +198,7 @@ class _Reader:
         anonymous = self._users.get(None, -1)
         has_users = len(self._users) > (anonymous >= 0)
         utility, score = np.frombuffer(self._utility), np.frombuffer(self._score)
-        lacking = [(np.isnan(utility), self._columns.utility), (np.isnan(score), self._columns.score)]
+        lacking = [(np.isnan(utility), self._columns.utility), (np.isnan(score), self._columns.score or "score")]
         lacking = [(lacks, column) for lacks, column in lacking if not lacks.all()]
         if has_users and anonymous >= 0:
             lacking.append((owner[query] == anonymous, "user_id"))

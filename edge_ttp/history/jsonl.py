@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BufferedReader
@@ -137,7 +137,7 @@ def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
         input=_text(value, "input"),
         output=_text(value, "output"),
         kind=kind,
-        created_at=_time(value, how.now),
+        created_at=time_of(value, how.now),
         source=_text(value, "source") if value.get("source") is not None else "jsonl",
         metadata={**{key: inner for key, inner in value.items() if key not in _OWN}, **metadata},
     )
@@ -180,7 +180,7 @@ def _json_type(value: object) -> str:
     return "null"
 
 
-def _time(value: dict[str, Any], now: datetime) -> datetime:
+def time_of(value: Mapping[str, Any], now: datetime) -> datetime:
     """When the item was written: `created_at` or `date`; else from `order`; else `now`.
 
     A date without a time of day is refined by `order` (milliseconds into the day), so that items of one day keep it.

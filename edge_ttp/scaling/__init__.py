@@ -28,10 +28,11 @@ from edge_ttp.scaling.order_statistics import (
     harmonic,
     subexponential_bound,
 )
-from edge_ttp.scaling.pools import Gains, Pools, gains
+from edge_ttp.scaling.pools import LONGEST_CURVE, Gains, Pools, gains, longest_curve
 from edge_ttp.scaling.quantities import Quantities, four_quantities
 
 __all__ = [
+    "LONGEST_CURVE",
     "UNKNOWN",
     "CeilingFit",
     "Ceilings",
@@ -59,6 +60,7 @@ __all__ = [
     "harmonic",
     "interval",
     "judge_users",
+    "longest_curve",
     "marginal_gain",
     "naive_moments",
     "normal_moments",

@@ -106,11 +106,17 @@ class Gains:
     left_out: int
     """Informative queries whose pools are smaller than the curve."""
 
+    def measured_as(self, n: Ints, measured: Floats) -> Gains:
+        """The gains at some of the n, with other measured ones, (groups, len(n)): those of a rule that looks at the
+        other candidates, which one ranking of the whole pool does not tell."""
+        columns = np.searchsorted(self.n, n)
+        return replace(self, n=n, measured=measured, oracle=self.oracle[:, columns], linear=self.linear[:, columns])
+
 
 def gains(pools: Pools, evidence: Evidence, group: Ints, groups: int) -> Gains:
     """The gains of the informative queries, summed by `group`, (queries,): users, or queries themselves."""
     informative = evidence.informative
-    longest = _longest(evidence.size[informative])
+    longest = longest_curve(evidence.size[informative])
     n = np.arange(1, longest + 1)
     shape = (groups, longest)
     measured, oracle, linear, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(groups)
@@ -133,8 +139,8 @@ def gains(pools: Pools, evidence: Evidence, group: Ints, groups: int) -> Gains:
     return Gains(n, measured, oracle, linear, count, int(informative.sum() - count.sum()))
 
 
-def _longest(size: Ints) -> int:
-    """The largest n that CURVE_SHARE of the pools have."""
+def longest_curve(size: Ints) -> int:
+    """The largest n that CURVE_SHARE of the pools of these sizes have, at most LONGEST_CURVE; 1 without pools."""
     if not len(size):
         return 1
     ranked = np.sort(size)[::-1]

@@ -132,6 +132,25 @@ def scores(
     _print(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
 
 
+@app.command()
+def rows(
+    pools: Pools,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="File to write (.jsonl.zst).")],
+    part: Annotated[str | None, typer.Option(help="Only users of this part: train, tune or report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write pools as rows that `edge-ttp diagnose --model` reads: a candidate a line, with its text and its utility."""
+    _need("zstandard")
+    from edge_ttp_export.rows import write_rows
+    from edge_ttp_export.split import PARTS
+
+    if part is not None and part not in PARTS:
+        raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
+    count = write_rows(pools, data, out, part)
+    _print({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, between, value = text.partition("=")
     if not (name and between and value):

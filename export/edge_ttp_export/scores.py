@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge_ttp.diagnosis.scoring import Rows, cut_up, picked
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
@@ -30,11 +31,7 @@ SUM = "untrained sum"
 
 _SALT_BYTES = 16
 _BATCH = 64
-_COVERED = 4
-"""A pool is cut about n / _COVERED times into parts of n, so that each n costs about the same."""
-
 Floats = npt.NDArray[np.float64]
-Rows = list[int]
 
 
 @dataclass(frozen=True)
@@ -106,22 +103,6 @@ def score_set(pools: Sequence[Pool], policy: str, networks: Mapping[str, Checkpo
 def hashed(ids: Sequence[str], salt: bytes) -> npt.NDArray[np.int64]:
     """The first 32 bits of each id's salted SHA-256."""
     return np.array([int.from_bytes(hashlib.sha256(salt + one.encode()).digest()[:4], "big") for one in ids])
-
-
-def cut_up(largest: int, n: int, rng: np.random.Generator) -> list[Rows]:
-    """Random disjoint parts of n of the candidates 0 .. largest-1, from several shuffles where n is large."""
-    if n == largest:
-        return [list(range(largest))]
-    parts: list[Rows] = []
-    for _ in range(max(1, n // _COVERED)):
-        order = rng.permutation(largest)
-        parts += [sorted(order[start : start + n].tolist()) for start in range(0, largest - n + 1, n)]
-    return parts
-
-
-def picked(utility: Floats, rows: Rows, scores: Floats) -> float:
-    """Utility of the candidate among `rows` with the largest of `scores`, ties shared evenly."""
-    return float(utility[rows][scores == scores.max()].mean())
 
 
 def _by_rule(rank: Rank, pools: Sequence[Pool], cuts: Sequence[Sequence[Sequence[Rows]]]) -> Scored:

@@ -1,0 +1,46 @@
+"""Pools as rows of candidates, the form that `edge-ttp diagnose` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import zstandard
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp_export.pool_file import read_pools
+from edge_ttp_export.split import part_of
+from edge_ttp_export.texts import file_sha256, read_items
+
+
+def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str | None) -> int:
+    """Writes a line per candidate and returns how many. `part`: only users of this part.
+
+    Raises InvalidInput where the texts that a file was made from are not among `data`, or where there are no rows.
+    """
+    by_hash = {file_sha256(path): path for path in data}
+    lines: list[str] = []
+    for file in files:
+        header, records = read_pools(file)
+        source = by_hash.get(str(header.get("data")))
+        if source is None:
+            raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
+        asked = {(user, item.order): item.input for user, items in read_items(source).items() for item in items}
+        for record in records:
+            user, order = record["user_id"], record["order"]
+            if part is not None and part_of(user) != part:
+                continue
+            query = {"user_id": user, "query_id": f"{header['task']}/{order}", "order": order}
+            for place, (drawn, utility) in enumerate(zip(record["candidates"], record["utility"], strict=True)):
+                first = {"input": asked[user, order]} if place == 0 else {}
+                told = {name: drawn[name] for name in ("text", "tokens", "logprob")}
+                lines.append(json.dumps({**query, **first, **told, "utility": utility}, ensure_ascii=False))
+    if not lines:
+        raise InvalidInput("there is no such candidate", "choose another --part, or make more pools")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(zstandard.ZstdCompressor(level=9).compress("\n".join([*lines, ""]).encode()))
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
+    return len(lines)

@@ -1,0 +1,116 @@
+"""The score file holds what the networks say, and nothing that names a person or a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the export extra")
+
+from edge_ttp.diagnosis.source import Source  # noqa: E402
+from edge_ttp.errors import InvalidInput  # noqa: E402
+from edge_ttp.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
+from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
+from edge_ttp_export.examples import Pool  # noqa: E402
+from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
+from edge_ttp_export.pool_file import PoolFile  # noqa: E402
+from edge_ttp_export.rows import write_rows  # noqa: E402
+from edge_ttp_export.scores import SUM, hashed, score_set  # noqa: E402
+from edge_ttp_export.selectors import untrained  # noqa: E402
+from edge_ttp_export.split import part_of  # noqa: E402
+from edge_ttp_export.texts import file_sha256  # noqa: E402
+from edge_ttp_export.train import predict  # noqa: E402
+from tests.export.test_training import pool  # noqa: E402
+
+pytestmark = pytest.mark.export
+
+
+@pytest.fixture
+def pools() -> list[Pool]:
+    made = [pool(seed, size=8) for seed in range(20)]
+    return [replace(one, utility=one.utility.clip(0, 1), part=part_of(one.user_id)) for one in made]
+
+
+def network(loss: str) -> Checkpoint:
+    torch.manual_seed(0)
+    made = RewardNetwork().eval()
+    with torch.no_grad():
+        made.weights.normal_()
+    return Checkpoint(made, 0.01 * np.eye(DIMENSION), 2.0, 0.1, {"settings": {"loss": loss}})
+
+
+def test_scores_are_those_of_the_networks_and_the_rule(pools: list[Pool]) -> None:
+    networks = {"plain": network("mse"), "sure": network("beta-nll")}
+    found = score_set(pools, "small", networks, b"salt")
+    assert (found.task, found.policy, found.sizes) == ("made", "small", (2, 4, 8))
+    heads, _, _ = predict(networks["plain"].network, [(one, range(8)) for one in pools])[0]
+    expected = heads.offset[:, None].numpy() + heads.difference.numpy()
+    np.testing.assert_allclose(found.variants["plain"].score, expected, atol=1e-5)
+    assert found.variants["plain"].sd is None
+    sure = found.variants["sure"]
+    assert sure.sd is not None
+    assert sure.epistemic is not None
+    assert (sure.sd > sure.epistemic).all()
+    for name, scored in found.variants.items():
+        best = [one.utility[row.argmax()] for one, row in zip(pools, scored.score, strict=True)]
+        np.testing.assert_allclose(scored.picked[:, -1], best, err_msg=name)
+        assert (scored.picked <= np.array([one.utility.max() for one in pools])[:, None] + 1e-9).all()
+    rule = untrained()["sum"]
+    np.testing.assert_allclose(found.variants[SUM].score[3], rule(pools[3], range(8)))
+    assert found.part.tolist() == [("train", "tune", "report").index(one.part) for one in pools]
+
+
+def test_ids_are_hashed_with_the_salt_and_no_text_is_left(tmp_path: Path, pools: list[Pool]) -> None:
+    found = score_set(pools, "small", {}, b"salt")
+    assert len(np.unique(found.user)) == len({one.user_id for one in pools})
+    assert not np.isin(found.user, hashed([one.user_id for one in pools], b"")).any()
+    write_scores(tmp_path / "scores.npz", ScoreFile((found,), {SUM: {"loss": "none"}}))
+    with np.load(tmp_path / "scores.npz") as archive:
+        held = b"".join(archive[name].tobytes() for name in archive.files)
+    assert b"user 1" not in held
+    assert b"text" not in held
+    assert len(read_scores(tmp_path / "scores.npz").sets[0]) == 20
+
+
+def test_pools_of_several_sizes_are_no_set(pools: list[Pool]) -> None:
+    with pytest.raises(InvalidInput, match="one size"):
+        score_set([*pools, pool(99, size=5)], "small", {}, b"salt")
+
+
+@pytest.fixture
+def pool_file(tmp_path: Path) -> tuple[Path, Path]:
+    data, out = tmp_path / "notes.jsonl", tmp_path / "notes.jsonl.zst"
+    items = [{"user_id": "a", "order": order, "input": f"in {order}", "output": "out"} for order in range(3)]
+    data.write_text("".join(json.dumps(item) + "\n" for item in items))
+    candidates = [{"text": f"text {place}", "tokens": 3, "logprob": -4.5, "finish_reason": "stop"} for place in (0, 1)]
+    with PoolFile.append(out, {"task": "notes", "data": file_sha256(data)}) as file:
+        file.write({"user_id": "a", "order": 2, "candidates": candidates, "utility": [0.25, 0.5], "chrf": [1.0, 2.0]})
+    return data, out
+
+
+def test_rows_are_what_diagnose_reads(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
+    data, out = pool_file
+    assert write_rows([out], [data], tmp_path / "rows.jsonl.zst", None) == 2
+    lines = [json.loads(line) for _, line, _ in Source.of(str(tmp_path / "rows.jsonl.zst")).lines() if line]
+    assert lines[0] == {"user_id": "a", "query_id": "notes/2", "order": 2, "input": "in 2", "text": "text 0",
+                        "tokens": 3, "logprob": -4.5, "utility": 0.25}  # fmt: skip
+    assert "input" not in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda data, out, to: write_rows([out], [], to, None), "not given"),
+        (lambda data, out, to: write_rows([out], [data], to, "train"), "no such candidate"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(
+    tmp_path: Path, pool_file: tuple[Path, Path], call: Callable[[Path, Path, Path], int], words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        call(*pool_file, tmp_path / "rows")
