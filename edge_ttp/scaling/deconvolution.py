@@ -110,7 +110,8 @@ class Deconvolution:
         """
         kept = held.any(axis=0)
         # Resamples take half the time in single precision, which is far finer than their scatter.
-        precision, floor = (np.float32, _FLOOR) if len(held) > 1 else (np.float64, 0.0)
+        precision: npt.DTypeLike = np.float32 if len(held) > 1 else np.float64
+        floor = _FLOOR if len(held) > 1 else 0.0
         share = (held[:, kept] / held.sum(axis=1, keepdims=True)).astype(precision)
         start = np.ones(GRID_POINTS) if allowed is None else allowed.astype(np.float64)
         prior = np.tile(start / start.sum(), (len(held), 1)).astype(precision)
