@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from edge_ttp.adaptation.calibrating import Adapted, Manners, Progress, calibrate
 from edge_ttp.adaptation.evidence import judged
+from edge_ttp.adaptation.foreground import Foreground
+from edge_ttp.adaptation.idle import Idle
 from edge_ttp.adaptation.learned import Learned, learned
 from edge_ttp.budget import device
 from edge_ttp.budget.profile import Cost, Profiles, fit
@@ -86,6 +90,8 @@ class Runtime:
         self._cost: Cost | None = None
         self._cost_lock = threading.Lock()
         self._requests = threading.Condition()
+        self._foreground = Foreground(paths.cache / "foreground.lock")
+        self._closing = threading.Event()
         self._running = 0
         self._closed = False
 
@@ -125,11 +131,15 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Waits for the requests under way, frees the models and closes the history. May be called twice."""
+        """Waits for the requests under way, frees the models and closes the history. May be called twice.
+
+        Self-calibration is ended.
+        """
         with self._requests:
             if self._closed:
                 return
             self._closed = True
+            self._closing.set()
             self._requests.wait_for(lambda: self._running == 0)
         ready = self._policy.loaded()
         if ready is not None:
@@ -215,24 +225,27 @@ class Runtime:
             emit=on_event,
         )
         check(ask)
-        with self._request():
+        with self._request(), self._foreground.active():
             return self._answer(ask)
 
     def _answer(self, ask: Ask) -> Generation:
         self._load(ask.rule)
         ready = self._policy.get()
-        rooms = Rooms(
+        reward = self._reward.get() if ask.rule in NEEDS_REWARD else None
+        generation = generate(self._rooms(ready, reward, ask.budget), ask)
+        self._learn_cost(ready, generation)
+        return generation
+
+    def _rooms(self, ready: _Ready, reward: RewardModel | None, budget: Budget) -> Rooms:
+        return Rooms(
             policy=ready.policy,
             policy_name=ready.located.name,
             style=ready.located.prompt_style or "few-shot",
-            reward=self._reward.get() if ask.rule in NEEDS_REWARD else None,
+            reward=reward,
             history=self.history,
             cost=self._cost,
-            memory_bytes=self._memory_for(ready, ask.budget),
+            memory_bytes=self._memory_for(ready, budget),
         )
-        generation = generate(rooms, ask)
-        self._learn_cost(ready, generation)
-        return generation
 
     def stream(self, prompt: str, **options: object) -> Iterator[Event]:
         """The events of one request as they happen; the last one (`selected`) carries the generation.
@@ -296,6 +309,38 @@ class Runtime:
         name = default_user() if user is None else valid_user(user)
         with self._request():
             return learned(self.history, name, self._reward.get())
+
+    def adapt(
+        self,
+        user: str | None = None,
+        *,
+        for_s: float | None = None,
+        while_idle: bool = False,
+        cancel: threading.Event | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Adapted:
+        """Learns from the user's own past items (None: the default user's): the policy answers them, and what the user
+        really wrote judges the answers.
+
+        Ends after `for_s` seconds, when `cancel` is set, when nothing is left or the last items taught too little.
+        Every item is stored at once, so that it may be ended or killed at any moment and called again. Requests have
+        right of way, those of other processes too; with `while_idle` it also waits for an idle device between items.
+        Raises InvalidInput, ModelUnavailable, NotFound, HistoryUnavailable.
+        """
+        name = default_user() if user is None else valid_user(user)
+        if for_s is not None and not for_s > 0:
+            raise InvalidInput(f"{for_s} seconds are no time", "allow more than 0")
+        deadline = None if for_s is None else time.monotonic() + for_s
+        with self._request():
+            self._load("mean")
+            manners = Manners(
+                deadline=deadline,
+                cancel=(self._closing,) if cancel is None else (self._closing, cancel),
+                busy=self._foreground.busy,
+                idle=Idle().now if while_idle else lambda: True,
+            )
+            rooms = self._rooms(self._policy.get(), self._reward.get(), Budget())
+            return calibrate(rooms, name, manners, advance=on_progress or (lambda _: None))
 
     def _load_policy(self) -> _Ready:
         located = self.registry.locate(self._model, kind="policy")

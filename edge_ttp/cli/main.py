@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("edge_ttp.cli.generate", "Answer a prompt the way this user would."),
     "chat": ("edge_ttp.cli.chat", "Answer one line after another, with feedback in between."),
     "feedback": ("edge_ttp.cli.feedback", "Accept, reject, edit or prefer what was generated."),
+    "adapt": ("edge_ttp.cli.adapt", "Learn from what a user wrote: self-calibration on this device."),
     "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
     "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),

@@ -307,3 +307,10 @@ def trust(
             loss = [float((np.square(error - share * moved) / one.noise).mean()) for share in SHARES]
             total -= 0.5 * settings.effective_candidates * counts * np.array(loss)
     return float(SHARES[int(np.argmax(total))])
+
+
+def information(weights: Weights, features: Floats, noise: Floats, settings: Settings | None = None) -> float:
+    """Nats by which labelling a pool would narrow `weights`: half the log determinant of what its precision adds."""
+    settings = settings or Settings()
+    scaled = features / np.sqrt(noise * len(noise) / settings.effective_candidates)[:, None]
+    return 0.5 * float(np.linalg.slogdet(np.eye(len(noise)) + scaled @ weights.covariance @ scaled.T)[1])

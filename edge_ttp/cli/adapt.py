@@ -1,0 +1,93 @@
+"""`edge-ttp adapt`: learning one user from their own past texts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import emit_json, note, parse_duration, progress
+
+if TYPE_CHECKING:
+    from edge_ttp.adaptation.calibrating import Adapted
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+_WHY = {
+    "everything": "every past text was used",
+    "learned": "the last texts taught too little",
+    "time": "the time was over",
+    "cancelled": "interrupted",
+}
+
+
+@app.command()
+def adapt(
+    user: options.User = None,
+    time: Annotated[
+        float | None,
+        typer.Option(
+            "--for", parser=parse_duration, metavar="TIME", help="At most so long: 5m, 1h. Default: no limit."
+        ),
+    ] = None,
+    while_idle: Annotated[
+        bool, typer.Option("--while-idle", help="Wait while the device is busy or runs on battery.")
+    ] = False,
+    model: options.Model = None,
+    reward: options.Reward = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Let the policy answer the user's past inputs, and learn from what they really wrote.
+
+    May be interrupted at any moment and run again: it goes on where it was. Answers to people go first.
+    """
+    from edge_ttp.runtime import Runtime
+
+    with (
+        options.interruptible() as cancel,
+        Runtime.open(model=model, reward=reward, threads=threads) as runtime,
+        progress("learning", None, "texts") as advance,
+    ):
+        found = runtime.adapt(
+            user,
+            for_s=time,
+            while_idle=while_idle,
+            cancel=cancel,
+            on_progress=lambda at: advance(at.calibrated + at.renewed),
+        )
+    if as_json:
+        emit_json(_as_dict(found))
+        return
+    record = found.learned.record
+    typer.echo(
+        f"{found.calibrated} texts of {found.user} used in {found.seconds:.0f} s, {found.left} left; "
+        f"{_WHY[found.stopped]}"
+    )
+    typer.echo(
+        f"evidence {found.learned.evidence}, trust {found.learned.trust:g}; scores correlate {record.rho:.2f} "
+        f"(sd {record.rho_sd:.2f}) with utilities that spread by {record.spread:.3f}"
+    )
+    if found.renewed:
+        note(f"{found.renewed} earlier judgments were looked at again: the reward model is another one")
+    if found.passed_over:
+        note(f"{found.passed_over} texts are too long for this policy")
+
+
+def _as_dict(found: Adapted) -> dict[str, object]:
+    return {
+        "user": found.user,
+        "calibrated": found.calibrated,
+        "renewed": found.renewed,
+        "passed_over": found.passed_over,
+        "left": found.left,
+        "yielded": found.yielded,
+        "stopped": found.stopped,
+        "seconds": found.seconds,
+        "evidence": found.learned.evidence,
+        "trust": found.learned.trust,
+        "version": found.learned.version,
+        "record": asdict(found.learned.record),
+    }
