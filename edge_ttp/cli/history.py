@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.cli.history_import import import_
+from edge_ttp.cli.history_options import (
+    STDIN,
+    AllUsers,
+    AsJson,
+    Limit,
+    User,
+    counted,
+    open_history,
+    selected,
+    user_named,
+)
+from edge_ttp.cli.history_ownership import backup, forget, restore
+from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from edge_ttp.history import History
-    from edge_ttp.history.importing import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,36 +33,9 @@ app = typer.Typer(
     add_completion=False,
     help="What a user has written.",
 )
-
-User = Annotated[str | None, typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else `me`.")]
-AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this installation.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
-_STDIN = "-"
-
-
-@contextmanager
-def _open() -> Iterator[History]:
-    from edge_ttp.history import History
-    from edge_ttp.paths import locate
-
-    with History.open(locate().database) as history:
-        yield history
-
-
-def _user(name: str | None) -> str:
-    from edge_ttp.user import default_user, valid_user
-
-    return default_user() if name is None else valid_user(name)
-
-
-def _selected(name: str | None, all_users: bool) -> str | None:
-    """The user meant, or None for all."""
-    from edge_ttp.errors import InvalidInput
-
-    if all_users and name is not None:
-        raise InvalidInput("--user and --all-users exclude each other", "give one of them")
-    return None if all_users else _user(name)
+app.command("import")(import_)
+for _command in (forget, backup, restore):
+    app.command()(_command)
 
 
 @app.command()
@@ -69,16 +50,16 @@ def add(
     from edge_ttp.errors import InvalidInput
     from edge_ttp.schema import HistoryItem
 
-    if output == given == _STDIN:
+    if output == given == STDIN:
         raise InvalidInput("--input and --output cannot both come from stdin", "give one of them as text")
     item = HistoryItem(
-        user_id=_user(user),
-        input=_from_stdin() if given == _STDIN else given,
-        output=_from_stdin() if output == _STDIN else output,
+        user_id=user_named(user),
+        input=_from_stdin() if given == STDIN else given,
+        output=_from_stdin() if output == STDIN else output,
         kind=kind,
         source="cli",
     )
-    with _open() as history:
+    with open_history() as history:
         before = history.count(item.user_id)
         stored = history.add(item)
         count = history.count(item.user_id)
@@ -100,89 +81,6 @@ def _from_stdin() -> str:
         raise InvalidInput(f"stdin is not UTF-8 at byte {error.start + 1}", "re-encode it") from None
 
 
-@app.command("import")
-def import_(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="JSON lines; `-` reads stdin.")] = None,
-    user: Annotated[
-        str | None,
-        typer.Option("--user", "-u", help="Owner of every item. Default: the line's user_id, else as elsewhere."),
-    ] = None,
-    git: Annotated[Path | None, typer.Option("--git", metavar="PATH", help="Import this repository's log.")] = None,
-    author: Annotated[
-        str | None, typer.Option(help="With --git: only commits whose author's name or address contains this.")
-    ] = None,
-    body: Annotated[bool, typer.Option("--body", help="With --git: whole messages, not only first lines.")] = False,
-    kind: Annotated[str | None, typer.Option(help="Kind of every item. Default: the line's, text, commit.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Store nothing if any line is bad.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import JSON lines (user_id?, input, output, date or order?, kind?) or a git log. Duplicates are skipped."""
-    from edge_ttp.errors import InvalidInput
-    from edge_ttp.history import git_log, importing
-
-    if (file is None) == (git is None):
-        raise InvalidInput("give a file, or a repository with --git", "see `edge-ttp history import --help`")
-    if git is None and (author is not None or body):
-        raise InvalidInput("--author and --body belong to --git", "give --git PATH, or leave them out")
-    with _open() as history:
-        if git is not None:
-            how = git_log.LogReading(_user(user), author=author, kind=kind or "commit", body=body)
-            with progress(f"Importing {git}", git_log.count(git, how), "commits") as advance:
-                report = importing.store_records(history, lambda: git_log.commits(git, how, advance), strict=strict)
-            _tell(report, str(git), "commit", as_json=as_json)
-        else:
-            assert file is not None
-            report = _import_lines(history, file, user, kind, strict=strict)
-            _tell(report, "stdin" if file == _STDIN else file, "line", as_json=as_json)
-
-
-def _import_lines(history: History, file: str, user: str | None, kind: str | None, *, strict: bool) -> Report:
-    from edge_ttp.history import importing, jsonl
-    from edge_ttp.history.streams import Twice, opened, size_of
-    from edge_ttp.user import valid_user
-
-    how = jsonl.Reading(None if user is None else valid_user(user), _user(None), kind)
-    with opened(file) as stream, progress(f"Importing {file}", size_of(file), "bytes") as advance:
-        if not strict:
-            return importing.store_records(history, lambda: jsonl.records(stream, file, how, advance))
-        twice = Twice(stream, history.path.parent)
-        return importing.store_records(
-            history, lambda: jsonl.records(twice.from_start(), file, how, advance), strict=True
-        )
-
-
-def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:
-    """Prints the counts, and the bad records on stderr; raises where nothing could be stored."""
-    from edge_ttp.errors import Cancelled, InvalidInput
-
-    if report.interrupted:
-        raise Cancelled(
-            f"the import of {name} was interrupted; {report.added} items were stored",
-            "run it again: what is stored is skipped",
-        )
-    if not as_json:
-        for bad in report.named:
-            note(f"{name}, {unit} {bad.number}: {bad.reason}")
-        if report.bad > len(report.named):
-            note(f"and {report.bad - len(report.named)} more")
-    if report.refused or (report.bad and not report.added and not report.duplicates):
-        first = report.named[0]
-        raise InvalidInput(
-            f"nothing was stored: {name} has {_counted(report.bad, 'bad ' + unit)} "
-            f"(the first is {unit} {first.number}: {first.reason})",
-            "correct them, or import without --strict" if report.refused else "see the format in docs/history.md",
-        )
-    if as_json:
-        bad_ones = [{unit: bad.number, "reason": bad.reason} for bad in report.named]
-        emit_json({"added": report.added, "duplicates": report.duplicates, "bad": report.bad, f"bad_{unit}s": bad_ones})
-        return
-    typer.echo(f"{report.added} added, {report.duplicates} there already, {_counted(report.bad, 'bad ' + unit)}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 @app.command("list")
 def list_(
     user: User = None,
@@ -192,8 +90,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List what the user has written, newest first."""
-    name = _user(user)
-    with _open() as history:
+    name = user_named(user)
+    with open_history() as history:
         items = history.items(name, kind=kind, limit=limit, newest_first=not oldest)
         count = history.count(name)
     if as_json:
@@ -221,8 +119,8 @@ def search(
     """Find what the user has written by its words, newest first."""
     from rich.text import Text
 
-    name = _user(user)
-    with _open() as history:
+    name = user_named(user)
+    with open_history() as history:
         found = history.search(name, text, limit)
     if as_json:
         rows = [
@@ -254,8 +152,8 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
     """Count what is kept: texts, generations, candidates, feedback."""
     from dataclasses import asdict
 
-    name = _selected(user, all_users)
-    with _open() as history:
+    name = selected(user, all_users)
+    with open_history() as history:
         found = history.stats(name)
         retention = None if name is None else history.retention(name)
         size = history.path.stat().st_size
@@ -296,9 +194,9 @@ def export(
     """Print the history as JSON lines. `history import` reads them back."""
     from edge_ttp.history.export import lines, private_file
 
-    name = _selected(user, all_users)
+    name = selected(user, all_users)
     count = 0
-    with _open() as history:
+    with open_history() as history:
         if output is None:
             for line in lines(history, name, everything=everything):
                 sys.stdout.buffer.write(line.encode())  # UTF-8, whatever the terminal speaks
@@ -309,7 +207,7 @@ def export(
                 for line in lines(history, name, everything=everything):
                     file.write(line)
                     count += 1
-            note(f"{_counted(count, 'line')} written to {output}")
+            note(f"{counted(count, 'line')} written to {output}")
     if not count:
         note("no history yet" if name is None else f"no history yet for {name}")
 
@@ -333,18 +231,18 @@ def retention(
     as_json: AsJson = False,
 ) -> None:
     """Show or set how long the user's generations are kept. What the user has written is always kept."""
-    name = _user(user)
+    name = user_named(user)
     deleted = 0
-    with _open() as history:
+    with open_history() as history:
         if days is not None:
             deleted = history.set_retention(name, _days(days))
         kept = history.retention(name)
     if as_json:
         emit_json({"user": name, "retention_days": kept, "deleted": deleted})
         return
-    typer.echo(f"generations of {name} are kept " + ("for ever" if kept is None else f"for {_counted(kept, 'day')}"))
+    typer.echo(f"generations of {name} are kept " + ("for ever" if kept is None else f"for {counted(kept, 'day')}"))
     if deleted:
-        note(f"{_counted(deleted, 'older generation')} deleted")
+        note(f"{counted(deleted, 'older generation')} deleted")
 
 
 def _days(text: str) -> int | None:

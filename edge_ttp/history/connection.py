@@ -153,10 +153,7 @@ class Connections:
         `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
         """
         if self.read_only:
-            raise HistoryUnavailable(
-                f"the history {self.path} is read-only",
-                f"make the file and its folder writable: chmod u+w {self.path.parent} {self.path}",
-            )
+            raise _read_only(self.path)
         # Threads of one process queue here; SQLite's own waiting is by polling and is left to other processes.
         patience = self.busy_timeout_s if wait_s is None else min(max(wait_s, 0.0), self.busy_timeout_s)
         if not self._writer.acquire(timeout=patience):
@@ -173,6 +170,30 @@ class Connections:
                     raise
         finally:
             self._writer.release()
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """One connection outside any transaction, while no other thread of this process writes."""
+        if self.read_only:
+            raise _read_only(self.path)
+        with self._writer, self.connection() as db:
+            yield db
+
+    @contextmanager
+    def replacing(self) -> Iterator[sqlite3.Connection]:
+        """As `alone`, for a block that overwrites the file; it is prepared anew at the end."""
+        with self.alone() as db:
+            yield db
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        with translated(self.path):
+            self._prepare_file()
+
+    def other(self, path: Path) -> sqlite3.Connection:
+        """A connection to another file, to read from it."""
+        return self._connect(f"{path.absolute().as_uri()}?mode=ro")
 
     def _take(self) -> sqlite3.Connection:
         with self._guard:
@@ -273,6 +294,12 @@ def _tighten(file: Path) -> None:
 def primary_code(error: sqlite3.Error) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _read_only(path: Path) -> HistoryUnavailable:
+    return HistoryUnavailable(
+        f"the history {path} is read-only", f"make the file and its folder writable: chmod u+w {path.parent} {path}"
+    )
 
 
 def _locked(path: Path) -> HistoryUnavailable:

@@ -224,6 +224,14 @@ def _moment(key: str, value: object) -> tuple[datetime, bool]:
     )
 
 
+def moment_of(name: str, value: str) -> datetime:
+    """The moment that a date, a month, a year or a time in ISO form means. InvalidInput if it is none."""
+    try:
+        return _moment(name, int(value) if value.isdigit() and len(value) == 4 else value)[0]
+    except _Unreadable as error:
+        raise InvalidInput(str(error), "give a date such as 2026-01-31") from None
+
+
 def item_line(item: HistoryItem) -> str:
     """The line of an export for this item. Reading it gives the item back."""
     return _line({"record": "item", **item.model_dump(mode="json", exclude={"id"})})

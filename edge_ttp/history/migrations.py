@@ -202,7 +202,12 @@ def m002_learning(db: Database) -> None:
         db.conn.execute(statement)
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_learning)
+def m003_chores(db: Database) -> None:
+    """What is still to be done to the file itself."""
+    db.conn.execute("CREATE TABLE chores (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_learning, m003_chores)
 
 
 def _statements(script: str) -> list[str]:

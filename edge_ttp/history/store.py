@@ -12,8 +12,10 @@ from typing import Self
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history import generations, items, learning, recall, statistics, vectors
+from edge_ttp.history import forgetting, generations, items, learning, recall, statistics, vectors
+from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
+from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
 from edge_ttp.history.learning import Calibrated, Drawn, Layer, StoredEvidence, StoredPosterior
@@ -55,9 +57,13 @@ class History:
         """The history in the file `path`, made (mode 0600, tables and all) if it is missing and `create` is set.
 
         A file that may not be written is opened for reading. NotFound if it is missing and `create` is False;
-        HistoryUnavailable if it is no history, was written by a newer version, or cannot be opened.
+        HistoryUnavailable if it is no history, was written by a newer version, or cannot be opened. Remains of what was
+        forgotten are overwritten first, where that was interrupted.
         """
-        return cls(Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s))
+        connections = Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s)
+        if not connections.read_only and forgetting.due(connections):
+            forgetting.overwrite(connections)
+        return cls(connections)
 
     @property
     def path(self) -> Path:
@@ -289,7 +295,35 @@ class History:
         with self._connections.writing(wait_s) as db:
             return vectors.insert_vectors(db, encoder, by_item)
 
+    # Forgetting
+
+    def forget(
+        self, user_id: str, *, item_id: int | None = None, before: datetime | None = None, everything: bool = False
+    ) -> Forgotten:
+        """Takes out one item, all from before a moment, or everything of the user; exactly one must be given.
+
+        Goes with it: index, vectors, answers and drawn candidates that hold a forgotten text, judgments, evidence,
+        posterior. What remained in the file is overwritten. NotFound for an unknown user, or an item not theirs.
+        """
+        if (item_id is not None) + (before is not None) + everything != 1:
+            raise InvalidInput("say what to forget", "give one of an item, a date, or everything")
+        if item_id is not None:
+            deletion = forgetting.one_item(user_id, item_id)
+        elif before is not None:
+            deletion = forgetting.older(user_id, to_milliseconds(before))
+        else:
+            deletion = forgetting.everything(user_id)
+        return forgetting.forget(self._connections, deletion)
+
     # The file
+
+    def backup(self, path: Path | str) -> int:
+        """Writes a packed copy of the whole file to `path` (mode 0600); returns its size in bytes."""
+        return backup(self._connections, Path(path))
+
+    def restore_backup(self, path: Path | str) -> None:
+        """Replaces everything by the backup at `path`, or changes nothing and raises (NotFound, HistoryUnavailable)."""
+        restore_file(self._connections, Path(path))
 
     def health(self, *, full: bool = False) -> Health:
         """Whether the file is sound and private, its sizes and counts. full: compares every index with its table."""

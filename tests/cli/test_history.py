@@ -407,3 +407,52 @@ def test_every_command_has_help(invoke: Invoke) -> None:
     for command in commands:
         assert command in page
         assert "Usage:" in invoke(command, "--help")
+
+
+def test_forget_takes_out_what_was_named_and_says_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("one", "two", "three"):
+        run(["history", "add", "--output", text, "--user", "ann"])
+    run(["history", "add", "--output", "other", "--user", "bob"])
+    capsys.readouterr()
+    assert run(["history", "forget", "--user", "ann", "--item", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        "user": "ann",
+        "items": 1,
+        "generations": 0,
+        "calibrations": 0,
+        "overwritten": True,
+    }
+    assert run(["history", "forget", "--user", "ann", "--before", "2001"]) == 0
+    assert capsys.readouterr().out.startswith("0 texts, 0 answers")
+    assert run(["history", "forget", "--user", "ann", "--all"]) == 0
+    assert capsys.readouterr().out.startswith("2 texts")
+    assert run(["history", "list", "--user", "bob"]) == 0
+    assert "other" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [([], 2), (["--item", "1", "--all"], 2), (["--before", "soon"], 2), (["--item", "99"], 8), (["--all"], 8)],
+)
+def test_what_cannot_be_forgotten_is_one_line(
+    options: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = "nobody" if options == ["--all"] else "ann"
+    run(["history", "add", "--output", "one", "--user", "ann"])
+    capsys.readouterr()
+    assert run(["history", "forget", "--user", user, *options]) == code
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_backup_brings_everything_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy.db"
+    run(["history", "add", "--output", "one", "--user", "ann"])
+    assert run(["history", "backup", str(copy), "--json"]) == 0
+    run(["history", "forget", "--user", "ann", "--all"])
+    capsys.readouterr()
+    assert run(["history", "restore", str(copy)]) == 0
+    assert capsys.readouterr().out == f"restored 1 user from {copy}\n"
+    assert run(["history", "list", "--user", "ann"]) == 0
+    assert "one" in capsys.readouterr().out
+    assert run(["history", "restore", str(tmp_path / "missing.db")]) == 8

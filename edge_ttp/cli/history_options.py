@@ -1,0 +1,50 @@
+"""What the commands of `edge-ttp history` share: options, whose history is meant, opening it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edge_ttp.history import History
+
+User = Annotated[str | None, typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else `me`.")]
+AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this installation.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
+STDIN = "-"
+"""The name that means standard input."""
+
+
+@contextmanager
+def open_history() -> Iterator[History]:
+    """The history of this installation, closed at the end."""
+    from edge_ttp.history import History
+    from edge_ttp.paths import locate
+
+    with History.open(locate().database) as history:
+        yield history
+
+
+def user_named(name: str | None) -> str:
+    """The user meant: the default one for None. Raises InvalidInput for a name that cannot be."""
+    from edge_ttp.user import default_user, valid_user
+
+    return default_user() if name is None else valid_user(name)
+
+
+def selected(name: str | None, all_users: bool) -> str | None:
+    """The user meant, or None for all."""
+    from edge_ttp.errors import InvalidInput
+
+    if all_users and name is not None:
+        raise InvalidInput("--user and --all-users exclude each other", "give one of them")
+    return None if all_users else user_named(name)
+
+
+def counted(count: int, noun: str) -> str:
+    """Such as `1 line` and `2 lines`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,168 @@
+"""Taking out what a user no longer wants kept: rows, index, what was learned from them, and their remains in the file.
+
+Deleting is one transaction. Remains are then overwritten: FTS5 keeps deleted words in its segments until they are
+merged, SQLite keeps old pages in the write-ahead log until it is truncated, and in free pages until a VACUUM. A note in
+the file (`chores`) says that this is due; it is done at the next opening if the process died before.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from edge_ttp.errors import HistoryUnavailable, NotFound
+from edge_ttp.history.connection import Connections, primary_code
+from edge_ttp.history.items import item as stored_item
+from edge_ttp.history.items import items_by_number, words_of
+
+CHORE = "overwrite"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was taken out."""
+
+    items: int
+    generations: int
+    """With their candidates and judgments."""
+    calibrations: int
+    """Past texts whose drawn candidates went, with the evidence."""
+    overwritten: bool
+    """Whether the remains were overwritten at once. If not, another process had the file open: it is done at the next
+    opening."""
+
+
+Deletion = Callable[[sqlite3.Connection], tuple[int, int, int]]
+"""Deletes in the caller's transaction; returns items, generations and calibrations that went."""
+
+
+def forget(connections: Connections, deletion: Deletion) -> Forgotten:
+    """Carries out `deletion` in one transaction, then overwrites what remains of it in the file."""
+    with connections.writing() as db:
+        counts = deletion(db)
+        db.execute("INSERT OR IGNORE INTO chores (name) VALUES (?)", (CHORE,))
+    return Forgotten(*counts, overwritten=overwrite(connections))
+
+
+def everything(user_id: str) -> Deletion:
+    """Deletes all that belongs to the user, their name included. NotFound for an unknown user."""
+
+    def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
+        user = _number(db, user_id)
+        counts = [
+            db.execute(f"SELECT count(*) FROM {table} WHERE user = ?", (user,)).fetchone()[0]  # noqa: S608
+            for table in ("items", "generations", "calibrations")
+        ]
+        db.execute("DELETE FROM users WHERE id = ?", (user,))
+        return counts[0], counts[1], counts[2]
+
+    return delete
+
+
+def one_item(user_id: str, item_id: int) -> Deletion:
+    """Deletes one item and whatever holds its text. NotFound if it is not this user's."""
+
+    def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
+        stored_item(db, item_id, user_id)
+        return _delete_items(db, _number(db, user_id), [item_id])
+
+    return delete
+
+
+def older(user_id: str, before: int) -> Deletion:
+    """Deletes items and generations from before a moment (milliseconds), and whatever holds those items' texts."""
+
+    def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
+        user = _number(db, user_id)
+        rows = db.execute("SELECT id FROM items WHERE user = ? AND created_at < ?", (user, before)).fetchall()
+        items, generations, calibrations = _delete_items(db, user, [row[0] for row in rows])
+        gone = db.execute("DELETE FROM generations WHERE user = ? AND created_at < ?", (user, before)).rowcount
+        return items, generations + gone, calibrations
+
+    return delete
+
+
+def _number(db: sqlite3.Connection, user_id: str) -> int:
+    row = db.execute("SELECT id FROM users WHERE name = ?", (user_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no user {user_id!r} in the history", "see `edge-ttp history stats --all-users`")
+    return int(row[0])
+
+
+def _delete_items(db: sqlite3.Connection, user: int, numbers: list[int]) -> tuple[int, int, int]:
+    items = items_by_number(db, numbers)
+    texts = [item.output for item in items.values()]
+    wanted = json.dumps(list(items))
+    # The answers that items came of hold their texts as well, and so may others that were drawn with them in view.
+    generations = {
+        row[0]
+        for row in db.execute(
+            "SELECT generation FROM feedback WHERE user = ? AND item IN (SELECT value FROM json_each(?))",
+            (user, wanted),
+        )
+    }
+    rows = db.execute(
+        "SELECT g.id, c.text FROM generations g JOIN candidates c ON c.generation = g.id WHERE g.user = ?", (user,)
+    )
+    generations |= {name for name, text in rows if _holds(text, texts)}
+    db.executemany("DELETE FROM generations WHERE id = ?", [(name,) for name in generations])
+    drawn = db.execute("SELECT id, item, candidates FROM calibrations WHERE user = ?", (user,)).fetchall()
+    calibrations = [
+        number
+        for number, item, candidates in drawn
+        if item in items or any(_holds(one[0], texts) for one in json.loads(candidates))
+    ]
+    db.executemany("DELETE FROM calibrations WHERE id = ?", [(number,) for number in calibrations])
+    for item in items.values():
+        db.execute(
+            "UPDATE terms SET items = items - 1 WHERE user = ? AND term IN (SELECT value FROM json_each(?))",
+            (user, json.dumps(sorted(set(words_of(item))))),
+        )
+    db.execute("DELETE FROM terms WHERE user = ? AND items <= 0", (user,))
+    db.execute("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+    db.execute("DELETE FROM posteriors WHERE user = ?", (user,))
+    return len(items), len(generations), len(calibrations)
+
+
+def _holds(text: str, forgotten: Iterable[str]) -> bool:
+    return any(one in text for one in forgotten)
+
+
+def due(connections: Connections) -> bool:
+    """Whether something was deleted whose remains were not overwritten yet."""
+    with connections.reading() as db:
+        return bool(db.execute("SELECT 1 FROM chores WHERE name = ?", (CHORE,)).fetchone())
+
+
+def overwrite(connections: Connections) -> bool:
+    """Overwrites the remains of what was deleted; False if another process keeps the file busy (tried again later)."""
+    try:
+        with connections.writing() as db:
+            db.execute("INSERT INTO item_index (item_index) VALUES ('optimize')")
+        with connections.alone() as db:
+            if not (_truncate_log(db) and _vacuum(db) and _truncate_log(db)):
+                return False
+        with connections.writing() as db:
+            db.execute("DELETE FROM chores WHERE name = ?", (CHORE,))
+    except HistoryUnavailable as error:
+        if "locked" not in error.fact:
+            raise
+        return False
+    return True
+
+
+def _truncate_log(db: sqlite3.Connection) -> bool:
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _vacuum(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return False
+    return True
