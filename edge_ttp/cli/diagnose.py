@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +15,10 @@ from edge_ttp.errors import InvalidInput
 
 if TYPE_CHECKING:
     from edge_ttp.diagnosis.judge import Diagnosis, Picked
+    from edge_ttp.diagnosis.own import Judgments
     from edge_ttp.diagnosis.source import Source
     from edge_ttp.diagnosis.table import Table
+    from edge_ttp.diagnosis.worth import Worth
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -29,8 +32,9 @@ _WIDE = 200
 @app.command()
 def diagnose(
     pools: Annotated[
-        str, typer.Argument(help="JSON lines, plain or .zst: user_id, query_id, utility, score. - reads stdin.")
-    ],
+        str | None,
+        typer.Argument(help="JSON lines, plain or .zst: user_id, query_id, utility, score. - reads stdin."),
+    ] = None,
     score: Annotated[str, typer.Option("--score", metavar="COLUMN", help="Column to select by.")] = "score",
     utility: Annotated[
         str, typer.Option("--utility", metavar="COLUMN", help="Column of the true utility.")
@@ -46,6 +50,10 @@ def diagnose(
         Path | None,
         typer.Option("--history", help="What the users wrote (JSON lines), for --model. Default: all are new users."),
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", help="Instead of POOLS: this user's own answers and judgments on this device."),
+    ] = None,
     as_json: options.AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a report to read: one file, no network.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as PNG (extra: plot).")] = None,
@@ -56,22 +64,23 @@ def diagnose(
     """Diagnose any reward model from scored candidates with known utility.
 
     Prints the four quantities (collapse, hacking, the two correlations), the measured curve beside the law's, the
-    ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said.
+    ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said. With --user the
+    same from one user's own edits, and how many candidates they justify.
     """
-    from edge_ttp.diagnosis import judge, report, texts
+    from edge_ttp.diagnosis import judge, texts
     from edge_ttp.diagnosis.source import Source
     from edge_ttp.diagnosis.table import Columns, read_table
-    from edge_ttp.diagnosis.verdict import limits, verdict
 
-    if score == utility:
-        raise InvalidInput(f"score and utility are the same column {score!r}", "choose another --score or --utility")
+    _check(pools, user, model, history, score == utility)
     if plot is not None:
         from edge_ttp.diagnosis.picture import require_matplotlib
 
         require_matplotlib()
-    if history is not None and model is None:
-        raise InvalidInput("--history is what a reward model knows of the users", "name one with --model")
-    source = Source.of(pools)
+    out = _Out(as_json, html, plot, (utility, score))
+    if user is not None:
+        _diagnose_user(user, out, bootstrap, seed)
+        return
+    source = Source.of(str(pools))
     columns = Columns(utility, score, variance) if model is None else Columns(utility, None, None)
     with progress("reading", source.size, "bytes") as advance:
         table = read_table(source, columns, advance)
@@ -80,21 +89,78 @@ def diagnose(
     if model is not None:
         table, picked = _scored(table, source, model, history)
     found = judge.judge(table, source.name, resamples=bootstrap, seed=seed, picked=picked)
-    said, unsaid = verdict(found), limits(found, table, (utility, score))
     wanted = [one.line for query in found.hacked for one in (query.preferred, query.best)]
     written = texts.texts_of(source, wanted) if table.has_text else {}
-    if html is not None:
+    _tell(found, table, written, out, None)
+
+
+def _check(pools: str | None, user: str | None, model: str | None, history: Path | None, same: bool) -> None:
+    """Raises InvalidInput for arguments that cannot be meant together."""
+    if (pools is None) == (user is None):
+        raise InvalidInput(
+            "give either POOLS or --user" + (", not both" if pools else ""), "see `edge-ttp diagnose --help`"
+        )
+    if user is not None and (model is not None or history is not None):
+        raise InvalidInput(
+            "--user judges the scores that its answers were chosen by", "leave out --model and --history"
+        )
+    if same:
+        raise InvalidInput("score and utility are the same column", "choose another --score or --utility")
+    if history is not None and model is None:
+        raise InvalidInput("--history is what a reward model knows of the users", "name one with --model")
+
+
+@dataclass(frozen=True)
+class _Out:
+    """Where the answer goes, and the names of the columns of utility and score."""
+
+    as_json: bool
+    html: Path | None
+    plot: Path | None
+    columns: tuple[str, str]
+
+
+def _diagnose_user(name: str, out: _Out, bootstrap: int, seed: int) -> None:
+    """The diagnosis of one user's own answers."""
+    from edge_ttp.diagnosis import judge
+    from edge_ttp.diagnosis.own import own_pools, own_table
+    from edge_ttp.diagnosis.worth import worth
+    from edge_ttp.history import History
+    from edge_ttp.paths import locate
+    from edge_ttp.user import valid_user
+
+    user = valid_user(name)
+    with History.open(locate().database, create=False) as history:
+        pools, judgments = own_pools(history.iterate_generations(user), history.feedback_for(user))
+    table, texts = own_table(user, pools)
+    found = judge.judge(table, f"{user}'s own answers", resamples=bootstrap, seed=seed)
+    _tell(found, table, texts, out, (judgments, worth(found, table)))
+
+
+def _tell(
+    found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, Worth] | None
+) -> None:
+    """Writes and prints the answer in the forms asked for."""
+    from edge_ttp.diagnosis import report
+    from edge_ttp.diagnosis.verdict import limits, own_limits, own_verdict, verdict
+
+    if own is None:
+        said, unsaid = verdict(found), limits(found, table, out.columns)
+    else:
+        said, unsaid = own_verdict(found, *own), own_limits(found, table, own[0])
+    if out.html is not None:
         from edge_ttp.diagnosis.page import page
 
-        _write(html, page(found, table, written, verdict=said, limits=unsaid).encode("utf-8", "replace"))
-    if plot is not None:
+        _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"))
+    if out.plot is not None:
         from edge_ttp.diagnosis.picture import picture
 
-        _write(plot, picture(found))
-    if as_json:
-        emit_json(report.as_object(found, table, written, verdict=said, limits=unsaid))
+        _write(out.plot, picture(found))
+    if out.as_json:
+        value = report.as_object(found, table, texts, verdict=said, limits=unsaid)
+        emit_json({**value, "own": report.own_object(*own) if own is not None else None})
         return
-    _print(found, written, said, unsaid)
+    _print(found, texts, said, unsaid)
 
 
 def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:

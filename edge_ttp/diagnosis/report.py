@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from edge_ttp.diagnosis.judge import Diagnosis, HackedQuery, Shown
+from edge_ttp.diagnosis.own import Judgments
 from edge_ttp.diagnosis.table import Table
+from edge_ttp.diagnosis.worth import Worth
 from edge_ttp.scaling import UNKNOWN, Estimate, Quantities
 
 _FOUR = ("c", "h", "rho_plus", "rho_minus")
@@ -52,6 +54,17 @@ def as_object(
             "reasons": table.bad_reasons,
             "named": [asdict(bad) for bad in table.bad],
         },
+    }
+
+
+def own_object(judgments: Judgments, worth: Worth) -> dict[str, Any]:
+    """The part about one user's own evidence."""
+    return {
+        **asdict(judgments),
+        "record": asdict(worth.record),
+        "n": worth.n,
+        "reason": worth.reason,
+        "gain": [{"n": n, "gain": gain} for n, gain in worth.gain.items()],
     }
 
 

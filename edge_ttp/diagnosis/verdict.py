@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import isfinite
 
 from edge_ttp.diagnosis.judge import Diagnosis, Point
+from edge_ttp.diagnosis.own import Judgments
 from edge_ttp.diagnosis.table import Table
+from edge_ttp.diagnosis.worth import Worth
 from edge_ttp.scaling import Quantities
 from edge_ttp.scaling.collapse import ENOUGH_QUERIES
 from edge_ttp.scaling.gauge import ENOUGH_POOLS, SMALLEST_POOL
@@ -46,6 +48,33 @@ def verdict(found: Diagnosis) -> list[str]:
             "use consensus or N=1 for them until there is feedback to correct it."
         )
     return [*said, *_departure(found, quantities), *_variance(found), *_ceiling(found)]
+
+
+def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[str]:
+    """Sentences about one user's own answers: how many candidates they justify, then what their pools say."""
+    said = [f"N = {worth.n} is justified: {worth.reason}."]
+    if isfinite(judgments.preferred_rank):
+        count = judgments.kinds.get("prefer", 0)
+        said.append(
+            f"Of {count} candidates that the user preferred themselves, the score had put "
+            f"{judgments.preferred_rank:.0%} of the others below them on average (50% is chance)."
+        )
+    return [*said, *verdict(found)] if found.informative else said
+
+
+def own_limits(found: Diagnosis, table: Table, judgments: Judgments) -> list[str]:
+    """What one user's own answers cannot tell."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in judgments.kinds.items()) or "none"
+    said = [
+        f"{judgments.answers} answers are stored, {judgments.judged} of them judged ({kinds}). Only edits give every "
+        f"candidate a utility: {found.queries} answers."
+    ]
+    if judgments.other:
+        said.append(f"{judgments.other} edited answers were not scored by {judgments.reward or 'a reward model'}.")
+    if found.queries == 0:
+        return [*said, "Without edits nothing is known of this user beyond the population's record: edit answers."]
+    said.append("An edit starts from the answer that was shown, which flatters the score somewhat.")
+    return [*said, *limits(found, table, ("utility", "score"))]
 
 
 def _without_law(found: Diagnosis) -> list[str]:
