@@ -136,6 +136,27 @@ def scaling_command(
         typer.echo(line)
 
 
+@app.command("diagnose")
+def diagnose_command(
+    rows: Annotated[int, typer.Option("--rows", min=10_000, help="Candidates in the file.")] = 1_000_000,
+    as_json: options.AsJson = False,
+) -> None:
+    """Time and memory that `edge-ttp diagnose` takes over a large file of simulated candidates."""
+    from dataclasses import asdict
+
+    from edge_ttp.bench import diagnosing
+
+    with progress("writing", rows, "rows") as advance:
+        taken = diagnosing.measure(rows, advance)
+    if as_json:
+        emit_json(asdict(taken))
+        return
+    typer.echo(
+        f"{taken.rows:,} rows ({taken.file_bytes / 1e6:.0f} MB): {taken.seconds:.1f} s, "
+        f"{taken.peak_bytes / 1e6:.0f} MB of memory"
+    )
+
+
 @app.command("formats")
 def formats_command(
     model: Annotated[str, typer.Argument(help="A policy on this device.")],

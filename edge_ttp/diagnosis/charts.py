@@ -83,7 +83,8 @@ def lines_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str
     low, high = min(0.0, *ys), max(0.0, *ys)
     if high - low <= 0:
         return ""
-    frame = _Frame(min(xs), max(xs), low - 0.02 * (high - low), high + 0.04 * (high - low), _RIGHT, logarithmic=True)
+    right = _margin([line.label for line in lines])
+    frame = _Frame(min(xs), max(xs), low - 0.02 * (high - low), high + 0.04 * (high - low), right, logarithmic=True)
     doublings = [float(2**k) for k in range(64) if frame.x_low <= 2**k <= frame.x_high]
     parts = [*_grid(frame, doublings, _ticks(low, high), x_label, y_label, percent=percent)]
     for line in lines:
@@ -155,7 +156,8 @@ def scatter_chart(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str
     low, high = min(0.0, *values), max(0.0, *values)
     reach = (high - low) or 1.0
     low, high = low - 0.03 * reach, high + 0.03 * reach
-    frame = _Frame(low, high, low, high, _RIGHT)
+    right = _margin([entry.label + "mark" for entry in legend])
+    frame = _Frame(low, high, low, high, right)
     ticks = _ticks(low, high)
     parts = _grid(frame, [], ticks, x_label, y_label, percent=True)
     parts += [
@@ -168,8 +170,8 @@ def scatter_chart(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str
         parts.append(f'<g class="dot {dot.style}">{mark}<title>{escape(dot.title)}</title></g>')
     for place, entry in enumerate(legend):
         y = _TOP + 10 + place * _LINE_HEIGHT
-        parts.append(f'<g class="dot {entry.style}">{_shape(entry.style, WIDTH - _RIGHT + 12, y - 4)}</g>')
-        parts.append(f'<text class="tick" x="{WIDTH - _RIGHT + 22}" y="{y}">{escape(entry.label)}</text>')
+        parts.append(f'<g class="dot {entry.style}">{_shape(entry.style, WIDTH - right + 12, y - 4)}</g>')
+        parts.append(f'<text class="tick" x="{WIDTH - right + 22}" y="{y}">{escape(entry.label)}</text>')
     return _svg(title, parts)
 
 
@@ -181,6 +183,11 @@ def standalone(chart: str) -> str:
         f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>'
         f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}"/>{rest}\n'
     )
+
+
+def _margin(labels: Sequence[str]) -> int:
+    """Room to the right for labels, in pixels."""
+    return max(_RIGHT, min(240, 16 + round(7.6 * max(len(label) for label in labels))))
 
 
 def swatch(style: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.scaling import Evidence, Pools, correlate, gains
+from edge_ttp.scaling.quantities import ENOUGH_USERS
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,6 +51,8 @@ class Variance:
     """Mean over queries of sqrt(var score / (var score + mean variance)): the correlation the model expects."""
     shares: dict[float, float]
     """Share of the oracle's gain at the largest n, ranked by score - kappa x standard deviation, for each kappa."""
+    errors: dict[float, float]
+    """Standard error (over users, or queries where users are few) of each share's difference from that of kappa = 0."""
 
 
 def follow_length(pools: Pools, length: Floats, unit: str) -> Length | None:
@@ -101,19 +104,34 @@ def weigh_variance(pools: Pools, evidence: Evidence, variance: Floats) -> Varian
         return None
     slope = products / squares
     error = (utility - slope * score) ** 2
+    reached = {kappa: _gains(pools.rescored(pools.score - kappa * np.sqrt(variance)), evidence) for kappa in KAPPAS}
+    oracle = float(reached[0.0][1].sum())
     return Variance(
         slope=slope,
         ratio=float(error.mean()) / mean,
         rank=_rank_correlation(variance, error),
         trust=float(np.concatenate(trust).mean()),
-        shares={kappa: _share(pools.rescored(pools.score - kappa * np.sqrt(variance)), evidence) for kappa in KAPPAS},
+        shares={
+            kappa: float(gained.sum()) / oracle if oracle > 0 else float("nan")
+            for kappa, (gained, _) in reached.items()
+        },
+        errors={
+            kappa: _error(gained - reached[0.0][0]) / oracle if oracle > 0 else float("nan")
+            for kappa, (gained, _) in reached.items()
+        },
     )
 
 
-def _share(pools: Pools, evidence: Evidence) -> float:
-    found = gains(pools, evidence, np.zeros(len(pools), dtype=np.int64), 1)
-    oracle = float(found.oracle[0, -1])
-    return float(found.measured[0, -1]) / oracle if oracle > 0 else float("nan")
+def _gains(pools: Pools, evidence: Evidence) -> tuple[Floats, Floats]:
+    """Gain and oracle's gain at the largest n of the curve, summed by user, or by query where users are few."""
+    few = pools.users < ENOUGH_USERS
+    found = gains(pools, evidence, *((np.arange(len(pools)), len(pools)) if few else (pools.user, pools.users)))
+    return found.measured[:, -1], found.oracle[:, -1]
+
+
+def _error(sums: Floats) -> float:
+    """Standard error of the sum of these independent sums; infinite for a single one."""
+    return float(np.sqrt(len(sums)) * np.std(sums, ddof=1)) if len(sums) > 1 else float("inf")
 
 
 def _rank_correlation(first: Floats, second: Floats) -> float:

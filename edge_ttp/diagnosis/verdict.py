@@ -19,6 +19,9 @@ MATTERS = 0.03
 WEAK = 0.2
 """Correlation of aligned queries below which the score says little."""
 
+SURE = 2.1
+"""Standard errors by which the best of three other rankings has to be better before it is recommended."""
+
 MISSES = 0.05
 """Difference of measured and predicted share from which on the law is said to miss."""
 
@@ -123,9 +126,11 @@ def _hacking(found: Diagnosis, quantities: Quantities) -> list[str]:
     h = quantities.h
     if not h.known:
         return []
-    if h.low <= 0 or h.value < MATTERS:
-        upper = max(h.high, 0.005)
+    upper = max(h.high, 0.005)
+    if h.value < MATTERS:
         return [f"Hardly any query is hacked ({h.value:.0%} of the spread, at most {upper:.0%})."]
+    if h.low <= 0:
+        return [f"Hacked queries cannot be told from none ({h.value:.0%} of the spread, at most {upper:.0%})."]
     strength = f" (correlation -{quantities.rho_minus.value:.2f} there)" if quantities.rho_minus.known else ""
     return [
         f"{h.value:.0%} of the other users' queries, weighted by spread, are hacked{strength}: the score prefers "
@@ -178,7 +183,7 @@ def _variance(found: Diagnosis) -> list[str]:
             f"The variance is {size}: squared errors are {variance.ratio:.2g} times what it says. Calibrate it on "
             "users that training did not see."
         )
-    if best != 0 and top - plain >= 0.01:
+    if best != 0 and top - plain >= max(0.01, SURE * variance.errors[best]):
         said.append(
             f"Ranking by score {-best:+g} standard deviations would reach {top:.0%} of the headroom, not {plain:.0%}."
         )

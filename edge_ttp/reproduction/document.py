@@ -81,7 +81,8 @@ hand. The score file holds numbers only: utilities and scores under salted hashe
 described in `edge_ttp/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
 
 Users are split once into train, tune and report users ([reward.md](reward.md)). How good a variant is, is told from
-report users, whom no training has seen. Intervals are 90% bootstrap intervals over users.
+report users, whom no training has seen. Intervals are 90% bootstrap intervals over users; over queries where a task has
+fewer than 8 report users.
 """
 
 

@@ -22,6 +22,7 @@ from edge_ttp.scaling import (
     oracle_of_n,
     resampled,
 )
+from edge_ttp.scaling.quantities import ENOUGH_USERS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -139,14 +140,19 @@ def _measured(task: str, many: Sequence[Cell], bootstrap: Bootstrap) -> Measured
 
 
 def share_of(gains: Floats, pools: Pools, bootstrap: Bootstrap) -> Estimate:
-    """Ratio of sums of `gains`, (queries, 2), with its interval over users."""
-    sums = by_user(gains, pools.user, pools.users)
+    """Ratio of sums of `gains`, (queries, 2), with its interval."""
+    sums = by_group(gains, pools)
     value = float(gains[:, 0].sum() / gains[:, 1].sum())
-    return interval(ratios(sums, bootstrap), value, pools.users)
+    return interval(ratios(sums, bootstrap), value, len(sums))
+
+
+def by_group(values: Floats, pools: Pools) -> Floats:
+    """Sums of rows, (queries, k), over what intervals resample: users, or queries where users are too few."""
+    return by_user(values, pools.user, pools.users) if pools.users >= ENOUGH_USERS else values
 
 
 def ratios(sums: Floats, bootstrap: Bootstrap) -> Floats:
-    """First over second column of `sums`, (users, 2), in each resample of users."""
+    """First over second column of `sums`, (groups, 2), in each resample of groups."""
     drawn = np.array([times @ sums for times in resampled(len(sums), bootstrap.times, bootstrap.seed)])
     return np.asarray(drawn[:, 0] / drawn[:, 1], dtype=np.float64)
 

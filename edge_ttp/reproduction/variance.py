@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reproduction.cells import REPORT, numbered, rows_of, together
-from edge_ttp.reproduction.findings import Bootstrap, by_user, ratios, share_of
+from edge_ttp.reproduction.findings import Bootstrap, by_group, ratios, share_of
 from edge_ttp.reproduction.score_file import ScoreFile
 from edge_ttp.scaling import Estimate, Pools, Quantities, best_of_n, interval
 
@@ -100,12 +100,12 @@ def gains_of(many: Sequence[Pools]) -> Floats:
 def _ranked(file: ScoreFile, policy: str, way: Way, reference: Floats, bootstrap: Bootstrap) -> Ranked:
     many = _pools(file, policy, way, REPORT)
     pools, ours = together(many), gains_of(many)
-    sums = [by_user(gains, pools.user, pools.users) for gains in (ours, reference)]
+    sums = [by_group(gains, pools) for gains in (ours, reference)]
     value = float(ours[:, 0].sum() / ours[:, 1].sum() - reference[:, 0].sum() / reference[:, 1].sum())
     return Ranked(
         policy=policy,
         way=way,
         quantities=bootstrap.quantities(pools),
         share=share_of(ours, pools, bootstrap),
-        against=interval(ratios(sums[0], bootstrap) - ratios(sums[1], bootstrap), value, pools.users),
+        against=interval(ratios(sums[0], bootstrap) - ratios(sums[1], bootstrap), value, len(sums[0])),
     )

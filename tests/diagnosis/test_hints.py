@@ -80,6 +80,8 @@ def test_a_variance_that_marks_overrated_candidates_is_worth_its_penalty() -> No
     assert found is not None
     assert found.shares[1.0] > found.shares[0.5] > found.shares[0.0] > found.shares[-0.5]
     assert found.shares[1.0] == pytest.approx(1)
+    assert 0 < found.errors[1.0] < 0.1
+    assert found.errors[0.0] == 0
 
 
 def test_a_variance_of_zero_says_nothing() -> None:

@@ -11,7 +11,7 @@ from edge_ttp.diagnosis.judge import Diagnosis, marked
 from edge_ttp.diagnosis.verdict import limits, verdict
 from edge_ttp.scaling import best_of_n, expected_maximum
 from tests.diagnosis.conftest import Judge, Judged
-from tests.diagnosis.makers import good_model
+from tests.diagnosis.makers import collapsed_for_a_third, good_model
 
 COLUMNS = ("utility", "score")
 
@@ -42,6 +42,17 @@ def test_a_good_reward_model_is_called_good(models: dict[str, Judged]) -> None:
     assert "misses" not in said(models["good"])
     assert "rho_minus is unknown" in unsaid(models["good"])
     assert table.bad_count == 0
+
+
+def test_a_ranking_that_is_better_by_chance_is_not_recommended(judged: Judge) -> None:
+    """Where scores are all equal, any noise taken off them picks as well, and here a little better."""
+    rng = np.random.default_rng(3)
+    rows = [{**row, "variance": 0.001 * (1 + rng.random())} for row in collapsed_for_a_third(good_model(users=24))]
+    made = judged(rows)
+    assert made[1].variance is not None
+    assert "Ranking by" not in said(made)
+    rows = [{**row, "variance": (1 - row["utility"]) ** 2} for row in rows]
+    assert "Ranking by score -1 standard deviations" in said(judged(rows))
 
 
 def test_the_curve_is_measured_predicted_and_bounded(models: dict[str, Judged]) -> None:
