@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge_ttp.diagnosis.source import Source
     from edge_ttp.diagnosis.table import Table
     from edge_ttp.diagnosis.worth import Worth
+    from edge_ttp.reward.model import RewardModel
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -44,7 +45,7 @@ def diagnose(
     ] = "variance",
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="REWARD", help="Score the texts with this reward model: a name, or a folder."),
+        typer.Option("--model", metavar="REWARD", help="Score texts with this reward model: a name, or a folder."),
     ] = None,
     history: Annotated[
         Path | None,
@@ -52,7 +53,7 @@ def diagnose(
     ] = None,
     user: Annotated[
         str | None,
-        typer.Option("--user", "-u", help="Instead of POOLS: this user's own answers and judgments on this device."),
+        typer.Option("--user", "-u", help="Instead of POOLS: this user's own evidence in the history on this device."),
     ] = None,
     as_json: options.AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a report to read: one file, no network.")] = None,
@@ -65,7 +66,7 @@ def diagnose(
 
     Prints the four quantities (collapse, hacking, the two correlations), the measured curve beside the law's, the
     ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said. With --user the
-    same from one user's own edits, and how many candidates they justify.
+    same from one user's own texts and edits, and how many candidates they justify.
     """
     from edge_ttp.diagnosis import judge, texts
     from edge_ttp.diagnosis.source import Source
@@ -78,7 +79,7 @@ def diagnose(
         require_matplotlib()
     out = _Out(as_json, html, plot, (utility, score))
     if user is not None:
-        _diagnose_user(user, out, bootstrap, seed)
+        _diagnose_user(user, model, out, bootstrap, seed)
         return
     source = Source.of(str(pools))
     columns = Columns(utility, score, variance) if model is None else Columns(utility, None, None)
@@ -100,10 +101,8 @@ def _check(pools: str | None, user: str | None, model: str | None, history: Path
         raise InvalidInput(
             "give either POOLS or --user" + (", not both" if pools else ""), "see `edge-ttp diagnose --help`"
         )
-    if user is not None and (model is not None or history is not None):
-        raise InvalidInput(
-            "--user judges the scores that its answers were chosen by", "leave out --model and --history"
-        )
+    if user is not None and history is not None:
+        raise InvalidInput("the history of --user is on this device already", "leave out --history")
     if same:
         raise InvalidInput("score and utility are the same column", "choose another --score or --utility")
     if history is not None and model is None:
@@ -120,25 +119,39 @@ class _Out:
     columns: tuple[str, str]
 
 
-def _diagnose_user(name: str, out: _Out, bootstrap: int, seed: int) -> None:
-    """The diagnosis of one user's own answers."""
+def _diagnose_user(name: str, model: str | None, out: _Out, bootstrap: int, seed: int) -> None:
+    """The diagnosis of one user's own evidence under a reward model."""
     from edge_ttp.diagnosis import judge
-    from edge_ttp.diagnosis.own import own_pools, own_table
+    from edge_ttp.diagnosis.own import judgments, own, own_table
     from edge_ttp.diagnosis.worth import worth
     from edge_ttp.history import History
     from edge_ttp.paths import locate
+    from edge_ttp.registry import DEFAULT_REWARD
+    from edge_ttp.reward.posterior import MAX_EVIDENCE
     from edge_ttp.user import valid_user
 
     user = valid_user(name)
     with History.open(locate().database, create=False) as history:
-        pools, judgments = own_pools(history.iterate_generations(user), history.feedback_for(user))
-    table, texts = own_table(user, pools)
-    found = judge.judge(table, f"{user}'s own answers", resamples=bootstrap, seed=seed)
-    _tell(found, table, texts, out, (judgments, worth(found, table)))
+        reward = _reward_model(model or DEFAULT_REWARD)
+        evidence = own(history.sourced_evidence(user, reward.fingerprint, MAX_EVIDENCE), reward.stock)
+        judged = judgments(history.iterate_generations(user), history.feedback_for(user))
+    table, texts = own_table(user, evidence.pools)
+    found = judge.judge(table, f"{user}'s own evidence", resamples=bootstrap, seed=seed)
+    _tell(found, table, texts, out, (judged, evidence.trust, worth(evidence.record)))
+
+
+def _reward_model(name: str) -> RewardModel:
+    """The reward model of this name, or in this folder."""
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.store import Registry
+    from edge_ttp.reward.model import RewardModel
+
+    folder = Path(name) if Path(name).is_dir() else Registry(locate()).locate(name, kind="reward").path
+    return RewardModel.load(folder)
 
 
 def _tell(
-    found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, Worth] | None
+    found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, float, Worth] | None
 ) -> None:
     """Writes and prints the answer in the forms asked for."""
     from edge_ttp.diagnosis import report
@@ -147,7 +160,8 @@ def _tell(
     if own is None:
         said, unsaid = verdict(found), limits(found, table, out.columns)
     else:
-        said, unsaid = own_verdict(found, *own), own_limits(found, table, own[0])
+        judged, _, value = own
+        said, unsaid = own_verdict(found, judged, value), own_limits(found, table, judged)
     if out.html is not None:
         from edge_ttp.diagnosis.page import page
 
@@ -157,8 +171,8 @@ def _tell(
 
         _write(out.plot, picture(found))
     if out.as_json:
-        value = report.as_object(found, table, texts, verdict=said, limits=unsaid)
-        emit_json({**value, "own": report.own_object(*own) if own is not None else None})
+        shown = report.as_object(found, table, texts, verdict=said, limits=unsaid)
+        emit_json({**shown, "own": report.own_object(*own) if own is not None else None})
         return
     _print(found, texts, said, unsaid)
 
@@ -166,12 +180,8 @@ def _tell(
 def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
     """The table with the scores of the reward model of this name or in this folder."""
     from edge_ttp.diagnosis.scoring import score_table
-    from edge_ttp.paths import locate
-    from edge_ttp.registry.store import Registry
-    from edge_ttp.reward.model import RewardModel
 
-    folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
-    reward = RewardModel.load(folder)
+    reward = _reward_model(model)
     if history is None:
         note("without --history all users are new to the reward model")
     with progress("scoring", len(table.queries), "queries") as advance:

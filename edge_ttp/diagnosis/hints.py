@@ -99,7 +99,7 @@ def weigh_variance(pools: Pools, evidence: Evidence, variance: Floats) -> Varian
         count += at.size
         spread, noise = s.var(axis=1, ddof=1), variance[at].mean(axis=1)
         trust.append(np.sqrt(np.divide(spread, spread + noise, out=np.zeros_like(spread), where=spread + noise > 0)))
-    mean = float(variance.mean())
+    mean = float(variance.sum()) / max(len(variance), 1)
     if count == 0 or squares <= 0 or mean <= 0:
         return None
     slope = products / squares

@@ -57,10 +57,11 @@ def as_object(
     }
 
 
-def own_object(judgments: Judgments, worth: Worth) -> dict[str, Any]:
+def own_object(judgments: Judgments, trust: float, worth: Worth) -> dict[str, Any]:
     """The part about one user's own evidence."""
     return {
         **asdict(judgments),
+        "trust": trust,
         "record": asdict(worth.record),
         "n": worth.n,
         "reason": worth.reason,

@@ -54,7 +54,7 @@ def verdict(found: Diagnosis) -> list[str]:
 
 
 def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[str]:
-    """Sentences about one user's own answers: how many candidates they justify, then what their pools say."""
+    """Sentences about one user's own evidence: how many candidates it justifies, then what its pools say."""
     said = [f"N = {worth.n} is justified: {worth.reason}."]
     if isfinite(judgments.preferred_rank):
         count = judgments.kinds.get("prefer", 0)
@@ -66,17 +66,17 @@ def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[st
 
 
 def own_limits(found: Diagnosis, table: Table, judgments: Judgments) -> list[str]:
-    """What one user's own answers cannot tell."""
+    """What one user's own evidence cannot tell."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in judgments.kinds.items()) or "none"
-    said = [
-        f"{judgments.answers} answers are stored, {judgments.judged} of them judged ({kinds}). Only edits give every "
-        f"candidate a utility: {found.queries} answers."
-    ]
-    if judgments.other:
-        said.append(f"{judgments.other} edited answers were not scored by {judgments.reward or 'a reward model'}.")
+    said = [f"{judgments.answers} answers are stored, {judgments.judged} of them judged ({kinds})."]
     if found.queries == 0:
-        return [*said, "Without edits nothing is known of this user beyond the population's record: edit answers."]
-    said.append("An edit starts from the answer that was shown, which flatters the score somewhat.")
+        return [
+            *said,
+            "There is no text of the user's own beside candidates: nothing is known beyond the population's record. "
+            "Run `edge-ttp adapt`, or edit answers.",
+        ]
+    if judgments.kinds.get("edit"):
+        said.append("An edit starts from the answer that was shown, which flatters the score somewhat.")
     return [*said, *limits(found, table, ("utility", "score"))]
 
 

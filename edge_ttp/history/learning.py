@@ -78,6 +78,16 @@ class Calibrated:
 
 
 @dataclass(frozen=True)
+class Sourced:
+    """Evidence with the candidates that it is about."""
+
+    evidence: StoredEvidence
+    name: str
+    """The generation's id, or `item N` for a past item that was answered anew."""
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class StoredPosterior:
     """What a user's evidence was turned into."""
 
@@ -198,6 +208,27 @@ def select_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: in
         for kind, moment, at, reward, features, noise, utility in rows
     ]
     return int(row[1]), found
+
+
+def sourced_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: int) -> list[Sourced]:
+    """What `select_evidence` gives, in its order, each with its candidates' texts."""
+    rows = db.execute(
+        "SELECT e.kind, e.moment, e.candidate, e.features, e.noise, e.utility, c.item, c.candidates, f.generation "
+        "FROM evidence e JOIN users ON users.id = e.user "
+        "LEFT JOIN calibrations c ON c.id = e.calibration LEFT JOIN feedback f ON f.id = e.feedback "
+        "WHERE users.name = ? AND e.reward = ? ORDER BY e.moment DESC, e.id DESC LIMIT ?",
+        (user_id, reward, limit),
+    )
+    found = []
+    for kind, moment, at, features, noise, utility, item, drawn, generation in rows:
+        if drawn is not None:
+            name, texts = f"item {item}", tuple(str(one[0]) for one in json.loads(drawn))
+        else:
+            query = "SELECT text FROM candidates WHERE generation = ? ORDER BY position"
+            name, texts = str(generation), tuple(text for (text,) in db.execute(query, (generation,)))
+        told = None if utility is None else _array(utility)
+        found.append(Sourced(StoredEvidence(kind, _layer(reward, features, noise), moment, told, at), name, texts))
+    return found
 
 
 def uncalibrated(db: sqlite3.Connection, user_id: str, limit: int) -> list[HistoryItem]:

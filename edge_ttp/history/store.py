@@ -18,7 +18,7 @@ from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
-from edge_ttp.history.learning import Calibrated, Drawn, Layer, StoredEvidence, StoredPosterior
+from edge_ttp.history.learning import Calibrated, Drawn, Layer, Sourced, StoredEvidence, StoredPosterior
 from edge_ttp.history.restore import Record, restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
@@ -272,6 +272,11 @@ class History:
         """(the user's evidence count, their evidence under this reward model from the newest on)."""
         with self._connections.reading() as db:
             return learning.select_evidence(db, user_id, reward, limit)
+
+    def sourced_evidence(self, user_id: str, reward: str, limit: int) -> list[Sourced]:
+        """The same evidence, each piece with the candidates' texts."""
+        with self._connections.reading() as db:
+            return learning.sourced_evidence(db, user_id, reward, limit)
 
     def posterior(self, user_id: str, reward: str) -> StoredPosterior | None:
         """The user's posterior under this reward model; None where it is missing or the evidence has changed."""

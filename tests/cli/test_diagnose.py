@@ -139,7 +139,7 @@ def test_a_missing_column_is_a_statement_not_an_error(
         (["."], "is a folder"),
         (["x.jsonl", "--score", "utility"], "same column"),
         (["x.jsonl", "--bootstrap", "3"], "--bootstrap"),
-        ([], "Missing argument"),
+        ([], "give either POOLS or --user"),
     ],
 )
 def test_a_wrong_request_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

@@ -1,4 +1,4 @@
-"""`diagnose --user`: a user's own edits as pools, and how many candidates they justify."""
+"""`diagnose --user`: a user's own texts and edits as pools, and how many candidates they justify."""
 
 from __future__ import annotations
 
@@ -10,153 +10,195 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_ttp.adaptation.evidence import judged as evidence_of
+from edge_ttp.adaptation.evidence import written
 from edge_ttp.calibration import POPULATION, Calibration
 from edge_ttp.cli.main import run
 from edge_ttp.diagnosis.judge import judge
-from edge_ttp.diagnosis.own import own_pools, own_table
-from edge_ttp.diagnosis.worth import DOUBLING_PAYS, SIZES, Worth, worth
+from edge_ttp.diagnosis.own import Own, judgments, own, own_table
+from edge_ttp.diagnosis.worth import DOUBLING_PAYS, SIZES, worth
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
+from edge_ttp.history.learning import Drawn, Layer, Sourced
 from edge_ttp.paths import locate
-from edge_ttp.schema import Feedback, Generation
+from edge_ttp.reward.model import RewardModel
+from edge_ttp.reward.posterior import Weights
+from edge_ttp.schema import Feedback, Generation, HistoryItem
 from tests.history.conftest import START, new_generation
 
+SHIPPED = Path(__file__).parents[2] / "models" / "reward-minilm-1"
 WANTED = "the quick brown fox jumps over the lazy dog today again"
+STOCK = Weights(np.array([0.05, 0.0, 0.0]), 1e-4 * np.eye(3))
+SIZE = 11
 
 
-def answer(number: int, kind: str = "good", size: int = 12, reward: str = "first") -> Generation:
-    """An answer whose candidates hold more and more of WANTED; scores follow (good), oppose (wrong), or are equal."""
-    rng = np.random.default_rng(number)
+def texts_of(number: int) -> tuple[str, ...]:
+    """Candidates that hold more and more of WANTED, in an order of their own."""
     words = WANTED.split()
-    texts = tuple(" ".join([*words[:kept], *["x"] * (11 - kept)]) for kept in rng.permutation(11)[:size])
-    made = new_generation(f"g{number}", texts=texts, reward=reward, created_at=START + timedelta(hours=number))
-    sign = {"good": 1.0, "wrong": -1.0, "equal": 0.0}[kind]
-    truth = np.array([text.split().count("x") for text in texts])
-    mean = 0.3 - sign * 0.03 * truth + abs(sign) * 0.1 * rng.standard_normal(len(texts))
-    candidates = [
-        one.model_copy(update={"mean": float(value)}) for one, value in zip(made.candidates, mean, strict=True)
-    ]
-    return made.model_copy(update={"candidates": tuple(candidates)})
+    return tuple(
+        " ".join([*words[:kept], *["x"] * (SIZE - kept)]) for kept in np.random.default_rng(number).permutation(SIZE)
+    )
 
 
-def judgment(number: int, kind: str = "edit", candidate: int = 0, text: str | None = WANTED) -> Feedback:
-    return Feedback.model_validate({"generation_id": f"g{number}", "user_id": "ann", "kind": kind,
-                                    "candidate": candidate, "text": text if kind == "edit" else None})  # fmt: skip
+def layer_of(number: int, kind: str = "good", weights: Weights = STOCK, reward: str = "r") -> Layer:
+    """Features whose stock scores follow the utility (good), have nothing to do with it (noise), or are equal."""
+    rng = np.random.default_rng(number)
+    truth = -np.array([text.split().count("x") for text in texts_of(number)], dtype=np.float64)
+    signal, noise = {"good": (1.0, 0.8), "noise": (0.0, 1.0), "equal": (0.0, 0.0)}[kind]
+    wanted = signal * (truth - truth.mean()) / truth.std() + noise * rng.standard_normal(SIZE)
+    direction = weights.mean / float(weights.mean @ weights.mean)
+    features = 0.05 * np.outer(wanted, direction)
+    return Layer(reward, features - features.mean(axis=0), np.full(SIZE, 0.05**2))
 
 
-def justified(kind: str, count: int) -> Worth:
-    pools, _ = own_pools([answer(n, kind) for n in range(count)], [judgment(n) for n in range(count)])
-    table, _ = own_table("ann", pools)
-    return worth(judge(table, "ann", resamples=20, seed=0), table)
+def edit(number: int, kind: str = "edit", candidate: int = 0) -> Feedback:
+    return Feedback.model_validate({"generation_id": f"g{number}", "user_id": "ann", "kind": kind, "id": number,
+                                    "candidate": candidate, "text": WANTED if kind == "edit" else None})  # fmt: skip
+
+
+def found(kind: str, count: int) -> Own:
+    return own(
+        [
+            Sourced(evidence_of(edit(n), layer_of(n, kind), texts_of(n)), f"g{n}", texts_of(n))
+            for n in range(count)
+        ],
+        STOCK,
+    )  # fmt: skip
+
+
+def answer(number: int, **fields: Any) -> Generation:
+    """A scored answer; `new_generation` gives rising means."""
+    return new_generation(
+        f"g{number}", texts=texts_of(number), created_at=START + timedelta(hours=number), **fields
+    )  # fmt: skip
 
 
 def test_an_edit_labels_every_candidate() -> None:
-    one = answer(1)
-    pools, judgments = own_pools([one], [judgment(1)])
-    assert pools[0].texts == tuple(each.text for each in one.candidates)
-    assert pools[0].score == tuple(each.mean for each in one.candidates)
-    assert max(pools[0].utility) <= 1
-    assert np.corrcoef(pools[0].utility, [-text.split().count("x") for text in pools[0].texts])[0, 1] > 0.99
-    assert (judgments.reward, judgments.answers, judgments.judged, judgments.kinds) == ("first", 1, 1, {"edit": 1})
-    table, texts = own_table("ann", pools)
+    one = found("good", 1)
+    (pool,) = one.pools
+    assert (pool.query, pool.texts) == ("g0", texts_of(0))
+    assert np.corrcoef(pool.utility, [-text.split().count("x") for text in pool.texts])[0, 1] > 0.99
+    np.testing.assert_allclose(pool.score, layer_of(0).features @ STOCK.mean)
+    assert (pool.variance >= 0.05**2).all()
+    table, texts = own_table("ann", one.pools)
     assert table.variance is not None
-    assert texts[1] == one.candidates[0].text
+    assert texts[1] == texts_of(0)[0]
 
 
-def test_the_last_edit_counts_and_other_judgments_are_counted() -> None:
-    given = [judgment(1, text="x"), judgment(1), judgment(2, "accept"), judgment(3, "reject"), judgment(9)]
-    pools, judgments = own_pools([answer(n) for n in range(5)], given)
-    assert len(pools) == 1
-    assert max(pools[0].utility) > 0.5
-    assert judgments.answers == 5
-    assert judgments.judged == 3
-    assert judgments.kinds == {"edit": 1, "accept": 1, "reject": 1}
+def test_judgments_without_a_text_are_no_pools() -> None:
+    rows = [Sourced(evidence_of(edit(1, kind, 2), layer_of(1), texts_of(1)), "g1", texts_of(1))
+            for kind in ("accept", "reject", "prefer")]  # fmt: skip
+    assert own(rows, STOCK).pools == []
 
 
-def test_a_preferred_candidate_says_how_the_score_had_ranked_it() -> None:
-    answers = [answer(n) for n in range(4)]
-    best = [int(np.argmax([each.mean for each in one.candidates])) for one in answers]
-    top = own_pools(answers, [judgment(n, "prefer", best[n]) for n in range(4)])[1]
-    assert top.preferred_rank == 1
-    equal = own_pools([answer(1, "equal")], [judgment(1, "prefer", 3)])[1]
-    assert equal.preferred_rank == 0.5
+def test_evidence_of_another_shape_is_left_out() -> None:
+    other = Layer("r", np.zeros((SIZE, 7)), np.ones(SIZE))
+    assert own([Sourced(evidence_of(edit(1), other, texts_of(1)), "g1", texts_of(1))], STOCK) == Own([], POPULATION, 0)
 
 
-def test_answers_of_another_reward_model_are_left_out() -> None:
-    answers = [answer(1, reward="old"), answer(2), answer(3)]
-    pools, judgments = own_pools(answers, [judgment(n) for n in (1, 2, 3)])
-    assert [pool.query for pool in pools] == ["g2", "g3"]
-    assert (judgments.reward, judgments.other) == ("first", 1)
+def test_judgments_are_counted_and_a_preferred_candidate_has_its_rank() -> None:
+    given = [edit(1), edit(1), edit(2, "accept"), edit(3, "prefer", SIZE - 1), edit(4, "prefer", 0), edit(99)]
+    counted = judgments([answer(n) for n in range(6)], given)
+    assert (counted.answers, counted.judged) == (6, 4)
+    assert counted.kinds == {"prefer": 2, "edit": 1, "accept": 1}
+    assert counted.preferred_rank == 0.5
+    assert judgments([answer(1)], [edit(1, "prefer", SIZE - 1)]).preferred_rank == 1
+    assert np.isnan(judgments([answer(1)], [edit(1)]).preferred_rank)
 
 
 def test_good_evidence_justifies_more_candidates_than_bad() -> None:
-    good, wrong, equal, none = (
-        justified("good", 20),
-        justified("wrong", 20),
-        justified("equal", 20),
-        justified("good", 0),
-    )
+    good, equal = worth(found("good", 20).record), worth(found("equal", 20).record)
+    noise, none = worth(found("noise", 60).record), worth(found("good", 0).record)
+    doubtful = worth(Calibration(rho=0.02, rho_sd=0.05, spread=0.1, queries=90))
     assert good.record.rho > 0.6 > POPULATION.rho
     assert good.n > none.n > 1
     assert none.record == POPULATION
-    assert (wrong.n, equal.n) == (1, 1)
-    assert "wrong way" in wrong.reason
-    assert equal.record.collapsed
+    assert "population" in none.reason
+    assert noise.record.rho < 0.2
+    assert (doubtful.n, equal.n) == (1, 1)
+    assert "wrong way" in doubtful.reason
     assert "hardly differ" in equal.reason
     assert list(good.gain) == list(SIZES)
     assert none.gain[none.n] - none.gain[none.n // 2] >= DOUBLING_PAYS > none.gain[2 * none.n] - none.gain[none.n]
 
 
 def test_little_evidence_stays_near_the_population() -> None:
-    one, many = justified("good", 1).record, justified("good", 30).record
+    one, many = found("good", 1).record, found("good", 30).record
     assert POPULATION.rho < one.rho < many.rho
     assert many.rho_sd < one.rho_sd < POPULATION.rho_sd
     assert isinstance(one, Calibration)
 
 
+def test_the_pools_are_judged_like_any_others() -> None:
+    table, _ = own_table("ann", found("good", 40).pools)
+    told = judge(table, "ann", resamples=20, seed=0)
+    assert told.users[0].status == "works"
+    assert told.quantities is not None
+    assert told.quantities.net.value > 0.6
+    assert told.informative == 40
+
+
 @pytest.fixture
-def lived_in(home: Path) -> History:
+def lived_in(home: Path) -> None:
+    """Ten edited answers, two past items answered anew, one preference."""
+    model = RewardModel.load(SHIPPED, threads=1)
+    layers = [layer_of(number, "good", model.stock, model.fingerprint) for number in range(13)]
     with History.open(locate(home).database) as history:
-        for number in range(12):
-            history.record(answer(number))
         for number in range(11):
-            history.add_feedback(judgment(number))
-        history.add_feedback(judgment(11, "prefer", 2))
-        return history
+            history.record(answer(number), layer=layers[number])
+            given = edit(number) if number < 10 else edit(number, "prefer", 2)
+            history.add_feedback(given, evidence_of(given, layers[number], texts_of(number)))
+        for number in (11, 12):
+            item = history.add(HistoryItem(user_id="ann", input=f"i{number}", output=WANTED))
+            drawn = [Drawn(text, 3, -3.0) for text in texts_of(number)]
+            assert history.calibrate(item, "tiny", drawn, written(item, layers[number], texts_of(number)))
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    assert run(["diagnose", "--bootstrap", "20", "--json", *arguments]) == 0
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
+    assert run(["diagnose", "--bootstrap", "20", "--json", "--model", str(SHIPPED), *arguments]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return said
 
 
-def test_the_command_judges_the_users_own_answers(
-    lived_in: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = told(capsys, "--user", "ann", "--html", str(tmp_path / "own.html"))
-    assert found["net"]["value"] > 0.5
-    assert found["users"][0]["status"] == "works"
-    assert found["own"]["n"] > 1
-    assert found["own"]["kinds"] == {"edit": 11, "prefer": 1}
-    assert found["own"]["record"]["queries"] == 11
-    assert [one["n"] for one in found["own"]["gain"]] == list(SIZES)
-    assert f"N = {found['own']['n']} is justified" in found["verdict"]
-    assert "12 answers are stored" in " ".join(found["limits"])
-    assert "own answers" in (tmp_path / "own.html").read_text()
-    assert run(["diagnose", "--user", "ann", "--bootstrap", "20"]) == 0
+@pytest.mark.usefixtures("lived_in")
+def test_the_command_judges_the_users_own_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, "--user", "ann", "--html", str(tmp_path / "own.html"))
+    assert said["net"]["value"] > 0.5
+    assert said["counts"]["queries"] == 12
+    assert said["users"][0]["status"] == "works"
+    assert said["own"]["n"] > 1
+    assert said["own"]["kinds"] == {"edit": 10, "prefer": 1}
+    assert said["own"]["record"]["queries"] == 12
+    assert [one["n"] for one in said["own"]["gain"]] == list(SIZES)
+    assert f"N = {said['own']['n']} is justified" in said["verdict"]
+    assert "11 answers are stored" in " ".join(said["limits"])
+    assert "own evidence" in (tmp_path / "own.html").read_text()
+    assert run(["diagnose", "--user", "ann", "--model", str(SHIPPED), "--bootstrap", "20"]) == 0
     assert "is justified" in capsys.readouterr().out
 
 
-def test_a_user_without_answers_gets_the_populations_record(
-    lived_in: History, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = told(capsys, "--user", "bob")
-    assert found["own"]["record"]["queries"] == 0
-    assert found["own"]["n"] > 1
-    assert found["c"]["value"] is None
-    assert "nothing is known of this user" in " ".join(found["limits"])
-    assert run(["diagnose", "--user", "bob"]) == 0
+@pytest.mark.usefixtures("lived_in")
+def test_a_user_without_evidence_gets_the_populations_record(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, "--user", "bob")
+    assert said["own"]["record"]["queries"] == 0
+    assert said["own"]["n"] > 1
+    assert said["c"]["value"] is None
+    assert "nothing is known beyond the population" in " ".join(said["limits"])
+
+
+def test_evidence_comes_with_the_texts_of_its_candidates(home: Path, lived_in: None) -> None:
+    model = RewardModel.load(SHIPPED, threads=1)
+    with History.open(locate(home).database) as history:
+        rows = history.sourced_evidence("ann", model.fingerprint, 100)
+        _, plain = history.evidence("ann", model.fingerprint, 100)
+    assert len(rows) == 13
+    for row, one in zip(rows, plain, strict=True):
+        assert (row.evidence.kind, row.evidence.moment) == (one.kind, one.moment)
+        np.testing.assert_array_equal(row.evidence.layer.features, one.layer.features)
+    by_name = {row.name: row.texts for row in rows}
+    assert by_name["g3"] == texts_of(3)
+    assert sum(name.startswith("item ") for name in by_name) == 2
+    assert {texts_of(11), texts_of(12)} <= set(by_name.values())
 
 
 @pytest.mark.parametrize(
@@ -164,7 +206,7 @@ def test_a_user_without_answers_gets_the_populations_record(
     [
         ([], InvalidInput.exit_code),
         (["pools.jsonl", "--user", "ann"], InvalidInput.exit_code),
-        (["--user", "ann", "--model", "x"], InvalidInput.exit_code),
+        (["--user", "ann", "--history", "x"], InvalidInput.exit_code),
         (["--user", " "], InvalidInput.exit_code),
         (["--user", "ann"], NotFound.exit_code),
     ],
