@@ -16,15 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi, sqrt
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-EvidenceKind = Literal["written", "edit", "accept", "reject", "prefer", "copied", "regenerated"]
-KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
+from edge_ttp.reward.choices import KINDS, Choices, Evidence, EvidenceKind, Floats, mode, scaled
+
+__all__ = ["KINDS", "Evidence", "EvidenceKind", "Floats", "Posterior", "Settings", "Weights", "fit_user", "information"]
 
 LABELLED: frozenset[EvidenceKind] = frozenset({"written", "edit"})
 """Kinds that come with the user's own text, so that every candidate has a utility."""
@@ -50,8 +48,6 @@ FOLDS = 5
 SHARES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 _RIDGE = 1e-9
 """Keeps a prior that is singular to rounding invertible."""
-_STEPS = 50
-_SETTLED = 1e-10
 
 
 @dataclass(frozen=True)
@@ -79,21 +75,6 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One pool of candidates and what the user's behaviour says of them."""
-
-    kind: EvidenceKind
-    features: Floats
-    """(N, D) last-layer features, centred within the pool."""
-    noise: Floats
-    """(N,) learned noise variance of each difference, above 0."""
-    utility: Floats | None = None
-    """(N,) agreement of each candidate with what the user wrote; for labelled kinds."""
-    candidate: int = 0
-    """The candidate that was judged; for the other kinds."""
-
-
-@dataclass(frozen=True)
 class Posterior:
     """One user's weights as they are used: a mixture of the stock model's and the ones their evidence gave."""
 
@@ -111,7 +92,7 @@ def fit_user(stock: Weights, evidence: Sequence[Evidence], settings: Settings | 
     """The user's posterior from `evidence`, newest first. Without evidence, the stock model.
 
     The weights are fitted to all of it; how far they are used is decided on parts that were held out of fits
-    (`trust`). A mixture with share t has mean m0 + t (m - m0) and covariance
+    (`_trust`). A mixture with share t has mean m0 + t (m - m0) and covariance
     (1-t) S0 + t S + t (1-t) (m - m0) (m - m0)^T.
     """
     settings = settings or Settings()
@@ -119,10 +100,10 @@ def fit_user(stock: Weights, evidence: Sequence[Evidence], settings: Settings | 
     if not used:
         return Posterior(stock, 0.0, 0, np.zeros((0, len(stock.mean))))
     weight = recency(used, settings)
-    habit = habit_of(stock, used, weight)
-    own = fit(stock, used, weight, settings, habit)
-    unseen = held_out_steps(stock, used, weight, settings, habit)
-    share = trust(stock, used, weight, unseen, settings=settings, habit=habit)
+    terms = Terms.of(stock, used, weight, settings)
+    own = terms.fit(weight)
+    unseen = _held_out_steps(terms, weight)
+    share = _trust(terms, weight, unseen, settings)
     step = own.mean - stock.mean
     covariance = (1 - share) * stock.covariance + share * own.covariance + share * (1 - share) * np.outer(step, step)
     return Posterior(Weights(stock.mean + share * step, covariance), share, len(used), stock.mean + share * unseen)
@@ -151,161 +132,102 @@ class Habit:
 
 def habit_of(stock: Weights, evidence: Sequence[Evidence], weight: Floats) -> Habit:
     """The user's habit, the mode under ease ~ Normal(0, 1) and grip ~ Normal(1, 1), grip at least 0."""
-    judged = [(one, float(share)) for one, share in zip(evidence, weight, strict=True) if one.utility is None]
-    at = np.array([0.0, 1.0])
-    for _ in range(_STEPS if judged else 0):
-        gradient, curvature = np.array([-at[0], 1.0 - at[1]]), np.eye(2)
-        for one, share in judged:
-            scaled = _scaled(one)
-            columns = np.stack([np.full(len(scaled), one.kind != "prefer", dtype=np.float64), scaled @ stock.mean], 1)
-            _, slope, bend = _choice(one, columns @ at, columns)
-            gradient += share * slope
-            curvature += share * bend
-        # The likelihood's curvature is bounded by that at 0, so a step over the larger of the two cannot overshoot far.
-        move = np.linalg.solve(curvature, gradient)
-        at = at + move / max(1.0, float(np.abs(move).max()))
-        at[1] = max(at[1], 0.0)
-        if np.abs(move).max() < _SETTLED:
-            break
-    return Habit(float(at[0]), float(at[1]))
+
+    def logits(one: Evidence) -> tuple[Floats, Floats]:
+        score = scaled(one) @ stock.mean
+        easy = np.full(len(score), 0.0 if one.kind == "prefer" else 1.0)
+        return np.stack([easy, score], axis=1), np.zeros(len(score))
+
+    choices = Choices.of(evidence, 2, logits)
+    if not len(choices):
+        return Habit()
+    at, _ = mode(choices, weight, np.eye(2), np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+    return Habit(float(at[0]), max(0.0, float(at[1])))
 
 
-def fit(
-    stock: Weights, evidence: Sequence[Evidence], weight: Floats, settings: Settings, habit: Habit | None = None
-) -> Weights:
-    """The Gaussian over the weights after `evidence`, each pool counting `weight` times. `habit` None: estimated."""
-    size = len(stock.mean)
-    covariance: Floats = settings.prior_scale * stock.covariance + _RIDGE * np.eye(size)
-    precision: Floats = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
-    moment: Floats = np.zeros(size)
-    choices: list[tuple[Evidence, float]] = []
-    for one, share in zip(evidence, weight, strict=True):
-        if one.utility is None:
-            choices.append((one, float(share)))
-            continue
-        scaled = one.features * (share * settings.effective_candidates / len(one.noise) / one.noise)[:, None]
-        residual = one.utility - one.utility.mean() - one.features @ stock.mean
-        precision += scaled.T @ one.features
-        moment += scaled.T @ residual
-    step: Floats = np.asarray(np.linalg.solve(precision, moment), dtype=np.float64)
-    if choices:
-        habit = habit_of(stock, evidence, weight) if habit is None else habit
-        step, precision = _with_choices(stock.mean, step, precision, moment, choices=choices, habit=habit)
-    covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-    return Weights(stock.mean + step, (covariance + covariance.T) / 2)
+@dataclass(frozen=True)
+class Terms:
+    """What each piece of evidence adds, made once and summed for every fit."""
+
+    stock: Weights
+    prior: Floats
+    """(D, D) prior precision of the user's weights."""
+    rows: npt.NDArray[np.int64]
+    """(L,) places of the labelled pools in the evidence."""
+    precision: Floats
+    """(L, D, D) what a labelled pool adds to the precision."""
+    moment: Floats
+    """(L, D) and to the precision times the step from the stock weights."""
+    choices: Choices
+    """The judgments; coefficients are the step from the stock weights."""
+
+    @classmethod
+    def of(cls, stock: Weights, evidence: Sequence[Evidence], weight: Floats, settings: Settings) -> Terms:
+        """The terms of `evidence`; `weight` decides the user's habit."""
+        size = len(stock.mean)
+        covariance = settings.prior_scale * stock.covariance + _RIDGE * np.eye(size)
+        rows: list[int] = []
+        precisions, moments = [], []
+        for at, one in enumerate(evidence):
+            if one.utility is None:
+                continue
+            tempered = one.features * (settings.effective_candidates / len(one.noise) / one.noise)[:, None]
+            rows.append(at)
+            precisions.append(tempered.T @ one.features)
+            moments.append(tempered.T @ (one.utility - one.utility.mean() - one.features @ stock.mean))
+        habit = habit_of(stock, evidence, weight)
+
+        def logits(one: Evidence) -> tuple[Floats, Floats]:
+            columns = scaled(one)
+            return columns, habit.grip * (columns @ stock.mean) + (0.0 if one.kind == "prefer" else habit.ease)
+
+        return cls(
+            stock,
+            np.asarray(np.linalg.inv(covariance), dtype=np.float64),
+            np.array(rows, dtype=np.int64),
+            np.array(precisions, dtype=np.float64).reshape(len(rows), size, size),
+            np.array(moments, dtype=np.float64).reshape(len(rows), size),
+            Choices.of(evidence, size, logits),
+        )
+
+    def fit(self, weight: Floats) -> Weights:
+        """The Gaussian over the user's weights with each piece of evidence counting `weight` times."""
+        share = weight[self.rows]
+        precision = self.prior + np.einsum("l,lde->de", share, self.precision)
+        moment = np.einsum("l,ld->d", share, self.moment)
+        step = np.asarray(np.linalg.solve(precision, moment), dtype=np.float64)
+        if len(self.choices):
+            step, precision = mode(self.choices, weight, precision, moment, step)
+        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
+        return Weights(self.stock.mean + step, (covariance + covariance.T) / 2)
 
 
-def _with_choices(
-    stock: Floats,
-    step: Floats,
-    precision: Floats,
-    moment: Floats,
-    *,
-    choices: Sequence[tuple[Evidence, float]],
-    habit: Habit,
-) -> tuple[Floats, Floats]:
-    """The mode as a step from `stock`, and the precision there (Laplace). The log posterior is concave: Newton."""
-    known = [(one, share, _scaled(one), _foretold(one, stock, habit)) for one, share in choices]
-
-    def objective(at: Floats) -> float:
-        loss = 0.5 * float(at @ precision @ at) - float(moment @ at)
-        return loss - sum(share * _choice(one, base + phi @ at, phi)[0] for one, share, phi, base in known)
-
-    curvature, value = precision, objective(step)
-    for _ in range(_STEPS):
-        gradient, curvature = precision @ step - moment, precision.copy()
-        for one, share, phi, base in known:
-            _, slope, bend = _choice(one, base + phi @ step, phi)
-            gradient -= share * slope
-            curvature += share * bend
-        move = np.linalg.solve(curvature, -gradient)
-        size = 1.0
-        while size > 1e-6 and (new := objective(step + size * move)) > value:
-            size /= 2
-        if size <= 1e-6 or value - new < _SETTLED:
-            break
-        step, value = step + size * move, new
-    return step, curvature
-
-
-def _scaled(one: Evidence) -> Floats:
-    """(N, D) features in units of the learned noise: for choices, scores times these weights are logits.
-
-    prefer: Gumbel noise of the learned spread (the softmax choice model, McFadden 1974). The others: logistic noise.
-    """
-    if one.kind == "prefer":
-        return np.asarray(one.features / (sqrt(float(one.noise.mean())) * sqrt(6) / pi), dtype=np.float64)
-    return np.asarray(one.features / (np.sqrt(one.noise) * sqrt(3) / pi)[:, None], dtype=np.float64)
-
-
-def _foretold(one: Evidence, stock: Floats, habit: Habit) -> Floats:
-    """(N,) logits of the candidates by the stock scores."""
-    return habit.grip * (_scaled(one) @ stock) + (0.0 if one.kind == "prefer" else habit.ease)
-
-
-def _choice(one: Evidence, logits: Floats, columns: Floats) -> tuple[float, Floats, Floats]:
-    """Log-likelihood of a judgment without a label, its gradient and its negative curvature.
-
-    prefer: the candidate was chosen of its pool, with chances softmax(logits). The others: the candidate was good
-    enough (accept, copied) or not, with chance 1 / (1 + exp(-logit)). The derivatives are by the coefficients of
-    `columns` (N, K), in which the logits are linear.
-    """
-    if one.kind == "prefer":
-        scores = logits - logits.max()
-        total = np.exp(scores).sum()
-        chance = np.exp(scores) / total
-        mean = chance @ columns
-        centred = columns - mean
-        value = float(scores[one.candidate] - np.log(total))
-        return value, columns[one.candidate] - mean, (centred * chance[:, None]).T @ centred
-    sign = 1.0 if one.kind in ("accept", "copied") else -1.0
-    score, row = sign * float(logits[one.candidate]), columns[one.candidate]
-    wrong = 1 / (1 + np.exp(min(score, 500.0)))
-    return -float(np.logaddexp(0, -score)), sign * wrong * row, wrong * (1 - wrong) * np.outer(row, row)
-
-
-def held_out_steps(
-    stock: Weights, evidence: Sequence[Evidence], weight: Floats, settings: Settings, habit: Habit
-) -> Floats:
+def _held_out_steps(terms: Terms, weight: Floats) -> Floats:
     """(E, D) for each pool, how far from the stock weights a fit goes that has not seen its fold (5 folds)."""
-    folds = min(FOLDS, len(evidence))
-    fold = np.arange(len(evidence)) % folds
-    steps = np.zeros((len(evidence), len(stock.mean)))
-    if folds < 2:
-        return steps
-    for number in range(folds):
-        seen = np.flatnonzero(fold != number)
-        mean = fit(stock, [evidence[int(index)] for index in seen], weight[seen], settings, habit).mean
-        steps[fold == number] = mean - stock.mean
+    folds = min(FOLDS, len(weight))
+    fold = np.arange(len(weight)) % folds
+    steps = np.zeros((len(weight), len(terms.stock.mean)))
+    for number in range(folds if folds > 1 else 0):
+        seen = np.where(fold == number, 0.0, weight)
+        steps[fold == number] = terms.fit(seen).mean - terms.stock.mean
     return steps
 
 
-def trust(
-    stock: Weights,
-    evidence: Sequence[Evidence],
-    weight: Floats,
-    unseen: Floats,
-    *,
-    settings: Settings,
-    habit: Habit,
-) -> float:
+def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: Settings) -> float:
     """How far the user's weights are used, 0 to 1: the share that foretells held-out evidence best.
 
-    `unseen` is of `held_out_steps`. Pools with the user's own text decide alone where there are any, so that judgments
+    `unseen` is of `_held_out_steps`. Pools with the user's own text decide alone where there are any, so that judgments
     cannot vouch for themselves. `doubt` is taken off in proportion to the share; a tie goes to the smaller share.
     """
-    labelled = any(one.utility is not None for one in evidence)
     total = -settings.doubt * SHARES
-    for one, counts, step in zip(evidence, weight, unseen, strict=True):
-        if one.utility is None and not labelled:
-            phi, base = _scaled(one), _foretold(one, stock.mean, habit)
-            total += counts * np.array([_choice(one, base + share * (phi @ step), phi)[0] for share in SHARES])
-        elif one.utility is not None:
-            # Tempered as in `fit`: a pool counts as so many candidates.
-            error = one.utility - one.utility.mean() - one.features @ stock.mean
-            moved = one.features @ step
-            loss = [float((np.square(error - share * moved) / one.noise).mean()) for share in SHARES]
-            total -= 0.5 * settings.effective_candidates * counts * np.array(loss)
+    if len(terms.rows):
+        # The tempered Gaussian log-likelihood along the step, without its constant.
+        steps, counts = unseen[terms.rows], weight[terms.rows]
+        linear = counts @ np.einsum("ld,ld->l", terms.moment, steps)
+        square = counts @ np.einsum("ld,lde,le->l", steps, terms.precision, steps)
+        total += SHARES * linear - 0.5 * np.square(SHARES) * square
+    else:
+        total += [float(weight @ terms.choices.log_likelihoods(share * unseen, len(weight))) for share in SHARES]
     return float(SHARES[int(np.argmax(total))])
 
 

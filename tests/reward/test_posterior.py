@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_ttp.reward.choices import Choices
 from edge_ttp.reward.posterior import (
     KINDS,
     MAX_EVIDENCE,
@@ -16,9 +17,8 @@ from edge_ttp.reward.posterior import (
     Floats,
     Habit,
     Settings,
+    Terms,
     Weights,
-    _choice,
-    fit,
     fit_user,
     habit_of,
     recency,
@@ -38,6 +38,10 @@ def pool(rng: np.random.Generator, weights: Floats, n: int = 8, kind: EvidenceKi
         return Evidence(kind, features, noise, utility)
     best = int(utility.argmin() if kind in ("reject", "regenerated") else utility.argmax())
     return Evidence(kind, features, noise, None, best)
+
+
+def fit(stock: Weights, evidence: list[Evidence], weight: Floats, settings: Settings) -> Weights:
+    return Terms.of(stock, evidence, weight, settings).fit(weight)
 
 
 def own_weights(seed: int = 1) -> Floats:
@@ -95,16 +99,30 @@ def test_more_evidence_comes_closer_to_the_user_and_is_surer() -> None:
 
 @pytest.mark.parametrize("kind", ["prefer", "accept", "copied", "reject", "regenerated"])
 def test_the_gradient_and_curvature_of_a_judgment_are_its_derivatives(kind: EvidenceKind) -> None:
-    one, at, step = pool(np.random.default_rng(5), own_weights(), kind=kind), own_weights(2), 1e-6
-    columns = one.features
-    value, gradient, curvature = _choice(one, columns @ at, columns)
-    assert value < 0
+    rng = np.random.default_rng(5)
+    some = [pool(rng, own_weights(), n=n, kind=kind) for n in (3, 8, 8)]
+    weight, at, step = np.array([1.0, 0.5, 2.0]), own_weights(2) * 0.1, 1e-6
+    choices = Choices.of(some, SIZE, lambda one: (one.features, one.features @ own_weights(3)))
+    assert (choices.log_likelihoods(at, 3) < 0).all()
+    gradient, curvature = choices.derivatives(at, weight)
     for axis in range(SIZE):
         move = np.zeros(SIZE)
         move[axis] = step
-        up, down = (_choice(one, columns @ (at + sign * move), columns) for sign in (1, -1))
-        assert gradient[axis] == pytest.approx((up[0] - down[0]) / (2 * step), rel=1e-4, abs=1e-6)
-        np.testing.assert_allclose(-curvature[axis], (up[1] - down[1]) / (2 * step), rtol=1e-4, atol=1e-4)
+        up, down = (weight @ choices.log_likelihoods(at + sign * move, 3) for sign in (1, -1))
+        assert gradient[axis] == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-6)
+        high, low = (choices.derivatives(at + sign * move, weight)[0] for sign in (1, -1))
+        np.testing.assert_allclose(-curvature[axis], (high - low) / (2 * step), rtol=1e-4, atol=1e-4)
+
+
+def test_judgments_are_foretold_each_with_its_own_coefficients() -> None:
+    rng = np.random.default_rng(17)
+    some = [pool(rng, own_weights(), kind=kind) for kind in ("prefer", "accept", "written", "reject")]  # type: ignore[arg-type]
+    choices = Choices.of(some, SIZE, lambda one: (one.features, np.zeros(len(one.noise))))
+    each = np.stack([own_weights(seed) for seed in range(4)])
+    found = choices.log_likelihoods(each, 4)
+    assert found[2] == 0
+    for at in (0, 1, 3):
+        assert found[at] == pytest.approx(choices.log_likelihoods(each[at], 4)[at])
 
 
 def test_a_habit_is_the_mode_of_its_posterior() -> None:
