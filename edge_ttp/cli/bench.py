@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.bench_adapt import DATA_VARIABLE, adapt
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
-DATA_VARIABLE = "EDGE_TTP_DATA"
-
 Data = Annotated[
     Path | None,
     typer.Option(
         "--data", help=f"Folder of user_id/input/output JSONL files. Default: {DATA_VARIABLE}, else the samples."
     ),
 ]
+
+
+app.command("adapt")(adapt)
 
 
 @app.callback()

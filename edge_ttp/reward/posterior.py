@@ -54,13 +54,13 @@ _RIDGE = 1e-9
 class Settings:
     """Constants of the update, chosen on tune users (docs/adaptation.md)."""
 
-    effective_candidates: float = 4.0
+    effective_candidates: float = 8.0
     """Independent candidates that a labelled pool counts for."""
-    prior_scale: float = 1.0
+    prior_scale: float = 2.0
     """Prior covariance of a user's weights, in units of the stock model's."""
     half_life: float = 128.0
     """Pools after which evidence weighs half: the newest counts 1, this many later one half."""
-    doubt: float = 1.0
+    doubt: float = 0.0
     """How much worse than the stock model, in nats, the user's weights are held to be before their evidence is seen."""
 
 
@@ -214,10 +214,10 @@ def _held_out_steps(terms: Terms, weight: Floats) -> Floats:
 
 
 def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: Settings) -> float:
-    """How far the user's weights are used, 0 to 1: the share that foretells held-out evidence best.
+    """How far the user's weights are used, 0 to 1: the mean of SHARES, each by how well it foretells held-out evidence.
 
     `unseen` is of `_held_out_steps`. Pools with the user's own text decide alone where there are any, so that judgments
-    cannot vouch for themselves. `doubt` is taken off in proportion to the share; a tie goes to the smaller share.
+    cannot vouch for themselves. `doubt` is taken off in proportion to the share.
     """
     total = -settings.doubt * SHARES
     if len(terms.rows):
@@ -228,7 +228,8 @@ def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: Settings) -> 
         total += SHARES * linear - 0.5 * np.square(SHARES) * square
     else:
         total += [float(weight @ terms.choices.log_likelihoods(share * unseen, len(weight))) for share in SHARES]
-    return float(SHARES[int(np.argmax(total))])
+    chance = np.exp(total - total.max())
+    return float(SHARES @ chance / chance.sum())
 
 
 def information(weights: Weights, features: Floats, noise: Floats, settings: Settings | None = None) -> float:

@@ -65,7 +65,7 @@ def test_written_texts_move_the_weights_and_are_remembered(history: History) -> 
     write_long(history, 12)
     found = learned(history, "ann", REWARD)
     assert found.evidence == 12
-    assert found.trust == 1.0
+    assert found.trust > 0.9
     assert found.weights.mean[1] > REWARD.stock.mean[1]  # the second feature is length
     assert found.record.queries == 12
     stored = history.posterior("ann", REWARD.fingerprint)

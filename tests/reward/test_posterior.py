@@ -56,7 +56,7 @@ def test_without_evidence_it_is_the_stock_model() -> None:
 
 def test_labelled_pools_give_the_closed_form_of_bishop() -> None:
     rng = np.random.default_rng(0)
-    one, settings = pool(rng, own_weights()), Settings(effective_candidates=3.0)
+    one, settings = pool(rng, own_weights()), Settings(effective_candidates=3.0, prior_scale=1.0)
     assert one.utility is not None
     found = fit(STOCK, [one], np.ones(1), settings)
     share = 3.0 / len(one.noise)
@@ -94,7 +94,7 @@ def test_more_evidence_comes_closer_to_the_user_and_is_surer() -> None:
     assert distance[0] > distance[1] > distance[2]
     variance = [float(np.trace(one.weights.covariance)) for one in found]
     assert variance[0] > variance[1] > variance[2]
-    assert found[2].trust == 1.0
+    assert found[2].trust > 0.99
 
 
 @pytest.mark.parametrize("kind", ["prefer", "accept", "copied", "reject", "regenerated"])
@@ -169,8 +169,7 @@ def test_contradictory_judgments_leave_the_stock_model() -> None:
     good = [pool(rng, own_weights(), kind="accept") for _ in range(20)]
     both = [each for one in good for each in (one, replace(one, kind="reject"))]
     found = fit_user(STOCK, both)
-    assert found.trust == 0.0
-    np.testing.assert_array_equal(found.weights.mean, STOCK.mean)
+    assert np.linalg.norm(found.weights.mean - STOCK.mean) < 0.1 * np.linalg.norm(STOCK.mean)
 
 
 def test_any_number_of_judgments_weighs_no_more_than_the_bound() -> None:
@@ -197,14 +196,26 @@ def test_judgments_against_the_users_own_texts_are_outvoted() -> None:
     assert chosen(attacked.weights.mean) >= chosen(STOCK.mean) - 0.005
 
 
-def test_a_user_like_all_others_with_noisy_labels_is_left_at_the_stock_model() -> None:
+def test_a_user_like_all_others_loses_nothing_by_noisy_labels() -> None:
     rng = np.random.default_rng(11)
-    trusts = []
-    for _ in range(20):
-        pools = [pool(rng, STOCK.mean) for _ in range(8)]
-        noisy = [replace(one, utility=one.utility + rng.normal(0, 0.05, 8)) for one in pools]  # type: ignore[operator]
-        trusts.append(fit_user(STOCK, noisy).trust)
-    assert np.mean(trusts) < 0.25
+    before = after = 0.0
+    for _ in range(30):
+        noisy = [pool(rng, STOCK.mean) for _ in range(8)]
+        noisy = [replace(one, utility=one.utility + rng.normal(0, 0.05, 8)) for one in noisy]  # type: ignore[operator]
+        found = fit_user(STOCK, noisy).weights.mean
+        for _ in range(30):
+            fresh = pool(rng, STOCK.mean)
+            assert fresh.utility is not None
+            before += float(fresh.utility[(fresh.features @ STOCK.mean).argmax()])
+            after += float(fresh.utility[(fresh.features @ found).argmax()])
+    assert after / 900 > before / 900 - 0.005
+
+
+def test_labels_that_contradict_what_was_learned_lower_the_trust() -> None:
+    rng, target = np.random.default_rng(18), own_weights()
+    good = [pool(rng, target) for _ in range(20)]
+    mixed = [replace(one, utility=rng.permutation(one.utility)) for one in good]  # type: ignore[arg-type]
+    assert fit_user(STOCK, good).trust > fit_user(STOCK, mixed).trust
 
 
 def test_newer_evidence_weighs_more_by_the_half_life() -> None:
@@ -228,7 +239,7 @@ def test_weights_for_a_pool_never_saw_it() -> None:
     rng = np.random.default_rng(14)
     pools = [pool(rng, own_weights()) for _ in range(10)]
     wild = [replace(pools[0], utility=pools[0].utility * 50), *pools[1:]]  # type: ignore[operator]
-    settings = Settings(doubt=-1e9)  # always trusted
+    settings = Settings(doubt=-1e6)  # always trusted
     usual, other = fit_user(STOCK, pools, settings), fit_user(STOCK, wild, settings)
     np.testing.assert_array_equal(usual.unseen[0], other.unseen[0])
     assert not np.allclose(usual.unseen[1], other.unseen[1])
