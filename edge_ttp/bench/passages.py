@@ -35,10 +35,11 @@ def sample_pairs() -> list[list[Pair]]:
     return [[(item["input"], item["output"]) for item in sample_items(user)] for user in SAMPLE_USERS]
 
 
-def file_pairs(path: Path) -> list[list[Pair]]:
+def file_pairs(path: Path, user: str | None = None) -> list[list[Pair]]:
     """What the users of a JSONL file wrote (`user_id`?, `input`, `output`), in the file's order; one list a user.
 
-    Raises InvalidInput for a file that cannot be read, or for its first line that is no item.
+    `user` takes that one alone. Raises InvalidInput for a file that cannot be read, or for its first line that is no
+    item.
     """
     users: dict[str, list[Pair]] = {}
     try:
@@ -47,7 +48,7 @@ def file_pairs(path: Path) -> list[list[Pair]]:
                 if isinstance(record, Bad):
                     raise InvalidInput(f"line {record.number} of {str(path)!r}: {record.reason}", "correct the line")
                 item = record.record
-                if isinstance(item, HistoryItem):
+                if isinstance(item, HistoryItem) and user in (None, item.user_id):
                     users.setdefault(item.user_id, []).append((item.input, item.output))
     except OSError as error:
         raise InvalidInput(f"cannot read {str(path)!r}: {error.strerror or error}") from error

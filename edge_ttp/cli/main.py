@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
 }
 # Command groups of other packages (entry-point group edge_ttp.commands) -> help line.
-PLUGINS = {"export": "Make models: pools, reward training, ONNX export (extra: export)."}
+PLUGINS = {"export": "Make models: policies as GGUF, reward training, ONNX export (extra: export)."}
 
 
 class LazyGroup(TyperGroup):

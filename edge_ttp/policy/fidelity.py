@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.budget import device
-from edge_ttp.errors import InvalidInput, OutOfCapacity
+from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
+from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB
 
 TOP = 4096
@@ -61,16 +62,23 @@ class Scorer(Protocol):
 
 
 class PolicyScorer:
-    """A GGUF policy that predicts whole texts. A context manager: the memory is freed at its end.
+    """A GGUF policy, with LoRA adapters if given, that predicts whole texts. A context manager: its end frees memory.
 
     Raises ModelUnavailable or OutOfCapacity where it does not load.
     """
 
-    def __init__(self, path: Path, *, threads: int, gpu_layers: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int, gpu_layers: int = 0, adapters: Sequence[Adapter] = ()) -> None:
         self._threads = threads
         self._model = load(path, gpu_layers=gpu_layers)
+        self._adapters: list[tuple[bindings.LoadedAdapter, float]] = []
         self._context: bindings.Context | None = None
         self.vocab_size = self._model.vocab_size
+        try:
+            for adapter in adapters:
+                self._adapters.append((bindings.LoadedAdapter(self._model, adapter.path), adapter.scale))
+        except ModelUnavailable:
+            self.close()
+            raise
 
     def logits(self, passage: Passage) -> Iterator[Logits]:
         """Logits (rows, vocabulary) for the scored tokens, some rows at a time."""
@@ -100,6 +108,8 @@ class PolicyScorer:
             self._context = bindings.Context(
                 self._model, cells=-(-length // 256) * 256, sequences=ROWS, chunk=_CHUNK, threads=self._threads
             )
+            if self._adapters:
+                self._context.adapt(self._adapters)
         return self._context
 
     def close(self) -> None:
@@ -107,6 +117,9 @@ class PolicyScorer:
         if self._context is not None:
             self._context.close()
             self._context = None
+        for adapter, _ in self._adapters:
+            adapter.close()
+        self._adapters = []
         self._model.close()
 
     def __enter__(self) -> Self:

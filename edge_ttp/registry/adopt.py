@@ -59,11 +59,13 @@ def prepare(
     licence_url: str,
     description: str | None,
     derivable: bool | None = None,
+    made: bool = False,
     advance: Callable[[int], None] | None = None,
     cancel: Event | None = None,
 ) -> Adoption:
     """The adoption of the .gguf file, folder with a manifest, or manifest at `path`; options overrule a .gguf header.
 
+    `made`: the folder at `path` was made on this device and will not stay, so it becomes no source.
     Raises InvalidInput for options that do not fit, ModelUnavailable for a file that is no usable model.
     """
     if path.is_dir() or path.suffix == ".toml":
@@ -75,7 +77,7 @@ def prepare(
                 f"{str(path)!r} has a manifest, which says what the model is",
                 "change the manifest instead of giving options",
             )
-        return _from_manifest(path, cancel)
+        return _from_manifest(path, cancel, made=made)
     header = read_header(path)
     kind = kind or ("adapter" if header.is_adapter else "policy")
     refuse_unsuitable(path, header, kind)
@@ -149,7 +151,7 @@ def suggest_name(stem: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64].rstrip(".") or "model"
 
 
-def _from_manifest(path: Path, cancel: Event | None) -> Adoption:
+def _from_manifest(path: Path, cancel: Event | None, *, made: bool) -> Adoption:
     folder = path if path.is_dir() else path.parent
     manifest = read_manifest(path / MANIFEST_NAME if path.is_dir() else path)
     if not path.is_dir() and not manifest.bundled:
@@ -171,11 +173,13 @@ def _from_manifest(path: Path, cancel: Event | None) -> Adoption:
             raise ModelUnavailable(f"the file {str(found)!r} is empty", "write the model again") from error
         if (actual.size, actual.sha256) != (file.size, file.sha256):
             raise ModelUnavailable(f"the file {str(found)!r} is not what its manifest says", "write the model again")
+    originals = {file.path: folder / file.path for file in manifest.files}
+    if made:
+        return Adoption(manifest, originals)
     # In the store a file's source is where it came from, so that `pull` can restore it.
     files = tuple(
         file.model_copy(update={"sources": (LocalFile(path=str(folder / file.path)),)}) for file in manifest.files
     )
-    originals = {file.path: folder / file.path for file in manifest.files}
     return Adoption(manifest.model_copy(update={"files": files}), originals)
 
 

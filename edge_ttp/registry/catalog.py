@@ -52,6 +52,8 @@ class Entry:
             return "install edge-ttp again"
         if self.variant:
             return f"run `edge-ttp models derive {self.manifest.name} --format {self.manifest.format} --force`"
+        if self.manifest.bundled:
+            return f"it was made on this device: `edge-ttp models rm {self.manifest.name}`, then make it again"
         return f"run `edge-ttp models pull {self.manifest.name}`"
 
     @property

@@ -139,6 +139,7 @@ class Registry:
         description: str | None = None,
         derivable: bool | None = None,
         link: bool = False,
+        made: bool = False,
         progress: Progress | None = None,
         cancel: Event | None = None,
     ) -> ModelEntry:
@@ -147,8 +148,8 @@ class Registry:
         `path` is a .gguf file (what is not given is read from its header), a folder with a manifest and the files it
         names, or a manifest alone, whose files `pull` then fetches. `link` links to the files where they are instead of
         copying. `derivable` says that its licence allows other formats to be made of it; None: permissive licences
-        do. Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable
-        model.
+        do. `made`: the folder was made on this device and will not stay, so that it is no source to pull from.
+        Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable model.
         """
         report = progress or (lambda done, total: None)
         adoption = prepare(
@@ -161,6 +162,7 @@ class Registry:
             licence_url=licence_url,
             description=description,
             derivable=derivable,
+            made=made,
             cancel=cancel,
         )
         try:

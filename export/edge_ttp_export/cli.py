@@ -1,4 +1,4 @@
-"""`edge-ttp export`: pools, and the reward model's encoder, training, export and evaluation. Prints, never computes."""
+"""`edge-ttp export`: policies as GGUF, pools, and the reward model's training, export and evaluation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import typer
 
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import ExtraMissing, InvalidInput
+from edge_ttp_export.policy import commands as policy_commands
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help=__doc__
 )
 reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+policy_commands.add_to(app)
 app.add_typer(reward, name="reward", help="The reward model: shorten its encoder, train, export to ONNX, evaluate.")
 
 _CURE = "install the extra: pip install 'edge-ttp[export]'"

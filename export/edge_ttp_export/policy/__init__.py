@@ -1,0 +1,1 @@
+"""Policies: any Hugging Face checkpoint to a quantized GGUF that was measured on this device."""
