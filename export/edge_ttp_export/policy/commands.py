@@ -219,6 +219,7 @@ def lora(
     data: Data = None,
     user: User = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of training.")] = 40,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=64, help="Passages of one step.")] = 2,
     rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
     rate: Annotated[float, typer.Option("--rate", min=0, help="Learning rate.")] = 1e-3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
@@ -231,7 +232,7 @@ def lora(
     from edge_ttp_export.policy.lora_run import run_lora
     from edge_ttp_export.policy.lora_train import LoraSettings
 
-    settings = LoraSettings(rank=rank, alpha=2 * rank, steps=steps, rate=rate, seed=seed)
+    settings = LoraSettings(rank=rank, alpha=2 * rank, steps=steps, batch=batch, rate=rate, seed=seed)
     with stages() as report:
         found = run_lora(base, out, locate(), settings, data=data, user=user, threads=threads, report=report, note=note)
     if as_json:
