@@ -81,3 +81,12 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
         file_pairs(tmp_path / "none.jsonl")
     with pytest.raises(InvalidInput, match="cannot read"):
         file_pairs(tmp_path)
+
+
+def test_one_user_of_a_file_may_be_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.write_text(
+        '{"user_id": "a", "input": "1", "output": "one"}\n{"user_id": "b", "input": "2", "output": "two"}\n'
+    )
+    assert file_pairs(path, "b") == [[("2", "two")]]
+    assert file_pairs(path, "c") == []

@@ -13,10 +13,11 @@ import pytest
 
 from edge_ttp.budget import device
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.bindings import quantize
 from edge_ttp.policy.fidelity import Fidelity, Passage, PolicyScorer, compare, reference
 
-from .tiny import WORDS, language_model
+from .tiny import WORDS, adapter, language_model
 
 VOCABULARY = 50
 
@@ -189,3 +190,17 @@ def test_the_default_policy_predicts_english(policy_path: Path) -> None:
     assert found.mean_kl == pytest.approx(0, abs=1e-6)
     assert found.perplexity < 6
     assert known.ids.shape[1] == 4096
+
+
+def test_an_adapter_predicts_as_if_it_were_merged(tiny: Path, tmp_path: Path) -> None:
+    changes = adapter(tmp_path / "lora.gguf", seed=1)
+    merged = language_model(tmp_path / "merged.gguf", changes=changes)
+    some = [Passage(tuple(np.random.default_rng(1).integers(3, len(WORDS), 60).tolist()), tuple(range(1, 60)))]
+    with PolicyScorer(merged, threads=1) as scorer:
+        known = reference(scorer, some)
+    with PolicyScorer(tiny, threads=1, adapters=(Adapter(tmp_path / "lora.gguf"),)) as scorer:
+        assert compare(scorer, known).mean_kl < 1e-3
+    with PolicyScorer(tiny, threads=1) as scorer:
+        assert compare(scorer, known).mean_kl > 0.01
+    with pytest.raises(ModelUnavailable, match="adapter"):
+        PolicyScorer(tiny, threads=1, adapters=(Adapter(tmp_path / "none.gguf"),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -470,3 +471,15 @@ def test_the_installed_package_finds_its_shipped_models(paths: Paths) -> None:
     names = {entry.name for entry in Registry(paths).list()}
     assert {"smollm2-135m-instruct", "gemma3-270m"} <= names
     assert Registry(paths).problems() == ()
+
+
+def test_a_folder_made_here_is_no_source_to_pull_from(registry: Registry, tmp_path: Path) -> None:
+    folder = reward_folder(tmp_path / "judge")
+    registry.add(folder, made=True)
+    shutil.rmtree(folder)
+    assert registry.manifest("judge").bundled
+    path = registry.locate("judge", kind="reward").path
+    (path / "heads.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelUnavailable, match="it was made on this device: `edge-ttp models rm judge`"):
+        registry.locate("judge")
+    assert registry.remove("judge") > 0

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.policy import bindings
 from edge_ttp.prompt import Style
@@ -37,7 +39,10 @@ class Origin:
 def free_name(registry: Registry, wanted: str | None, source: Source, lora: Lora | None) -> str:
     """The name to register under. Raises InvalidInput where it is taken or none."""
     name = wanted if wanted is not None else suggest_name(source.name + ("-lora" if lora is not None else ""))
-    Manifest.model_validate({**_PROBE, "name": name})  # refuses a name that cannot be one
+    try:
+        Manifest.model_validate({**_PROBE, "name": name})
+    except ValidationError as error:
+        raise InvalidInput(f"the name {name!r} {error.errors()[0]['ctx']['error']}", "give another --name") from error
     try:
         registry.manifest(name)
     except NotFound:
