@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,58 +12,133 @@ from edge_ttp.cli.history_options import STDIN, AsJson, counted, open_history, u
 from edge_ttp.cli.output import emit_json, note, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.history import History
-    from edge_ttp.history.importing import Report
+    from edge_ttp.history.formats import Import
+    from edge_ttp.history.importing import Preview, Report
 
 
 def import_(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="JSON lines; `-` reads stdin.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="File or folder; `-` reads JSON lines from stdin."),
+    ] = None,
     user: Annotated[
         str | None,
         typer.Option("--user", "-u", help="Owner of every item. Default: the line's user_id, else as elsewhere."),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="jsonl, csv, mbox, maildir, conversations (ChatGPT, Claude) or markdown. Default: told by the file.",
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="csv, jsonl: where output, input, date ... stand."),
+    ] = None,
     git: Annotated[Path | None, typer.Option("--git", metavar="PATH", help="Import this repository's log.")] = None,
     author: Annotated[
-        str | None, typer.Option(help="With --git: only commits whose author's name or address contains this.")
+        str | None, typer.Option(help="git, mails: only what was written by a name or address that contains this.")
     ] = None,
     body: Annotated[bool, typer.Option("--body", help="With --git: whole messages, not only first lines.")] = False,
-    kind: Annotated[str | None, typer.Option(help="Kind of every item. Default: the line's, text, commit.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Store nothing if any line is bad.")] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="Kind of every item. Default: the line's, text, commit, email, chat, note.")
+    ] = None,
+    preview: Annotated[
+        int | None, typer.Option("--preview", min=1, metavar="N", help="Show the first N items and store nothing.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Store nothing if any record is bad.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import JSON lines (user_id?, input, output, date or order?, kind?) or a git log. Duplicates are skipped."""
+    """Import what was written elsewhere: JSON lines, CSV, mails, conversations, notes, a git log. Skips duplicates."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.history import git_log, importing
+    from edge_ttp.history import formats, git_log, importing
 
-    if (file is None) == (git is None):
+    if (name is None) == (git is None):
         raise InvalidInput("give a file, or a repository with --git", "see `edge-ttp history import --help`")
-    if git is None and (author is not None or body):
-        raise InvalidInput("--author and --body belong to --git", "give --git PATH, or leave them out")
-    with open_history() as history:
-        if git is not None:
-            how = git_log.LogReading(user_named(user), author=author, kind=kind or "commit", body=body)
-            with progress(f"Importing {git}", git_log.count(git, how), "commits") as advance:
-                report = importing.store_records(history, lambda: git_log.commits(git, how, advance), strict=strict)
+    if git is None and body:
+        raise InvalidInput("--body belongs to --git", "give --git PATH, or leave it out")
+    if git is not None:
+        log = git_log.LogReading(user_named(user), author=author, kind=kind or "commit", body=body)
+        with progress(f"Importing {git}", git_log.count(git, log), "commits") as advance:
+            commits = partial(git_log.commits, git, log, advance)
+            if preview is None:
+                with open_history() as history:
+                    report = importing.store_records(history, commits, strict=strict)
+        if preview is None:
             _tell(report, str(git), "commit", as_json=as_json)
         else:
-            assert file is not None
-            report = _import_lines(history, file, user, kind, strict=strict)
-            _tell(report, "stdin" if file == STDIN else file, "line", as_json=as_json)
+            _show(importing.first_records(commits, preview), "commit", as_json=as_json)
+        return
+    assert name is not None
+    what = _what(name, form, user, kind=kind, author=author, columns=columns or [])
+    title = "stdin" if name == STDIN else name
+    with (
+        open_history() as history,
+        progress(f"Importing {title}", *formats.amount(what)) as advance,
+        formats.source(what, history.path.parent, advance, strict=strict) as records,
+    ):
+        if preview is None:
+            report = importing.store_records(history, records, strict=strict)
+        else:
+            seen = importing.first_records(records, preview)
+    if preview is None:
+        _tell(report, title, what.unit, as_json=as_json)
+    else:
+        _show(seen, what.unit, as_json=as_json)
 
 
-def _import_lines(history: History, file: str, user: str | None, kind: str | None, *, strict: bool) -> Report:
-    from edge_ttp.history import importing, jsonl
-    from edge_ttp.history.streams import Twice, opened, size_of
-    from edge_ttp.user import valid_user
+def _what(
+    name: str, form: str | None, user: str | None, *, kind: str | None, author: str | None, columns: list[str]
+) -> Import:
+    from edge_ttp.errors import InvalidInput
+    from edge_ttp.history import formats
+    from edge_ttp.history.rows import checked_label
 
-    how = jsonl.Reading(None if user is None else valid_user(user), user_named(None), kind)
-    with opened(file) as stream, progress(f"Importing {file}", size_of(file), "bytes") as advance:
-        if not strict:
-            return importing.store_records(history, lambda: jsonl.records(stream, file, how, advance))
-        twice = Twice(stream, history.path.parent)
-        return importing.store_records(
-            history, lambda: jsonl.records(twice.from_start(), file, how, advance), strict=True
+    wanted = next((one for one in formats.FORMATS if one == form), None)
+    if form is not None and wanted is None:
+        raise InvalidInput(f"there is no format {form!r}", f"choose one of {', '.join(formats.FORMATS)}")
+    found = wanted or formats.format_of(name)
+    if author is not None and found not in ("mbox", "maildir"):
+        raise InvalidInput("--author belongs to mails and --git", "leave it out")
+    if columns and found not in ("csv", "jsonl"):
+        raise InvalidInput("--map belongs to csv and jsonl", "leave it out")
+    if kind is not None:
+        checked_label("kind", kind)
+    return formats.Import(
+        name=name,
+        user=None if user is None else user_named(user),
+        fallback=user_named(None),
+        format=found,
+        kind=kind,
+        author=author,
+        columns=formats.checked_columns(columns),
+    )
+
+
+def _show(seen: Preview, unit: str, *, as_json: bool) -> None:
+    """Prints what would be stored first, and what would not be and why."""
+    if as_json:
+        emit_json(
+            {
+                "items": [one.model_dump(mode="json", exclude={"id"}) for one in seen.items],
+                f"bad_{unit}s": [{unit: bad.number, "reason": bad.reason} for bad in seen.bad],
+            }
         )
+        return
+    for item in seen.items:
+        typer.echo(f"[{item.created_at:%Y-%m-%d} {item.kind}, {item.source}]")
+        typer.echo(f"  input:  {_line(item.input)}")
+        typer.echo(f"  output: {_line(item.output)}")
+    for bad in seen.bad:
+        note(f"{unit} {bad.number}: {bad.reason}")
+    note("a preview: nothing was stored")
+
+
+def _line(text: str) -> str:
+    flat = " ".join("".join(character if character.isprintable() else " " for character in text[:1000]).split())
+    return flat if len(flat) <= 160 else f"{flat[:157]}..."
 
 
 def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import Record, RefusedRecord
 from edge_ttp.history.store import History
+from edge_ttp.schema import HistoryItem
 
 BATCH = 500
 """Records committed at a time."""
@@ -55,6 +56,15 @@ class Report:
     """Strict, and there were bad records: nothing was stored."""
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What an import would store first."""
+
+    items: tuple[HistoryItem, ...]
+    bad: tuple[Bad, ...]
+    """Records before them that could not be stored."""
+
+
 Progress = Callable[[float], None]
 Source = Callable[[], Iterator[Numbered | Bad]]
 """Makes the stream of records from its beginning."""
@@ -62,6 +72,21 @@ Source = Callable[[], Iterator[Numbered | Bad]]
 
 def no_progress(done: float) -> None:
     """A progress callback that shows nothing."""
+
+
+def first_records(source: Source, count: int) -> Preview:
+    """The first `count` items that `source` yields; nothing is stored."""
+    items: list[HistoryItem] = []
+    bad: list[Bad] = []
+    for entry in source():
+        if isinstance(entry, Bad):
+            if len(bad) < MAX_NAMED:
+                bad.append(entry)
+        elif isinstance(entry.record, HistoryItem):
+            items.append(entry.record)
+        if len(items) == count:
+            break
+    return Preview(tuple(items), tuple(bad))
 
 
 def store_records(history: History, source: Source, *, strict: bool = False) -> Report:

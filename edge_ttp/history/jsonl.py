@@ -52,6 +52,8 @@ class Reading:
     """Kind of every item. None: the line's own, else `text`."""
     now: datetime = field(default_factory=utc_now)
     """Time of items that have none."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Field of an item -> the key or column that holds it, where it has another name."""
 
 
 class _Unreadable(ValueError):
@@ -65,7 +67,7 @@ def records(
 
     InvalidInput if it is no text file at all. progress is called with the bytes read so far.
     """
-    _refuse_binary(stream.peek(_HEAD)[:_HEAD], name)
+    refuse_binary(stream.peek(_HEAD)[:_HEAD], name)
     done = 0
     for number, (line, length) in enumerate(_lines(stream), start=1):
         done += length
@@ -82,7 +84,8 @@ def records(
             yield Bad(number, str(error))
 
 
-def _refuse_binary(head: bytes, name: str) -> None:
+def refuse_binary(head: bytes, name: str) -> None:
+    """Raises InvalidInput for the first bytes of a file that is no text."""
     for signature, fact, cure in _SIGNATURES:
         if head.startswith(signature):
             raise InvalidInput(f"{name} {fact}", cure)
@@ -119,12 +122,29 @@ def parse(line: bytes, how: Reading) -> Record:
     sort = value.get("record", "item")
     try:
         if sort == "item":
-            return _item(value, how)
+            return _item(_renamed(value, how), how)
         if sort in ("generation", "feedback"):
             return _judged(sort, value, how)
     except InvalidInput as error:
         raise _Unreadable(error.fact) from None
     raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation or feedback")
+
+
+def row_item(value: dict[str, Any], how: Reading, source: str) -> HistoryItem:
+    """The item of one row of a table. Raises ValueError with the reason if it is none."""
+    try:
+        return _item({"source": source, **_renamed(value, how)}, how)
+    except InvalidInput as error:
+        raise _Unreadable(error.fact) from None
+
+
+def _renamed(value: dict[str, Any], how: Reading) -> dict[str, Any]:
+    """`value` with the mapped keys under their fields' names."""
+    if not how.columns:
+        return value
+    mapped = set(how.columns.values())
+    rest = {key: inner for key, inner in value.items() if key not in mapped and key not in how.columns}
+    return rest | {name: value[key] for name, key in how.columns.items() if key in value}
 
 
 def _item(value: dict[str, Any], how: Reading) -> HistoryItem:

@@ -456,3 +456,62 @@ def test_a_backup_brings_everything_back(tmp_path: Path, capsys: pytest.CaptureF
     assert run(["history", "list", "--user", "ann"]) == 0
     assert "one" in capsys.readouterr().out
     assert run(["history", "restore", str(tmp_path / "missing.db")]) == 8
+
+
+def test_a_preview_shows_items_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "texts.csv"
+    table.write_text("Question,Answer\nq1,a1\nq2,\nq3,a3\n")
+    options = [str(table), "--map", "input=Question", "--map", "output=Answer", "--kind", "note"]
+    assert run(["history", "import", *options, "--preview", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["input"], one["output"], one["kind"]) for one in found["items"]] == [
+        ("q1", "a1", "note"),
+        ("q3", "a3", "note"),
+    ]
+    assert [one["line"] for one in found["bad_lines"]] == [3]
+    assert run(["history", "import", *options, "--preview", "1"]) == 0
+    shown = capsys.readouterr()
+    assert "output: a1" in shown.out
+    assert "nothing was stored" in shown.err
+    run(["history", "stats", "--json"])
+    assert json.loads(capsys.readouterr().out)["items"] == 0
+    assert run(["history", "import", *options]) == 0
+    assert capsys.readouterr().out == "2 added, 0 there already, 1 bad line\n"
+    assert run(["history", "import", *options]) == 0
+    assert capsys.readouterr().out == "0 added, 2 there already, 1 bad line\n"
+
+
+def test_mails_conversations_and_notes_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = tmp_path / "Sent"
+    sent.write_text("From x\nFrom: me@a.org\nSubject: s\n\nhello there\n\nFrom y\nFrom: you@a.org\nSubject: s\n\nhi\n")
+    said = tmp_path / "conversations.json"
+    said.write_text(json.dumps([{"name": "n", "chat_messages": [{"sender": "human", "text": "a message"}]}]))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("# t\na note")
+    assert run(["history", "import", str(sent), "--author", "me@"]) == 0
+    assert run(["history", "import", str(said)]) == 0
+    assert run(["history", "import", str(tmp_path / "notes")]) == 0
+    assert capsys.readouterr().out.count("1 added") == 3
+    run(["history", "stats", "--json"])
+    assert json.loads(capsys.readouterr().out)["sources"] == {"claude": 1, "markdown": 1, "mbox": 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--from", "word"],
+        ["--map", "answer=x"],
+        ["--author", "me"],
+        ["--from", "mbox"],
+        ["--from", "conversations"],
+        ["--from", "maildir"],
+        ["--from", "markdown", "--map", "output=x"],
+    ],
+)
+def test_an_import_that_cannot_be_meant_is_one_line(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"output": "a"}\n')
+    assert run(["history", "import", str(file), *options]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
