@@ -1,7 +1,7 @@
-"""How fast candidates come: this engine against a loop of create_completion, and against itself without sharing.
+"""How fast candidates come: against a loop of create_completion, this engine without sharing, and bare llama_decode.
 
-Everything is measured in pairs on the same prompt within one run, and the medians of the pairs' ratios are reported.
-Both sides sample alike and draw the same number of tokens.
+Everything is measured side by side on the same prompt within one run, and the medians of the ratios are reported.
+All sides sample alike and draw the same number of tokens.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from edge_ttp.bench.bare import Bare
 from edge_ttp.bench.prompts import Task
 from edge_ttp.generation import DEFAULT_EXAMPLES, encode
 from edge_ttp.history import History
 from edge_ttp.paths import Paths
 from edge_ttp.policy.bindings import plain_completer
 from edge_ttp.policy.engine import Control, Request, Sampled
+from edge_ttp.policy.gpu import ALL_LAYERS
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.prompt import Style
 
 MAX_TOKENS = 24
 """Tokens a candidate may have: the length of a headline or a commit subject."""
+
+LONG_PROMPT = 600
+"""Tokens of the prompt that long_cost_vs_1 is measured with."""
 
 Advance = Callable[[float], None]
 
@@ -41,17 +47,41 @@ class Row:
     tokens_per_s: float
     """Candidate tokens per second of the whole call, prefill included."""
     ratio_loop: float
-    """Times faster than the loop for the same number of tokens."""
+    """Times faster than the loop for the same number of tokens, prefill included on both sides."""
     ratio_unshared: float
-    """Times faster than with a batch row for every candidate."""
+    """Times faster than with a batch row for every candidate, prefill included."""
+    ratio_bare: float
+    """Seconds of the bare llama_decode calls over those of decoding here: 1 where nothing is added. 1.0 for n = 1
+    stands for a candidate that ended with its first token."""
     outside_decode: float
     """Part of the decoding time spent between llama.cpp's decode calls."""
     cost_per_candidate_vs_1: float
     """Seconds per candidate relative to one candidate alone, prefill included."""
+    decode_cost_vs_1: float
+    """The same of decoding alone, per candidate token."""
+    long_cost_vs_1: float
+    """The same as cost_per_candidate_vs_1 with a prompt of LONG_PROMPT tokens."""
+    rows_per_token: float
+    """Batch rows decoded over those without sharing."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one prompt showed at one n. Names as in Row; `decode_s` and `long_s` are per candidate (token)."""
+
+    tokens_per_s: float
+    ratio_loop: float
+    ratio_unshared: float
+    ratio_bare: float
+    outside_decode: float
+    rows_per_token: float
+    call_s: float
+    decode_s: float
+    long_s: float
 
 
 def measure(
@@ -65,41 +95,95 @@ def measure(
     threads: int,
     advance: Advance,
 ) -> list[Row]:
-    """Rows for one model, for every n in `counts` and temperature."""
+    """Rows for one model, for every n in `counts` and temperature. n = 1 is always measured: the others refer to it."""
     policy = LlamaPolicy(path, threads=threads)
     composed = _compose(policy, style, tasks)
-    context = max(len(prompt) for prompt, _ in composed) + MAX_TOKENS + 8
-    loop = plain_completer(path, context=context, threads=threads)
+    longest = max(len(prompt) for prompt, _, _ in composed)
+    on_gpu = policy.device != "cpu"
+    loop = plain_completer(
+        path, context=longest + MAX_TOKENS + 8, threads=threads, gpu_layers=ALL_LAYERS if on_gpu else 0
+    )
+    every = sorted({1, *counts})
+    bare = Bare(path, cells=longest + every[-1] * MAX_TOKENS, most=every[-1], threads=threads, on_gpu=on_gpu)
     rows, done = [], 0
     for temperature in temperatures:
-        filters = Filters(temperature=temperature)
-        alone: dict[int, float] = {}
-        for n in sorted({1, *counts}):
-            speed, against_loop, against_unshared, outside, cost = [], [], [], [], []
-            for index, (prompt, stop) in enumerate(composed):
-                request = Request(
-                    prompt=prompt, n=n, filters=filters, seed=1000 * index, max_tokens=MAX_TOKENS, stop=stop
-                )
-                drawn, seconds = _ours(policy, request)
-                alone.setdefault(index, seconds)
-                plain, plain_seconds = _ours(policy, replace(request, share=False))
-                loop_seconds, loop_tokens = _loop(loop, request, _tokens(drawn))
-                rate = _tokens(drawn) / seconds
-                speed.append(rate)
-                against_loop.append(rate / (loop_tokens / loop_seconds))
-                against_unshared.append(rate / (_tokens(plain) / plain_seconds))
-                outside.append(drawn.sample_s / drawn.decode_s if drawn.decode_s else 0.0)
-                cost.append(seconds / n / alone[index])
+        looks: dict[int, list[_Look]] = {n: [] for n in every}
+        for index, (prompt, stop, long) in enumerate(composed):
+            request = Request(
+                prompt=prompt,
+                n=1,
+                filters=Filters(temperature=temperature),
+                seed=1000 * index,
+                max_tokens=MAX_TOKENS,
+                stop=stop,
+            )
+            bare.read(prompt)
+            # The widest first: the loop draws once as many tokens, and is read at those of the smaller ones.
+            drawn = {every[-1]: _ours(policy, replace(request, n=every[-1]))}
+            pace = _loop(loop, request, _tokens(drawn[every[-1]][0]))
+            for n in reversed(every):
+                asked = replace(request, n=n)
+                found = drawn.get(n) or _ours(policy, asked)
+                looks[n].append(_look(policy, asked, found, long=long, pace=pace, bare=bare))
                 done += 1
                 advance(done)
-            if n in counts:
-                medians = [
-                    statistics.median(values) for values in (speed, against_loop, against_unshared, outside, cost)
-                ]
-                rows.append(Row(name, n, temperature, *medians))
+        rows += [_row(name, n, temperature, looks[n], looks[1]) for n in counts]
     policy.close()
     loop.close()
+    bare.close()
     return rows
+
+
+def _look(
+    policy: LlamaPolicy,
+    asked: Request,
+    found: tuple[Sampled, float],
+    *,
+    long: tuple[int, ...],
+    pace: Sequence[tuple[int, float]],
+    bare: Bare,
+) -> _Look:
+    drawn, seconds = found
+    tokens = _tokens(drawn)
+    plain, plain_seconds = _ours(policy, replace(asked, share=False))
+    bare_s = bare.seconds(drawn)
+    _, long_seconds = _ours(policy, replace(asked, prompt=long))
+    return _Look(
+        tokens_per_s=tokens / seconds,
+        ratio_loop=_seconds_at(pace, tokens) / seconds,
+        ratio_unshared=tokens / seconds / (_tokens(plain) / plain_seconds),
+        ratio_bare=bare_s / drawn.decode_s if drawn.steps else 1.0,
+        outside_decode=drawn.sample_s / drawn.decode_s if drawn.decode_s else 0.0,
+        rows_per_token=drawn.rows / max(1, tokens - asked.n),
+        call_s=seconds / asked.n,
+        decode_s=drawn.decode_s / tokens,
+        long_s=long_seconds / asked.n,
+    )
+
+
+def _row(name: str, n: int, temperature: float, looks: Sequence[_Look], alone: Sequence[_Look]) -> Row:
+    """The medians over the prompts; costs relative to n = 1 are taken prompt by prompt."""
+
+    def middle(value: Callable[[_Look], float]) -> float:
+        return statistics.median(value(look) for look in looks)
+
+    def against_one(value: Callable[[_Look], float]) -> float:
+        return statistics.median(value(look) / value(one) for look, one in zip(looks, alone, strict=True))
+
+    return Row(
+        model=name,
+        n=n,
+        temperature=temperature,
+        tokens_per_s=middle(lambda look: look.tokens_per_s),
+        ratio_loop=middle(lambda look: look.ratio_loop),
+        ratio_unshared=middle(lambda look: look.ratio_unshared),
+        ratio_bare=middle(lambda look: look.ratio_bare),
+        outside_decode=middle(lambda look: look.outside_decode),
+        cost_per_candidate_vs_1=against_one(lambda look: look.call_s),
+        decode_cost_vs_1=against_one(lambda look: look.decode_s),
+        long_cost_vs_1=against_one(lambda look: look.long_s),
+        rows_per_token=middle(lambda look: look.rows_per_token),
+    )
 
 
 def pipeline_overhead(model: str, tasks: Sequence[Task], *, n: int, threads: int, paths: Paths) -> float:
@@ -135,8 +219,10 @@ def temporary_home(paths: Paths) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _compose(policy: LlamaPolicy, style: Style, tasks: Sequence[Task]) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
-    """Tokens and stop strings of every task, by the runtime's own recall and prompt."""
+def _compose(
+    policy: LlamaPolicy, style: Style, tasks: Sequence[Task]
+) -> list[tuple[tuple[int, ...], tuple[str, ...], tuple[int, ...]]]:
+    """Tokens and stop strings of every task, by the runtime's own recall and prompt, and its long prompt."""
     composed = []
     with (
         tempfile.TemporaryDirectory(prefix="edge-ttp-bench-") as folder,
@@ -146,8 +232,18 @@ def _compose(policy: LlamaPolicy, style: Style, tasks: Sequence[Task]) -> list[t
             history.add_many(task.history)
             found = history.recall(task.user, task.prompt, DEFAULT_EXAMPLES)
             prompt, tokens = encode(policy, style, task.prompt, [(one.item.input, one.item.output) for one in found])
-            composed.append((tokens, prompt.stop))
+            composed.append((tokens, prompt.stop, _long(policy, task)))
     return composed
+
+
+def _long(policy: LlamaPolicy, task: Task) -> tuple[int, ...]:
+    """A prompt of LONG_PROMPT tokens from the task's texts, repeated where its history is short."""
+    texts = [f"Input: {one.input}\nOutput: {one.output}\n\n" for one in task.history]
+    end = policy.tokens(f"Input: {task.prompt}\nOutput:")
+    before = policy.encode_text("".join(texts))
+    while len(before) < LONG_PROMPT:
+        before += policy.tokens("".join(texts))
+    return (*before[: LONG_PROMPT - len(end)], *end)[-LONG_PROMPT:]
 
 
 def _ours(policy: LlamaPolicy, request: Request) -> tuple[Sampled, float]:
@@ -161,17 +257,21 @@ def _tokens(drawn: Sampled) -> int:
     return sum(candidate.tokens for candidate in drawn.candidates)
 
 
-def _loop(loop: Any, request: Request, tokens: int) -> tuple[float, int]:
-    """Seconds and tokens of one completion after another until `tokens` are drawn; the prompt is read once."""
+def _loop(loop: Any, request: Request, tokens: int) -> list[tuple[int, float]]:
+    """Tokens and seconds after each of one completion after another, until `tokens` are drawn; the prompt is read once.
+
+    Starts with the prompt alone: (0, seconds).
+    """
     loop.reset()
     filters = request.filters
     started = time.perf_counter()
+    loop.eval(list(request.prompt))
+    pace = [(0, time.perf_counter() - started)]
     drawn = index = 0
     while drawn < tokens:
         result = loop.create_completion(
             prompt=list(request.prompt),
-            # No more than are missing: a longer last completion would spread the prompt over more tokens than ours.
-            max_tokens=min(request.max_tokens, tokens - drawn),
+            max_tokens=request.max_tokens,
             temperature=filters.temperature,
             top_k=filters.top_k,
             top_p=filters.top_p,
@@ -182,5 +282,14 @@ def _loop(loop: Any, request: Request, tokens: int) -> tuple[float, int]:
         )
         # The end token is drawn too, but not counted by create_completion.
         drawn += result["usage"]["completion_tokens"] + (result["choices"][0]["finish_reason"] == "stop")
+        pace.append((drawn, time.perf_counter() - started))
         index += 1
-    return time.perf_counter() - started, drawn
+    return pace
+
+
+def _seconds_at(pace: Sequence[tuple[int, float]], tokens: int) -> float:
+    """Seconds after which the loop had drawn `tokens`, a completion's tokens taken as evenly spread over it."""
+    for (before, begun), (after, ended) in pairwise(pace):
+        if tokens <= after:
+            return begun + (ended - begun) * (tokens - before) / max(1, after - before)
+    return pace[-1][1]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
+OVERHEAD_AT = 16
+"""N at which the share of a whole request outside decoding is measured."""
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +33,8 @@ Data = Annotated[
 
 
 app.command("adapt")(adapt)
+
+_TABLE_WIDTH = 120  # whatever the terminal: cut-off numbers would say nothing
 
 
 @app.callback()
@@ -44,16 +49,16 @@ def candidates(
     ] = None,
     n: Annotated[list[int] | None, typer.Option("--n", help="May be repeated. Default: 1 4 8 16 32.")] = None,
     temperature: Annotated[
-        list[float] | None, typer.Option("--temperature", help="May be repeated. Default: 0.8.")
+        list[float] | None, typer.Option("--temperature", help="May be repeated. Default: 0.6 0.8 1.0.")
     ] = None,
     prompts: Annotated[int, typer.Option("--prompts", min=1, help="Prompts to take the medians over.")] = 5,
     data: Data = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Candidate tokens per second against a loop of create_completion on the same file, and against no sharing.
+    """Candidates against a loop of create_completion, against no sharing, and against bare llama_decode calls.
 
-    Also prints pipeline_overhead: the share of a whole request at N=16 that is not decoding.
+    All on the same file. With N=16 also pipeline_overhead: the share of a whole request that is not decoding.
     """
     from edge_ttp.bench import candidates as measurement
     from edge_ttp.budget.device import cores
@@ -62,7 +67,7 @@ def candidates(
 
     tasks = choose_tasks(data, prompts)
     names = model or [DEFAULT_POLICY]
-    counts, temperatures = n or [1, 4, 8, 16, 32], temperature or [0.8]
+    counts, temperatures = n or [1, 4, 8, 16, 32], temperature or [0.6, 0.8, 1.0]
     if min(counts) < 1 or max(counts) > 256:
         raise InvalidInput(f"n={counts} is out of range", "choose each from 1 to 256")
     paths, used = locate(), threads or cores()
@@ -83,7 +88,9 @@ def candidates(
                 threads=used,
                 advance=partial(_advance_from, advance, before),
             )
-    overhead = measurement.pipeline_overhead(str(names[0]), tasks, n=16, threads=used, paths=paths)
+    overhead = None
+    if OVERHEAD_AT in counts:
+        overhead = measurement.pipeline_overhead(str(names[0]), tasks, n=OVERHEAD_AT, threads=used, paths=paths)
     if as_json:
         emit_json(
             {
@@ -95,7 +102,7 @@ def candidates(
         )
         return
     print_table(
-        ("model", "n", "T", "tokens/s", "x loop", "x unshared", "outside decode", "cost/candidate vs 1"),
+        ("model", "n", "T", "tokens/s", "x loop", "x unshared", "x bare", "outside", "cost vs 1", "decode", "600"),
         [
             (
                 row.model,
@@ -104,13 +111,17 @@ def candidates(
                 f"{row.tokens_per_s:.0f}",
                 f"{row.ratio_loop:.2f}",
                 f"{row.ratio_unshared:.2f}",
+                f"{row.ratio_bare:.2f}",
                 f"{row.outside_decode:.1%}",
                 f"{row.cost_per_candidate_vs_1:.0%}",
+                f"{row.decode_cost_vs_1:.0%}",
+                f"{row.long_cost_vs_1:.0%}",
             )
             for row in rows
         ],
     )
-    note(f"medians over {len(tasks)} prompts, {used} threads; pipeline_overhead at N=16: {overhead:.1%}")
+    words = "" if overhead is None else f"; pipeline_overhead at N={OVERHEAD_AT}: {overhead:.1%}"
+    note(f"medians over {len(tasks)} prompts, {used} threads{words}")
 
 
 @app.command("scaling")
@@ -232,4 +243,4 @@ def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
     for line in lines:
         table.add_row(*line)
-    console().print(table)
+    console().print(table, width=_TABLE_WIDTH, crop=False)

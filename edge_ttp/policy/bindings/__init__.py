@@ -11,6 +11,7 @@ from edge_ttp.policy.bindings.grammar import schema_to_grammar
 from edge_ttp.policy.bindings.library import max_sequences, plain_completer, system_info, version
 from edge_ttp.policy.bindings.model import Model
 from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
+from edge_ttp.policy.bindings.replay import Step, replay
 
 __all__ = [
     "FORMATS",
@@ -18,10 +19,12 @@ __all__ = [
     "LoadedAdapter",
     "Model",
     "Quantized",
+    "Step",
     "gpus",
     "max_sequences",
     "plain_completer",
     "quantize",
+    "replay",
     "schema_to_grammar",
     "system_info",
     "version",

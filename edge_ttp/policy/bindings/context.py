@@ -102,6 +102,11 @@ class Context:
         self.piece, self.ends_answer = model.piece, model.ends_answer
         self._model = model
 
+    @property
+    def handle(self) -> Any:
+        """llama.cpp's pointer."""
+        return self._handle
+
     def _allocate_batch(self, rows: int, sequences: int) -> None:
         """llama_batch over arrays of this object: numpy fills them a hundred times faster than ctypes."""
         self._tokens = np.zeros(rows, dtype=np.int32)

@@ -90,8 +90,13 @@ def max_sequences() -> int:
     return int(llama_cpp.llama_max_parallel_sequences())
 
 
-def plain_completer(path: Path, *, context: int, threads: int) -> Any:
+def plain_completer(path: Path, *, context: int, threads: int, gpu_layers: int = 0) -> Any:
     """llama-cpp-python's own `Llama` on the same file: what the benchmarks compare with."""
     return llama_cpp.Llama(
-        model_path=str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+        model_path=str(path),
+        n_ctx=context,
+        n_threads=threads,
+        n_threads_batch=threads,
+        n_gpu_layers=gpu_layers,
+        verbose=False,
     )
