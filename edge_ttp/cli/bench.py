@@ -243,4 +243,6 @@ def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
     for line in lines:
         table.add_row(*line)
-    console().print(table, width=_TABLE_WIDTH, crop=False)
+    out = console()
+    out.width = max(out.width, _TABLE_WIDTH)
+    out.print(table, crop=False)
