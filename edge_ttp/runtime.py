@@ -89,6 +89,7 @@ class Runtime:
         self._profiles = Profiles(paths.cache / "device.json")
         self._cost: Cost | None = None
         self._cost_lock = threading.Lock()
+        self._load_within: int | None = None  # what the request that loads the policy allows
         self._requests = threading.Condition()
         self._foreground = Foreground(paths.cache / "foreground.lock")
         self._closing = threading.Event()
@@ -229,6 +230,7 @@ class Runtime:
             return self._answer(ask)
 
     def _answer(self, ask: Ask) -> Generation:
+        self._load_within = ask.budget.memory_bytes
         self._load(ask.rule)
         ready = self._policy.get()
         reward = self._reward.get() if ask.rule in NEEDS_REWARD else None
@@ -344,9 +346,8 @@ class Runtime:
 
     def _load_policy(self) -> _Ready:
         located = self.registry.locate(self._model, kind="policy")
-        memory = int(device.available_memory() * _MEMORY_SHARE)
-        if self._memory_bytes is not None:
-            memory = min(memory, self._memory_bytes)
+        limits = [int(device.available_memory() * _MEMORY_SHARE), self._memory_bytes, self._load_within]
+        memory = min(limit for limit in limits if limit is not None)
         policy = LlamaPolicy(located.path, threads=self._threads, memory_bytes=memory)
         key = f"{located.sha256[:16]}/threads-{self._threads}/llama-cpp-python-{bindings.version()}"
         cost = self._profiles.load(key)

@@ -29,6 +29,7 @@ _FileState = tuple[Path, int, int]
 """A file as it was: path, time of its last change in ns, size."""
 
 _MEASURED_ROWS = (1, 8, 16)
+_ROOM_BESIDE = 64 * MIB  # for a vocabulary and a call, besides the weights and their copies
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
 _STACK_BYTES = 8 * MIB
 
@@ -47,7 +48,8 @@ class LlamaPolicy:
 
     `threads` must not exceed the cores that are free: llama.cpp's threads wait for each other spinning, and with a
     busy neighbour on one of two cores two threads run many times slower than one.
-    `memory_bytes` limits weights, cache and buffers together; None: what this device has free at the time.
+    `memory_bytes` limits weights, cache and buffers together, in calls that bring no limit of their own too; None:
+    what this device has free at the time.
     `gpu_layers` None: as many as the wheel and the GPU's memory allow.
     Raises ModelUnavailable or OutOfCapacity.
     """
@@ -60,6 +62,7 @@ class LlamaPolicy:
         size = path.stat().st_size
         self.threads = threads
         self._memory_bytes = memory_bytes
+        self._gpu_bytes: int | None = None
         limit = _least(_free_bytes(threads), memory_bytes)
         # llama.cpp crashes rather than fails where memory ends while it loads.
         if size + LIBRARY_BYTES > limit:
@@ -67,7 +70,7 @@ class LlamaPolicy:
                 f"the model {path.name} needs over {(size + LIBRARY_BYTES) // MIB} MiB, {limit // MIB} MiB are free",
                 "allow more memory or choose a smaller model",
             )
-        spare = 2 * size + LIBRARY_BYTES > limit
+        spare = 2 * size + _ROOM_BESIDE > limit
         self.path = path
         gpus = bindings.gpus()
         self.gpu_layers = gpu_layers if gpu_layers is not None else _layers_for(path, gpus)
@@ -83,7 +86,7 @@ class LlamaPolicy:
         if self.device != "cpu":
             # Layers take their part of the cache along; the part that is not placed is on the host.
             placed = min(1.0, self.gpu_layers / self._model.layers)
-            self._memory_bytes = _least(int(gpu.room(gpus) / placed), memory_bytes)
+            self._gpu_bytes = int(gpu.room(gpus) / placed)
         kv_heads, key, value = self._model.head_widths
         self._footprint = Footprint(
             weights=self._model.size_bytes,
@@ -252,7 +255,7 @@ class LlamaPolicy:
 
     def _limit(self, memory_bytes: int | None) -> int:
         free = _free_bytes(self.threads) + self.held_bytes()
-        return _least(free, self._memory_bytes, memory_bytes)
+        return _least(free, self._gpu_bytes, self._memory_bytes if memory_bytes is None else memory_bytes)
 
     def _load(self, adapters: Sequence[Adapter], memory_bytes: int | None) -> list[_Scaled]:
         """The adapters in memory, with their scales. A file that changed is loaded anew; those unused go."""

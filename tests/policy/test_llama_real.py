@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import OutOfCapacity
+from edge_ttp.policy import bindings
 from edge_ttp.policy.engine import Control, Request, Sampled
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.memory import MIB
@@ -149,6 +150,62 @@ def test_memory_is_reckoned_beforehand_and_kept(policy_path: Path, n: int, limit
     if limit:
         assert reckoned <= limit
         assert "little memory" in done.stdout
+
+
+_BUDGET = """
+import sys
+from pathlib import Path
+import psutil
+from edge_ttp.errors import EdgeTTPError
+from edge_ttp.runtime import Runtime
+from edge_ttp.schema import Budget, Sampling
+with Runtime.open(home=sys.argv[1], model=sys.argv[2], threads=1) as runtime:
+    before = psutil.Process().memory_info().rss
+    try:
+        made = runtime.generate(
+            "The history of machines is long. " * 20,
+            n=24, select="consensus", budget=Budget(memory_bytes=int(sys.argv[3])), sampling=Sampling(max_tokens=6),
+        )
+        told = f"{made.n} candidates in {made.plan.waves} waves"
+    except EdgeTTPError as error:
+        told = type(error).__name__
+peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+print(peak - before, told)
+"""
+
+
+@pytest.fixture(scope="module")
+def repacked_path(policy_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default policy in a format whose weights are copied into another layout while they are loaded."""
+    path = tmp_path_factory.mktemp("made") / "q4_0.gguf"
+    bindings.quantize(policy_path, path, "Q4_0", threads=2, allow_requantize=True)
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize("file", ["own", "repacked"])
+def test_copies_of_the_weights_are_reckoned_with_the_budget_of_the_first_request(
+    policy_path: Path, repacked_path: Path, tmp_path: Path, file: str
+) -> None:
+    path = policy_path if file == "own" else repacked_path
+    told = []
+    for mib in (230, 145, 90):
+        done = run(_BUDGET, str(tmp_path / str(mib)), str(path), str(mib * MIB))
+        assert done.returncode == 0, done.stderr[-2000:]
+        peak, _, what = done.stdout.partition(" ")
+        assert int(peak) <= mib * MIB
+        told.append(what.strip())
+    assert told[0] == "24 candidates in 1 waves"
+    assert told[1].startswith("24 candidates in")
+    assert told[2] == "OutOfCapacity"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_the_reckoning_holds_for_weights_that_are_copied(repacked_path: Path) -> None:
+    done = run(_MEMORY, str(repacked_path), "8", "8", "0")
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, peak, reckoned = map(int, done.stdout.split()[:3])
+    assert peak <= reckoned * 1.02
 
 
 _LIMITED = """

@@ -6,7 +6,9 @@ The modules of this package are the only ones that touch `llama_cpp`.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import re
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -52,14 +54,18 @@ if _missing:
         "install the tested one: pip install llama-cpp-python==0.3.36",
     )
 
-_ERROR = 4  # ggml_log_level GGML_LOG_LEVEL_ERROR
+_INFO, _ERROR = 2, 4  # ggml_log_level
+_COPY = re.compile(r"CPU_(?!Mapped)\w+ model buffer size = +([\d.]+) MiB")
 _complaints: deque[str] = deque(maxlen=8)  # llama.cpp's last error lines: the reason behind a bare NULL
+_copies: deque[float] = deque(maxlen=64)  # MiB of weights copied into another layout, which it says nowhere else
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _collect_log(level: int, text: bytes, _data: Any) -> None:
     if level == _ERROR:
         _complaints.append(text.decode("utf-8", "replace").strip())
+    elif level == _INFO and (found := _COPY.search(text.decode("utf-8", "replace"))):
+        _copies.append(float(found[1]))
 
 
 llama_cpp.llama_log_set(_collect_log, ctypes.c_void_p(0))
@@ -68,11 +74,17 @@ llama_cpp.llama_log_set(_collect_log, ctypes.c_void_p(0))
 def forget_complaints() -> None:
     """Empties the list of error lines, before a call whose failure is to be explained."""
     _complaints.clear()
+    _copies.clear()
 
 
 def complaints(otherwise: str) -> str:
     """llama.cpp's error lines since they were last forgotten, in one line; `otherwise` where there are none."""
     return "; ".join(_complaints)[:300] or otherwise
+
+
+def copied_bytes() -> int:
+    """Bytes of weights that were copied into another layout since complaints were last forgotten."""
+    return math.ceil(sum(_copies) * 2**20)
 
 
 def version() -> str:

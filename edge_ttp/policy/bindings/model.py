@@ -40,7 +40,8 @@ class Model:
         self._vocab = llama_cpp.llama_model_get_vocab(self._handle)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self.context_trained = int(llama_cpp.llama_model_n_ctx_train(self._handle))
-        self.size_bytes = int(llama_cpp.llama_model_size(self._handle))
+        self.size_bytes = int(llama_cpp.llama_model_size(self._handle)) + library.copied_bytes()
+        """Bytes of the weights, copies in a faster layout included."""
         self.layers = int(llama_cpp.llama_model_n_layer(self._handle))
         self.on_gpu = gpu_layers > 0
         self.heads = int(llama_cpp.llama_model_n_head(self._handle)) or 1
