@@ -186,30 +186,41 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
 def export(
     user: User = None,
     all_users: AllUsers = False,
-    everything: Annotated[bool, typer.Option("--all", help="Generations and feedback too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Generations, feedback, settings and what was learned too.")
+    ] = False,
+    preferences: Annotated[
+        bool, typer.Option("--preferences", help="Pairs of texts from judgments instead: prompt, chosen, rejected.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600), not to stdout.")
     ] = None,
 ) -> None:
     """Print the history as JSON lines. `history import` reads them back."""
+    from edge_ttp.errors import InvalidInput
     from edge_ttp.history.export import lines, private_file
+    from edge_ttp.history.preferences import preference_lines
 
     name = selected(user, all_users)
+    if everything and preferences:
+        raise InvalidInput("--all and --preferences exclude each other", "give one of them")
     count = 0
     with open_history() as history:
+        found = preference_lines(history, name) if preferences else lines(history, name, everything=everything)
         if output is None:
-            for line in lines(history, name, everything=everything):
+            for line in found:
                 sys.stdout.buffer.write(line.encode())  # UTF-8, whatever the terminal speaks
                 count += 1
             sys.stdout.buffer.flush()
         else:
             with private_file(output) as file:
-                for line in lines(history, name, everything=everything):
+                for line in found:
                     file.write(line)
                     count += 1
             note(f"{counted(count, 'line')} written to {output}")
     if not count:
-        note("no history yet" if name is None else f"no history yet for {name}")
+        what = "judgments that make pairs" if preferences else "history"
+        note(f"no {what} yet" if name is None else f"no {what} yet for {name}")
 
 
 @app.command()

@@ -19,13 +19,14 @@ from edge_ttp.history.store import History
 def lines(history: History, user_id: str | None, *, everything: bool = False) -> Iterator[str]:
     """The lines of an export of this user, or of all users if None: items in the order they were stored.
 
-    everything: generations and feedback too. Importing the lines restores what they hold; ids of items and feedback
-    are given anew.
+    everything: generations, feedback, what is learned and settings too. Importing the lines restores what they hold;
+    ids of items and feedback are given anew.
     """
     yield from (item_line(item) for item in history.iterate_items(user_id))
     if everything:
         yield from (generation_line(generation) for generation in history.iterate_generations(user_id))
         yield from (feedback_line(feedback) for feedback in history.feedback_for(user_id))
+        yield from history.learning_lines(user_id)
 
 
 @contextmanager

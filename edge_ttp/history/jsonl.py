@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.importing import Bad, Numbered, Progress, no_progress
+from edge_ttp.history.learning_lines import SORTS, LearnedRecord
 from edge_ttp.history.restore import Record
 from edge_ttp.history.rows import checked_item, metadata_text
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
@@ -125,9 +126,12 @@ def parse(line: bytes, how: Reading) -> Record:
             return _item(_renamed(value, how), how)
         if sort in ("generation", "feedback"):
             return _judged(sort, value, how)
+        if isinstance(sort, str) and sort in SORTS:
+            fields = {key: inner for key, inner in value.items() if key not in ("record", "user_id")}
+            return LearnedRecord(sort, _owner(value, "user_id", how), fields)
     except InvalidInput as error:
         raise _Unreadable(error.fact) from None
-    raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation or feedback")
+    raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation, feedback or what is learned")
 
 
 def row_item(value: dict[str, Any], how: Reading, source: str) -> HistoryItem:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history.generations import generation, insert_feedback_row, insert_generation
 from edge_ttp.history.items import BATCH, Counts, insert_items
+from edge_ttp.history.learning_lines import LearnedRecord, restore_learned
 from edge_ttp.history.rows import checked_item, fingerprint, metadata_text, to_milliseconds
 from edge_ttp.schema import Feedback, Generation, HistoryItem
 
-Record = HistoryItem | Generation | Feedback
+Record = HistoryItem | Generation | Feedback | LearnedRecord
 
 
 class RefusedRecord(InvalidInput):
@@ -26,7 +27,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Record], *, strict: bool) 
     """Stores the records in the caller's transaction, each as it is: feedback makes no history item here.
 
     Returns how many were new and how many were there already, and (index, reason) of those that cannot be stored;
-    under `strict` the first of these raises RefusedRecord instead. Feedback must come after its generation.
+    under `strict` the first of these raises RefusedRecord instead. Feedback must come after its generation, and what
+    is learned after what it came from.
     """
     counts = Counts(0, 0)
     refused: list[tuple[int, str]] = []
@@ -48,7 +50,9 @@ def restore(db: sqlite3.Connection, records: Iterable[Record], *, strict: bool) 
     return counts + insert_items(db, waiting), refused
 
 
-def _restore_one(db: sqlite3.Connection, record: Generation | Feedback) -> Counts:
+def _restore_one(db: sqlite3.Connection, record: Generation | Feedback | LearnedRecord) -> Counts:
+    if isinstance(record, LearnedRecord):
+        return Counts(1, 0) if restore_learned(db, record) else Counts(0, 1)
     if isinstance(record, Generation):
         query = "SELECT 1 FROM generations g JOIN users ON users.id = g.user WHERE g.id = ? AND users.name = ?"
         if db.execute(query, (record.generation_id, record.user)).fetchone():

@@ -12,7 +12,7 @@ from typing import Self
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history import forgetting, generations, items, learning, recall, statistics, vectors
+from edge_ttp.history import forgetting, generations, items, learning, learning_lines, recall, statistics, vectors
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
@@ -277,6 +277,11 @@ class History:
         """The same evidence, each piece with the candidates' texts."""
         with self._connections.reading() as db:
             return learning.sourced_evidence(db, user_id, reward, limit)
+
+    def learning_lines(self, user_id: str | None) -> Iterator[str]:
+        """What is learned about the user (all if None) and their settings, as lines of an export, as of one moment."""
+        with self._connections.reading() as db:
+            yield from learning_lines.export_lines(db, user_id)
 
     def posterior(self, user_id: str, reward: str) -> StoredPosterior | None:
         """The user's posterior under this reward model; None where it is missing or the evidence has changed."""
