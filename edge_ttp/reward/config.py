@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward.features import CONTEXT, FEATURES
+from edge_ttp.reward.words import WORD_FEATURES
 
 CONFIG_FILE = "reward.json"
-FORMAT = 1
+FORMAT = 2
 MAX_CONFIG_BYTES = 4 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -86,6 +87,7 @@ class RewardConfig(_Part):
     heads: File
     features: list[str]
     context: list[str]
+    words: list[str]
     weights: Weights
     distance: Distance
     made: dict[str, Any]
@@ -109,7 +111,8 @@ def read_config(folder: Path) -> tuple[RewardConfig, str]:
         raise ModelUnavailable(f"{path} is not a reward model's config: {where}: {first['msg']}", Cure) from error
     except (ValueError, RecursionError, np.linalg.LinAlgError) as error:
         raise ModelUnavailable(f"{path} is not a reward model's config: {str(error)[:120]}", Cure) from error
-    if config.format != FORMAT or tuple(config.features) != FEATURES or tuple(config.context) != CONTEXT:
+    made_for = (tuple(config.features), tuple(config.context), tuple(config.words))
+    if config.format != FORMAT or made_for != (FEATURES, CONTEXT, WORD_FEATURES):
         raise ModelUnavailable(f"{path} was made for another version of edge-ttp", Cure)
     return config, hashlib.sha256(raw).hexdigest()
 

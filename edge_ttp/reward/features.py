@@ -47,7 +47,6 @@ CONTEXT = (
 )
 """Entries of the context vector, one value per query."""
 
-RECALL_TEMPERATURE = 0.1
 TOP = 4
 _POOL_COLUMNS = 2
 
@@ -82,7 +81,7 @@ def feature_table(
         cosines = vectors @ profile.outputs.T
         table[:, 4] = cosines.mean(axis=1)
         table[:, 5] = np.sort(cosines, axis=1)[:, -TOP:].mean(axis=1)
-        table[:, 6] = cosines @ _recall_weights(profile, source)
+        table[:, 6] = cosines @ profile.recall_weights(source)
         agreements = agreement(words, profile.recent)
         table[:, 7] = agreements.mean(axis=1)
         table[:, 8] = agreements.max(axis=1)
@@ -123,13 +122,6 @@ def context_vector(profile: UserProfile, source: Vectors, source_words: Tokens, 
         values[5] = _unity(profile.outputs)
         values[6] = profile.habit.log_length / math.log(513)
     return values
-
-
-def _recall_weights(profile: UserProfile, source: Vectors) -> Vectors:
-    """(H,) weights summing to 1, larger where an item's input is close to this one."""
-    closeness = (profile.inputs @ source) / RECALL_TEMPERATURE
-    weights = np.exp(closeness - closeness.max())
-    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def _unity(outputs: Vectors) -> float:

@@ -17,12 +17,23 @@ from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
+from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.schema import HistoryItem
 from edge_ttp.utility import Tokens, agreement, tokenize
 
 Floats = npt.NDArray[np.float64]
 
-HEADS_INPUTS = ("candidates", "source", "history_outputs", "history_inputs", "history_mask", "features", "context")
+HEADS_INPUTS = (
+    "candidates",
+    "source",
+    "history_outputs",
+    "history_inputs",
+    "history_mask",
+    "features",
+    "context",
+    "words",
+    "membership",
+)
 HEADS_OUTPUTS = ("mean", "log_variance", "phi", "distance", "offset", "offset_log_variance")
 
 MIN_VARIANCE = 1e-6
@@ -163,8 +174,9 @@ class RewardModel:
         table = feature_table(profile, source.vector, source.words, pool.drawn, pool.vectors)
         table = with_pool(table, pool.similarity, pool.vectors)
         context = context_vector(profile, source.vector, source.words, len(pool.drawn))
+        words = pool_words(profile, source.vector, source.words, [one.words for one in pool.drawn])
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
-            profile, source.vector, pool.vectors, table, context
+            profile, source.vector, pool.vectors, table=table, context=context, words=words
         )
         # Equal candidates tie to the bit, although the graph's rounding depends on a row's place.
         first: dict[Drawn, int] = {}
@@ -191,14 +203,14 @@ class RewardModel:
         )
 
     def _run(
-        self, profile: UserProfile, source: Vectors, vectors: Vectors, table: Table, context: Table
+        self, profile: UserProfile, source: Vectors, vectors: Vectors, *, table: Table, context: Table, words: PoolWords
     ) -> list[Floats]:
         width = self.encoder.width
         new_user = profile.items == 0  # the graph attends over at least one row; the mask hides it
         outputs = np.zeros((1, width), np.float32) if new_user else profile.outputs
         inputs = np.zeros((1, width), np.float32) if new_user else profile.inputs
         mask = np.full(len(outputs), 0.0 if new_user else 1.0, dtype=np.float32)
-        feeds = (vectors, source, outputs, inputs, mask, table, context)
+        feeds = (vectors, source, outputs, inputs, mask, table, context, *words.within(range(len(vectors))))
         found = self._heads.run(dict(zip(HEADS_INPUTS, feeds, strict=True)))
         count, size = len(vectors), len(self.weights_mean)
         shapes = [(count,), (count,), (count, size), (count,), (1,), (1,)]

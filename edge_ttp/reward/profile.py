@@ -19,6 +19,9 @@ HISTORY_ITEMS = 64
 RECENT_ITEMS = 16
 """Most recent outputs that candidates are compared with word by word."""
 
+RECALL_TEMPERATURE = 0.1
+"""Cosine by which an item's weight in what is recalled falls to 1/e."""
+
 Array = npt.NDArray[np.float32]
 
 
@@ -58,6 +61,10 @@ class UserProfile:
     """(H, width) unit vectors of what they wrote it in answer to."""
     recent: tuple[Tokens, ...]
     """Tokens of the newest outputs, at most RECENT_ITEMS."""
+    written: tuple[frozenset[str], ...]
+    """(H,) the different tokens of each output."""
+    answered: tuple[frozenset[str], ...]
+    """(H,) the different tokens of each input."""
     habit: Style
     """Mean surface habits over the H outputs."""
     length_spread: float
@@ -67,6 +74,14 @@ class UserProfile:
     def items(self) -> int:
         """H, the number of history items in the profile. 0 for a new user."""
         return int(self.outputs.shape[0])
+
+    def recall_weights(self, source: Vectors) -> Vectors:
+        """(H,) weights summing to 1, larger where an item's input is close to the input with this vector."""
+        if not self.items:
+            return np.zeros(0, dtype=np.float32)
+        closeness = (self.inputs @ source) / RECALL_TEMPERATURE
+        weights = np.exp(closeness - closeness.max())
+        return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def style(text: str, tokens: Tokens) -> Style:
@@ -97,6 +112,8 @@ def build_profile(
         outputs=vectors[:, : encoder.width],
         inputs=vectors[:, encoder.width :],
         recent=tuple(tokens[:RECENT_ITEMS]),
+        written=tuple(frozenset(words) for words in tokens),
+        answered=tuple(frozenset(tokenize(item.input)) for item in items),
         habit=Style(*(float(value) for value in mean)),
         length_spread=max(spread, 0.2),
     )

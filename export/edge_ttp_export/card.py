@@ -75,7 +75,7 @@ def _data(config: RewardConfig) -> list[str]:
     lines = [
         "## Training data",
         "",
-        f"{pools['train']} pools of users in the train part, {pools['made_up']} made-up pools of train users,"
+        f"{pools['train']} pools of users in the train part,"
         f" {pools['tune']} pools of tune users for early stopping. Users are split by sha256(user_id) mod 10.",
         f"Loss {settings['loss']} (beta {settings['beta']}), seed {settings['seed']}.",
         "",

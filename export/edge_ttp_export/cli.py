@@ -192,7 +192,6 @@ def train(
     features_only: Annotated[
         bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
     ] = False,
-    made_up: Annotated[int, typer.Option(min=0, help="Made-up pools per task to train on as well.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 60,
     seed: Seed = 1,
     threads: Threads = None,
@@ -211,7 +210,6 @@ def train(
         out,
         loss=loss,
         beta=beta,
-        made_up=made_up,
         epochs=epochs,
         seed=seed,
         text_terms=not features_only,
@@ -247,36 +245,54 @@ def evaluate(
     model: Annotated[str, typer.Option(help="Reward model: a name in the model store, or its folder.")] = (
         "reward-minilm-1"
     ),
+    trained: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder made by `export reward train`, to compare with; repeat for losses and seeds."),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None, typer.Option(help="TASK=FOLDER: a network that never saw this task. Repeatable.")
+    ] = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Utility and share of headroom on report users, against rules that need no training."""
+    """Utility and share of headroom on report users, against untrained rules and other trained networks."""
+    if trained or left_out:
+        _torch(threads)
     _need("zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.store import Registry
     from edge_ttp.reward.model import RewardModel
-    from edge_ttp_export.evaluate import evaluate_files
+    from edge_ttp_export.evaluate_run import evaluate_files
 
     folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
-    found = evaluate_files(RewardModel.load(folder, threads=threads), pools, data, note)
+    strangers = {}
+    for one in left_out or ():
+        task, mark, path = one.partition("=")
+        if not mark:
+            raise InvalidInput(f"--left-out {one!r} names no folder", "write TASK=FOLDER")
+        strangers[task] = Path(path)
+    found = evaluate_files(
+        RewardModel.load(folder, threads=threads), pools, data, note, trained=trained or (), left_out=strangers
+    )
     if as_json:
         emit_json(found)
         return
     from rich.table import Table
 
     sizes = sorted({row["n"] for row in found["rows"] if row["n"] > 1})
-    for task in dict.fromkeys(row["task"] for row in found["rows"]):
-        table = Table("rule", *(f"N={size}" for size in sizes), title=f"{task}: share of headroom")
-        for rule in dict.fromkeys(row["selector"] for row in found["rows"]):
-            cells = {row["n"]: row for row in found["rows"] if row["task"] == task and row["selector"] == rule}
-            table.add_row(
-                rule,
-                *(
-                    f"{cells[size]['share']:.2f} ({cells[size]['share_low']:.2f} to {cells[size]['share_high']:.2f})"
-                    for size in sizes
-                ),
-            )
-        console().print(table)
+    for policy in found["policies"]:
+        rows = [row for row in found["rows"] if row["policy"] == policy]
+        for task in dict.fromkeys(row["task"] for row in rows):
+            title = f"{task}, policy {policy}: share of headroom"
+            table = Table("rule", *(f"N={size}" for size in sizes), title=title)
+            for rule in dict.fromkeys(row["selector"] for row in rows if row["task"] == task):
+                cells = {row["n"]: row for row in rows if row["task"] == task and row["selector"] == rule}
+                table.add_row(rule, *(_share(cells[size]) for size in sizes if size in cells))
+            console().print(table)
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['share']:.2f} ({row['share_low']:.2f} to {row['share_high']:.2f})"
 
 
 def _print(value: dict[str, Any], as_json: bool, line: str) -> None:

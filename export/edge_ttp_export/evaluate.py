@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel, Source
-from edge_ttp_export.examples import Pool, Task, load_pools
+from edge_ttp_export.examples import Pool, Task
 from edge_ttp_export.gates import Z80, score, within_80
 from edge_ttp_export.selectors import Rank, oracle, untrained
 
@@ -35,20 +33,6 @@ class Choice:
     best: float
 
 
-def evaluate_files(
-    model: RewardModel, files: Sequence[Path], data: Sequence[Path], report: Callable[[str], None]
-) -> dict[str, Any]:
-    """`evaluate` on the report users' pools of `files`, drawn from the texts in `data`. One policy per call."""
-    pools, tasks, headers = load_pools(files, data, model.encoder, report, part="report")
-    policies = sorted({str(header["model"])[:12] for header in headers})
-    if len(policies) != 1 or not pools:
-        raise InvalidInput(
-            f"the files hold {len(pools)} pools of report users from {len(policies)} policies",
-            "give files of one policy with at least one report user",
-        )
-    return evaluate(model, pools, tasks, policies[0], report)
-
-
 def evaluate(
     model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task], policy: str, report: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -64,7 +48,7 @@ def evaluate(
     }
     names = sorted({pool.task for pool in pools})
     rows: list[dict[str, Any]] = []
-    paired: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for size in SIZES:
         fitting = [pool for pool in pools if pool.size >= size]
         if not fitting:
@@ -77,9 +61,10 @@ def evaluate(
         }
         for rule, by_task in by_rule.items():
             for task in [*names, "all"]:
-                rows.append(_row(by_task, task, rule, size, policy))
+                rows.append({"policy": policy, **describe(by_task, task, rule, size)})
         if size > 1:
-            paired += [_paired(by_rule["model"], by_rule["sum"], task, size, policy) for task in [*names, "all"]]
+            for task in [*names, "all"]:
+                differences.append({"policy": policy, **paired(by_rule["model"], by_rule["sum"], task, "sum", size)})
     largest = max(one["n"] for one in rows)
     chrf = {
         rule: _share(_choices(rule_rank, [pool for pool in pools if pool.size >= largest], largest, metric="chrf"))
@@ -88,7 +73,7 @@ def evaluate(
     }
     return {
         "rows": rows,
-        "paired": paired,
+        "paired": differences,
         "chrf": {"n": largest, "share": chrf},
         "calibration": calibration(model, pools),
         "shuffle": shuffle_test(model, pools, tasks),
@@ -162,9 +147,13 @@ def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: str = "utilit
     return found
 
 
-def _row(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: int, policy: str) -> dict[str, Any]:
+def describe(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: int) -> dict[str, Any]:
+    """One row: mean utility of what `rule` chose and its share of the headroom with a central 95% interval.
+
+    Task "all" is the mean over tasks.
+    """
     chosen = {task: by_task[task]} if task != "all" else dict(by_task)
-    row: dict[str, Any] = {"task": task, "policy": policy, "selector": rule, "n": size}
+    row: dict[str, Any] = {"task": task, "selector": rule, "n": size}
     row["utility"] = float(np.mean([np.mean([one.chosen for one in part]) for part in chosen.values()]))
     if size == 1:
         return {**row, "share": None, "share_low": None, "share_high": None}
@@ -172,16 +161,16 @@ def _row(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: int, p
     return {**row, "share": _share(chosen), "share_low": float(low), "share_high": float(high)}
 
 
-def _paired(
-    ours: Mapping[str, list[Choice]], theirs: Mapping[str, list[Choice]], task: str, size: int, policy: str
+def paired(
+    ours: Mapping[str, list[Choice]], theirs: Mapping[str, list[Choice]], task: str, against: str, size: int
 ) -> dict[str, Any]:
-    """The model's share minus the untrained sum's, with its interval over the same resampled users."""
+    """Our share minus that of the rule `against`, with its interval over the same resampled users."""
     names = [task] if task != "all" else list(ours)
     one, other = {name: ours[name] for name in names}, {name: theirs[name] for name in names}
-    low, high = np.quantile(_resampled(one) - _resampled(other), [0.025, 0.975])
-    difference = _share(one) - _share(other)
-    return {"task": task, "policy": policy, "against": "sum", "n": size, "difference": difference,
-            "low": float(low), "high": float(high)}  # fmt: skip
+    drawn = _resampled(one) - _resampled(other)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {"task": task, "against": against, "n": size, "difference": _share(one) - _share(other),
+            "low": float(low), "high": float(high), "error": float(drawn.std())}  # fmt: skip
 
 
 def _share(by_task: Mapping[str, Sequence[Choice]]) -> float:

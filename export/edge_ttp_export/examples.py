@@ -15,6 +15,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
 from edge_ttp.reward.model import Encoded
 from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, build_profile
+from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.utility import Tokens, agreement, tokenize
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.recall import as_history
@@ -40,10 +41,13 @@ class Pool:
     encoded: Encoded
     table: Table
     """(N, F) features without those that depend on the pool (edge_ttp.reward.features.with_pool)."""
+    words: PoolWords
+    reference: Tokens
+    """What the user wrote."""
     utility: Floats
     """(N,) agreement with what the user wrote."""
     chrf: Floats
-    """(N,) chrF against it; nan for made-up pools."""
+    """(N,) chrF against it."""
 
     @property
     def size(self) -> int:
@@ -88,9 +92,7 @@ class Task:
         rows = self._rows[shown_as or user_id][:before]
         return build_profile(self.encoder, rows[-HISTORY_ITEMS:], self._memory)
 
-    def pool(
-        self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float] | None = None
-    ) -> Pool:
+    def pool(self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float]) -> Pool:
         """The pool of these candidates for the user's item at `place` in their order."""
         item = self.users[user_id][place]
         profile = self.profile(user_id, place)
@@ -98,7 +100,7 @@ class Task:
         vectors = self.encoder.encode([item.input, *(one.text for one in candidates)])
         source, vectors = vectors[0], vectors[1:]
         words = [one.words for one in candidates]
-        source_words = tokenize(item.input)
+        source_words, reference = tokenize(item.input), tokenize(item.output)
         return Pool(
             task=self.name,
             user_id=user_id,
@@ -109,8 +111,10 @@ class Task:
             source_words=source_words,
             encoded=Encoded(candidates, vectors, agreement(words, words)),
             table=feature_table(profile, source, source_words, candidates, vectors),
-            utility=agreement(words, [tokenize(item.output)])[:, 0],
-            chrf=np.array(chrf) if chrf is not None else np.full(len(candidates), np.nan),
+            words=pool_words(profile, source, source_words, words),
+            reference=reference,
+            utility=agreement(words, [reference])[:, 0],
+            chrf=np.array(chrf),
         )
 
 
@@ -124,6 +128,8 @@ def load_pools(
 ) -> tuple[list[Pool], list[Task], list[dict[str, Any]]]:
     """All pools of `files` (of one part's users if given), the tasks they come from, and the files' headers.
 
+    Pools stand in the order of the files; a header's `loaded` says how many are its file's.
+
     Raises InvalidInput where the texts that a file was made from are not among `data`.
     """
     by_hash = {file_sha256(path): path for path in data}
@@ -135,6 +141,7 @@ def load_pools(
         source = by_hash.get(str(header.get("data")))
         if source is None:
             raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
+        before = len(pools)
         task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), encoder))
         for record in records:
             if part is not None and part_of(record["user_id"]) != part:
@@ -142,7 +149,8 @@ def load_pools(
             place = [item.order for item in task.users[record["user_id"]]].index(record["order"])
             drawn = [(one["text"], int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]
             pools.append(task.pool(record["user_id"], place, drawn, record["chrf"]))
-        headers.append({**header, "file": file.name, "sha256": file_sha256(file), "pools": len(records)})
+        headers.append({**header, "file": file.name, "sha256": file_sha256(file), "pools": len(records),
+                        "loaded": len(pools) - before})  # fmt: skip
         report(f"{file.name}: {len(records)} pools")
     return pools, list(tasks.values()), headers
 

@@ -13,7 +13,7 @@ from edge_ttp.reward.config import CONFIG_FILE, RewardConfig
 from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.card import model_card
 from edge_ttp_export.checkpoint import load_checkpoint
-from edge_ttp_export.evaluate import evaluate_files
+from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.gates import Gate, check, quantization_gates, torch_gates
 from edge_ttp_export.graphs import encoder_graphs

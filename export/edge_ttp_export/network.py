@@ -11,13 +11,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_ttp.reward.features import CONTEXT, FEATURES
+from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH
 
 RANK = 16
 HIDDEN = 32
 LAST = 12
-DIMENSION = len(FEATURES) + LAST
+EXPECTED = (
+    "expected_overlap",  # expected ROUGE-1 F1 with what the user would have written
+    "expected_precision",  # share of the candidate's tokens expected there
+    "expected_recall",  # share of what is expected there that the candidate has
+)
+"""Columns that the network makes of the words' chances, beside FEATURES."""
+COLUMNS = (*FEATURES, *EXPECTED)
+DIMENSION = len(COLUMNS) + LAST
 """D, the size of the last layer."""
+_LOG_LENGTH = FEATURES.index("log_length")
+_HAS_HISTORY = CONTEXT.index("has_history")
+_USER_LOG_LENGTH = CONTEXT.index("user_log_length")
 
 
 @dataclass
@@ -40,6 +51,10 @@ class Batch:
     """(B, N, F), edge_ttp.reward.features."""
     context: Tensor
     """(B, C)."""
+    words: Tensor
+    """(B, W, K), edge_ttp.reward.words; padded with rows that no candidate has."""
+    membership: Tensor
+    """(B, N, W)."""
 
 
 @dataclass
@@ -60,6 +75,29 @@ class Heads:
     """(B,)."""
 
 
+class WordNetwork(nn.Module):  # type: ignore[misc]
+    """The chance that a word is in what the user would have written, from its row of WORD_FEATURES alone."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(len(WORD_FEATURES)))
+        self.register_buffer("scale", torch.ones(len(WORD_FEATURES)))
+        self.layers = nn.Sequential(nn.Linear(len(WORD_FEATURES), 24), nn.GELU(), nn.Dropout(0.1), nn.Linear(24, 1))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(...) log-odds of rows (..., K)."""
+        return cast(Tensor, self.layers((rows - self.mean) / self.scale).squeeze(-1))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def standardize(self, rows: Tensor) -> None:
+        """Fixes the scales from training rows (M, K)."""
+        self.mean.copy_(rows.mean(dim=0))
+        self.scale.copy_(rows.std(dim=0).clamp(min=1e-3))
+
+
 class RewardNetwork(nn.Module):  # type: ignore[misc]
     """mean = offset(query) + difference(candidate), difference = phi . weights.
 
@@ -75,7 +113,8 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
-        count, context = len(FEATURES), len(CONTEXT)
+        count, context = len(COLUMNS), len(CONTEXT)
+        self.words = WordNetwork()
         self.register_buffer("feature_mean", torch.zeros(count))
         self.register_buffer("feature_scale", torch.ones(count))
         self.register_buffer("features_map", torch.zeros(count, count))
@@ -102,7 +141,7 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
     def forward(self, batch: Batch) -> Heads:
         """Heads of a batch. Rows outside the pool mask hold numbers without meaning."""
         mask = batch.pool_mask.unsqueeze(-1)
-        plain = (batch.features - self.feature_mean) / self.feature_scale
+        plain = (self.columns(batch) - self.feature_mean) / self.feature_scale
         middle = _pool_mean(plain, mask)
         centred = plain - middle
         spread = torch.sqrt(_pool_mean(centred.square(), mask) + 1e-8)
@@ -127,6 +166,20 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
             offset=torch.sigmoid(level[:, 0]),
             offset_log_variance=level[:, 1].clamp(-12, 0),
         )
+
+    def columns(self, batch: Batch) -> Tensor:
+        """(B, N, COLUMNS) the features, and what the words' chances say of each candidate.
+
+        Its expected common tokens are the sum of its different words' chances; a word used twice counts once.
+        """
+        common = (batch.membership @ torch.sigmoid(self.words(batch.words)).unsqueeze(-1)).squeeze(-1)
+        length = torch.exp(batch.features[..., _LOG_LENGTH]) - 1
+        known = batch.context[:, _HAS_HISTORY].unsqueeze(1)
+        habit = torch.exp(batch.context[:, _USER_LOG_LENGTH] * math.log(513)).unsqueeze(1) - 1
+        expected = known * habit + (1 - known) * _pool_mean(length, batch.pool_mask)
+        expected = expected.clamp(min=1)
+        made = (2 * common / (length + expected), common / length.clamp(min=1), common / expected)
+        return torch.cat([batch.features, torch.stack(made, dim=-1)], dim=-1)
 
     def silence_text_terms(self) -> None:
         """Leaves only the features to read, for good: what reads the text vectors themselves is 0 and not trained."""
@@ -164,7 +217,7 @@ class RewardNetwork(nn.Module):  # type: ignore[misc]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def standardize(self, features: Tensor, vectors: Tensor) -> None:
-        """Fixes the scales of features and distance from training candidates: (M, F) features, (M, WIDTH) vectors."""
+        """Fixes the scales of columns and distance from training candidates: (M, COLUMNS) and (M, WIDTH)."""
         self.feature_mean.copy_(features.mean(dim=0))
         self.feature_scale.copy_(features.std(dim=0).clamp(min=1e-3))
         self.vectors_mean.copy_(vectors.mean(dim=0))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS
+from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH, Encoder
 from edge_ttp_export.network import Batch, RewardNetwork
 
@@ -34,6 +35,8 @@ class OnePool(nn.Module):  # type: ignore[misc]
         history_mask: Tensor,
         features: Tensor,
         context: Tensor,
+        words: Tensor,
+        membership: Tensor,
     ) -> tuple[Tensor, ...]:
         """mean, log_variance, phi, distance, offset, offset_log_variance of HEADS_OUTPUTS."""
         heads = self.network(
@@ -46,6 +49,8 @@ class OnePool(nn.Module):  # type: ignore[misc]
                 history_mask=history_mask.unsqueeze(0),
                 features=features.unsqueeze(0),
                 context=context.unsqueeze(0),
+                words=words.unsqueeze(0),
+                membership=membership.unsqueeze(0),
             )
         )
         return (
@@ -66,7 +71,7 @@ def export_encoder(encoder: Encoder) -> onnx.ModelProto:
 
 
 def export_heads(network: RewardNetwork) -> onnx.ModelProto:
-    """The heads as FP32 ONNX for one pool; the numbers of candidates and of history items are dynamic."""
+    """The heads as FP32 ONNX for one pool; the numbers of candidates, history items and words are dynamic."""
     example = (
         torch.randn(3, WIDTH),
         torch.randn(WIDTH),
@@ -75,8 +80,11 @@ def export_heads(network: RewardNetwork) -> onnx.ModelProto:
         torch.ones(5),
         torch.randn(3, len(FEATURES)),
         torch.randn(len(CONTEXT)),
+        torch.randn(7, len(WORD_FEATURES)),
+        torch.ones(3, 7),
     )
     axes = {name: {0: "n"} for name in ("candidates", "features", *HEADS_OUTPUTS[:4])}
+    axes |= {"words": {0: "w"}, "membership": {0: "n", 1: "w"}}
     axes |= {name: {0: "h"} for name in ("history_outputs", "history_inputs", "history_mask")}
     return _export(OnePool(network).eval(), example, HEADS_INPUTS, HEADS_OUTPUTS, axes)
 

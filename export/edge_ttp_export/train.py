@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import FEATURES, with_pool
+from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.losses import Loss, difference_loss, differences, offset_loss
-from edge_ttp_export.network import Batch, Heads, RewardNetwork
+from edge_ttp_export.network import COLUMNS, Batch, Heads, RewardNetwork
+from edge_ttp_export.train_words import train_words
 
-START_WEIGHTS = {"consensus": 1.0, "input_cosine": 1.0, "user_cosine": 1.0}
-"""The last layer starts as the untrained sum of these z-scores, times START_SCALE."""
+START_WEIGHTS = {"consensus": 1.0, "input_cosine": 1.0, "user_cosine": 1.0, "expected_overlap": 1.0}
+"""The last layer starts as this sum of z-scores, times START_SCALE."""
 START_SCALE = 0.15
 LAST_LAYER_RATE = 5.0
 SMALLEST_POOL = 2
@@ -35,15 +37,11 @@ class Settings:
     beta: float = 0.0
     seed: int = 1
     epochs: int = 60
-    warm_epochs: int = 0
-    """Epochs on made-up pools before the real ones."""
     patience: int = 15
     batch: int = 16
     rate: float = 2e-3
     decay: float = 0.05
     dropout: float = 0.7
-    mixed: float = 0.0
-    """Made-up pools per real one in the later epochs."""
     text_terms: bool = True
     """Whether the network also reads the text vectors, not only features made of them. With a few hundred pools it
     learns the vectors by heart."""
@@ -78,6 +76,9 @@ def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
     outputs, inputs = (np.zeros((count, longest, width), np.float32) for _ in range(2))
     pool_mask, history_mask = np.zeros((count, widest), np.float32), np.zeros((count, longest), np.float32)
     utility = np.zeros((count, widest), np.float32)
+    known = [pool.words.within(rows) for pool, rows in members]
+    words = np.zeros((count, max(len(table) for table, _ in known), len(WORD_FEATURES)), np.float32)
+    membership = np.zeros((count, widest, words.shape[1]), np.float32)
     for index, (pool, rows) in enumerate(members):
         part = pool.encoded.take(rows)
         size, items = len(rows), pool.profile.items
@@ -87,20 +88,21 @@ def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
         outputs[index, :items], inputs[index, :items] = pool.profile.outputs, pool.profile.inputs
         history_mask[index, :items] = 1
         utility[index, :size] = pool.utility[list(rows)]
+        table, uses = known[index]
+        words[index, : len(table)], membership[index, :size, : len(table)] = table, uses
     contexts = np.stack([pool.context(len(rows)) for pool, rows in members])
     sources = np.stack([pool.source for pool, _ in members])
-    arrays = (candidates, pool_mask, sources, outputs, inputs, history_mask, features, contexts)
+    arrays = (candidates, pool_mask, sources, outputs, inputs, history_mask, features, contexts, words, membership)
     return Batch(*(torch.from_numpy(array) for array in arrays)), torch.from_numpy(utility)
 
 
 def train(
     real: Sequence[Pool],
-    made_up: Sequence[Pool],
     tune: Sequence[Pool],
     settings: Settings,
     report: Callable[[str], None],
 ) -> Trained:
-    """The network with the best mean share of headroom on `tune`, trained on `real` and `made_up` pools.
+    """The network with the best mean share of headroom on `tune`, trained on `real` pools.
 
     Raises InvalidInput where there are too few pools to train or to stop by, or where the result has collapsed.
     """
@@ -109,11 +111,14 @@ def train(
     torch.manual_seed(settings.seed)
     source = random.Random(settings.seed)
     network = RewardNetwork(settings.dropout)
+    word_loss = train_words(network.words, real, settings.seed)
+    report(f"words: loss {word_loss:.4f}")
     _prepare(network, real)
     if not settings.text_terms:
         network.silence_text_terms()
-    decayed = [one for name, one in network.named_parameters() if one.dim() > 1]
-    plain = [one for name, one in network.named_parameters() if one.dim() <= 1 and name != "weights"]
+    learned = [(name, one) for name, one in network.named_parameters() if one.requires_grad]
+    decayed = [one for name, one in learned if one.dim() > 1]
+    plain = [one for name, one in learned if one.dim() <= 1 and name != "weights"]
     groups = [
         {"params": decayed, "weight_decay": settings.decay},
         {"params": plain, "weight_decay": 0.0},
@@ -123,20 +128,14 @@ def train(
     optimizer = torch.optim.AdamW(groups, lr=settings.rate)
     best, best_state, best_epoch, course = -np.inf, network.state_dict(), 0, []
     for epoch in range(settings.epochs):
-        warm = epoch < settings.warm_epochs and bool(made_up)
-        if warm:
-            members = source.sample(list(made_up), min(len(made_up), 1200))
-        else:
-            extra = min(len(made_up), round(settings.mixed * len(real)))
-            members = [*real, *real, *source.sample(list(made_up), extra)]
-        loss = _epoch(network, optimizer, members, settings, source)
+        loss = _epoch(network, optimizer, [*real, *real], settings, source)
         share = selection_share(network, tune, seed=settings.seed)
         course.append({"epoch": epoch, "loss": round(loss, 4), "tune_share": round(share, 4)})
         report(f"epoch {epoch + 1} of {settings.epochs}: loss {loss:.4f}, tune share {share:.3f}")
-        if not warm and share > best:
+        if share > best:
             best, best_epoch = share, epoch
             best_state = {name: value.clone() for name, value in network.state_dict().items()}
-        if epoch - max(best_epoch, settings.warm_epochs) >= settings.patience:
+        if epoch - best_epoch >= settings.patience:
             break
     network.load_state_dict(best_state)
     network.eval()
@@ -151,7 +150,8 @@ def train(
     distances, signal = _training_distances(network, real)
     facts = {
         "settings": asdict(settings),
-        "pools": {"train": len(real), "made_up": len(made_up), "tune": len(tune)},
+        "pools": {"train": len(real), "tune": len(tune)},
+        "word_loss": round(word_loss, 4),
         "best_epoch": best_epoch,
         "tune_share": round(best, 4),
         "score_spread": round(spread, 4),
@@ -213,13 +213,16 @@ def score_spread(network: RewardNetwork, pools: Sequence[Pool]) -> float:
 
 def _prepare(network: RewardNetwork, pools: Sequence[Pool]) -> None:
     """Scales from the training candidates; the last layer starts as the untrained sum."""
-    tables = [with_pool(pool.table, pool.encoded.similarity, pool.encoded.vectors) for pool in pools]
-    vectors = [pool.encoded.vectors for pool in pools]
-    network.standardize(torch.from_numpy(np.concatenate(tables)), torch.from_numpy(np.concatenate(vectors)))
+    columns = []
     with torch.no_grad():
-        for index, name in enumerate(FEATURES):
+        for pool in pools:
+            batch, _ = collate([(pool, range(pool.size))])
+            columns.append(network.columns(batch)[0])
+        vectors = torch.from_numpy(np.concatenate([pool.encoded.vectors for pool in pools]))
+        network.standardize(torch.cat(columns), vectors)
+        for index, name in enumerate(COLUMNS):
             network.weights[index] = START_SCALE * START_WEIGHTS.get(name, 0.0)
-        network.weights[len(FEATURES) :] = 0.1 * torch.randn(len(network.weights) - len(FEATURES))
+        network.weights[len(COLUMNS) :] = 0.1 * torch.randn(len(network.weights) - len(COLUMNS))
 
 
 def _epoch(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from edge_ttp_export.checkpoint import save_checkpoint
-from edge_ttp_export.examples import Pool, load_pools
+from edge_ttp_export.examples import load_pools
 from edge_ttp_export.graphs import encoder_graphs
-from edge_ttp_export.imitation import imitate
 from edge_ttp_export.losses import Loss
 from edge_ttp_export.texts import file_sha256
 from edge_ttp_export.train import Settings, train
@@ -24,23 +22,17 @@ def run_training(
     *,
     loss: str,
     beta: float,
-    made_up: int,
     epochs: int,
     seed: int,
     text_terms: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Trains on the train users' pools of `files`, writes the checkpoint to `out`, returns the training's facts."""
-    pools, tasks, headers = load_pools(files, data, encoder_graphs(encoder).runtime(), report)
-    imitated: list[Pool] = []
-    for task in tasks:
-        imitated += imitate(task, made_up, seed, report)
+    pools, _, headers = load_pools(files, data, encoder_graphs(encoder).runtime(), report)
     settings = Settings(loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms)
-    if imitated:
-        settings = replace(settings, warm_epochs=6, mixed=0.5)
     train_pools = [pool for pool in pools if pool.part == "train"]
     tune_pools = [pool for pool in pools if pool.part == "tune"]
-    trained = train(train_pools, imitated, tune_pools, settings, report)
+    trained = train(train_pools, tune_pools, settings, report)
     weights = encoder / "model.safetensors"
     made = {"files": headers, "encoder_sha256": file_sha256(weights)}
     save_checkpoint(out, trained, made)

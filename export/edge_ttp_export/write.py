@@ -11,6 +11,7 @@ import onnx
 
 from edge_ttp.reward.config import CONFIG_FILE, FORMAT, Distance, Encoder, File, RewardConfig, Weights
 from edge_ttp.reward.features import CONTEXT, FEATURES
+from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, minilm_folder
 
@@ -47,6 +48,7 @@ def write_folder(
         heads=described["heads.onnx"],
         features=list(FEATURES),
         context=list(CONTEXT),
+        words=list(WORD_FEATURES),
         weights=Weights(mean=_rounded(checkpoint.weights), covariance=[_rounded(row) for row in checkpoint.covariance]),
         distance=Distance(usual=checkpoint.usual_distance, variance=checkpoint.signal_variance),
         made=checkpoint.made,

@@ -14,13 +14,14 @@ from edge_ttp.onnx_session import Session  # noqa: E402
 from edge_ttp.reward.features import FEATURES, Drawn  # noqa: E402
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded  # noqa: E402
 from edge_ttp.reward.profile import Style, UserProfile  # noqa: E402
+from edge_ttp.reward.words import pool_words  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_ttp_export.evaluate import Choice, _resampled, _share  # noqa: E402
 from edge_ttp_export.examples import Pool  # noqa: E402
 from edge_ttp_export.gates import Gate, GateFailed, check, spearman  # noqa: E402
 from edge_ttp_export.losses import difference_loss, differences, offset_loss  # noqa: E402
 from edge_ttp_export.minilm import WIDTH  # noqa: E402
-from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
+from edge_ttp_export.network import COLUMNS, DIMENSION, RewardNetwork  # noqa: E402
 from edge_ttp_export.onnx_export import export_heads  # noqa: E402
 from edge_ttp_export.quantize import quantize_weights  # noqa: E402
 from edge_ttp_export.selectors import untrained  # noqa: E402
@@ -41,25 +42,27 @@ def pool(seed: int, size: int = 8, items: int = 3) -> Pool:
         values = source.normal(size=(*shape, WIDTH))
         return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
 
-    profile = UserProfile("test", unit(items), unit(items), (), Style(2.0, 0.5, 0.0), 0.3)
+    written = (frozenset({"text"}),) * items
+    profile = UserProfile("test", unit(items), unit(items), (), written, written, Style(2.0, 0.5, 0.0), 0.3)
     table = source.normal(size=(size, len(FEATURES))).astype(np.float32)
     utility = 0.2 + 0.05 * table[:, SIGNAL] + 0.01 * source.normal(size=size)
     drawn = tuple(Drawn(f"text {index}", ("text", str(index)), 4, -8.0) for index in range(size))
+    words = pool_words(profile, profile.inputs[0], ("text",), [one.words for one in drawn])
     similarity = np.full((size, size), 0.5) + 0.5 * np.eye(size)
     return Pool(
         task="made", user_id=f"user {seed % 7}", place=items, part="train", profile=profile, source=unit(),
-        source_words=("text",), encoded=Encoded(drawn, unit(size), similarity), table=table, utility=utility,
-        chrf=utility,
+        source_words=("text",), encoded=Encoded(drawn, unit(size), similarity), table=table, words=words,
+        reference=("text",), utility=utility, chrf=utility,
     )  # fmt: skip
 
 
-SETTINGS = Settings(epochs=20, warm_epochs=0, patience=20, dropout=0.0)
+SETTINGS = Settings(epochs=20, patience=20, dropout=0.0)
 
 
 @pytest.mark.parametrize("loss", ["beta-nll", "mse", "bradley-terry", "listwise"])
 def test_every_loss_learns_the_signal(loss: str) -> None:
     settings = Settings(**{**vars(SETTINGS), "loss": loss})
-    trained = train([pool(seed) for seed in range(60)], [], [pool(seed) for seed in range(60, 80)], settings, str)
+    trained = train([pool(seed) for seed in range(60)], [pool(seed) for seed in range(60, 80)], settings, str)
     assert selection_share(trained.network, [pool(seed) for seed in range(80, 100)], seed=1, sizes=(8,)) > 0.8
     assert trained.covariance.shape == (DIMENSION, DIMENSION)
     assert (np.linalg.eigvalsh(trained.covariance) > 0).all()
@@ -68,7 +71,7 @@ def test_every_loss_learns_the_signal(loss: str) -> None:
 def test_training_is_reproducible() -> None:
     settings = Settings(**{**vars(SETTINGS), "epochs": 2})
     first, again = (
-        train([pool(seed) for seed in range(20)], [], [pool(seed) for seed in range(20, 26)], settings, str)
+        train([pool(seed) for seed in range(20)], [pool(seed) for seed in range(20, 26)], settings, str)
         for _ in range(2)
     )
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
@@ -77,7 +80,7 @@ def test_training_is_reproducible() -> None:
 
 def test_too_few_pools_are_refused() -> None:
     with pytest.raises(InvalidInput, match="too few"):
-        train([pool(1)], [], [pool(2)], SETTINGS, str)
+        train([pool(1)], [pool(2)], SETTINGS, str)
 
 
 def test_padding_does_not_change_a_pools_heads() -> None:
@@ -93,7 +96,7 @@ def test_padding_does_not_change_a_pools_heads() -> None:
 @pytest.mark.parametrize(("size", "items"), [(1, 1), (2, 64), (33, 5)])
 def test_the_exported_heads_are_the_network(size: int, items: int) -> None:
     network = RewardNetwork().eval()
-    network.standardize(torch.randn(200, len(FEATURES)), torch.randn(200, WIDTH))
+    network.standardize(torch.randn(200, len(COLUMNS)), torch.randn(200, WIDTH))
     with torch.no_grad():
         network.weights.normal_()
     session = Session(
@@ -104,6 +107,7 @@ def test_the_exported_heads_are_the_network(size: int, items: int) -> None:
         heads = network(batch)
     arrays = (
         batch.candidates, batch.source, batch.outputs, batch.inputs, batch.history_mask, batch.features, batch.context,
+        batch.words, batch.membership,
     )  # fmt: skip
     found = session.run(dict(zip(HEADS_INPUTS, (one[0].numpy() for one in arrays), strict=True)))
     expected = (
@@ -127,7 +131,7 @@ def test_beta_nll_with_beta_zero_is_the_gaussian_likelihood() -> None:
 
 def test_the_offsets_noise_is_as_large_as_its_errors_on_tune_pools() -> None:
     tune = [pool(seed) for seed in range(20, 30)]
-    network = train([pool(seed) for seed in range(20)], [], tune, SETTINGS, str).network
+    network = train([pool(seed) for seed in range(20)], tune, SETTINGS, str).network
     ((heads, utility, mask),) = predict(network, [(one, range(one.size)) for one in tune])
     error = (utility * mask).sum(1) / mask.sum(1) - heads.offset
     assert float((error**2 / torch.exp(heads.offset_log_variance)).mean()) == pytest.approx(1, rel=1e-3)
@@ -135,9 +139,7 @@ def test_the_offsets_noise_is_as_large_as_its_errors_on_tune_pools() -> None:
 
 def test_without_text_terms_the_vectors_change_nothing() -> None:
     settings = Settings(**{**vars(SETTINGS), "epochs": 1, "text_terms": False})
-    network = train(
-        [pool(seed) for seed in range(20)], [], [pool(seed) for seed in range(20, 26)], settings, str
-    ).network
+    network = train([pool(seed) for seed in range(20)], [pool(seed) for seed in range(20, 26)], settings, str).network
     batch, _ = collate([(pool(30), range(8))])
     found = network(batch).difference
     batch.candidates, batch.outputs = torch.flip(batch.candidates, [1]), torch.flip(batch.outputs, [2])
@@ -145,7 +147,7 @@ def test_without_text_terms_the_vectors_change_nothing() -> None:
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
-    trained = train([pool(seed) for seed in range(20)], [], [pool(seed) for seed in range(20, 26)], SETTINGS, str)
+    trained = train([pool(seed) for seed in range(20)], [pool(seed) for seed in range(20, 26)], SETTINGS, str)
     save_checkpoint(tmp_path, trained, {"files": []})
     found = load_checkpoint(tmp_path)
     members = [(pool(50), range(8))]

@@ -19,6 +19,8 @@ def profile(outputs: list[str], vectors: np.ndarray, inputs: np.ndarray) -> User
         outputs=vectors.astype(np.float32),
         inputs=inputs.astype(np.float32),
         recent=tuple(tokenize(text) for text in outputs),
+        written=tuple(frozenset(tokenize(text)) for text in outputs),
+        answered=(frozenset(),) * len(outputs),
         habit=Style(np.log1p(2), 1.0, 0.0),
         length_spread=0.5,
     )

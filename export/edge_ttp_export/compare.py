@@ -1,0 +1,131 @@
+"""The comparison: untrained rules, the losses on one network, and the rules on the probabilistic one, report users."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edge_ttp.scaling.pools import Pools
+from edge_ttp.scaling.quantities import four_quantities
+from edge_ttp_export.checkpoint import Checkpoint
+from edge_ttp_export.evaluate import REPEATS, SIZES, Choice, describe, paired
+from edge_ttp_export.examples import Pool
+from edge_ttp_export.selectors import oracle, untrained
+from edge_ttp_export.train import Member
+from edge_ttp_export.variants import PROBABILISTIC, RULES, Fixed, Floats, judge
+
+Scores = Mapping[str, Sequence[Sequence[Floats]]]
+"""Scores of the members by selector, once per seed."""
+
+
+def compare(
+    pools: Sequence[Pool],
+    by_loss: Mapping[str, Sequence[Checkpoint]],
+    strangers: Mapping[str, Checkpoint],
+    rules: Mapping[str, Fixed],
+    labels: Mapping[str, Any],
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows, paired differences and the four quantities on one policy's report pools.
+
+    Networks of one loss are its seeds. `strangers` are networks that never saw a task, by the task's name; they are
+    measured on that task alone. `rules` come from `edge_ttp_export.variants.fix_rules`. `labels` go into every row.
+    """
+    rows: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
+    diagnosis: list[dict[str, Any]] = []
+    tasks = sorted({pool.task for pool in pools})
+    for size in SIZES:
+        members = cut(pools, size)
+        if not members:
+            continue
+        scores = _scores(members, by_loss, rules)
+        choices = {name: _choose(members, each) for name, each in scores.items()}
+        choices["random"] = {
+            task: [Choice(one.user_id, one.mean, one.mean, one.best) for one in part]
+            for task, part in choices["first"].items()
+        }
+        for name, by_task in choices.items():
+            rows += [{**labels, **describe(by_task, task, name, size)} for task in [*tasks, "all"]]
+        if size > 1:
+            for other, by_task in choices.items():
+                if other not in ("probabilistic", "oracle", "random", "first", "longest"):
+                    for task in [*tasks, "all"]:
+                        one = paired(choices["probabilistic"], by_task, task, other, size)
+                        differences.append({**labels, **one, "selector": "probabilistic"})
+        for task, checkpoint in strangers.items():
+            own = [member for member in members if member[0].task == task]
+            if own:
+                never = _choose(own, [[one.mean for one in judge(checkpoint, own)]])
+                rows.append({**labels, **describe(never, task, "task left out", size)})
+                if size > 1:
+                    one = paired(never, {task: choices["sum"][task]}, task, "sum", size)
+                    differences.append({**labels, **one, "selector": "task left out"})
+        if size == max(pool.size for pool in pools):
+            diagnosis = [{**labels, **_quantities(members, name, each)} for name, each in scores.items()
+                         if name not in ("oracle", "first", "longest")]  # fmt: skip
+    return {"rows": rows, "paired": differences, "diagnosis": diagnosis}
+
+
+def cut(pools: Sequence[Pool], size: int) -> list[Member]:
+    """Each pool cut to REPEATS random smaller pools of `size`, or whole where it has that size. Always the same."""
+    source = random.Random(size)
+    return [
+        (pool, source.sample(range(pool.size), size))
+        for pool in pools
+        if pool.size >= size
+        for _ in range(REPEATS if size < pool.size else 1)
+    ]
+
+
+def _scores(
+    members: Sequence[Member], by_loss: Mapping[str, Sequence[Checkpoint]], rules: Mapping[str, Fixed]
+) -> Scores:
+    found: dict[str, list[list[Floats]]] = {
+        name: [[rank(pool, rows) for pool, rows in members]] for name, rank in {**untrained(), "oracle": oracle}.items()
+    }
+    for loss, checkpoints in by_loss.items():
+        judged = [judge(one, members) for one in checkpoints]
+        if loss == PROBABILISTIC:
+            for name in (*RULES, "probabilistic"):
+                found[name] = [[rules[name](one) for one in each] for each in judged]
+        else:
+            found[loss] = [[one.mean for one in each] for each in judged]
+    return found
+
+
+def _choose(members: Sequence[Member], by_seed: Sequence[Sequence[Floats]]) -> dict[str, list[Choice]]:
+    """What is chosen, by task; the seeds' choices one after another, so that their shares are averaged."""
+    found: dict[str, list[Choice]] = {}
+    for scores in by_seed:
+        for (pool, rows), score in zip(members, scores, strict=True):
+            values = pool.utility[list(rows)]
+            chosen = float(values[int(np.argmax(score))])
+            found.setdefault(pool.task, []).append(
+                Choice(pool.user_id, chosen, float(values.mean()), float(values.max()))
+            )
+    return found
+
+
+def _quantities(members: Sequence[Member], variant: str, by_seed: Sequence[Sequence[Floats]]) -> dict[str, Any]:
+    """The four quantities of one selector on whole pools, the mean over seeds of values and of interval ends."""
+    users = {name: place for place, name in enumerate(sorted({f"{pool.task} {pool.user_id}" for pool, _ in members}))}
+    owner = np.array([users[f"{pool.task} {pool.user_id}"] for pool, _ in members], dtype=np.int64)
+    query = np.repeat(np.arange(len(members)), [len(rows) for _, rows in members])
+    utility = np.concatenate([pool.utility[list(rows)] for pool, rows in members])
+    values = []
+    for scores in by_seed:
+        table, _ = Pools.of(utility, np.concatenate(list(scores)), query, owner)
+        one = four_quantities(table.evidence(), owner, len(users), resamples=200)
+        values.append([[part.value, part.low, part.high] for part in (one.c, one.h, one.rho_plus, one.rho_minus)])
+    mean = np.mean(values, axis=0)
+    return {"variant": variant} | {
+        name: {"value": _known(row[0]), "low": _known(row[1]), "high": _known(row[2])}
+        for name, row in zip(("c", "h", "rho_plus", "rho_minus"), mean, strict=True)
+    }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

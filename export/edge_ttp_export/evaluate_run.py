@@ -1,0 +1,99 @@
+"""One evaluation from files to numbers: the model itself, and the networks it is compared with, policy by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp.reward.model import RewardModel
+from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
+from edge_ttp_export.compare import compare
+from edge_ttp_export.evaluate import evaluate
+from edge_ttp_export.examples import Pool, Task, load_pools
+from edge_ttp_export.variants import PROBABILISTIC, Fixed, fix_rules
+
+LISTS = ("rows", "paired", "diagnosis")
+
+
+def evaluate_files(
+    model: RewardModel,
+    files: Sequence[Path],
+    data: Sequence[Path],
+    report: Callable[[str], None],
+    *,
+    trained: Sequence[Path] = (),
+    left_out: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
+    """What choosing with `model` is worth on the report users' pools of `files`, drawn from the texts in `data`.
+
+    `trained` are networks made on the model's encoder to compare with: those of one loss are its seeds; at least one is
+    of the loss beta-nll. `left_out` are networks that never saw a task, by that task's name. Selection rules and their
+    constants are fixed on tune users of the policies that the networks were trained on.
+
+    `calibration`, `shuffle` and `chrf` are of the first policy's pools; other policies have theirs under `policies`.
+    """
+    networks = _by_loss(trained)
+    strangers = {task: load_checkpoint(folder) for task, folder in (left_out or {}).items()}
+    pools, tasks, headers = load_pools(files, data, model.encoder, report, part=None if networks else "report")
+    policies = _by_policy(pools, headers, "report" if not networks else None)
+    found: dict[str, Any] = {name: [] for name in LISTS}
+    rules: dict[str, Fixed] = {}
+    seen: set[str] = set()
+    if networks:
+        seen = {file["model"][:12] for each in networks.values() for one in each for file in one.made["files"]}
+        tune = [pool for name, part in policies.items() if name in seen for pool in part if pool.part == "tune"]
+        if not tune:
+            raise InvalidInput("no pool of a tune user to fix the selection rules on", "give the training's pool files")
+        chosen = fix_rules(networks[PROBABILISTIC], tune)
+        rules = {name: fixed for name, (fixed, _) in chosen.items()}
+        found["rules"] = {
+            name: {"rule": fixed.rule, "constant": fixed.constant, "tune_share": share}
+            for name, (fixed, share) in chosen.items()
+        }
+    found["policies"] = {}
+    for policy, part in policies.items():
+        reported = [pool for pool in part if pool.part == "report"]
+        if not reported:
+            raise InvalidInput(f"no pool of a report user from policy {policy}", "make more pools")
+        report(f"policy {policy}: {len(reported)} pools of report users")
+        of_model = evaluate(model, reported, _tasks_of(tasks, reported), policy, report)
+        if networks:
+            for name, values in compare(
+                reported, networks, strangers, rules, {"policy": policy, "seen": policy in seen}
+            ).items():
+                found[name] += values
+            of_model["rows"] = [row for row in of_model["rows"] if row["selector"] == "model"]
+        for name in LISTS:
+            found[name] += of_model.pop(name, [])
+        found["policies"][policy] = of_model
+    first = next(iter(found["policies"].values()))
+    return {**found, **first}
+
+
+def _by_loss(trained: Sequence[Path]) -> dict[str, list[Checkpoint]]:
+    found: dict[str, list[Checkpoint]] = {}
+    for folder in trained:
+        checkpoint = load_checkpoint(folder)
+        found.setdefault(checkpoint.made["settings"]["loss"], []).append(checkpoint)
+    if found and PROBABILISTIC not in found:
+        raise InvalidInput(f"no network of the loss {PROBABILISTIC} is given", "train one and pass it with --trained")
+    return found
+
+
+def _by_policy(pools: Sequence[Pool], headers: Sequence[Mapping[str, Any]], part: str | None) -> dict[str, list[Pool]]:
+    found: dict[str, list[Pool]] = {}
+    start = 0
+    for header in headers:
+        count = header["loaded"]
+        found.setdefault(str(header["model"])[:12], []).extend(pools[start : start + count])
+        start += count
+    if not any(found.values()):
+        raise InvalidInput(f"the files hold no pool of {part or 'any'} users", "make more pools")
+    return found
+
+
+def _tasks_of(tasks: Sequence[Task], pools: Sequence[Pool]) -> list[Task]:
+    names = {pool.task for pool in pools}
+    return [task for task in tasks if task.name in names]

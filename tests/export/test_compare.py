@@ -1,0 +1,99 @@
+"""The comparison of trained networks: rules with fixed constants, seeds averaged, shares between random and oracle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")  # the export extra; `make test-export` installs it
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_ttp_export.compare import compare, cut
+from edge_ttp_export.evaluate_run import evaluate_files
+from edge_ttp_export.losses import Loss
+from edge_ttp_export.train import train
+from edge_ttp_export.variants import Fixed, Judged, fix_rules, judge, share_of
+from tests.export.test_training import SETTINGS, pool
+
+pytestmark = pytest.mark.export
+
+POOLS = [replace(pool(seed), part="report", user_id=f"user {seed % 5}") for seed in range(80, 100)]
+
+
+def trained(folder: Path, loss: Loss, seed: int) -> Checkpoint:
+    settings = replace(SETTINGS, loss=loss, seed=seed, epochs=12)
+    found = train([pool(one) for one in range(40)], [pool(one) for one in range(60, 70)], settings, str)
+    save_checkpoint(folder, found, {"files": [{"model": "0" * 64}]})
+    return load_checkpoint(folder)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Checkpoint]]:
+    folder = tmp_path_factory.mktemp("networks")
+    return {
+        "beta-nll": [trained(folder / "one", "beta-nll", 1), trained(folder / "two", "beta-nll", 2)],
+        "mse": [trained(folder / "mse", "mse", 1)],
+    }
+
+
+def test_each_rule_says_what_its_name_does() -> None:
+    judged = Judged(np.array([0.2, 0.1, 0.0]), np.array([0.04, 0.01, 0.0]), np.array([0.09, 0.0, 0.0]))
+    assert Fixed("mean")(judged).tolist() == [0.2, 0.1, 0.0]
+    assert Fixed("lcb", 1.0)(judged) == pytest.approx([-0.1, 0.1, 0.0])
+    assert Fixed("noise", -1.0)(judged) == pytest.approx([0.4, 0.2, 0.0])
+    assert Fixed("shrink", 0.09)(judged) == pytest.approx([0.15, 0.1, 0.0])
+
+
+def test_a_share_runs_from_0_for_the_mean_to_1_for_the_best() -> None:
+    members = [(one, range(one.size)) for one in POOLS]
+    assert share_of(members, [one.utility for one in POOLS]) == pytest.approx(1)
+    assert share_of(members, [-one.utility for one in POOLS]) < 0
+
+
+def test_constants_are_fixed_where_the_share_is_largest(networks: dict[str, list[Checkpoint]]) -> None:
+    found = fix_rules(networks["beta-nll"], POOLS)
+    members = [(one, range(one.size)) for one in POOLS]
+    for rule in ("mean", "lcb", "shrink", "noise"):
+        fixed, share = found[rule]
+        by_hand = [share_of(members, [fixed(one) for one in judge(each, members)]) for each in networks["beta-nll"]]
+        assert share == pytest.approx(np.mean(by_hand))
+        assert share <= found["probabilistic"][1]
+    assert found["lcb"][1] >= found["mean"][1]  # kappa 0 is the mean
+
+
+def test_a_comparison_has_every_selector_at_every_size(networks: dict[str, list[Checkpoint]]) -> None:
+    rules = {name: fixed for name, (fixed, _) in fix_rules(networks["beta-nll"], POOLS).items()}
+    found = compare(POOLS, networks, {"made": networks["mse"][0]}, rules, {"policy": "p"})
+    selectors = {row["selector"] for row in found["rows"]}
+    assert {"first", "sum", "mse", "mean", "lcb", "shrink", "noise", "probabilistic", "oracle", "random"} < selectors
+    assert {row["n"] for row in found["rows"]} == {1, 2, 4, 8}
+    whole = {row["selector"]: row for row in found["rows"] if row["n"] == 8 and row["task"] == "all"}
+    assert whole["oracle"]["share"] == pytest.approx(1)
+    assert whole["random"]["share"] == pytest.approx(0)
+    assert whole["mean"]["share"] > 0.5 > whole["first"]["share"]
+    assert whole["mean"]["share_low"] <= whole["mean"]["share"] <= whole["mean"]["share_high"]
+    left_out = next(row for row in found["rows"] if row["selector"] == "task left out" and row["n"] == 8)
+    assert left_out["share"] == pytest.approx(whole["mse"]["share"])  # the same network under another name
+    by_rival = {one["against"]: one for one in found["paired"] if one["n"] == 8 and one["task"] == "all"}
+    assert by_rival["sum"]["low"] > 0
+    assert by_rival["mse"]["difference"] == pytest.approx(whole["probabilistic"]["share"] - whole["mse"]["share"])
+    assert {one["variant"] for one in found["diagnosis"]} >= {"sum", "mse", "probabilistic"}
+    assert all(0 <= one["h"]["value"] <= 1 for one in found["diagnosis"] if one["h"]["value"] is not None)
+
+
+def test_cuts_are_the_same_at_every_call() -> None:
+    again = cut(POOLS, 4)
+    assert [rows for _, rows in cut(POOLS, 4)] == [rows for _, rows in again]
+    assert len(again) == 4 * len(POOLS)
+    assert len(cut(POOLS, 8)) == len(POOLS)
+    assert cut(POOLS, 16) == []
+
+
+def test_networks_without_a_probabilistic_one_are_refused(tmp_path: Path) -> None:
+    trained(tmp_path / "mse", "mse", 1)
+    with pytest.raises(InvalidInput, match="beta-nll"):
+        evaluate_files(None, [], [], str, trained=[tmp_path / "mse"])  # type: ignore[arg-type]
