@@ -120,7 +120,8 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except EdgeTTPError as error:
-        return _report(Cancelled("interrupted") if is_interrupt(error) else error, as_json)
+        told = isinstance(error, Cancelled) or not is_interrupt(error)
+        return _report(error if told else Cancelled("interrupted"), as_json)
     except KeyboardInterrupt:
         return _report(Cancelled("interrupted"), as_json)
     except typer.Abort:

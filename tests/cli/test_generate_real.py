@@ -149,7 +149,11 @@ def interrupt_at(word: str, *arguments: str, after_s: float = 0.0) -> tuple[str,
     rest = process.stderr.read().splitlines()
     text = process.stdout.read()
     guard.cancel()
-    said = [line for line in rest if line not in ("begun", "planned", "progress", "finished", "scored", "selected")]
+    said = [
+        line
+        for line in rest
+        if line not in ("begun", "planned", "progress", "finished", "dropped", "scored", "selected")
+    ]
     return text, said, process.wait()
 
 

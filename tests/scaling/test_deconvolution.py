@@ -58,7 +58,7 @@ def test_a_distribution_is_one() -> None:
     prior = held.fit(cells)
     assert prior.sum(axis=1) == pytest.approx([1, 1])
     assert (prior >= 0).all()
-    assert held.fit(cells[1:])[0] == pytest.approx(prior[1])
+    assert held.fit(cells[1:])[0] == pytest.approx(prior[1], abs=1e-5)  # single precision
 
 
 def test_weights_count_queries_that_often() -> None:
