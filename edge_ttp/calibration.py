@@ -76,6 +76,12 @@ class Calibration:
         )
 
     @property
+    def trusted(self) -> bool:
+        """Whether the scores of this user order candidates at all: not collapsed, and rho is above 0 with a probability
+        of three quarters or more."""
+        return not self.collapsed and self.rho > TRUST_Z * self.rho_sd
+
+    @property
     def reach(self) -> float:
         """Utility that one standard deviation of score is worth before anything is scored: rho x spread, at least 0."""
         return 0.0 if self.collapsed else max(0.0, self.rho) * self.spread
@@ -88,8 +94,11 @@ def _combined(value: float, error: float, prior: float, deviation: float) -> tup
     return (weight * prior + own * value) / (weight + own), (weight + own) ** -0.5
 
 
-POPULATION = Calibration(rho=0.34, rho_sd=0.18, spread=0.08, slope=0.9)
+POPULATION = Calibration(rho=0.40, rho_sd=0.15, spread=0.070, slope=0.88)
 """A user without evidence: means over tune users' pools, scored by the shipped reward model (docs/budget.md)."""
+
+TRUST_Z = 0.674
+"""Quantile of the standard normal at three quarters."""
 
 SLOPE_SD = 0.5
 """Standard deviation of the slope between users."""

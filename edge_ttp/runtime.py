@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 from edge_ttp.adaptation.calibrating import Adapted, Manners, Progress, calibrate
 from edge_ttp.adaptation.evidence import judged
@@ -20,14 +20,19 @@ from edge_ttp.adaptation.foreground import Foreground
 from edge_ttp.adaptation.idle import Idle
 from edge_ttp.adaptation.learned import Learned, learned
 from edge_ttp.budget import device
-from edge_ttp.budget.profile import Cost, Profiles, fit
+from edge_ttp.budget.load import LoadMeter
+from edge_ttp.budget.profile import Profile, Profiles
+from edge_ttp.budget.watch import Watch
 from edge_ttp.errors import InvalidInput
-from edge_ttp.generation import DEFAULT_EXAMPLES, Ask, Rooms, check, generate
+from edge_ttp.explanation import Explanation, explain
+from edge_ttp.generation import generate
 from edge_ttp.history import History
+from edge_ttp.once import Once
 from edge_ttp.paths import Paths, locate
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
+from edge_ttp.request import DEFAULT_EXAMPLES, Ask, Rooms, check
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
 from edge_ttp.selection import NEEDS_REWARD, RULES
@@ -37,36 +42,17 @@ _HISTORY_TIMEOUT_S = 10.0
 _MEMORY_SHARE = 0.8
 """Part of the memory that is free which the policy may take: the host app and the system need the rest."""
 
-_Loaded = TypeVar("_Loaded")
-
-
-class _Once(Generic[_Loaded]):
-    """Something loaded when it is first needed, once, whichever thread needs it."""
-
-    def __init__(self, load: Callable[[], _Loaded]) -> None:
-        self._load = load
-        self._lock = threading.Lock()
-        self._value: _Loaded | None = None
-
-    def get(self) -> _Loaded:
-        """The value, loaded now if it was not yet. A failure is raised and tried again next time."""
-        with self._lock:
-            if self._value is None:
-                self._value = self._load()
-            return self._value
-
-    def loaded(self) -> _Loaded | None:
-        """The value if it was loaded."""
-        return self._value
+USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
+"""What a plan is made for where there is no prompt and no history."""
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """The policy in memory, where it came from, and the key of its cost model."""
+    """The policy in memory, where it came from, and what it costs here."""
 
     policy: LlamaPolicy
     located: Located
-    profile_key: str
+    watch: Watch
 
 
 class Runtime:
@@ -84,11 +70,9 @@ class Runtime:
         self._model, self._reward_name = model, reward
         self._threads = threads if threads is not None else device.cores()
         self._memory_bytes = memory_bytes
-        self._policy = _Once(self._load_policy)
-        self._reward = _Once(self._load_reward)
+        self._policy = Once(self._load_policy)
+        self._reward = Once(self._load_reward)
         self._profiles = Profiles(paths.cache / "device.json")
-        self._cost: Cost | None = None
-        self._cost_lock = threading.Lock()
         self._load_within: int | None = None  # what the request that loads the policy allows
         self._requests = threading.Condition()
         self._foreground = Foreground(paths.cache / "foreground.lock")
@@ -207,14 +191,12 @@ class Runtime:
 
         Raises InvalidInput, ModelUnavailable, HistoryUnavailable, OutOfCapacity, DeadlineTooShort, Cancelled.
         """
-        if select not in RULES:
-            raise InvalidInput(f"there is no selection rule {select!r}", f"choose one of {', '.join(RULES)}")
         ask = Ask(
             prompt=prompt,
             user=default_user() if user is None else valid_user(user),
             n=n,
             budget=budget or Budget(),
-            rule=select,
+            rule=_known(select),
             sampling=sampling or Sampling(),
             seed=seed,
             kind=kind,
@@ -230,24 +212,68 @@ class Runtime:
             return self._answer(ask)
 
     def _answer(self, ask: Ask) -> Generation:
-        self._load_within = ask.budget.memory_bytes
-        self._load(ask.rule)
-        ready = self._policy.get()
-        reward = self._reward.get() if ask.rule in NEEDS_REWARD else None
-        generation = generate(self._rooms(ready, reward, ask.budget), ask)
-        self._learn_cost(ready, generation)
-        return generation
+        return generate(self._rooms(ask.rule, ask.budget), ask)
 
-    def _rooms(self, ready: _Ready, reward: RewardModel | None, budget: Budget) -> Rooms:
+    def _rooms(self, rule: Rule, budget: Budget) -> Rooms:
+        """The parts that a request with this rule passes through, loaded, and the state of the device now."""
+        self._load_within = budget.memory_bytes
+        self._load(rule)
+        ready = self._policy.get()
         return Rooms(
             policy=ready.policy,
             policy_name=ready.located.name,
             style=ready.located.prompt_style or "few-shot",
-            reward=reward,
+            reward=self._reward.get() if rule in NEEDS_REWARD else None,
             history=self.history,
-            cost=self._cost,
+            costs=ready.watch.profile,
             memory_bytes=self._memory_for(ready, budget),
+            free_cores=ready.watch.free_cores(),
+            energy=device.energy(),
+            hot=ready.watch.hot(),
+            observe=ready.watch.observe,
         )
+
+    def plan(
+        self,
+        prompt: str | None = None,
+        *,
+        user: str | None = None,
+        budget: Budget | None = None,
+        select: Rule = "mean",
+        sampling: Sampling | None = None,
+        kind: str | None = None,
+        examples: int = DEFAULT_EXAMPLES,
+    ) -> Explanation:
+        """How a request would be answered on this device now, without answering it.
+
+        `prompt` None: like the user's newest item. Loads the models. Raises as `generate`.
+        """
+        name = default_user() if user is None else valid_user(user)
+        if prompt is None:
+            newest = self.history.items(name, kind=kind, limit=1)
+            prompt = newest[0].input if newest and newest[0].input.strip() else USUAL_PROMPT
+        ask = Ask(
+            prompt=prompt,
+            user=name,
+            budget=budget or Budget(),
+            rule=_known(select),
+            sampling=sampling or Sampling(),
+            kind=kind,
+            examples=examples,
+        )
+        check(ask)
+        with self._request():
+            return explain(self._rooms(ask.rule, ask.budget), ask)
+
+    def profile(self, *, advance: Callable[[float], None] | None = None) -> Profile:
+        """Measures this policy on this device, thoroughly: up to a minute. Stores and returns the profile.
+
+        Run it in a thread of its own to have it in the background: requests go on, between the measurements.
+        `advance` is called with the number of thread counts done. Raises as `warm`.
+        """
+        with self._request():
+            ready = self._policy.get()
+            return ready.watch.measure(ready.policy, thorough=True, advance=advance)
 
     def stream(self, prompt: str, **options: object) -> Iterator[Event]:
         """The events of one request as they happen; the last one (`selected`) carries the generation.
@@ -334,29 +360,31 @@ class Runtime:
             raise InvalidInput(f"{for_s} seconds are no time", "allow more than 0")
         deadline = None if for_s is None else time.monotonic() + for_s
         with self._request():
-            self._load("mean")
             manners = Manners(
                 deadline=deadline,
                 cancel=(self._closing,) if cancel is None else (self._closing, cancel),
                 busy=self._foreground.busy,
                 idle=Idle().now if while_idle else lambda: True,
             )
-            rooms = self._rooms(self._policy.get(), self._reward.get(), Budget())
+            rooms = self._rooms("mean", Budget())
             return calibrate(rooms, name, manners, advance=on_progress or (lambda _: None))
 
     def _load_policy(self) -> _Ready:
         located = self.registry.locate(self._model, kind="policy")
         limits = [int(device.available_memory() * _MEMORY_SHARE), self._memory_bytes, self._load_within]
         memory = min(limit for limit in limits if limit is not None)
+        meter = LoadMeter()  # what others do while the model loads is what they do now
+        began = time.monotonic()
         policy = LlamaPolicy(located.path, threads=self._threads, memory_bytes=memory)
-        key = f"{located.sha256[:16]}/threads-{self._threads}/llama-cpp-python-{bindings.version()}"
-        cost = self._profiles.load(key)
-        if cost is None:
-            speeds = policy.measure()
-            cost = fit(speeds.prefill_token_s, speeds.rows, speeds.step_s)
-            self._save_cost(key, cost)
-        self._cost = cost
-        return _Ready(policy, located, key)
+        load_s = time.monotonic() - began
+        key = (
+            f"{located.sha256[:16]}/llama-cpp-python-{bindings.version()}/{self._threads}-threads/"
+            f"{policy.device}/{device.energy()}"
+        )
+        watch = Watch(self._profiles, key, self._threads, meter)
+        if watch.profile is None:
+            watch.measure(policy, load_s=load_s, sequence_bytes=policy.sequence_bytes(64))
+        return _Ready(policy, located, watch)
 
     def _load_reward(self) -> RewardModel:
         located = self.registry.locate(self._reward_name, kind="reward")
@@ -369,27 +397,8 @@ class Runtime:
         limits = [free, self._memory_bytes, budget.memory_bytes]
         return min(limit for limit in limits if limit is not None)
 
-    def _learn_cost(self, ready: _Ready, generation: Generation) -> None:
-        """Corrects the cost model by what this request took."""
-        timings, usage = generation.timings, generation.usage
-        with self._cost_lock:
-            if self._cost is None:
-                return
-            longest = max((candidate.tokens for candidate in generation.candidates), default=0)
-            self._cost = self._cost.updated(
-                computed_prompt_tokens=usage.prompt_tokens - usage.cached_prompt_tokens,
-                prefill_s=timings.prefill_s,
-                steps=max(0, longest - 1),
-                rows=usage.decoded_rows,
-                decode_s=timings.decode_s,
-                candidates=generation.n if timings.score_s else 0,
-                score_s=timings.score_s,
-                overhead_s=timings.recall_s + timings.select_s + timings.store_s,
-            )
-            self._save_cost(ready.profile_key, self._cost)
 
-    def _save_cost(self, key: str, cost: Cost) -> None:
-        try:
-            self._profiles.save(key, cost)
-        except OSError:
-            return  # a full or read-only cache folder: the next start measures again
+def _known(rule: Rule) -> Rule:
+    if rule not in RULES:
+        raise InvalidInput(f"there is no selection rule {rule!r}", f"choose one of {', '.join(RULES)}")
+    return rule

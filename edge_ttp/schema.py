@@ -43,8 +43,8 @@ class Budget(_Border):
     """Upper limit on N."""
     memory_bytes: Annotated[int, Field(gt=0)] | None = None
     """Upper limit on the memory that the policy may take (weights, cache and buffers)."""
-    energy: Energy = "mains"
-    """`saver` asks for as few candidates as make sense."""
+    energy: Energy | None = None
+    """What the device runs on: a second is dearer on battery. None: as the device says."""
     mode: Mode = "balanced"
     """How much a better answer is worth in time."""
 
@@ -154,15 +154,33 @@ class Plan(_Border):
     """How many candidates a request gets on this device, and what bound their number."""
 
     n: int
-    bound_by: Literal["requested", "mode", "max_candidates", "deadline", "memory", "energy", "no_reward"]
+    bound_by: Literal[
+        "requested",
+        "mode",
+        "value",
+        "trust",
+        "max_candidates",
+        "deadline",
+        "memory",
+        "energy",
+        "heat",
+        "no_reward",
+    ]
+    """`value`: a further candidate would not have been worth its time. `trust`: this user's scores order nothing."""
     max_tokens: int
     """Longest candidate that the plan reckons with."""
     examples: int
     """Recalled history items in the prompt."""
+    prompt_tokens: int = 0
+    """Tokens of the prompt that was chosen."""
     expected_s: float | None = None
-    """Predicted seconds for the whole call; None before anything was measured on this device."""
+    """Predicted seconds from the plan to the answer; None before anything was measured on this device."""
+    expected_gain: float | None = None
+    """Expected utility above one candidate's, put in the best way; below 0 where examples had to be left out."""
     waves: int = 1
-    """Rounds of decoding: more than one where the cache holds fewer than n sequences."""
+    """Rounds of decoding: after each one the planner decides again, and memory may hold fewer than n at once."""
+    decisions: tuple[str, ...] = ()
+    """What was decided after each scored wave, in words."""
     notes: tuple[str, ...] = ()
     """What the plan had to give up, in words."""
 

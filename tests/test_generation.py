@@ -14,9 +14,12 @@ import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, endless, rooms
 from policy.table import FakeClock
 
+from edge_ttp import drawing, planning
 from edge_ttp import generation as module
-from edge_ttp.budget.planner import BATTERY_CANDIDATES, MODE_CANDIDATES, SAVER_CANDIDATES
-from edge_ttp.budget.profile import Cost
+from edge_ttp.budget.cost import KNOTS, Lengths, Speed
+from edge_ttp.budget.planner import BATTERY_CANDIDATES, DISTRUSTED_CANDIDATES, MODE_CANDIDATES, SAVER_CANDIDATES
+from edge_ttp.budget.profile import Call, Profile
+from edge_ttp.calibration import POPULATION
 from edge_ttp.controls import STRUCTURED_TOKENS
 from edge_ttp.errors import (
     Cancelled,
@@ -26,14 +29,24 @@ from edge_ttp.errors import (
     NotFound,
     OutOfCapacity,
 )
-from edge_ttp.generation import Ask, generate
+from edge_ttp.generation import generate
 from edge_ttp.history import History
 from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.sampling import Filters
+from edge_ttp.request import Ask
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Event, HistoryItem, LoraAdapter, Rule, Sampling
 from edge_ttp.selection import NEEDS_REWARD, RULES, Pool, select
 
-COST = Cost(prefill_token_s=0.001, step_s=0.01, row_s=0.001, overhead_s=0.03, score_s=0.002)
+SPEED = Speed(1e-9, 0.001, 1e-15, tuple(0.01 + 0.001 * rows for rows in KNOTS), 1e-12)
+COSTS = Profile({1: SPEED}, {1: SPEED}, Lengths(sharing=0.0), score_parts=(1e-9, 0.002), after_s=0.03, deviation_s=1e-9)
+
+
+def reading(seconds: float) -> Profile:
+    """The same costs, with so many seconds for each prompt token."""
+    speed = replace(SPEED, token_s=seconds)
+    return replace(COSTS, measured={1: speed}, speeds={1: speed})
+
+
 SHORT = Sampling(max_tokens=8)
 
 
@@ -47,7 +60,8 @@ def history(tmp_path: Path) -> Iterator[History]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock that a request's deadline is measured on, standing still unless moved."""
     clock = FakeClock()
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
+    for part in (module, planning, drawing):
+        monkeypatch.setattr(part, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -330,16 +344,16 @@ def test_a_request_that_fits_without_any_example_raises_only_then(history: Histo
 def test_examples_that_a_deadline_has_no_time_to_read_are_left_out(history: History, clock: FakeClock) -> None:
     remember(history)
     few = prompt_length(history, examples=1)
-    cost = replace(COST, prefill_token_s=0.01)
-    half_for_reading = Budget(deadline_s=2 * 0.01 * few)
-    result = generate(rooms(history, FakePolicy(clock=clock), cost=cost), ask(examples=4, budget=half_for_reading))
+    costs = reading(0.01)
+    time_for_one = Budget(deadline_s=0.01 * few + 0.13)
+    result = generate(rooms(history, FakePolicy(clock=clock), costs=costs), ask(examples=4, n=1, budget=time_for_one))
     assert result.plan.examples == 1
     assert "3 recalled examples left out: the deadline leaves no time to read them" in result.notes
 
 
 def test_a_prompt_too_slow_to_read_is_tried_once_nothing_can_be_left_out(history: History, clock: FakeClock) -> None:
-    cost = replace(COST, prefill_token_s=10.0)  # far too pessimistic
-    result = generate(rooms(history, FakePolicy(clock=clock), cost=cost), ask(budget=Budget(deadline_s=1.0)))
+    costs = reading(10.0)  # far too pessimistic
+    result = generate(rooms(history, FakePolicy(clock=clock), costs=costs), ask(budget=Budget(deadline_s=1.0)))
     assert result.text
     assert result.plan.bound_by == "deadline"
     assert "even one candidate may not fit the deadline; it ends when the deadline does" in result.notes
@@ -380,7 +394,7 @@ def test_memory_bounds_the_candidates_unless_their_number_was_asked_for(history:
 
 
 def test_a_deadline_bounds_the_candidates_by_the_measured_cost(history: History, clock: FakeClock) -> None:
-    result = generate(rooms(history, FakePolicy(clock=clock), cost=COST), ask(n=64, budget=Budget(deadline_s=0.25)))
+    result = generate(rooms(history, FakePolicy(clock=clock), costs=COSTS), ask(n=64, budget=Budget(deadline_s=0.25)))
     assert result.plan.bound_by == "deadline"
     assert 1 < result.n < 64
     assert result.plan.expected_s is not None
@@ -407,8 +421,8 @@ def test_as_many_candidates_as_the_schema_allows_can_be_drawn(history: History) 
 def test_time_for_scoring_and_recording_is_kept_back_from_the_deadline(history: History, clock: FakeClock) -> None:
     clock.now = 100.0
     policy = FakePolicy(clock=clock)
-    generate(rooms(history, policy, cost=COST), ask(n=4, budget=Budget(deadline_s=9.0)))
-    assert policy.controls[0].deadline == pytest.approx(100 + 9 - (COST.overhead_s + 4 * COST.score_s))
+    generate(rooms(history, policy, costs=COSTS), ask(n=4, budget=Budget(deadline_s=9.0)))
+    assert policy.controls[0].deadline == pytest.approx(100 + 9 - (COSTS.after_s + 4 * 0.002))
     generate(rooms(history, policy), ask(n=4, budget=Budget(deadline_s=9.0)))
     assert policy.controls[1].deadline is not None
     assert 100 < policy.controls[1].deadline < 109
@@ -500,11 +514,11 @@ def test_candidates_that_a_cancel_drops_are_told_with_the_reason(history: Histor
 def test_the_time_that_a_cached_prompt_saves_is_told(history: History) -> None:
     policy = FakePolicy(context=20_000)
     long = "word " * 9000
-    first = generate(rooms(history, policy, cost=COST), ask(long))
-    again = generate(rooms(history, policy, cost=COST), ask(long))
+    first = generate(rooms(history, policy, costs=COSTS), ask(long))
+    again = generate(rooms(history, policy, costs=COSTS), ask(long))
     assert (first.usage.cached_prompt_tokens, first.timings.reuse_saved_s) == (0, 0.0)
     assert again.usage.cached_prompt_tokens == 8192
-    assert again.timings.reuse_saved_s == pytest.approx(8192 * COST.prefill_token_s)
+    assert again.timings.reuse_saved_s == pytest.approx(8192 * 0.001)
     assert generate(rooms(history, policy), ask(long)).timings.reuse_saved_s > 0
     assert first.timings.device == "cpu"
 
@@ -656,3 +670,116 @@ def test_a_request_that_cannot_be_meant_is_refused_before_any_work(
 def test_the_largest_seed_can_be_recorded(history: History) -> None:
     result = generate(rooms(history), ask(seed=2**63 - 1))
     assert history.generation(result.generation_id).candidates == result.candidates
+
+
+# Waves
+
+
+def leading(text: str) -> float:
+    """A judge who finds all candidates alike but for one that is far ahead."""
+    return 0.9 if text.startswith("apple") else 0.1
+
+
+def test_a_wave_that_is_scored_decides_how_many_follow(history: History) -> None:
+    policy, events = FakePolicy(table=endless), list[Event]()
+    alike = FakeReward(judge=lambda text: 0.1)
+    result = generate(rooms(history, policy, alike, costs=COSTS), ask(n=None, emit=events.append))
+    first = policy.controls[0].first_wave
+    assert first is not None
+    assert 1 < first < result.n
+    assert result.plan.waves > 1
+    assert len(result.plan.decisions) >= 1
+    assert result.plan.decisions[0].startswith(f"after {first} candidates: ")
+    assert [event.n for event in events if event.type == "planned"][-1] == result.n
+    assert [one.seed for one in result.candidates] == list(range(5, 5 + result.n))
+    assert events[-2].n == result.n
+
+
+def test_a_candidate_far_ahead_ends_the_drawing(history: History) -> None:
+    policy = FakePolicy(table=endless)
+    result = generate(rooms(history, policy, FakeReward(judge=leading), costs=COSTS), ask(n=None))
+    assert any(one.text.startswith("apple") for one in result.candidates)
+    assert result.n == policy.controls[0].first_wave
+    assert result.plan.waves == 1
+    assert "no more" in result.plan.decisions[-1]
+
+
+def test_the_last_waves_scores_are_not_made_twice(history: History) -> None:
+    reward = FakeReward(judge=leading)
+    result = generate(rooms(history, FakePolicy(table=endless), reward, costs=COSTS), ask(n=None))
+    assert [len(pool) for pool in reward.pools] == [result.n]
+
+
+def test_a_number_that_was_asked_for_is_drawn_at_once(history: History) -> None:
+    policy = FakePolicy()
+    result = generate(rooms(history, policy, costs=COSTS), ask(n=12))
+    assert (policy.controls[0].first_wave, result.plan.waves, result.plan.decisions) == (None, 1, ())
+
+
+def test_later_waves_keep_to_the_most_candidates_allowed(history: History) -> None:
+    alike = FakeReward(judge=lambda text: 0.1)
+    budget = Budget(mode="best", max_candidates=9)
+    result = generate(rooms(history, FakePolicy(table=endless), alike, costs=COSTS), ask(n=None, budget=budget))
+    assert result.n <= 9
+
+
+def test_a_wave_after_which_no_time_is_left_is_the_last(history: History, clock: FakeClock) -> None:
+    policy = FakePolicy(table=endless, clock=clock, step_s=0.011)
+    alike = FakeReward(judge=lambda text: 0.1)
+    slow = rooms(history, policy, alike, costs=COSTS)
+    result = generate(slow, ask(n=None, budget=Budget(mode="best", deadline_s=0.5)))
+    assert result.plan.bound_by == "deadline"
+    assert {one.finish_reason for one in result.candidates} == {"length"}
+    assert clock.now < 0.5
+
+
+def test_a_user_whose_scores_order_nothing_gets_few_candidates(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untrusted = replace(POPULATION, rho=0.05, queries=30)
+    stub = SimpleNamespace(record=untrusted, weights=FakeReward().stock)
+    monkeypatch.setattr(planning, "learned", lambda *_: stub)
+    result = generate(rooms(history, costs=COSTS), ask(n=None, budget=Budget(mode="best")))
+    assert (result.n, result.plan.bound_by) == (DISTRUSTED_CANDIDATES, "trust")
+
+
+def test_what_a_request_took_is_told(history: History) -> None:
+    calls: list[Call] = []
+    parts = replace(rooms(history, costs=COSTS), observe=calls.append)
+    result = generate(parts, ask(n=None))
+    (call,) = calls
+    assert call.tokens == tuple(one.tokens for one in result.candidates)
+    assert sum(call.rows) == result.usage.decoded_rows
+    assert (call.longest, call.prompt_tokens) == (8, result.usage.prompt_tokens)
+    assert call.scored >= result.n
+    assert call.waves == len(result.plan.decisions) or call.waves == len(result.plan.decisions) + 1
+
+
+def test_threads_are_those_that_the_profile_found_fastest(history: History) -> None:
+    quick = SPEED.scaled(0.5)
+    costs = replace(COSTS, measured={1: SPEED, 2: quick}, speeds={1: SPEED, 2: quick})
+    policy = FakePolicy()
+    for free in (1, 2, 4):
+        generate(replace(rooms(history, policy, costs=costs), free_cores=free), ask())
+    assert policy.threads == [(1, 1), (2, 2), (2, 2)]
+
+
+def test_shorter_answers_are_planned_where_a_deadline_leaves_no_time_for_long_ones(
+    history: History, clock: FakeClock
+) -> None:
+    for index in range(10):
+        text = "word " * (60 if index == 0 else 5)
+        history.add(HistoryItem(user_id="ann", input=f"what grows {index}", output=text))
+    hurried = ask(n=None, sampling=Sampling(), budget=Budget(mode="best", deadline_s=0.6))
+    result = generate(rooms(history, FakePolicy(clock=clock), costs=COSTS), hurried)
+    assert result.plan.max_tokens < 60
+    assert any(note.startswith(f"answers end after {result.plan.max_tokens} of") for note in result.notes)
+
+
+def test_examples_that_take_longer_than_they_are_worth_are_left_out(history: History) -> None:
+    remember(history)
+    budget = Budget(mode="fast", energy="battery")
+    result = generate(rooms(history, costs=reading(0.2)), ask(n=None, examples=4, budget=budget))
+    assert result.plan.examples < 4
+    assert any("reading them takes longer than they are worth" in note for note in result.notes)
+    assert generate(rooms(history, costs=reading(1e-6)), ask(n=None, examples=4, budget=budget)).plan.examples == 4

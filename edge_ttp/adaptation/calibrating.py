@@ -21,10 +21,11 @@ from edge_ttp import controls
 from edge_ttp.adaptation.evidence import judged, layer_of, written
 from edge_ttp.adaptation.learned import Learned, learned
 from edge_ttp.errors import Cancelled, NotFound, OutOfCapacity
-from edge_ttp.generation import DEFAULT_EXAMPLES, Rooms, StoredVectors, encode
 from edge_ttp.history.learning import Calibrated, Drawn, Layer
+from edge_ttp.planning import StoredVectors, encode
 from edge_ttp.policy.engine import Control
 from edge_ttp.prompt import tokens_for
+from edge_ttp.request import DEFAULT_EXAMPLES, Rooms
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import information
 from edge_ttp.reward.profile import HISTORY_ITEMS

@@ -18,15 +18,16 @@ from typing import Any
 
 from edge_ttp.bench.bare import Bare
 from edge_ttp.bench.prompts import Task
-from edge_ttp.generation import DEFAULT_EXAMPLES, encode
 from edge_ttp.history import History
 from edge_ttp.paths import Paths
+from edge_ttp.planning import encode
 from edge_ttp.policy.bindings import plain_completer
 from edge_ttp.policy.engine import Control, Request, Sampled
 from edge_ttp.policy.gpu import ALL_LAYERS
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.prompt import Style
+from edge_ttp.request import DEFAULT_EXAMPLES
 
 MAX_TOKENS = 24
 """Tokens a candidate may have: the length of a headline or a commit subject."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.generation import encode
 from edge_ttp.history.importing import Bad
 from edge_ttp.history.jsonl import Reading, records
+from edge_ttp.planning import encode
 from edge_ttp.policy.fidelity import Passage
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.prompt import Style

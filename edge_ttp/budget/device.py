@@ -1,41 +1,78 @@
-"""What this machine has to give right now: cores, memory, power. Every reading is optional and never an error."""
+"""What this machine has to give right now: cores, memory, power, heat. Every reading is optional and never an error."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from edge_ttp.schema import Energy
 
 _CGROUP = Path("/sys/fs/cgroup")
+_DRM = Path("/sys/class/drm")
 _UNLIMITED = 2**60  # cgroup v1 writes a huge number for "no limit"
+
+
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu", "soc", "acpitz")
+_HOT_C = 90.0
+"""Temperature that counts as hot where the sensor does not say what is."""
+_PLAUSIBLE_C = (1.0, 150.0)
+_SMI_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU's memory in bytes."""
+
+    name: str
+    memory_total: int
+    memory_free: int
 
 
 @dataclass(frozen=True)
 class Device:
-    """One look at the machine."""
+    """One look at the machine. What cannot be read is None (or no GPU, or no limit)."""
 
     cores: int
     """Cores that this process may use: affinity and cgroup quota taken into account."""
+    load_by_others: float | None
+    """How many of these cores other processes kept busy just now."""
     memory_available: int
     """Bytes that can still be taken: physical memory, cgroup limit and address-space limit taken into account."""
     memory_total: int
     energy: Energy
     """battery below a fifth counts as saver."""
+    battery_percent: float | None
+    temperature_c: float | None
+    """The hottest of the processor's sensors."""
+    hot: bool
+    """Whether a sensor is at its own upper limit: the machine slows down, or is about to."""
+    gpus: tuple[Gpu, ...]
 
 
 def inspect() -> Device:
-    """The state of this machine now."""
+    """The state of this machine now. Takes a tenth of a second, during which the others' load is measured."""
+    from edge_ttp.budget.load import LoadMeter
+
+    meter = LoadMeter()
     memory = psutil.virtual_memory()
+    temperature, hot = heat()
     return Device(
         cores=cores(),
+        load_by_others=meter.sample(0.1),
         memory_available=available_memory(),
         memory_total=int(memory.total),
         energy=energy(),
+        battery_percent=battery_percent(),
+        temperature_c=temperature,
+        hot=hot,
+        gpus=gpus(),
     )
 
 
@@ -60,20 +97,73 @@ def available_memory() -> int:
 
 def energy() -> Energy:
     """Where the power comes from. Machines without a battery are on mains."""
-    try:
-        battery = psutil.sensors_battery()
-    except (AttributeError, OSError, RuntimeError):
-        return "mains"
+    battery = _battery()
     if battery is None or battery.power_plugged or battery.power_plugged is None:
         return "mains"
     return "saver" if battery.percent < 20 else "battery"
+
+
+def battery_percent() -> float | None:
+    """How full the battery is, 0 to 100; None without one."""
+    battery = _battery()
+    return None if battery is None else float(battery.percent)
+
+
+def heat() -> tuple[float | None, bool]:
+    """Degrees Celsius of the hottest processor sensor, None without one; and whether one is at its upper limit."""
+    try:
+        chips = psutil.sensors_temperatures()
+    except (AttributeError, OSError, RuntimeError, ValueError):
+        return None, False
+    hottest, hot = None, False
+    for name, sensors in chips.items():
+        if not any(part in name.lower() for part in _CPU_SENSORS):
+            continue
+        for sensor in sensors:
+            if sensor.current is None or not _PLAUSIBLE_C[0] <= sensor.current <= _PLAUSIBLE_C[1]:
+                continue
+            hottest = sensor.current if hottest is None else max(hottest, sensor.current)
+            limit = sensor.high if sensor.high and 40 <= sensor.high <= _PLAUSIBLE_C[1] else _HOT_C
+            hot = hot or sensor.current >= limit
+    return (None if hottest is None else float(hottest)), hot
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """GPUs whose memory can be read: AMD's by the kernel's files, NVIDIA's by nvidia-smi where it is installed."""
+    found = []
+    for folder in sorted(_DRM.glob("card[0-9]*/device")):
+        total, used = _number(folder / "mem_info_vram_total"), _number(folder / "mem_info_vram_used")
+        if total and used is not None:
+            found.append(Gpu(folder.parent.name, total, max(0, total - used)))
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return tuple(found)
+    query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_TIMEOUT_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return tuple(found)
+    for line in lines.splitlines():
+        name, *amounts = [part.strip() for part in line.split(",")]
+        if len(amounts) == 2 and all(amount.isdigit() for amount in amounts):
+            found.append(Gpu(name, int(amounts[0]) * 2**20, int(amounts[1]) * 2**20))
+    return tuple(found)
+
+
+def _battery() -> Any:
+    try:
+        return psutil.sensors_battery()
+    except (AttributeError, OSError, RuntimeError):
+        return None
 
 
 def _cgroup_cores() -> float | None:
     text = _read(_CGROUP / "cpu.max")
     if text is not None:
         quota, _, period = text.partition(" ")
-        return None if quota == "max" else int(quota) / int(period or 100_000)
+        if not quota.isdigit() or not (period or "100000").isdigit():  # "max" is no limit
+            return None
+        return int(quota) / max(1, int(period or 100_000))
     quota_us = _number(_CGROUP / "cpu/cpu.cfs_quota_us")
     period_us = _number(_CGROUP / "cpu/cpu.cfs_period_us")
     return quota_us / period_us if quota_us and quota_us > 0 and period_us else None

@@ -1,22 +1,53 @@
-"""How many candidates a request gets: a pure function of what they cost here and what is allowed."""
+"""How many candidates a request gets, of what length, behind how many examples: a pure function of cost and worth.
+
+Hard limits first: deadline, memory, the caller's and the device's caps. Within them the plan with the largest expected
+gain minus the price of its time. Batched time is not convex in N, so all N are compared.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.schema import MAX_CANDIDATES, Budget, Mode
+from edge_ttp.schema import MAX_CANDIDATES, Budget, Energy, Mode
 
-Bound = Literal["requested", "mode", "max_candidates", "deadline", "memory", "energy", "no_reward"]
+Floats = npt.NDArray[np.float64]
 
-MODE_CANDIDATES: dict[Mode, int] = {"fast": 4, "balanced": 16, "best": 32}
-"""Most candidates per mode. Beyond 32 a doubling adds a third of a standard deviation at twice the time."""
+Bound = Literal[
+    "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"
+]
+
+PRICES: dict[Mode, float] = {"fast": 0.5, "balanced": 0.1, "best": 0.02}
+"""What a second costs in each mode, in units of the utility's spread within a query (UTILITY_UNIT)."""
+
+UTILITY_UNIT = 0.07
+"""That spread for the population, in utility units: half of agreeing words is .5."""
+
+ENERGY_FACTOR: dict[Energy, float] = {"mains": 1.0, "battery": 2.0, "saver": 4.0}
+"""How much dearer a second is without mains."""
+
+HEAT_FACTOR = 2.0
+"""How much dearer a second is on a hot processor."""
 
 SAVER_CANDIDATES = 4
 BATTERY_CANDIDATES = 8
+HOT_CANDIDATES = 8
+DISTRUSTED_CANDIDATES = 2
+"""A user whose scores order nothing: more would be drawn for nothing; one alternative keeps feedback possible."""
+
+SMALLEST_SPLIT = 4
+"""Plans for fewer candidates are drawn in one wave: a second one would cost more than it could save."""
+
+FIRST_SHARE = 0.5
+"""Part of the planned candidates in the first wave."""
+
+MODE_CANDIDATES: dict[Mode, int] = {"fast": 4, "balanced": 16, "best": 32}
+"""Candidates where nothing was measured on this device."""
 
 
 @dataclass(frozen=True)
@@ -24,53 +55,150 @@ class Limits:
     """What one request must keep to. None: no such limit."""
 
     requested: int | None = None
-    """N as the caller wrote it; otherwise the largest that the rest allows."""
+    """N as the caller wrote it; otherwise the planner chooses."""
     deadline_s: float | None = None
     """Seconds that are left of the caller's deadline."""
-    width: int | None = None
-    """Candidates that the memory holds at once."""
     scored: bool = True
     """Whether anything can tell the candidates apart. If not, more than one is wasted."""
+    trusted: bool = True
+    """Whether this user's scores order candidates at all."""
+    hot: bool = False
+    """Whether the processor is at its upper temperature."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to put the request: with so many examples, answers of at most so many tokens."""
+
+    examples: int
+    longest: int
+    """Tokens a candidate may have."""
+    seconds: Floats | None
+    """(most,) predicted seconds from now to the recorded answer with 1, 2, ... candidates; None if nothing is known."""
+    gain: Floats
+    """(most,) expected utility with 1, 2, ... candidates, above that of one candidate put in the best way."""
+    width: int | None = None
+    """Candidates that the memory holds at once."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """How many candidates, what bound their number, and the predicted seconds."""
+    """The option taken, how many candidates, what bound their number, and what is expected."""
 
+    option: Option
     n: int
     bound_by: Bound
     expected_s: float | None
+    expected_gain: float
+    price: float
+    """Utility units per second that time was reckoned at."""
+    most: int = 1
+    """Candidates that nothing but time and worth forbids: what later waves may reach."""
     notes: tuple[str, ...] = ()
 
 
-def plan(seconds: npt.NDArray[np.float64] | None, budget: Budget, limits: Limits) -> Planned:
-    """The largest N within the limits. `seconds[k-1]` predicts the whole call with k candidates, None if unknown.
+def price(budget: Budget, *, hot: bool = False) -> float:
+    """What a second costs under this budget, utility units."""
+    factor = ENERGY_FACTOR[budget.energy or "mains"] * (HEAT_FACTOR if hot else 1.0)
+    return PRICES[budget.mode] * factor * UTILITY_UNIT
 
-    A caller's own N is kept unless the deadline or the memory forbid it; at least 1 in any case.
+
+def plan(options: Sequence[Option], budget: Budget, limits: Limits) -> Planned:
+    """The best option and N within the limits, at least 1 candidate in any case.
+
+    A caller's own N is kept unless the deadline or the memory forbid it. Where no option fits the deadline, the
+    quickest one is tried with one candidate: it ends when the deadline does.
     """
-    bounds: list[tuple[int, Bound]] = []
-    if limits.requested is not None:
-        bounds.append((limits.requested, "requested"))
-    else:
-        bounds.append((MODE_CANDIDATES[budget.mode], "mode"))
-        if not limits.scored:
-            bounds.append((1, "no_reward"))
-        if budget.energy != "mains":
-            most = SAVER_CANDIDATES if budget.energy == "saver" else BATTERY_CANDIDATES
-            bounds.append((most, "energy"))
-    if budget.max_candidates is not None:
-        bounds.append((budget.max_candidates, "max_candidates"))
-    bounds.append((MAX_CANDIDATES, "max_candidates"))
-    if limits.width is not None:
-        bounds.append((max(1, limits.width), "memory"))
+    cost = price(budget, hot=limits.hot)
+    fitting = [option for option in options if _fits(option, limits) > 0]
     notes: list[str] = []
-    if limits.deadline_s is not None and seconds is not None:
-        fitting = int(np.sum(np.maximum.accumulate(seconds) <= limits.deadline_s))
-        bounds.append((max(1, fitting), "deadline"))
-        if fitting < 1:
-            notes.append("even one candidate may not fit the deadline; it ends when the deadline does")
-    n, bound = min(bounds, key=lambda pair: pair[0])
+    if not fitting:
+        fitting = [min(options, key=lambda option: 0.0 if option.seconds is None else float(option.seconds[0]))]
+        notes.append("even one candidate may not fit the deadline; it ends when the deadline does")
+    found = [_best_n(option, budget, limits, cost) for option in fitting]
+    values = [value for *_, value in found]
+    place = int(np.argmax(values))
+    option, (n, bound, _) = fitting[place], found[place]
+    most = min(cap for cap, _ in _caps(option, budget, limits))
     if limits.requested is not None and n < limits.requested:
         notes.append(f"{limits.requested} candidates were asked for, {n} fit ({bound.replace('_', ' ')})")
-    expected = float(seconds[min(n, len(seconds)) - 1]) if seconds is not None else None
-    return Planned(n=n, bound_by=bound, expected_s=expected, notes=tuple(notes))
+    return Planned(
+        option=option,
+        n=n,
+        bound_by=bound,
+        expected_s=None if option.seconds is None else float(option.seconds[n - 1]),
+        expected_gain=float(option.gain[n - 1]),
+        price=cost,
+        most=max(n, most),
+        notes=tuple(notes),
+    )
+
+
+def first_wave(n: int) -> int:
+    """Candidates to draw before the first scores decide again, where the plan is for `n`."""
+    return n if n < SMALLEST_SPLIT else math.ceil(n * FIRST_SHARE)
+
+
+def more(seconds: Floats, improvement: Floats, cost: float, *, most: int, left_s: float | None) -> int:
+    """How many further candidates to draw after a scored wave: 0 to stop.
+
+    `seconds` and `improvement`, (k,) each: what 1, 2, ... k more would take and gain; at most `most` of them, in the
+    `left_s` seconds that the deadline leaves.
+    """
+    most = min(most, len(seconds))
+    if left_s is not None:
+        most = min(most, int(np.sum(np.maximum.accumulate(seconds) <= left_s)))
+    if most < 1:
+        return 0
+    value = improvement[:most] - cost * seconds[:most]
+    best = int(np.argmax(value))
+    return best + 1 if value[best] > 0 else 0
+
+
+def _fits(option: Option, limits: Limits) -> int:
+    """How many candidates of this option the deadline holds."""
+    if limits.deadline_s is None or option.seconds is None:
+        return len(option.gain)
+    return int(np.sum(np.maximum.accumulate(option.seconds) <= limits.deadline_s))
+
+
+def _best_n(option: Option, budget: Budget, limits: Limits, cost: float) -> tuple[int, Bound, float]:
+    """N for this option, what bound it, and gain minus the price of the time."""
+    n, bound = min(bounds(option, budget, limits), key=lambda pair: pair[0])
+    seconds = np.zeros(n) if option.seconds is None else option.seconds[:n]
+    value = option.gain[:n] - cost * seconds
+    if limits.requested is None and option.seconds is not None and bound not in ("trust", "no_reward"):
+        best = int(np.argmax(value)) + 1
+        if best < n:
+            n, bound = best, "value"
+    return n, bound, float(value[n - 1])
+
+
+def bounds(option: Option, budget: Budget, limits: Limits) -> list[tuple[int, Bound]]:
+    """Every limit on N, with its name."""
+    found = _caps(option, budget, limits)
+    if limits.deadline_s is not None and option.seconds is not None:
+        found.append((max(1, _fits(option, limits)), "deadline"))
+    return found
+
+
+def _caps(option: Option, budget: Budget, limits: Limits) -> list[tuple[int, Bound]]:
+    """Every limit on N but the deadline, with its name."""
+    found: list[tuple[int, Bound]] = []
+    if limits.requested is not None:
+        found.append((limits.requested, "requested"))
+    else:
+        if option.seconds is None:
+            found.append((MODE_CANDIDATES[budget.mode], "mode"))
+        if not limits.scored:
+            found.append((1, "no_reward"))
+        elif not limits.trusted:
+            found.append((DISTRUSTED_CANDIDATES, "trust"))
+        if budget.energy not in (None, "mains"):
+            found.append((SAVER_CANDIDATES if budget.energy == "saver" else BATTERY_CANDIDATES, "energy"))
+        if limits.hot:
+            found.append((HOT_CANDIDATES, "heat"))
+    found.append((min(budget.max_candidates or MAX_CANDIDATES, len(option.gain)), "max_candidates"))
+    if option.width is not None:
+        found.append((max(1, option.width), "memory"))
+    return found

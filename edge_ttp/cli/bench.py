@@ -12,6 +12,7 @@ import typer
 
 from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import DATA_VARIABLE, adapt
+from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
@@ -216,6 +217,9 @@ def formats_command(
     console().print(found.reason, soft_wrap=True)
     if choose:
         note(f"{found.model} now means {found.model}:{found.choice} on this device")
+
+
+app.command("budget")(budget)
 
 
 def _advance_from(advance: Callable[[float], None], before: int, done: float) -> None:

@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
     "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),
     "reproduce": ("edge_ttp.cli.reproduce", "Test the paper's claims on the committed numbers of real pools."),
+    "plan": ("edge_ttp.cli.plan", "How a request would be answered on this device, and why."),
+    "device": ("edge_ttp.cli.device", "What this machine has to give, and what requests cost on it."),
     "doctor": ("edge_ttp.cli.doctor", "Check this installation: engines, models, database, privacy."),
     "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
 }

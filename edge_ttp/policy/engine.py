@@ -94,25 +94,45 @@ class Engine:
         call.compile()
         logits, cached = self._prefill(request.prompt, call)
         prefilled = self._clock()
-        # 2. Waves of candidates, forked from the prompt.
-        waves = 0
-        for first in range(0, request.n, width):
+        # 2. Waves of candidates, forked from the prompt; between them the caller may score and decide again.
+        waves = first = 0
+        paused_s = 0.0
+        wanted = request.n if call.first_wave is None else min(request.n, call.first_wave)
+        while first < request.n:
             if waves and call.ended():
                 break
+            if first >= wanted:
+                asked = self._clock()
+                wanted = min(request.n, first + call.more())
+                paused_s += self._clock() - asked
+                if first >= wanted:
+                    break
             waves += 1
-            call.run_wave(logits, range(first, min(request.n, first + width)))
-        decode_s = self._clock() - prefilled
+            after = min(wanted, first + width)
+            call.run_wave(logits, range(first, after))
+            first = after
+        decode_s = self._clock() - prefilled - paused_s
         return Sampled(
-            candidates=tuple(candidate.result() for candidate in call.candidates if candidate.drawn),
+            candidates=call.results(),
             prompt_tokens=len(request.prompt),
             cached_tokens=cached,
             prefill_s=prefilled - started,
             decode_s=decode_s,
             sample_s=decode_s - call.decoder_s,
-            rows=call.rows,
-            steps=call.steps,
+            rows=sum(call.step_rows),
+            steps=len(call.step_rows),
             waves=waves,
+            step_rows=tuple(call.step_rows),
         )
+
+    def resident(self, prompt: Sequence[int]) -> int:
+        """How many of the prompt's first tokens the cache holds and a call would not compute again."""
+        shared = 0
+        for ours, theirs in zip(prompt[:-1], self._resident, strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        return shared - shared % self._decoder.chunk
 
     def forget(self) -> None:
         """Empties the cache: nothing of an earlier prompt stays in memory for reuse."""
@@ -126,12 +146,7 @@ class Engine:
         recorded seed replays the same candidates whatever ran before.
         """
         chunk = self._decoder.chunk
-        shared = 0
-        for ours, theirs in zip(prompt[:-1], self._resident, strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        shared -= shared % chunk
+        shared = self.resident(prompt)
         if shared == 0 or not self._decoder.truncate(shared):
             shared = 0
             self._decoder.clear()
@@ -178,8 +193,10 @@ class _Call:
         self._constraint: Constraint | None = None
         self.decoder_s = 0.0
         self._last_step_s = 0.0
-        self.rows = 0
-        self.steps = 0
+        self.step_rows: list[int] = []
+        self.first_wave = control.first_wave if control.more is not None else None
+        # Where the caller decides as it goes, candidates that were never begun are not spoken of.
+        self._shown = request.n if self.first_wave is None else 0
 
     def compile(self) -> None:
         """Makes the grammar ready. Raises InvalidInput."""
@@ -191,6 +208,14 @@ class _Call:
         for held in (self._constraint, *(candidate.constraint for candidate in self.candidates)):
             if held is not None:
                 held.close()
+
+    def results(self) -> tuple[Drawn, ...]:
+        """The candidates begun so far, as they stand."""
+        return tuple(candidate.result() for candidate in self.candidates if candidate.drawn)
+
+    def more(self) -> int:
+        """How many further candidates the caller wants, having seen those that there are; none without being asked."""
+        return 0 if self._control.more is None else max(0, self._control.more(self.results()))
 
     def ended(self) -> Finish | None:
         """Why the call has to end now: a cancel, or a deadline that the next step would pass."""
@@ -215,6 +240,7 @@ class _Call:
     def run_wave(self, logits: npt.NDArray[np.float32], members: range) -> None:
         """Draws the candidates of `members` to their end, starting from the prompt's logits (vocabulary,)."""
         active = [self.candidates[index] for index in members]
+        self._shown = max(self._shown, members.stop)
         for sequence, candidate in enumerate(active, start=1):
             candidate.sequence = sequence
             candidate.constraint = self._constraint.copy() if self._constraint is not None else None
@@ -318,8 +344,7 @@ class _Call:
                 break
             self._last_step_s = self._clock() - started
             self.decoder_s += self._last_step_s
-            self.rows += len(groups)
-            self.steps += 1
+            self.step_rows.append(len(groups))
             new_row = np.empty(len(active), dtype=np.int64)
             for index, group in enumerate(groups):
                 new_row[group] = index
@@ -336,7 +361,7 @@ class _Call:
         if self._control.on_step is not None:
             self._control.on_step(
                 Progress(
-                    tokens=tuple(len(candidate.drawn) for candidate in self.candidates),
+                    tokens=tuple(len(candidate.drawn) for candidate in self.candidates[: self._shown]),
                     finished=tuple(candidate.result() for candidate in finished),
                     dropped=tuple(candidate.result() for candidate in dropped),
                 )

@@ -28,19 +28,23 @@ _Scaled = tuple[bindings.LoadedAdapter, float]
 _FileState = tuple[Path, int, int]
 """A file as it was: path, time of its last change in ns, size."""
 
-_MEASURED_ROWS = (1, 8, 16)
 _ROOM_BESIDE = 64 * MIB  # for a vocabulary and a call, besides the weights and their copies
+_QUICK_ROWS = (1, 2, 8, 16)
+_THOROUGH_ROWS = (1, 2, 4, 8, 16, 32)
+_THOROUGH_PROMPT = 1024
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
 _STACK_BYTES = 8 * MIB
 
 
 @dataclass(frozen=True)
-class Speeds:
-    """Measured seconds: per prompt token, and per decode step of so many rows."""
+class Measured:
+    """Timings of one policy on this device with one number of threads."""
 
-    prefill_token_s: float
-    rows: tuple[int, ...]
-    step_s: tuple[float, ...]
+    threads: int
+    chunks: tuple[tuple[int, int, float], ...]
+    """Prompt tokens read at once, tokens before them, seconds."""
+    steps: tuple[tuple[int, int, float], ...]
+    """Rows of a decode step, tokens in the cache, seconds."""
 
 
 class LlamaPolicy:
@@ -162,6 +166,10 @@ class LlamaPolicy:
             return self._footprint.fixed
         return self._footprint.total(context.cells, context.sequences, context.cache_type)
 
+    def sequence_bytes(self, max_tokens: int) -> int:
+        """Bytes that one more candidate of so many tokens takes."""
+        return self._footprint.sequence + max_tokens * self._footprint.cell("f16")
+
     def layout(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> Layout:
         """How `n` candidates would be decoded within the memory: how many at once, in how many waves.
 
@@ -185,12 +193,30 @@ class LlamaPolicy:
         """How many of `n` candidates are decoded at once. Raises OutOfCapacity as `layout`."""
         return self.layout(prompt_tokens, max_tokens, n, memory_bytes=memory_bytes).width
 
-    def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
-        """Draws the candidates of `request`. Waits for earlier calls to end."""
+    def resident(self, prompt: Sequence[int]) -> int:
+        """How many of the prompt's first tokens the cache holds now, and need not be read again."""
+        engine = self._engine
+        return 0 if engine is None else engine.resident(prompt)
+
+    def sample(
+        self,
+        request: Request,
+        control: Control,
+        *,
+        memory_bytes: int | None = None,
+        threads: tuple[int, int] | None = None,
+    ) -> Sampled:
+        """Draws the candidates of `request`. Waits for earlier calls to end.
+
+        `threads`: for reading the prompt and for drawing; None: all of them for both.
+        """
         with self._turn(deadline=control.deadline, cancel=control.cancel):
             adapters = self._load(request.adapters, memory_bytes)
-            layout = self.layout(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
+            widest = request.n if control.first_wave is None else min(request.n, control.first_wave)
+            layout = self.layout(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
             context, engine = self._prepare(layout, memory_bytes)
+            reading, drawing = threads or (self.threads, self.threads)
+            context.use_threads(reading=min(reading, self.threads), drawing=min(drawing, self.threads))
             try:
                 if adapters != self._adapters:
                     engine.forget()
@@ -203,29 +229,56 @@ class LlamaPolicy:
                 raise
         return replace(sampled, notes=layout.notes)
 
-    def measure(self) -> Speeds:
-        """Times this policy on this device: a prompt chunk, and decode steps of a few widths. About a second."""
+    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
+        """Times this policy on this device with so many threads (None: all): reading a prompt, and decode steps.
+
+        About a second for a small model. Thorough: longer prompts and wider steps as well, some ten times as long.
+        Waits for running calls; the prompt in the cache is lost.
+        """
+        used = self.threads if threads is None else threads
+        wanted = _THOROUGH_ROWS if thorough else _QUICK_ROWS
+        prompt = min(_THOROUGH_PROMPT if thorough else 2 * CHUNK, self.context_trained // 2 // CHUNK * CHUNK)
         with self._turn():
-            context, engine = self._prepare(self.layout(CHUNK * 2, 1, _MEASURED_ROWS[-1]), None)
+            context, engine = self._prepare(self.layout(prompt + CHUNK, 2, wanted[-1]), None)
             engine.forget()
-            filler = (self._model.tokenize("measure this machine ", control=False) or [0]) * CHUNK
-            prefill_s = []
-            for start in (0, CHUNK):  # the first one also warms caches up
-                started = time.perf_counter()
-                context.prefill(filler[:CHUNK], start, want_logits=start > 0)
-                prefill_s.append(time.perf_counter() - started)
-            widths = [rows for rows in _MEASURED_ROWS if rows < context.sequences]
-            steps: dict[int, float] = {}
-            for rows in widths * 3:
-                sequences = range(1, rows + 1)
-                context.fork(sequences)
-                started = time.perf_counter()
-                context.step(filler[:rows], [2 * CHUNK] * rows, [[sequence] for sequence in sequences])
-                steps[rows] = min(steps.get(rows, float("inf")), time.perf_counter() - started)
-                for sequence in sequences:
-                    context.drop(sequence)
+            context.use_threads(reading=used, drawing=used)
+            filler = (self._model.tokenize("measure this machine ", control=False) or [0]) * (prompt + CHUNK)
+            chunks: list[tuple[int, int, float]] = []
+            steps: list[tuple[int, int, float]] = []
+            context.prefill(filler[:CHUNK], 0, want_logits=True)  # caches warm up
             context.clear()
-        return Speeds(prefill_token_s=prefill_s[-1] / CHUNK, rows=tuple(steps), step_s=tuple(steps.values()))
+            for start in range(0, prompt, CHUNK):
+                started = time.perf_counter()
+                context.prefill(filler[:CHUNK], start, want_logits=True)
+                chunks.append((CHUNK, start, time.perf_counter() - started))
+                end = start + CHUNK
+                if end in (2 * CHUNK, prompt):
+                    steps += self._timed_steps(context, filler, end, [n for n in wanted if n < context.sequences])
+            small = 16
+            context.truncate(CHUNK)
+            started = time.perf_counter()
+            context.prefill(filler[:small], CHUNK, want_logits=True)
+            chunks.append((small, CHUNK, time.perf_counter() - started))
+            context.clear()
+        return Measured(used, tuple(chunks), tuple(steps))
+
+    def _timed_steps(
+        self, context: bindings.Context, filler: list[int], position: int, widths: Sequence[int]
+    ) -> list[tuple[int, int, float]]:
+        """Decode steps of these widths behind a prompt: (rows, cells, the quicker of two seconds)."""
+        found = []
+        for rows in widths:
+            sequences = range(1, rows + 1)
+            context.fork(sequences)
+            taken = []
+            for at in range(position, position + 2):
+                started = time.perf_counter()
+                context.step(filler[:rows], [at] * rows, [[sequence] for sequence in sequences])
+                taken.append(time.perf_counter() - started)
+            for sequence in sequences:
+                context.drop(sequence)
+            found.append((rows, position + rows, min(taken)))
+        return found
 
     def forget(self) -> None:
         """Empties and overwrites the cache, so that nothing of a prompt stays in memory."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +51,11 @@ class Control:
     """Moment on the engine's clock (time.monotonic)."""
     cancel: threading.Event | None = None
     on_step: Callable[[Progress], None] | None = None
+    first_wave: int | None = None
+    """Candidates drawn before `more` is asked; None: all of them at once."""
+    more: Callable[[Sequence[Drawn]], int] | None = None
+    """Called after each wave with the candidates so far: how many more to draw, 0 to end. No wave is larger than the
+    first, and `n` of the request is the most in all."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,14 @@ class Sampled:
     cached_tokens: int
     prefill_s: float
     decode_s: float
-    """From the end of the prefill to the last token, sampling included."""
+    """From the end of the prefill to the last token, sampling included, what `more` took left out."""
     sample_s: float
     """The part of decode_s outside the decoder."""
     rows: int
     """Batch rows decoded."""
     steps: int
     waves: int
+    step_rows: tuple[int, ...] = ()
+    """Rows of each decode step, in order."""
     notes: tuple[str, ...] = ()
     """What memory made the call give up, in words."""

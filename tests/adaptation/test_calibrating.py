@@ -16,8 +16,9 @@ from fakes import FakePolicy, FakeReward, endless, rooms
 from edge_ttp.adaptation import calibrating
 from edge_ttp.adaptation.calibrating import Manners, Progress, calibrate
 from edge_ttp.adaptation.learned import learned
-from edge_ttp.generation import Ask, Rooms, generate
+from edge_ttp.generation import generate
 from edge_ttp.history import History
+from edge_ttp.request import Ask, Rooms
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import Feedback, HistoryItem
 

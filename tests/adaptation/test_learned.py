@@ -14,9 +14,10 @@ from fakes import FakeReward, rooms
 from edge_ttp.adaptation.evidence import judged, layer_of, written
 from edge_ttp.adaptation.learned import learned
 from edge_ttp.calibration import POPULATION
-from edge_ttp.generation import Ask, generate
+from edge_ttp.generation import generate
 from edge_ttp.history import History
 from edge_ttp.history.learning import Drawn, Layer
+from edge_ttp.request import Ask
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import Feedback, HistoryItem, Sampling
 from edge_ttp.utility import utility

@@ -30,7 +30,7 @@ def test_without_labelled_pools_it_is_the_populations() -> None:
 def test_many_pools_tell_the_correlation_the_spread_and_the_slope() -> None:
     for rho in (0.1, 0.5, 0.7):
         found = calibration(*pools(200, rho))
-        assert abs(found.rho - rho) < 0.05
+        assert abs(found.rho - rho) < 0.06
         assert abs(found.spread - 0.1) < 0.01
         assert abs(found.slope - rho * 0.1 / 0.03) < 0.3
         assert found.queries == 200

@@ -138,3 +138,82 @@ def test_a_machine_that_tells_nothing_of_a_battery_is_on_mains(
     assert device.energy() == "mains"
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
     assert device.energy() == "mains"
+
+
+# Heat, battery level and GPUs
+
+
+def sensors(monkeypatch: pytest.MonkeyPatch, **chips: list[tuple[float | None, float | None]]) -> None:
+    found = {
+        name: [SimpleNamespace(current=current, high=high) for current, high in readings]
+        for name, readings in chips.items()
+    }
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: found, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("readings", "degrees", "hot"),
+    [
+        ([(50.0, 100.0), (61.0, 100.0)], 61.0, False),
+        ([(99.0, 100.0), (100.0, 100.0)], 100.0, True),
+        ([(91.0, None)], 91.0, True),
+        ([(89.0, 0.0)], 89.0, False),
+        ([(-270.0, 100.0), (65261.8, 100.0), (None, None)], None, False),
+    ],
+)
+def test_heat_is_the_hottest_of_the_processors_sensors(
+    monkeypatch: pytest.MonkeyPatch, readings: list[tuple[float | None, float | None]], degrees: float, hot: bool
+) -> None:
+    sensors(monkeypatch, coretemp=readings, nvme=[(120.0, 80.0)])
+    assert device.heat() == (degrees, hot)
+
+
+@pytest.mark.parametrize("failure", [AttributeError, OSError, RuntimeError, ValueError])
+def test_a_machine_without_sensors_is_not_hot(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
+    def fail() -> None:
+        raise failure
+
+    monkeypatch.setattr(psutil, "sensors_temperatures", fail, raising=False)
+    assert device.heat() == (None, False)
+
+
+def test_the_batterys_level_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    battery = SimpleNamespace(percent=37, power_plugged=False)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
+    assert device.battery_percent() == 37.0
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
+    assert device.battery_percent() is None
+
+
+def test_gpus_are_those_that_the_kernel_and_the_drivers_tool_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "card1" / "device"
+    folder.mkdir(parents=True)
+    (folder / "mem_info_vram_total").write_text(str(8 * GIB))
+    (folder / "mem_info_vram_used").write_text(str(3 * GIB))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Some GPU, 1024, 1000'\necho 'Broken GPU, [N/A], [N/A]'\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(device, "_DRM", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = device.gpus()
+    assert [(one.name, one.memory_total, one.memory_free) for one in found] == [
+        ("card1", 8 * GIB, 5 * GIB),
+        ("Some GPU", GIB, 1000 * 2**20),
+    ]
+
+
+def test_a_drivers_tool_that_fails_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(device, "_DRM", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert device.gpus() == ()
+
+
+def test_a_container_whose_quota_is_nonsense_has_no_quota(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    write(cgroup, cpu_dot_max="a lot")
+    assert device.cores() == 8

@@ -1,93 +1,166 @@
-"""How many candidates: every limit, alone and together."""
+"""How many candidates: the value rule, every limit, and how the way to put a request is chosen."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ttp.budget.planner import BATTERY_CANDIDATES, MODE_CANDIDATES, SAVER_CANDIDATES, Limits, plan
-from edge_ttp.schema import MAX_CANDIDATES, Budget
+from edge_ttp.budget import planner
+from edge_ttp.budget.planner import (
+    BATTERY_CANDIDATES,
+    DISTRUSTED_CANDIDATES,
+    HOT_CANDIDATES,
+    MODE_CANDIDATES,
+    SAVER_CANDIDATES,
+    Limits,
+    Option,
+    bounds,
+    first_wave,
+    more,
+    plan,
+    price,
+)
+from edge_ttp.schema import MAX_CANDIDATES, Budget, Mode
 
-SECONDS = 1.0 + 0.1 * np.arange(1, MAX_CANDIDATES + 1)  # one candidate takes 1.1 s, each further one 0.1 s
+N = np.arange(1, MAX_CANDIDATES + 1)
+SECONDS = 1.0 + 0.1 * N  # one candidate takes 1.1 s, each further one 0.1 s
+GAIN = 0.03 * np.log(N)
+OPTION = Option(examples=4, longest=30, seconds=SECONDS, gain=GAIN)
+UNKNOWN = replace(OPTION, seconds=None)
+FREE = Option(examples=4, longest=30, seconds=1e-9 * N, gain=GAIN)
+BEST = Budget(mode="best")
 
 
-@pytest.mark.parametrize("mode", MODE_CANDIDATES)
-def test_the_mode_decides_where_nothing_else_does(mode: str) -> None:
-    planned = plan(None, Budget(mode=mode), Limits())  # type: ignore[arg-type]
-    assert (planned.n, planned.bound_by) == (MODE_CANDIDATES[mode], "mode")  # type: ignore[index]
-    assert planned.expected_s is None
+def test_candidates_are_drawn_until_another_is_not_worth_its_time() -> None:
+    planned = plan([OPTION], Budget(), Limits())
+    assert planned.bound_by == "value"
+    value = GAIN - price(Budget()) * SECONDS
+    assert planned.n == int(np.argmax(value)) + 1
+    assert planned.expected_s == pytest.approx(SECONDS[planned.n - 1])
+    assert planned.expected_gain == pytest.approx(GAIN[planned.n - 1])
     assert planned.notes == ()
 
 
-def test_the_largest_number_that_fits_the_deadline_is_taken() -> None:
-    planned = plan(SECONDS, Budget(mode="best"), Limits(deadline_s=1.55))
+def test_a_dearer_mode_energy_or_heat_asks_for_fewer() -> None:
+    counts = [plan([OPTION], Budget(mode=mode), Limits()).n for mode in ("fast", "balanced", "best")]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+    by_energy = [price(Budget(energy=energy)) for energy in ("mains", "battery", "saver")]
+    assert by_energy == sorted(set(by_energy))
+    assert price(Budget(), hot=True) > price(Budget())
+    assert price(Budget(energy=None)) == price(Budget(energy="mains"))
+
+
+def test_a_gain_of_nothing_gets_one_candidate() -> None:
+    assert plan([replace(OPTION, gain=np.zeros(256))], BEST, Limits()).n == 1
+
+
+def test_batches_that_get_cheaper_beyond_a_width_are_found() -> None:
+    seconds = np.where(N <= 4, 1.0 * N, 4.0 + 0.01 * N)
+    assert plan([replace(OPTION, seconds=seconds)], Budget(), Limits()).n > 4
+
+
+@pytest.mark.parametrize("mode", MODE_CANDIDATES)
+def test_the_mode_decides_where_nothing_was_measured(mode: Mode) -> None:
+    planned = plan([UNKNOWN], Budget(mode=mode), Limits())
+    assert (planned.n, planned.bound_by, planned.expected_s) == (MODE_CANDIDATES[mode], "mode", None)
+
+
+def test_the_deadline_holds() -> None:
+    planned = plan([OPTION], BEST, Limits(deadline_s=1.55))
     assert (planned.n, planned.bound_by) == (5, "deadline")
-    assert planned.expected_s == pytest.approx(1.5)
+    assert plan([OPTION], BEST, Limits(deadline_s=SECONDS[6])).n == 7
 
 
-def test_a_deadline_exactly_met_counts_as_met() -> None:
-    assert plan(np.array([1.0, 2.0, 3.0]), Budget(), Limits(deadline_s=2.0)).n == 2
+def test_a_dip_in_the_predicted_times_does_not_let_a_larger_number_through() -> None:
+    dip = replace(OPTION, seconds=np.array([1.0, 3.0, 2.0, 4.0]), gain=GAIN[:4])
+    assert plan([dip], BEST, Limits(deadline_s=2.5)).n == 1
 
 
-def test_a_dip_in_the_measured_times_does_not_let_a_larger_number_through() -> None:
-    seconds = np.array([1.0, 3.0, 2.0, 4.0])
-    assert plan(seconds, Budget(), Limits(deadline_s=2.5)).n == 1
-
-
-def test_one_candidate_is_tried_where_none_fits_and_the_plan_says_so() -> None:
-    planned = plan(SECONDS, Budget(), Limits(deadline_s=0.2))
-    assert (planned.n, planned.bound_by) == (1, "deadline")
+def test_one_candidate_of_the_quickest_way_is_tried_where_none_fits_and_the_plan_says_so() -> None:
+    quick = Option(examples=0, longest=8, seconds=0.5 * SECONDS, gain=GAIN - 0.1)
+    planned = plan([OPTION, quick], Budget(), Limits(deadline_s=0.2))
+    assert (planned.n, planned.bound_by, planned.option) == (1, "deadline", quick)
     assert planned.notes == ("even one candidate may not fit the deadline; it ends when the deadline does",)
 
 
-def test_a_deadline_without_measured_times_binds_nothing() -> None:
-    assert plan(None, Budget(), Limits(deadline_s=0.001)).bound_by == "mode"
+def test_a_way_with_less_is_taken_where_its_time_buys_more() -> None:
+    short = Option(examples=1, longest=30, seconds=SECONDS - 0.8, gain=GAIN - 0.01)
+    assert plan([OPTION, short], BEST, Limits()).option == OPTION
+    assert plan([OPTION, short], BEST, Limits(deadline_s=1.2)).option == short
+    assert plan([OPTION, short], Budget(mode="fast"), Limits()).option == short
 
 
 def test_the_memory_decides_where_it_holds_fewest() -> None:
-    planned = plan(SECONDS, Budget(), Limits(width=3, deadline_s=100.0))
-    assert (planned.n, planned.bound_by) == (3, "memory")
-    assert plan(SECONDS, Budget(), Limits(width=0)).n == 1
+    narrow = replace(FREE, width=3)
+    planned = plan([narrow], BEST, Limits(deadline_s=100.0))
+    assert (planned.n, planned.bound_by, planned.most) == (3, "memory", 3)
+    assert plan([replace(FREE, width=0)], BEST, Limits()).n == 1
 
 
-@pytest.mark.parametrize(("energy", "most"), [("battery", BATTERY_CANDIDATES), ("saver", SAVER_CANDIDATES)])
-def test_little_energy_means_fewer_candidates(energy: str, most: int) -> None:
-    planned = plan(SECONDS, Budget(mode="best", energy=energy), Limits())  # type: ignore[arg-type]
-    assert (planned.n, planned.bound_by) == (most, "energy")
+@pytest.mark.parametrize(
+    ("budget", "limits", "most", "bound"),
+    [
+        (Budget(mode="best", energy="battery"), Limits(), BATTERY_CANDIDATES, "energy"),
+        (Budget(mode="best", energy="saver"), Limits(), SAVER_CANDIDATES, "energy"),
+        (BEST, Limits(hot=True), HOT_CANDIDATES, "heat"),
+        (BEST, Limits(trusted=False), DISTRUSTED_CANDIDATES, "trust"),
+        (BEST, Limits(scored=False), 1, "no_reward"),
+        (Budget(mode="best", max_candidates=7), Limits(), 7, "max_candidates"),
+        (BEST, Limits(), MAX_CANDIDATES, "max_candidates"),
+    ],
+)
+def test_every_cap_binds_where_time_costs_nothing(budget: Budget, limits: Limits, most: int, bound: str) -> None:
+    planned = plan([FREE], budget, limits)
+    assert (planned.n, planned.bound_by, planned.most) == (most, bound, most)
 
 
-def test_saver_never_asks_for_more_than_battery_and_battery_not_for_more_than_mains() -> None:
-    for mode in MODE_CANDIDATES:
-        counts = [plan(None, Budget(mode=mode, energy=energy), Limits()).n for energy in ("saver", "battery", "mains")]
-        assert counts == sorted(counts)
-
-
-def test_more_than_one_is_wasted_where_nothing_can_tell_them_apart() -> None:
-    planned = plan(SECONDS, Budget(mode="best"), Limits(scored=False))
-    assert (planned.n, planned.bound_by) == (1, "no_reward")
-
-
-def test_a_number_asked_for_wins_over_mode_energy_and_a_missing_reward_model() -> None:
-    planned = plan(None, Budget(mode="fast", energy="saver"), Limits(requested=40, scored=False))
+def test_a_number_asked_for_wins_over_value_energy_heat_trust_and_a_missing_reward_model() -> None:
+    limits = Limits(requested=40, scored=False, trusted=False, hot=True)
+    planned = plan([OPTION], Budget(mode="fast", energy="saver"), limits)
     assert (planned.n, planned.bound_by, planned.notes) == (40, "requested", ())
 
 
 @pytest.mark.parametrize(
-    ("budget", "limits", "n", "bound"),
+    ("budget", "option", "limits", "n", "bound"),
     [
-        (Budget(max_candidates=7), Limits(requested=40), 7, "max candidates"),
-        (Budget(), Limits(requested=40, width=9), 9, "memory"),
-        (Budget(), Limits(requested=40, deadline_s=1.55), 5, "deadline"),
+        (Budget(max_candidates=7), OPTION, Limits(requested=40), 7, "max candidates"),
+        (Budget(), replace(OPTION, width=9), Limits(requested=40), 9, "memory"),
+        (Budget(), OPTION, Limits(requested=40, deadline_s=1.55), 5, "deadline"),
     ],
 )
 def test_a_number_asked_for_that_does_not_fit_is_lowered_and_the_plan_says_so(
-    budget: Budget, limits: Limits, n: int, bound: str
+    budget: Budget, option: Option, limits: Limits, n: int, bound: str
 ) -> None:
-    planned = plan(SECONDS, budget, limits)
+    planned = plan([option], budget, limits)
     assert planned.n == n
     assert planned.notes == (f"40 candidates were asked for, {n} fit ({bound})",)
+
+
+# Waves
+
+
+def test_large_plans_begin_with_a_part_of_them() -> None:
+    assert [first_wave(n) for n in (1, 2, 3)] == [1, 2, 3]
+    assert all(1 < first_wave(n) < n for n in (4, 5, 16, 256))
+
+
+def test_more_are_drawn_while_they_are_worth_their_time_and_fit() -> None:
+    seconds, improvement = 0.1 * N[:8], 0.02 * np.sqrt(N[:8])
+    assert more(seconds, improvement, 1e-6, most=8, left_s=None) == 8
+    assert more(seconds, improvement, 1e-6, most=5, left_s=None) == 5
+    assert more(seconds, improvement, 1e-6, most=8, left_s=0.35) == 3
+    assert more(seconds, improvement, 1e-6, most=8, left_s=0.05) == 0
+    assert more(seconds, improvement, 10.0, most=8, left_s=None) == 0
+    assert 0 < more(seconds, improvement, 0.1, most=8, left_s=None) < 8
+    assert more(seconds, improvement, 1e-6, most=0, left_s=None) == 0
+
+
+# Everything at once
 
 
 @given(
@@ -97,16 +170,31 @@ def test_a_number_asked_for_that_does_not_fit_is_lowered_and_the_plan_says_so(
     most=st.none() | st.integers(1, MAX_CANDIDATES),
     mode=st.sampled_from(list(MODE_CANDIDATES)),
     scored=st.booleans(),
+    trusted=st.booleans(),
+    hot=st.booleans(),
 )
 def test_every_plan_keeps_every_limit_and_has_at_least_one_candidate(
-    requested: int | None, deadline: float | None, width: int | None, most: int | None, mode: str, scored: bool
+    requested: int | None,
+    deadline: float | None,
+    width: int | None,
+    most: int | None,
+    mode: Mode,
+    scored: bool,
+    trusted: bool,
+    hot: bool,
 ) -> None:
-    limits = Limits(requested=requested, deadline_s=deadline, width=width, scored=scored)
-    planned = plan(SECONDS, Budget(max_candidates=most, mode=mode), limits)  # type: ignore[arg-type]
-    caps = [MAX_CANDIDATES]
-    caps += [max(1, int((deadline >= SECONDS).sum()))] if deadline is not None else []
-    caps += [max(1, width)] if width is not None else []
-    caps += [most] if most is not None else []
-    caps += [requested] if requested is not None else [MODE_CANDIDATES[mode], *([] if scored else [1])]  # type: ignore[index]
-    assert planned.n == min(caps)
+    limits = Limits(requested=requested, deadline_s=deadline, scored=scored, trusted=trusted, hot=hot)
+    budget = Budget(max_candidates=most, mode=mode)
+    option = replace(OPTION, width=width)
+    planned = plan([option], budget, limits)
+    caps = {name: n for n, name in bounds(option, budget, limits)}
+    assert 1 <= planned.n <= min(caps.values())
+    assert planned.n == min(caps.values()) or planned.bound_by == "value"
     assert planned.expected_s == pytest.approx(SECONDS[planned.n - 1])
+    assert planned.most >= planned.n
+
+
+def test_prices_are_stated_in_units_of_the_population() -> None:
+    from edge_ttp.calibration import POPULATION
+
+    assert pytest.approx(POPULATION.spread) == planner.UTILITY_UNIT

@@ -1,4 +1,4 @@
-"""What a request costs: the linear model, how calls correct it, and the file it is kept in."""
+"""A device's profile: what it predicts, how it follows the machine, and the file it is kept in."""
 
 from __future__ import annotations
 
@@ -10,121 +10,105 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edge_ttp.budget.profile import Cost, Profiles, fit
+from edge_ttp.budget.cost import KNOTS, Speed
+from edge_ttp.budget.profile import Call, Profile, Profiles
 
-COST = Cost(prefill_token_s=0.002, step_s=0.02, row_s=0.003, overhead_s=0.04, score_s=0.005)
-
-
-def predict(cost: Cost = COST, most: int = 32, **changes: float) -> np.ndarray:
-    values = {"prompt_tokens": 100, "max_tokens": 50, "usual_tokens": 20.0, **changes}
-    return cost.seconds(most, **values)  # type: ignore[arg-type]
+ONE = Speed(0.01, 0.004, 1e-7, tuple(0.03 + 0.006 * rows for rows in KNOTS), 1e-6)
+TWO = ONE.scaled(0.6)
+PROFILE = Profile({1: ONE, 2: TWO}, {1: ONE, 2: TWO}, load_s=1.5, sequence_bytes=123)
 
 
-def test_one_candidate_costs_prompt_steps_rows_score_and_overhead() -> None:
-    assert predict()[0] == pytest.approx(0.04 + 100 * 0.002 + 20 * 0.02 + 20 * 0.003 + 0.005)
-
-
-def test_many_candidates_take_nearly_the_longest_one_in_steps_and_the_usual_length_in_rows() -> None:
-    expected = 0.04 + 100 * 0.002 + (20 + 30 * (1 - 1 / 32)) * 0.02 + 32 * 20 * 0.003 + 32 * 0.005
-    assert predict()[31] == pytest.approx(expected)
-
-
-def test_a_batch_is_cheaper_than_its_candidates_one_by_one() -> None:
-    seconds = predict()
-    assert (np.diff(seconds) > 0).all()
-    assert seconds[15] < 16 * seconds[0]
-
-
-def updated(cost: Cost = COST, **changes: float) -> Cost:
-    """The model after a call that took exactly what it predicts, but for `changes`."""
+def call(factor: float = 1.0, threads: int = 2, profile: Profile = PROFILE, **changes: object) -> Call:
+    """A request that took `factor` times what `profile` says of so many threads."""
+    speed = profile.measured[threads]
+    rows = (8,) * 20
     values = {
-        "computed_prompt_tokens": 200,
-        "prefill_s": 200 * cost.prefill_token_s,
-        "steps": 10,
-        "rows": 80,
-        "decode_s": 10 * cost.step_s + 80 * cost.row_s,
-        "candidates": 8,
-        "score_s": 8 * cost.score_s,
-        "overhead_s": cost.overhead_s,
+        "prefill_threads": threads,
+        "decode_threads": threads,
+        "prompt_tokens": 400,
+        "cached_tokens": 0,
+        "prefill_s": factor * speed.prefill_s(400),
+        "rows": rows,
+        "decode_s": factor * float(speed.rows_s(np.array(rows, float)).sum() + 160 * 480 * speed.cell_s),
+        "tokens": (21,) * 8,
+        "cut": (False,) * 8,
+        "longest": 40,
+        "scored": 8,
+        "waves": 1,
+        "score_s": factor * float(profile.score_s(8)),
+        "before_s": 0.02,
+        "after_s": factor * profile.after_s,
         **changes,
     }
-    return cost.updated(**values)  # type: ignore[arg-type]
+    return Call(**values)  # type: ignore[arg-type]
 
 
-def as_tuple(cost: Cost) -> tuple[float, ...]:
-    return (cost.prefill_token_s, cost.step_s, cost.row_s, cost.overhead_s, cost.score_s)
+def test_the_fastest_number_of_threads_among_the_free_cores_is_taken() -> None:
+    assert PROFILE.threads(1) == (1, 1)
+    assert PROFILE.threads(2) == PROFILE.threads(8) == (2, 2)
+    spinning = replace(PROFILE, speeds={1: ONE, 2: replace(TWO, step_s=ONE.scaled(2).step_s)})
+    assert spinning.threads(2) == (2, 1)
 
 
-def test_a_call_that_took_what_was_predicted_changes_nothing() -> None:
-    assert as_tuple(updated()) == pytest.approx(as_tuple(COST))
+def test_a_number_of_threads_that_never_ran_is_estimated_between_the_others() -> None:
+    four = Profile({4: TWO}, {4: TWO})
+    assert TWO.token_s < four.speed(2).token_s < 2 * TWO.token_s
+    assert four.threads(2) == (2, 2)
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"prefill_s": 0.8}, "prefill_token_s"),
-        ({"decode_s": 0.88}, "step_s"),
-        ({"decode_s": 0.88}, "row_s"),
-        ({"score_s": 0.08}, "score_s"),
-        ({"overhead_s": 0.08}, "overhead_s"),
-    ],
-)
-def test_a_slower_call_moves_its_part_towards_what_it_took(change: dict[str, float], field: str) -> None:
-    before, after = getattr(COST, field), getattr(updated(**change), field)
-    assert before < after < 2 * before + 1e-12
+def test_more_candidates_take_more_time_and_waves_more_than_one_batch() -> None:
+    at_once = PROFILE.draw_s(64, prompt=400, longest=30, free=2)
+    assert at_once.shape == (64,)
+    assert (np.diff(at_once) > 0).all()
+    in_waves = PROFILE.draw_s(64, prompt=400, longest=30, free=2, width=8)
+    assert in_waves[:8] == pytest.approx(at_once[:8])
+    assert in_waves[63] > at_once[63]
+    assert PROFILE.draw_s(1, prompt=400, longest=30, free=2).shape == (1,)
 
 
-def test_repeated_calls_converge_to_what_they_take() -> None:
-    cost = COST
-    for _ in range(40):
-        cost = updated(cost, prefill_s=200 * 0.005, decode_s=2 * (10 * COST.step_s + 80 * COST.row_s))
-    assert cost.prefill_token_s == pytest.approx(0.005, rel=0.01)
-    assert cost.step_s == pytest.approx(2 * COST.step_s, rel=0.01)
-    assert cost.row_s == pytest.approx(2 * COST.row_s, rel=0.01)
+def test_a_busy_core_makes_the_prediction_the_one_of_fewer_threads() -> None:
+    assert PROFILE.prefill_s(400, 0, 1) == pytest.approx(ONE.prefill_s(400))
+    assert PROFILE.prefill_s(400, 0, 2) == pytest.approx(TWO.prefill_s(400))
+    assert PROFILE.prefill_s(400, 256, 2) < PROFILE.prefill_s(400, 0, 2)
 
 
-def test_one_wild_measurement_moves_a_part_to_less_than_twice() -> None:
-    cost = updated(prefill_s=9999.0, decode_s=9999.0, score_s=9999.0, overhead_s=9999.0)
-    assert max(new / old for new, old in zip(as_tuple(cost), as_tuple(COST), strict=True)) < 2
+def test_a_throttled_profile_corrects_itself_and_back_again() -> None:
+    profile = PROFILE
+    for factor in (3.0, 1.0):
+        for _ in range(6):
+            profile = profile.after(call(factor))
+        assert profile.speeds[2].prefill_s(400) == pytest.approx(factor * TWO.prefill_s(400), rel=0.15)
+        assert profile.reserve_s(8) > 0
+    assert profile.measured == PROFILE.measured
+
+
+def test_threads_that_are_not_used_go_back_to_what_was_measured() -> None:
+    slow = replace(PROFILE, speeds={1: ONE, 2: TWO.scaled(5)})
+    for _ in range(30):
+        slow = slow.after(call(threads=1))
+    assert slow.threads(2) == (2, 2)
 
 
 def test_a_prompt_that_was_in_the_cache_says_nothing_of_reading() -> None:
-    assert updated(computed_prompt_tokens=1, prefill_s=5.0).prefill_token_s == COST.prefill_token_s
+    after = PROFILE.after(call(cached_tokens=399, prefill_s=5.0))
+    assert after.speeds[2].token_s == TWO.token_s
 
 
 def test_a_call_without_scores_or_steps_keeps_their_costs() -> None:
-    cost = updated(candidates=0, score_s=0.0, steps=0, rows=0, decode_s=0.0)
-    assert as_tuple(cost) == pytest.approx(as_tuple(COST))
+    after = PROFILE.after(call(scored=0, waves=0, score_s=0.0, rows=(), tokens=(1,), cut=(False,)))
+    assert after.score_parts == PROFILE.score_parts
+    assert after.speeds[2].step_s == TWO.step_s
+    assert after.calls == 1
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=4, max_size=4), st.integers(0, 1000), st.integers(0, 1000))
-def test_costs_stay_positive_whatever_was_measured(seconds: list[float], steps: int, rows: int) -> None:
-    cost = COST.updated(
-        computed_prompt_tokens=500,
-        prefill_s=seconds[0],
-        steps=steps,
-        rows=rows,
-        decode_s=seconds[1],
-        candidates=3,
-        score_s=seconds[2],
-        overhead_s=seconds[3],
-    )
-    assert min(as_tuple(cost)) > 0
-    assert all(np.isfinite(as_tuple(cost)))
-
-
-def test_a_fit_finds_the_parts_of_a_step() -> None:
-    rows = (1, 8, 16)
-    cost = fit(0.001, rows, [0.02 + 0.003 * count for count in rows])
-    assert (cost.prefill_token_s, cost.step_s, cost.row_s) == pytest.approx((0.001, 0.02, 0.003))
-
-
-@pytest.mark.parametrize("steps", [(0.03, 0.02, 0.01), (0.001, 0.04, 0.09), (0.02, 0.02, 0.02)])
-def test_a_fit_to_noise_has_positive_parts(steps: tuple[float, ...]) -> None:
-    assert min(as_tuple(fit(0.001, (1, 8, 16), steps))) > 0
+def test_more_is_kept_back_where_the_time_after_drawing_varies() -> None:
+    steady, restless = PROFILE, PROFILE
+    for turn in range(12):
+        steady = steady.after(call())
+        restless = restless.after(call(after_s=0.2 if turn % 2 else 0.01))
+    assert restless.reserve_s(8) > steady.reserve_s(8)
+    assert steady.reserve_s(8, scored=False) < steady.reserve_s(8)
 
 
 # The file
@@ -135,56 +119,64 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "device.json"
 
 
-def test_a_cost_model_is_read_back_as_it_was_written_beside_others(file: Path) -> None:
-    other = replace(COST, step_s=0.5)
-    Profiles(file).save("one", COST)
-    Profiles(file).save("two", other)
-    assert (Profiles(file).load("one"), Profiles(file).load("two")) == (COST, other)
-    assert Profiles(file).load("three") is None
-    assert [path.name for path in file.parent.iterdir()] == ["device.json"]
+def test_a_profile_is_the_same_after_it_was_stored(file: Path) -> None:
+    profile = PROFILE.after(call(1.3))
+    Profiles(file).save("model-a", profile)
+    assert Profiles(file).load("model-a") == profile
+    assert Profiles(file).load("model-b") is None
+    assert Profiles(file).keys() == ["model-a"]
+
+
+def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(file: Path) -> None:
+    Profiles(file).save("model", PROFILE)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert [path.name for path in file.parent.iterdir()] == ["device.json"]
 
 
-def test_a_missing_file_holds_nothing_and_is_not_made(file: Path) -> None:
-    assert Profiles(file).load("one") is None
-    assert not file.parent.exists()
+def changed(**values: object) -> dict[str, object]:
+    return PROFILE.as_dict() | values
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b'{"one": 3}', b"\xff\xfe", b'{"one": {"step_s": 1.0}}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b'{"model": 3}',
+        b'{"model": {}}',
+        b"[" * 100_000,
+        *(
+            json.dumps({"model": values}).encode()
+            for values in (
+                changed(speeds={}),
+                changed(speeds={"0": ONE.parts()}),
+                changed(speeds={"2": [1.0]}),
+                changed(speeds={"2": [-1.0] * 11}),
+                changed(lengths=[1.0]),
+                changed(lengths=[1.0] * 18),
+                changed(score=["a", 1]),
+                changed(before_s=None),
+                changed(after_s=float("inf")),
+                changed(calls="many"),
+            )
+        ),
+    ],
 )
-def test_a_damaged_file_counts_as_empty_and_is_written_anew(file: Path, content: bytes) -> None:
+def test_a_damaged_file_counts_as_nothing_measured_and_is_written_anew(file: Path, content: bytes) -> None:
     file.parent.mkdir()
     file.write_bytes(content)
-    assert Profiles(file).load("one") is None
-    Profiles(file).save("one", COST)
-    assert Profiles(file).load("one") == COST
+    profiles = Profiles(file)
+    assert profiles.load("model") is None
+    profiles.save("model", PROFILE)
+    assert profiles.load("model") == PROFILE
 
 
-@pytest.mark.parametrize("value", ["fast", None, -1.0, 0.0, float("nan"), float("inf"), True])
-def test_a_cost_that_is_no_positive_number_is_not_used(file: Path, value: object) -> None:
-    Profiles(file).save("one", COST)
-    stored = json.loads(file.read_text())
-    stored["one"]["step_s"] = value
-    file.write_text(json.dumps(stored))
-    assert Profiles(file).load("one") is None
-
-
-def test_an_unknown_part_is_not_used(file: Path) -> None:
-    file.parent.mkdir()
-    file.write_text(json.dumps({"one": {"step_s": 1.0, "steam": 2.0}}))
-    assert Profiles(file).load("one") is None
-
-
-def test_writers_at_the_same_time_leave_a_whole_file(file: Path) -> None:
-    keys = [f"model-{index}" for index in range(8)]
-
-    def write(key: str) -> None:
-        for _ in range(25):
-            Profiles(file).save(key, COST)
-
-    with ThreadPoolExecutor(len(keys)) as threads:
-        list(threads.map(write, keys))
-    assert set(json.loads(file.read_text())) <= set(keys)
-    assert any(Profiles(file).load(key) == COST for key in keys)
+def test_threads_that_save_at_once_leave_a_whole_file(file: Path) -> None:
+    profiles = Profiles(file)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: profiles.save(f"model-{index % 4}", PROFILE), range(40)))
+    assert profiles.load(profiles.keys()[0]) == PROFILE
     assert [path.name for path in file.parent.iterdir()] == ["device.json"]

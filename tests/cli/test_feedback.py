@@ -11,9 +11,10 @@ import pytest
 from fakes import rooms
 
 from edge_ttp.cli.main import run
-from edge_ttp.generation import Ask, generate
+from edge_ttp.generation import generate
 from edge_ttp.history import History
 from edge_ttp.paths import locate
+from edge_ttp.request import Ask
 from edge_ttp.schema import Generation
 
 

@@ -14,14 +14,14 @@ import pytest
 from policy.table import FakeClock, TableDecoder
 
 from edge_ttp import runtime
-from edge_ttp.budget.profile import Cost
+from edge_ttp.budget.profile import Profile
 from edge_ttp.errors import OutOfCapacity
-from edge_ttp.generation import Rooms
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
-from edge_ttp.policy.llama import Speeds
+from edge_ttp.policy.llama import Measured
 from edge_ttp.policy.turn import Turns
 from edge_ttp.prompt import Style
+from edge_ttp.request import Rooms
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.schema import HistoryItem
@@ -69,6 +69,7 @@ class FakePolicy:
         self.template = template
         self.requests: list[Request] = []
         self.controls: list[Control] = []
+        self.threads: list[tuple[int, int] | None] = []
         self.messages: list[tuple[tuple[str, str], ...]] = []
         self.texts: list[str] = []
         self.closed = False
@@ -113,17 +114,33 @@ class FakePolicy:
             raise OutOfCapacity(f"the memory does not hold {prompt_tokens} and {max_tokens} tokens")
         return min(n, width)
 
-    def sample(self, request: Request, control: Control, *, memory_bytes: int | None = None) -> Sampled:
+    def resident(self, prompt: Sequence[int]) -> int:
+        return self._engine.resident(prompt)
+
+    def sequence_bytes(self, max_tokens: int) -> int:
+        return max_tokens * BYTES_PER_TOKEN
+
+    def sample(
+        self,
+        request: Request,
+        control: Control,
+        *,
+        memory_bytes: int | None = None,
+        threads: tuple[int, int] | None = None,
+    ) -> Sampled:
         with self._turns.take(deadline=control.deadline, cancel=control.cancel):
             assert not self.closed, "the policy was closed under a request"
             self.requests.append(request)
             self.controls.append(control)
-            width = self.width(len(request.prompt), request.max_tokens, request.n, memory_bytes=memory_bytes)
+            self.threads.append(threads)
+            widest = control.first_wave or request.n
+            width = self.width(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
             return self._engine.sample(request, control, width=width)
 
-    def measure(self) -> Speeds:
+    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
         self.measured += 1
-        return Speeds(prefill_token_s=0.0001, rows=(1, 8, 16), step_s=(0.0011, 0.0018, 0.0026))
+        chunks = tuple((128, start, 0.0128) for start in (0, 128))
+        return Measured(threads or 1, chunks, tuple((rows, 256, 0.001 + rows * 0.0001) for rows in (1, 8, 16)))
 
     def held_bytes(self) -> int:
         return 0
@@ -191,7 +208,7 @@ def rooms(
     reward: FakeReward | None = None,
     *,
     style: Style = "chat",
-    cost: Cost | None = None,
+    costs: Profile | None = None,
     memory_bytes: int | None = None,
 ) -> Rooms:
     """The rooms of a request, with fakes for the models and a real history."""
@@ -201,7 +218,7 @@ def rooms(
         style=style,
         reward=cast(RewardModel, reward or FakeReward()),
         history=history,
-        cost=cost,
+        costs=costs,
         memory_bytes=memory_bytes,
     )
 

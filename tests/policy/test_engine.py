@@ -500,3 +500,71 @@ def test_a_fault_while_reading_the_prompt_empties_the_cache() -> None:
     assert decoder.cells_used() == 0
     broken = False
     assert len(engine.sample(request(), Control(), width=8).candidates) == 6
+
+
+# Waves that the caller decides on
+
+
+def in_waves(first: int, *further: int, told: list[Progress] | None = None) -> tuple[Control, list[int]]:
+    """A control that asks for `first` candidates and then for each of `further`; and how many it had seen each time."""
+    seen: list[int] = []
+    left = list(further)
+
+    def more(candidates: object) -> int:
+        seen.append(len(candidates))  # type: ignore[arg-type]
+        return left.pop(0) if left else 0
+
+    return Control(first_wave=first, more=more, on_step=None if told is None else told.append), seen
+
+
+def test_the_caller_decides_after_each_wave_and_the_candidates_are_those_of_one_batch() -> None:
+    control, seen = in_waves(4, 3, 2)
+    sampled = sample(TableDecoder(restless), request(n=50, max_tokens=6), control)
+    assert seen == [4, 7, 9]
+    assert sampled.waves == 3
+    assert said(sampled) == said(sample(TableDecoder(restless), request(n=9, max_tokens=6)))
+
+
+def test_no_more_are_drawn_than_the_request_allows() -> None:
+    control, seen = in_waves(4, 100)
+    assert len(sample(TableDecoder(restless), request(n=6, max_tokens=4), control).candidates) == 6
+    assert seen == [4]
+
+
+def test_a_decision_against_more_ends_the_call() -> None:
+    control, seen = in_waves(4, -5)
+    assert len(sample(TableDecoder(restless), request(n=50), control).candidates) == 4
+    assert seen == [4]
+
+
+def test_a_wave_wider_than_the_memory_holds_runs_in_parts_before_the_caller_is_asked() -> None:
+    control, seen = in_waves(5, 2)
+    sampled = sample(TableDecoder(restless), request(n=50, max_tokens=6), control, width=2)
+    assert seen == [5, 7]
+    assert sampled.waves == 4
+    assert said(sampled) == said(sample(TableDecoder(restless), request(n=7, max_tokens=6)))
+
+
+def test_what_the_caller_takes_to_decide_is_not_decoding_time() -> None:
+    clock = FakeClock()
+    decoder = TableDecoder(script(3, 4, 5), clock=clock, step_s=1.0)
+
+    def more(_: object) -> int:
+        clock.now += 100.0
+        return 0
+
+    sampled = Engine(decoder, clock=clock).sample(request(n=8, max_tokens=3), Control(first_wave=2, more=more), width=8)
+    assert sampled.decode_s == pytest.approx(2.0)
+
+
+def test_progress_speaks_only_of_candidates_that_were_begun() -> None:
+    told: list[Progress] = []
+    control, _ = in_waves(3, 2, told=told)
+    sample(TableDecoder(restless), request(n=50, max_tokens=4), control)
+    assert {len(progress.tokens) for progress in told} == {3, 5}
+
+
+def test_the_rows_of_every_step_are_told() -> None:
+    sampled = sample(TableDecoder(script(3, 4, 5)), request(n=5, max_tokens=3, share=False))
+    assert sampled.step_rows == (5, 5)
+    assert sum(sampled.step_rows) == sampled.rows

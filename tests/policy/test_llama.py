@@ -367,10 +367,31 @@ def test_forget_leaves_no_prompt_to_reuse(policy: LlamaPolicy) -> None:
 
 
 def test_measured_speeds_are_of_this_device(policy: LlamaPolicy) -> None:
-    speeds = policy.measure()
-    assert speeds.rows == (1, 8, 16)
-    assert len(speeds.step_s) == 3
-    assert min(*speeds.step_s, speeds.prefill_token_s) > 0
+    quick = policy.measure()
+    assert quick.threads == policy.threads
+    assert {rows for rows, _, _ in quick.steps} == {1, 2, 8, 16}
+    assert {count for count, _, _ in quick.chunks} == {16, CHUNK}
+    assert min(seconds for *_, seconds in (*quick.chunks, *quick.steps)) > 0
+    thorough = policy.measure(1, thorough=True)
+    assert thorough.threads == 1
+    assert len({cells for _, cells, _ in thorough.steps}) > len({cells for _, cells, _ in quick.steps})
+    assert max(rows for rows, _, _ in thorough.steps) == 32
+
+
+def test_numbers_of_threads_change_nothing_but_the_time(policy: LlamaPolicy) -> None:
+    expected = policy.sample(request(n=12), FREE, threads=(1, 1)).candidates
+    for threads in ((2, 1), (1, 2), (64, 64), None):
+        policy.forget()
+        assert policy.sample(request(n=12), FREE, threads=threads).candidates == expected
+
+
+def test_a_prompt_in_the_cache_is_known_before_it_is_read_again(policy: LlamaPolicy) -> None:
+    prompt = tuple(3 + index % 50 for index in range(3 * CHUNK))
+    policy.forget()
+    assert policy.resident(prompt) == 0
+    policy.sample(request(prompt), FREE)
+    assert policy.resident(prompt) == policy.sample(request(prompt), FREE).cached_tokens > 0
+    assert policy.resident((9, *prompt)) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")

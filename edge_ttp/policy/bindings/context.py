@@ -101,6 +101,16 @@ class Context:
         self.shares_rows = model.shares_rows
         self.piece, self.ends_answer = model.piece, model.ends_answer
         self._model = model
+        self._reading = self._drawing = self._running = threads
+
+    def use_threads(self, *, reading: int, drawing: int) -> None:
+        """Threads for prompts and for decode steps from now on."""
+        self._reading, self._drawing = reading, drawing
+
+    def _run_on(self, threads: int) -> None:
+        if threads != self._running:
+            llama_cpp.llama_set_n_threads(self._handle, threads, threads)
+            self._running = threads
 
     @property
     def handle(self) -> Any:
@@ -132,6 +142,7 @@ class Context:
         At most `chunk` tokens at once. Raises NoRoom or Aborted, the cache then unchanged.
         """
         count = len(tokens)
+        self._run_on(self._reading)
         self._tokens[:count] = tokens
         self._positions[:count] = np.arange(start, start + count)
         self._wants_logits[:count] = 0
@@ -146,6 +157,7 @@ class Context:
         unchanged.
         """
         rows = len(tokens)
+        self._run_on(self._drawing)
         self._tokens[:rows] = tokens
         self._positions[:rows] = positions
         self._wants_logits[:rows] = 1

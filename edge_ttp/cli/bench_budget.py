@@ -1,0 +1,149 @@
+"""`edge-ttp bench budget`: whether plans come true, on this device and on stored pools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.output import emit_json, note, progress
+from edge_ttp.errors import InvalidInput
+
+PARTS = ("prediction", "deadlines", "memory", "adaptive")
+
+
+def budget(
+    model: options.Model = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", metavar="|".join(PARTS), help="May be repeated. Default: all.")
+    ] = None,
+    pools: Annotated[
+        list[str] | None,
+        typer.Option("--pools", help="Scored pools (rows of docs/diagnosis.md, with tokens). May be repeated."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of user_id/input/output JSONL files.")] = None,
+    calls: Annotated[int, typer.Option("--calls", min=1, help="Calls for each deadline and load.")] = 50,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times each N and prompt length is predicted.")] = 1,
+    deadline: Annotated[
+        list[float] | None, typer.Option("--deadline", help="Seconds. May be repeated. Default: 0.5 1 2 5.")
+    ] = None,
+    users: Annotated[int, typer.Option("--prompts", min=1, help="Different prompts, of different users.")] = 10,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Predicted times, deadlines and memory limits by real runs; adaptive N against fixed N on stored pools.
+
+    Takes about half an hour with everything at its default; the adaptive part needs --pools.
+    """
+    wanted = part or [name for name in PARTS if name != "adaptive" or pools]
+    unknown = sorted(set(wanted) - set(PARTS))
+    if unknown:
+        raise InvalidInput(f"there is no part {unknown[0]!r}", f"choose {', '.join(PARTS)}")
+    if "adaptive" in wanted and not pools:
+        raise InvalidInput("the adaptive part needs scored pools", "give them with --pools")
+    from edge_ttp.bench import budget as measurement
+    from edge_ttp.bench.candidates import temporary_home
+    from edge_ttp.cli.bench import choose_tasks
+    from edge_ttp.paths import locate
+    from edge_ttp.runtime import Runtime
+
+    found: dict[str, Any] = {}
+    tasks = choose_tasks(data, users)
+    with temporary_home(locate()) as home, Runtime.open(home=home, model=model, threads=threads) as runtime:
+        note("measuring this device")
+        profile = runtime.profile()
+        if set(wanted) - {"adaptive"}:
+            measurement.fill(runtime, tasks)
+        if "prediction" in wanted:
+            with progress("predicting", None, "calls") as advance:
+                found["prediction"] = measurement.prediction(runtime, tasks, rounds=rounds, advance=advance)
+        if "deadlines" in wanted:
+            seconds = deadline or list(measurement.DEADLINES_S)
+            with progress("deadlines", None, "calls") as advance:
+                found["deadlines"] = measurement.deadlines(runtime, tasks, calls=calls, wanted=seconds, advance=advance)
+        if "memory" in wanted:
+            with progress("memory limits", len(measurement.LIMITS_MB), "limits") as advance:
+                found["memory"] = measurement.memory(runtime, tasks, advance=advance)
+    if "adaptive" in wanted:
+        from edge_ttp.bench.adaptive import study
+
+        with progress("adaptive N on stored pools", None, "comparisons") as advance:
+            found["adaptive"] = study(pools or [], profile, advance=advance)
+    if as_json:
+        emit_json(found)
+        return
+    _print(found)
+
+
+def _print(found: dict[str, Any]) -> None:
+    from edge_ttp.cli.bench import print_table
+
+    if "prediction" in found:
+        told = found["prediction"]
+        groups = [("all", told["median_error"]), *told["by_state"].items()]
+        groups += [(f"N={n}", error) for n, error in told["by_n"].items()]
+        groups += [(f"{length} tokens", error) for length, error in told["by_prompt"].items()]
+        print_table(("calls", "median error"), [(name, _percent(error)) for name, error in groups])
+    if "deadlines" in found:
+        print_table(
+            (
+                "deadline",
+                "load",
+                "p95 over, ms",
+                "allowed, ms",
+                "time used",
+                "N",
+                "fewer examples",
+                "empty",
+                "too short",
+            ),
+            [
+                (
+                    f"{row['deadline_s']:g} s",
+                    row["load"],
+                    f"{1000 * row['p95_overshoot_s']:.0f}",
+                    f"{1000 * row['allowed_s']:.0f}",
+                    _percent(row["budget_used"]),
+                    "-" if row["median_n"] is None else f"{row['median_n']:g}",
+                    str(row["fewer_examples"]),
+                    str(row["empty"]),
+                    str(row["no_time_for_a_token"]),
+                )
+                for row in found["deadlines"]
+            ],
+        )
+    if "memory" in found:
+        print_table(
+            ("limit, MB", "N", "bound by", "waves", "process, MB"),
+            [
+                (str(row["limit_mb"]), str(row["n"]), row["bound_by"], str(row["waves"]), f"{row['process_mb']:.0f}")
+                for row in found["memory"]
+            ],
+        )
+        for row in found["memory"]:
+            for line in row["notes"]:
+                note(f"{row['limit_mb']} MB: {line}")
+    if "adaptive" in found:
+        print_table(
+            ("policy", "price", "seconds", "N", "gain over fixed", "90% interval", "oracle", "held out", "from saving"),
+            [
+                (
+                    row["policy"],
+                    row["mode"],
+                    f"{row['mean_s']:.2f}",
+                    f"{row['mean_n']:.1f}",
+                    f"{row['gain_over_best_fixed']:+.4f}",
+                    f"{row['low']:+.4f} to {row['high']:+.4f}",
+                    f"{row['oracle_gain']:+.4f}",
+                    f"{row['oracle_gain_held_out']:+.4f}",
+                    _percent(row["saved_part"]),
+                )
+                for row in found["adaptive"]
+            ],
+        )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"

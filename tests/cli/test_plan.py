@@ -1,0 +1,179 @@
+"""`edge-ttp plan` and `edge-ttp device` over invented models: what is explained, measured and printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from fakes import BYTES_PER_TOKEN, Models
+from fakes.command import model_files
+
+from edge_ttp.budget import device
+from edge_ttp.budget.planner import BATTERY_CANDIDATES, HOT_CANDIDATES, SAVER_CANDIDATES
+from edge_ttp.cli.main import run
+from edge_ttp.history import History
+from edge_ttp.paths import locate
+from edge_ttp.schema import HistoryItem
+
+
+class Plan:
+    """`edge-ttp plan --json` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], files: list[str]) -> None:
+        self._capsys, self._files = capsys, files
+
+    def __call__(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        assert run(["plan", *arguments, *self._files, "--user", "ann", "--json"]) == code
+        found: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        return found
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    return Models(monkeypatch)
+
+
+@pytest.fixture
+def plan(capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models) -> Plan:
+    return Plan(capsys, model_files(tmp_path))
+
+
+def power(monkeypatch: pytest.MonkeyPatch, percent: int, plugged: bool) -> None:
+    battery = SimpleNamespace(percent=percent, power_plugged=plugged)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
+
+
+def heat(monkeypatch: pytest.MonkeyPatch, degrees: float) -> None:
+    reading = SimpleNamespace(current=degrees, high=95.0)
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"coretemp": [reading]}, raising=False)
+
+
+def test_a_plan_is_explained_without_drawing_or_recording_anything(plan: Plan, models: Models, home: Path) -> None:
+    found = plan("what grows here", "--deadline", "2")
+    assert found["plan"]["n"] >= 1
+    assert found["plan"]["bound_by"] in ("value", "deadline", "max_candidates")
+    curve = found["curve"]
+    assert [point["n"] for point in curve] == sorted({point["n"] for point in curve})
+    assert found["plan"]["n"] in [point["n"] for point in curve]
+    assert all(later["seconds"] > point["seconds"] for point, later in pairwise(curve))
+    assert all(later["gain"] > point["gain"] for point, later in pairwise(curve))
+    assert {"deadline", "value", "max_candidates"} <= set(found["limits"])
+    assert found["calibration"]["queries"] == 0
+    assert models.policy.requests == []
+    with History.open(locate(home).database) as history:
+        assert history.generations("ann") == []
+
+
+def test_without_a_prompt_the_plan_is_for_one_like_the_newest_item(plan: Plan, models: Models, home: Path) -> None:
+    with History.open(locate(home).database) as history:
+        history.add(HistoryItem(user_id="ann", input="what grows where the wall was", output="elder"))
+    plan()
+    assert models.policy.messages[-1][-1] == ("user", "what grows where the wall was")
+
+
+def test_the_memory_limit_is_named_where_it_binds(plan: Plan) -> None:
+    found = plan("what grows here", "--max-tokens", "8", "--mode", "best", "--memory", str(60 * BYTES_PER_TOKEN))
+    assert found["plan"]["bound_by"] == "memory"
+    assert found["limits"]["memory"] == found["plan"]["n"]
+
+
+def test_battery_and_heat_change_the_plan_as_documented(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = ("what grows here", "--max-tokens", "8", "--mode", "best")
+    mains = plan(*request)
+    assert (mains["energy"], mains["hot"]) == ("mains", False)
+    power(monkeypatch, 60, False)
+    battery = plan(*request)
+    power(monkeypatch, 10, False)
+    saver = plan(*request)
+    power(monkeypatch, 10, True)
+    assert plan(*request)["plan"]["n"] == mains["plan"]["n"]
+    assert battery["price"] == pytest.approx(2 * mains["price"])
+    assert saver["price"] == pytest.approx(4 * mains["price"])
+    assert (battery["limits"]["energy"], saver["limits"]["energy"]) == (BATTERY_CANDIDATES, SAVER_CANDIDATES)
+    assert saver["plan"]["n"] <= SAVER_CANDIDATES < battery["plan"]["n"] <= BATTERY_CANDIDATES < mains["plan"]["n"]
+    heat(monkeypatch, 96.0)
+    hot = plan(*request)
+    assert (hot["hot"], hot["limits"]["heat"]) == (True, HOT_CANDIDATES)
+    assert hot["plan"]["n"] <= HOT_CANDIDATES
+    assert hot["price"] == pytest.approx(2 * mains["price"])
+    heat(monkeypatch, 94.0)
+    assert plan(*request)["plan"]["n"] == mains["plan"]["n"]
+
+
+def test_the_callers_own_energy_wins_over_the_devices(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    power(monkeypatch, 10, False)
+    assert plan("what grows here", "--energy", "mains")["energy"] == "mains"
+    assert plan("what grows here", "--energy", "wind", code=2)["error"]["code"] == "invalid_input"
+
+
+def test_a_plan_reads_as_words_and_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models) -> None:
+    assert run(["plan", "what grows here", *model_files(tmp_path), "--user", "ann", "--deadline", "2"]) == 0
+    shown = capsys.readouterr()
+    assert "bound by" in shown.out
+    assert "expected gain" in shown.out
+    assert "limits on N: " in shown.out
+    assert "no evidence yet: the population's" in shown.out
+    assert "no history yet for 'ann'" in shown.err
+
+
+# The device
+
+
+def test_the_device_is_measured_shown_and_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models, home: Path
+) -> None:
+    files = model_files(tmp_path)
+    assert run(["device", "show"]) == 0
+    assert "nothing was measured yet" in capsys.readouterr().err
+    assert run(["device", "profile", *files[:2], "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert set(measured["best_threads"]) == {"prefill", "decode"}
+    assert measured["calls"] == 0
+    assert models.policy.measured >= 1
+    assert run(["device", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert list(shown["profiles"].values()) == [measured]
+    assert shown["device"]["cores"] >= 1
+    assert run(["device", "show"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("cores ")
+    assert "prompt t/s" in text
+
+
+def test_a_measurement_in_the_background_is_a_process_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    started: list[list[str]] = []
+
+    def start(command: list[str], **options: object) -> SimpleNamespace:
+        assert options["start_new_session"] is True
+        started.append(command)
+        return SimpleNamespace(pid=2**22 + 1)  # no process has this number
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert run(["device", "profile", "--model", "some", "--background", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"started": 2**22 + 1}
+    assert started[0][1:] == ["-m", "edge_ttp", "device", "profile", "--model=some"]
+
+
+def test_what_a_machine_does_not_tell_is_left_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    for name in ("sensors_battery", "sensors_temperatures"):
+        monkeypatch.delattr(psutil, name, raising=False)
+
+    def fail(percpu: bool = False) -> None:
+        raise OSError
+
+    monkeypatch.setattr(psutil, "cpu_times", fail)
+    monkeypatch.setattr(device, "gpus", tuple)
+    assert run(["device", "show"]) == 0
+    text = capsys.readouterr().out
+    assert "kept busy by others: unknown" in text
+    assert "no sensor" in text
