@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from edge_ttp.bench.bare import Bare
@@ -60,10 +61,12 @@ class Row:
     """Seconds per candidate relative to one candidate alone, prefill included."""
     decode_cost_vs_1: float
     """The same of decoding alone, per candidate token."""
-    long_cost_vs_1: float
-    """The same as cost_per_candidate_vs_1 with a prompt of LONG_PROMPT tokens."""
+    long_cost_vs_1: float | None
+    """The same as cost_per_candidate_vs_1 with a prompt of LONG_PROMPT tokens; None but for the first temperature."""
     rows_per_token: float
     """Batch rows decoded over those without sharing."""
+    prompts: int
+    """Prompts that the medians are over: fewer than asked for where the measurement was interrupted."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -83,6 +86,7 @@ class _Look:
     call_s: float
     decode_s: float
     long_s: float
+    """0 where it was not measured."""
 
 
 def measure(
@@ -95,8 +99,13 @@ def measure(
     temperatures: Sequence[float],
     threads: int,
     advance: Advance,
+    cancel: Event | None = None,
 ) -> list[Row]:
-    """Rows for one model, for every n in `counts` and temperature. n = 1 is always measured: the others refer to it."""
+    """Rows for one model, for every n in `counts` and temperature. n = 1 is always measured: the others refer to it.
+
+    `cancel` ends it before the next call; the rows are then of the prompts that were measured whole.
+    """
+    stopped = cancel or Event()
     policy = LlamaPolicy(path, threads=threads)
     composed = _compose(policy, style, tasks)
     longest = max(len(prompt) for prompt, _, _ in composed)
@@ -110,6 +119,8 @@ def measure(
     for temperature in temperatures:
         looks: dict[int, list[_Look]] = {n: [] for n in every}
         for index, (prompt, stop, long) in enumerate(composed):
+            if stopped.is_set():
+                break
             request = Request(
                 prompt=prompt,
                 n=1,
@@ -125,10 +136,16 @@ def measure(
             for n in reversed(every):
                 asked = replace(request, n=n)
                 found = drawn.get(n) or _ours(policy, asked)
-                looks[n].append(_look(policy, asked, found, long=long, pace=pace, bare=bare))
+                first = long if temperature == temperatures[0] else None
+                looks[n].append(_look(policy, asked, found, long=first, pace=pace, bare=bare))
                 done += 1
                 advance(done)
-        rows += [_row(name, n, temperature, looks[n], looks[1]) for n in counts]
+                if stopped.is_set():
+                    break
+        if looks[1]:  # measured last: where it is missing, the prompt was not finished
+            rows += [_row(name, n, temperature, looks[n][: len(looks[1])], looks[1]) for n in counts]
+        if stopped.is_set():
+            break
     policy.close()
     loop.close()
     bare.close()
@@ -140,7 +157,7 @@ def _look(
     asked: Request,
     found: tuple[Sampled, float],
     *,
-    long: tuple[int, ...],
+    long: tuple[int, ...] | None,
     pace: Sequence[tuple[int, float]],
     bare: Bare,
 ) -> _Look:
@@ -148,7 +165,7 @@ def _look(
     tokens = _tokens(drawn)
     plain, plain_seconds = _ours(policy, replace(asked, share=False))
     bare_s = bare.seconds(drawn)
-    _, long_seconds = _ours(policy, replace(asked, prompt=long))
+    long_seconds = 0.0 if long is None else _ours(policy, replace(asked, prompt=long))[1]
     return _Look(
         tokens_per_s=tokens / seconds,
         ratio_loop=_seconds_at(pace, tokens) / seconds,
@@ -182,8 +199,9 @@ def _row(name: str, n: int, temperature: float, looks: Sequence[_Look], alone: S
         outside_decode=middle(lambda look: look.outside_decode),
         cost_per_candidate_vs_1=against_one(lambda look: look.call_s),
         decode_cost_vs_1=against_one(lambda look: look.decode_s),
-        long_cost_vs_1=against_one(lambda look: look.long_s),
+        long_cost_vs_1=against_one(lambda look: look.long_s) if looks[0].long_s else None,
         rows_per_token=middle(lambda look: look.rows_per_token),
+        prompts=len(looks),
     )
 
 

@@ -14,7 +14,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import DATA_VARIABLE, adapt
 from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.output import console, emit_json, note, progress
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import Cancelled, InvalidInput
 
 if TYPE_CHECKING:
     from edge_ttp.bench.candidates import Row
@@ -59,7 +59,7 @@ def candidates(
 ) -> None:
     """Candidates against a loop of create_completion, against no sharing, and against bare llama_decode calls.
 
-    All on the same file. With N=16 also pipeline_overhead: the share of a whole request that is not decoding.
+    All on the same file. Ctrl-C ends with the prompts that were measured whole. With N=16 also pipeline_overhead: the share of a whole request that is not decoding.
     """
     from edge_ttp.bench import candidates as measurement
     from edge_ttp.budget.device import cores
@@ -76,9 +76,8 @@ def candidates(
     found = [registry.locate(name, kind="policy") for name in names]
     rows: list[Row] = []
     calls = len(temperatures) * len({1, *counts}) * len(tasks)
-    with progress("measuring", calls * len(names), "calls") as advance:
-        for located in found:
-            before = len(rows) // (len(temperatures) * len(counts)) * calls
+    with options.interruptible() as cancel, progress("measuring", calls * len(names), "calls") as advance:
+        for place, located in enumerate(found):
             rows += measurement.measure(
                 located.path,
                 located.name,
@@ -87,10 +86,15 @@ def candidates(
                 counts=counts,
                 temperatures=temperatures,
                 threads=used,
-                advance=partial(_advance_from, advance, before),
+                advance=partial(_advance_from, advance, place * calls),
+                cancel=cancel,
             )
+            if cancel.is_set():
+                break
+        if not rows:
+            raise Cancelled("interrupted before one prompt was measured")
     overhead = None
-    if OVERHEAD_AT in counts:
+    if OVERHEAD_AT in counts and not cancel.is_set():
         overhead = measurement.pipeline_overhead(str(names[0]), tasks, n=OVERHEAD_AT, threads=used, paths=paths)
     if as_json:
         emit_json(
@@ -116,13 +120,13 @@ def candidates(
                 f"{row.outside_decode:.1%}",
                 f"{row.cost_per_candidate_vs_1:.0%}",
                 f"{row.decode_cost_vs_1:.0%}",
-                f"{row.long_cost_vs_1:.0%}",
+                "" if row.long_cost_vs_1 is None else f"{row.long_cost_vs_1:.0%}",
             )
             for row in rows
         ],
     )
     words = "" if overhead is None else f"; pipeline_overhead at N={OVERHEAD_AT}: {overhead:.1%}"
-    note(f"medians over {len(tasks)} prompts, {used} threads{words}")
+    note(f"medians over {min(row.prompts for row in rows)} prompts, {used} threads{words}")
 
 
 @app.command("scaling")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import fields
 from pathlib import Path
 
@@ -94,10 +95,35 @@ def test_every_row_holds_finite_medians(tiny: Path) -> None:
     ]
     assert done == list(range(1, 2 * 2 * 3 + 1))  # temperatures, prompts, and n = 1 besides
     for row in rows:
+        assert (row.long_cost_vs_1 is None) == (row.temperature == 1.0)  # measured once
         numbers = [value for value in row.as_dict().values() if isinstance(value, float)]
         assert all(math.isfinite(value) and value > 0 for value in numbers)
         assert row.rows_per_token <= 1
         assert row.outside_decode < 1
+
+
+@pytest.mark.parametrize(("after", "expected"), [(1, []), (2, [1]), (3, [1]), (4, [2])])
+def test_an_interrupted_measurement_keeps_the_prompts_that_were_finished(
+    tiny: Path, after: int, expected: list[int]
+) -> None:
+    cancel = threading.Event()
+
+    def advance(done: float) -> None:
+        if done == after:
+            cancel.set()
+
+    rows = candidates.measure(
+        tiny,
+        "tiny",
+        "few-shot",
+        sample_tasks(3),
+        counts=[4],
+        temperatures=[0.8, 1.0],
+        threads=1,
+        advance=advance,
+        cancel=cancel,
+    )
+    assert [row.prompts for row in rows] == expected
 
 
 def test_long_prompts_have_the_length_that_is_announced(tiny: Path) -> None:
