@@ -59,7 +59,8 @@ def candidates(
 ) -> None:
     """Candidates against a loop of create_completion, against no sharing, and against bare llama_decode calls.
 
-    All on the same file. Ctrl-C ends with the prompts that were measured whole. With N=16 also pipeline_overhead: the share of a whole request that is not decoding.
+    All on the same file. Ctrl-C ends with the prompts that were measured whole. With N=16 also pipeline_overhead: the
+    share of a whole request that is not decoding.
     """
     from edge_ttp.bench import candidates as measurement
     from edge_ttp.budget.device import cores
