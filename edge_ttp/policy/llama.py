@@ -394,5 +394,6 @@ def _free_bytes(threads: int) -> int:
         import resource
 
         if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-            free -= _ADDRESS_BYTES + threads * _STACK_BYTES
+            # Besides the threads that decode: the one that watches the deadline, and the one that helps with drawing.
+            free -= _ADDRESS_BYTES + (threads + min(threads, 2)) * _STACK_BYTES
     return max(0, free)

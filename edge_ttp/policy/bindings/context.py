@@ -245,7 +245,10 @@ class Context:
             yield
             return
         watcher = _Watcher(self._abort, cancel, deadline)
-        watcher.start()
+        try:
+            watcher.start()
+        except RuntimeError as error:  # no address space for its stack, or too many threads
+            raise OutOfCapacity(f"a thread cannot be started ({error})", "allow more memory or threads") from error
         try:
             yield
         finally:
