@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, is_interrupt
+from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, OutOfCapacity, is_interrupt
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -34,6 +34,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
 PLUGINS = {"export": "Make models: policies as GGUF, reward training, ONNX export (extra: export)."}
 
 
+_ENGINES_NEEDED = ("generate", "chat", "bench")
+_LEAST_ADDRESS_SPACE = 256 * 2**20
+"""What the libraries take before any model: with less, loading them ends in a native error."""
+
+
+def _check_address_space() -> None:
+    """Raises OutOfCapacity where a limit on the address space (ulimit -v) leaves no room for the libraries."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESS_SPACE:
+        raise OutOfCapacity(
+            f"the address space is limited to {limit // 2**20} MiB, the libraries alone need "
+            f"{_LEAST_ADDRESS_SPACE // 2**20} MiB",
+            "raise the limit (ulimit -v)",
+        )
+
+
 class LazyGroup(TyperGroup):
     """A command group whose members are imported when they run, so that help stays fast."""
 
@@ -50,6 +70,8 @@ class LazyGroup(TyperGroup):
             return None
         if self._listing:
             return TyperCommand(cmd_name, help=line)
+        if cmd_name in _ENGINES_NEEDED:
+            _check_address_space()
         app = _load_plugin(cmd_name) if cmd_name in PLUGINS else import_module(COMMANDS[cmd_name][0]).app
         command = typer.main.get_command(app)
         command.name = cmd_name

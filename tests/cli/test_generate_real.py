@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -268,6 +269,19 @@ def test_a_model_larger_than_the_memory_allowed_is_one_line(
     warm_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(capsys, "--memory", "50MB", words="allow more memory or choose a smaller model", code=5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="address spaces are limited with setrlimit")
+@pytest.mark.usefixtures("warm_home")
+@pytest.mark.parametrize("mib", [150, 220, 260, 330])
+def test_a_limit_on_the_address_space_that_holds_no_model_is_one_line(mib: int) -> None:
+    done = edge_ttp(
+        "generate", "hello", *SHORT, "--threads", "1", before=("sh", "-c", f'ulimit -v {mib * 1024}; "$@"', "-")
+    )
+    assert done.returncode == 5, done.stderr[-2000:]
+    assert done.stdout == ""
+    assert re.match(r"edge-ttp: (the address space is limited to|the model \S+ needs over)", done.stderr)
+    assert done.stderr.count("\n") == 1
 
 
 # Reward models that are broken

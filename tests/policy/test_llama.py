@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy import bindings
 from edge_ttp.policy.decoder import Aborted
-from edge_ttp.policy.engine import Control, Progress, Request, Sampled
+from edge_ttp.policy.engine import Control, Engine, Progress, Request, Sampled
 from edge_ttp.policy.llama import CHUNK, LlamaPolicy
 from edge_ttp.policy.sampling import Filters
 
@@ -297,6 +298,34 @@ def test_an_aborted_computation_leaves_the_cache_as_it_was(policy: LlamaPolicy) 
     context._abort[0] = b"\x00"
     again = context.step([3], [19], [[1, 2]])
     assert again[0].tolist() == pytest.approx(plain.tolist(), rel=1e-4, abs=1e-4)
+
+
+def test_no_free_slot_in_the_cache_costs_candidates_and_not_the_answer(policy: LlamaPolicy) -> None:
+    """llama_decode's own "no slot", in a cache that is far too small for the width it is given."""
+    context = bindings.Context(policy._model, cells=256, sequences=41, chunk=CHUNK, threads=1)
+    engine = Engine(context)
+    sampled = engine.sample(request(n=40, max_tokens=30), FREE, width=40)
+    reasons = [one.finish_reason for one in sampled.candidates]
+    assert {"capacity"} < set(reasons) <= {"capacity", "length", "stop"}
+    assert reasons[0] != "capacity"
+    assert {context.length(sequence) for sequence in range(1, 41)} == {0}
+    with pytest.raises(OutOfCapacity, match="the cache holds 256 tokens, not the 300 of the prompt"):
+        engine.sample(request((5,) * 300), FREE, width=6)
+    again = engine.sample(request(n=2), FREE, width=2)
+    assert {one.finish_reason for one in again.candidates} <= {"length", "stop"}
+    context.close()
+
+
+def test_a_thread_that_cannot_be_started_is_a_refusal(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = policy.sample(request(), FREE).candidates
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OutOfCapacity, match="a thread cannot be started"):
+            policy.sample(request(), Control(cancel=threading.Event()))
+    assert policy.sample(request(), Control(cancel=threading.Event())).candidates == before
 
 
 def test_a_deadline_reaches_a_running_computation(policy: LlamaPolicy) -> None:
