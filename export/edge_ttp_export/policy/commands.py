@@ -139,9 +139,9 @@ def _print_table(done: Exported) -> None:
         logits, tokens = found["logits"], found["tokenizer"]
         typer.echo(
             "conversion: logits differ from transformers' by at most {max_difference:.3f} (mean {mean_difference:.4f}, "
-            "their spread {spread:.2f}), same likeliest token {top1_agreement:.1%}".format(**logits)  # type: ignore[arg-type]
+            "their spread {spread:.2f}), same likeliest token {top1_agreement:.1%}".format(**logits)
             + "; tokens equal in {as_text} (as text) and {as_control} (as control) of {texts} hard texts".format(
-                **tokens  # type: ignore[arg-type]
+                **tokens
             )
             + f"; chat template {'kept' if found['chat_template_kept'] else 'changed'}"
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from edge_ttp.bench import speeds
 from edge_ttp.budget.device import cores
@@ -70,7 +71,7 @@ class Exported:
     rows: tuple[Measured, ...]
     chosen: Chosen
     reference_perplexity: float | None
-    conversion: dict[str, object]
+    conversion: dict[str, Any]
 
 
 def export_policy(
@@ -111,9 +112,12 @@ def export_policy(
     with work_folder(paths, parts, note) as folder:
         folder.need(space(source, order, merged=lora is not None), f"exporting {source.name!r}")
         shop = Workshop(source, folder, script, lora, order.threads or cores(), report, cancel)
-        return _in_folder(
+        done = _in_folder(
             order, shop, registry=registry, name=name, origin=origin, texts=texts, calibration=calibration
         )
+    for line in differences(done.conversion):
+        note(line)
+    return done
 
 
 def _in_folder(
@@ -163,6 +167,17 @@ def _in_folder(
         work=shop.folder,
     )
     return Exported(manifest, path, tuple(rows), chosen, perplexity, conversion)
+
+
+def differences(conversion: Mapping[str, Any]) -> list[str]:
+    """One line for everything but the logits in which a conversion is not as the checkpoint."""
+    lines = []
+    tokens = conversion.get("tokenizer", {})
+    if tokens.get("first_difference"):
+        lines.append(f"the converted tokenizer differs from transformers' on {tokens['first_difference']!r}")
+    if conversion.get("chat_template_kept") is False:
+        lines.append("the converted chat template is not the checkpoint's")
+    return lines
 
 
 def check(order: Order, source: Source) -> None:

@@ -185,6 +185,13 @@ def test_what_a_gguf_source_cannot_have(converted: Path, paths: Paths, tmp_path:
         export_policy(Order(converted, calibrate=tmp_path), paths)
 
 
+def test_a_tokenizer_or_template_that_changed_is_told() -> None:
+    same: dict[str, Any] = {"tokenizer": {"first_difference": ""}, "chat_template_kept": True}
+    assert run.differences(same) == run.differences({}) == []
+    changed = {"tokenizer": {"first_difference": "1984"}, "chat_template_kept": False}
+    assert [line.split(" ")[2] for line in run.differences(changed)] == ["tokenizer", "chat"]
+
+
 def test_space_counts_what_is_built_and_what_is_stored(checkpoint: Path) -> None:
     source = run.inspect(checkpoint)
     one, merged = (run.space(source, Order(checkpoint, "Q8_0"), merged=value) for value in (False, True))
