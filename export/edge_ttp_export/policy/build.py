@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -96,7 +96,7 @@ class Workshop:
             )
             write_imatrix(matrix, partial)
 
-        return read_imatrix(self.folder.made("imatrix.gguf", make))
+        return replace(read_imatrix(self.folder.made("imatrix.gguf", make)), text=texts.name)
 
     def quantized(self, format: str, imatrix: ImportanceMatrix | None) -> tuple[Path, int]:
         """The file in `format`, and how many of its tensors that format cannot hold."""

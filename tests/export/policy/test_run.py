@@ -90,7 +90,7 @@ def test_auto_measures_and_explains(checkpoint: Path, data: Path, paths: Paths) 
     assert done.chosen.pareto
     assert done.manifest.format == done.chosen.format
     assert done.manifest.measurements["reason"] == done.chosen.reason
-    assert done.manifest.recipe["imatrix_text"]
+    assert done.manifest.recipe["imatrix_text"] == data.name
     assert done.manifest.recipe["imatrix_tokens"] > 0  # type: ignore[operator]
 
 
