@@ -11,6 +11,7 @@ import pytest
 from edge_ttp.cli.main import run
 from edge_ttp.paths import locate
 from edge_ttp_export.policy import build, converter
+from edge_ttp_export.policy.source import inspect
 
 from .test_run import left_behind
 
@@ -83,6 +84,18 @@ def test_an_adapter_is_trained_and_exported_for_its_user(
     effect = manifest["measurements"]["effect"]
     assert effect["perplexity"] < effect["perplexity_without"]
     assert left_behind(locate(home)) == []
+
+
+def test_a_gguf_is_read_back_and_can_be_looked_over(
+    converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "back"
+    assert run(["export", "checkpoint", str(converted), str(out), "--threads", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["architecture"], found["format"], found["folder"]) == ("llama", "F16", str(out))
+    assert inspect(out).architecture == "LlamaForCausalLM"
+    assert run(["export", "checkpoint", str(converted), str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
