@@ -99,7 +99,7 @@ def export_adapter(
                 "base": source.name,
                 "base_sha256": origin.fingerprint,
                 "architecture": source.architecture,
-                "lora_sha256": origin.lora[:64],
+                "lora_sha256": origin.lora[-64:],
                 "converter": f"llama.cpp of llama-cpp-python {RELEASE}",
             },
             "measurements": {"text": texts.name, "effect": vars(effect)},

@@ -32,6 +32,7 @@ class Origin:
 
     fingerprint: str
     lora: str = ""
+    """SHA-256 of the adapter's configuration, followed by that of its weights."""
     imatrix: str = ""
     calibration: str = ""
 
@@ -93,7 +94,7 @@ def register(
     if source.quantized:
         recipe["source_was_quantized"] = source.quantized
     if lora is not None:
-        recipe |= {"lora_sha256": origin.lora[:64], "lora_scale": lora.scale, "lora": "merged"}
+        recipe |= {"lora_sha256": origin.lora[-64:], "lora_scale": lora.scale, "lora": "merged"}
     if imatrix is not None:
         recipe |= {"imatrix_text": imatrix.text, "imatrix_tokens": imatrix.tokens}
     measurements = {

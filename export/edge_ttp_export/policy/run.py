@@ -140,7 +140,8 @@ def _in_folder(
     base = source.format
     wanted = [base, *(order.formats if order.quant == AUTO else (order.quant,))]
     files = {format: shop.quantized(format, imatrix) for format in dict.fromkeys(wanted)}
-    rows = bench.measure(files, base, source.quantized)
+    own = source.quantized if shop.lora is None else ""  # merged weights are on no format's grid
+    rows = bench.measure(files, base, own)
     if order.quant == AUTO:
         chosen = choose(rows, order.limits, base)
     else:
