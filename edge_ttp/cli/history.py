@@ -20,7 +20,7 @@ from edge_ttp.cli.history_options import (
     selected,
     user_named,
 )
-from edge_ttp.cli.history_ownership import backup, forget, restore
+from edge_ttp.cli.history_ownership import backup, decrypt, encrypt, forget, restore
 from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ app = typer.Typer(
     help="What a user has written.",
 )
 app.command("import")(import_)
-for _command in (forget, backup, restore):
+for _command in (forget, backup, restore, encrypt, decrypt):
     app.command()(_command)
 
 

@@ -66,3 +66,30 @@ def restore(
         emit_json({"file": str(file), "users": users})
     else:
         typer.echo(f"restored {counted(users, 'user')} from {file}")
+
+
+def encrypt(as_json: AsJson = False) -> None:
+    """Encrypt the whole history at rest (SQLCipher); its key goes into the keyring. Needs the extra `encrypted`."""
+    from edge_ttp.history.encryption import encrypt as turn
+    from edge_ttp.paths import locate
+
+    database = locate().database
+    turn(database)
+    _tell(as_json, database, encrypted=True)
+
+
+def decrypt(as_json: AsJson = False) -> None:
+    """Make the whole history a plain file again."""
+    from edge_ttp.history.encryption import decrypt as turn
+    from edge_ttp.paths import locate
+
+    database = locate().database
+    turn(database)
+    _tell(as_json, database, encrypted=False)
+
+
+def _tell(as_json: bool, database: Path, *, encrypted: bool) -> None:
+    if as_json:
+        emit_json({"path": str(database), "encrypted": encrypted})
+    else:
+        typer.echo(f"{database} is {'encrypted; keep its key in the keyring' if encrypted else 'a plain file'}")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import migrations
+from edge_ttp.history import driver, migrations
 from edge_ttp.paths import private_folder
 
 OLDEST_SQLITE = (3, 37, 0)
@@ -52,6 +52,7 @@ class Connections:
                 f"SQLite {sqlite3.sqlite_version} is too old", "use a Python built with SQLite 3.37 or newer"
             )
         _provide(path, create)
+        self._key = None if driver.is_plain(path) else driver.key_of(path)
         self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         with translated(path):
             self._address = self._find_address()
@@ -64,7 +65,7 @@ class Connections:
         try:
             with _closing(self._connect(f"{address}?mode=ro")) as connection:
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
+        except driver.error_types() as error:
             wal = Path(f"{self.path}-wal")
             if primary_code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
@@ -96,17 +97,17 @@ class Connections:
         while True:
             try:
                 db.execute("PRAGMA journal_mode = WAL").fetchone()
-            except sqlite3.OperationalError as error:
+            except driver.error_types() as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
             else:
                 return
 
-    def _connect(self, address: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+    def _connect(self, address: str, key: str | None = None) -> sqlite3.Connection:
+        connection = driver.connect(
             address,
-            uri=True,
+            self._key if key is None else key,
             timeout=self.busy_timeout_s,
             isolation_level=None,  # transactions are begun here, never by the driver
             check_same_thread=False,  # the pool hands a connection to one thread at a time
@@ -171,6 +172,11 @@ class Connections:
         finally:
             self._writer.release()
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the file is read and written through SQLCipher."""
+        return self._key is not None
+
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """One connection outside any transaction, while no other thread of this process writes."""
@@ -192,7 +198,10 @@ class Connections:
             self._prepare_file()
 
     def other(self, path: Path) -> sqlite3.Connection:
-        """A connection to another file, to read from it."""
+        """A connection to another file of this history, to read from it: plain or encrypted with the same key."""
+        if driver.is_plain(path) != (self._key is None):
+            fact = "is not encrypted" if self._key is not None else "is encrypted, or no database"
+            raise HistoryUnavailable(f"{path} {fact}", "use a backup made of the history as it is now")
         return self._connect(f"{path.absolute().as_uri()}?mode=ro")
 
     def _take(self) -> sqlite3.Connection:
@@ -237,7 +246,7 @@ def _begin_writing(db: sqlite3.Connection, patience_s: float, usual_s: float) ->
         while True:
             try:
                 db.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
+            except driver.error_types() as error:
                 if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                     raise
                 time.sleep(random.uniform(*_POLL_S))
@@ -291,7 +300,7 @@ def _tighten(file: Path) -> None:
             raise
 
 
-def primary_code(error: sqlite3.Error) -> int:
+def primary_code(error: BaseException) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
@@ -321,12 +330,19 @@ def _no_space(path: Path) -> bool:
         return False
 
 
+def _unsound(path: Path, code: int) -> str:
+    """What to do about a file that is no sound database. One that is encrypted looks like no database at all."""
+    if code == sqlite3.SQLITE_NOTADB and not driver.is_plain(path):
+        return "if it is encrypted, unlock the keyring that has its key; otherwise restore a backup"
+    return f"restore a backup, or move it away: mv {path} {path.name}.damaged"
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turns what SQLite reports about the file `path` into HistoryUnavailable. Programming errors pass."""
     try:
         yield
-    except sqlite3.Error as error:
+    except driver.error_types() as error:
         code = primary_code(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise _locked(path) from error
@@ -339,7 +355,7 @@ def translated(path: Path) -> Iterator[None]:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise HistoryUnavailable(
                 f"the history {path} is not a sound database ({error})",
-                f"restore a backup, or move it away: mv {path} {path.name}.damaged",
+                _unsound(path, code),
             ) from error
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
             if _no_space(path):  # not even for the index of the log, which reading needs too

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from edge_ttp.errors import HistoryUnavailable, NotFound
 from edge_ttp.history.connection import Connections, primary_code
+from edge_ttp.history.driver import error_types
 from edge_ttp.history.items import item as stored_item
 from edge_ttp.history.items import items_by_number, words_of
 
@@ -161,7 +162,7 @@ def _truncate_log(db: sqlite3.Connection) -> bool:
 def _vacuum(db: sqlite3.Connection) -> bool:
     try:
         db.execute("VACUUM")
-    except sqlite3.OperationalError as error:
+    except error_types() as error:
         if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise
         return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ttp.history.connection import Connections, primary_code
+from edge_ttp.history.driver import error_types
 
 _TABLES = (
     "users",
@@ -37,6 +38,8 @@ class Health:
     """Whether every index was compared with its table, or only the structure was read."""
     journal_mode: str
     read_only: bool
+    encrypted: bool
+    """Whether it is encrypted at rest (SQLCipher)."""
     sqlite_version: str
     bytes: int
     """Size of the database file."""
@@ -63,7 +66,7 @@ def health(connections: Connections, *, full: bool) -> Health:
             counts = {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _TABLES}  # noqa: S608
             if full:
                 problems += _index(connections)
-        except sqlite3.DatabaseError as error:
+        except error_types() as error:
             if primary_code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise
             problems.append(str(error))
@@ -77,6 +80,7 @@ def health(connections: Connections, *, full: bool) -> Health:
             full_check=full,
             journal_mode=journal_mode,
             read_only=connections.read_only,
+            encrypted=connections.encrypted,
             sqlite_version=sqlite3.sqlite_version,
             bytes=path.stat().st_size,
             wal_bytes=_size(Path(f"{path}-wal")),
@@ -101,7 +105,7 @@ def _index(connections: Connections) -> list[str]:
     with connections.writing() as db:
         try:
             db.execute("INSERT INTO item_index (item_index) VALUES ('integrity-check')")
-        except sqlite3.DatabaseError as error:
+        except error_types() as error:
             if primary_code(error) != sqlite3.SQLITE_CORRUPT:
                 raise
             return ["the full-text index does not match its own content"]

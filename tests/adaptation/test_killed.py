@@ -88,5 +88,6 @@ def test_three_processes_killed_while_learning_lose_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_a_hundred_processes_killed_while_learning_lose_nothing(tmp_path: Path) -> None:
     kill_while_learning(tmp_path / "data" / "history.db", 100)

@@ -1,0 +1,102 @@
+"""The SQLite that a file is opened with: Python's own, or SQLCipher with a key from the keyring for an encrypted one.
+
+SQLCipher and the keyring come with the extra `encrypted`; without them, only plain files can be opened.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from edge_ttp.errors import ExtraMissing, HistoryUnavailable
+
+SERVICE = "edge-ttp history"
+"""The name under which keys stand in the keyring."""
+
+_PLAIN = b"SQLite format 3\0"
+_CURE = "install the extra: pip install 'edge-ttp[encrypted]'"
+
+
+def error_types() -> tuple[type[BaseException], ...]:
+    """What the drivers loaded so far raise; for `except`."""
+    cipher = sys.modules.get("sqlcipher3.dbapi2")
+    return (sqlite3.Error,) if cipher is None else (sqlite3.Error, cipher.Error)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether the file is empty, missing or begins as an unencrypted database does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PLAIN)) in (b"", _PLAIN)
+    except OSError:
+        return True
+
+
+def key_of(path: Path) -> str | None:
+    """The key of the file in the keyring (64 hexadecimal digits); None where there is none, or no keyring to read."""
+    try:
+        keyring = _keyring()
+    except ExtraMissing:
+        return None
+    try:
+        found = keyring.get_password(SERVICE, str(path.absolute()))
+    except keyring.errors.KeyringError:
+        return None  # opening the file then says that a keyring may have to be unlocked
+    return None if found is None else str(found)
+
+
+def keep_key(path: Path, key: str | None) -> None:
+    """Puts the key of the file into the keyring, or takes it out for None."""
+    keyring = _keyring()
+    name = str(path.absolute())
+    try:
+        if key is not None:
+            keyring.set_password(SERVICE, name, key)
+        elif keyring.get_password(SERVICE, name) is not None:
+            keyring.delete_password(SERVICE, name)
+    except keyring.errors.KeyringError as error:
+        raise HistoryUnavailable(
+            f"the keyring cannot be used ({str(error)[:80]})", "unlock it, or set one up: see `keyring diagnose`"
+        ) from error
+
+
+def new_key() -> str:
+    """A random key of 256 bits."""
+    return secrets.token_hex(32)
+
+
+def connect(address: str, key: str | None, **options: Any) -> sqlite3.Connection:
+    """A connection to the file at `address` (a URI), through SQLCipher where there is a key."""
+    if key is None:
+        return cast(sqlite3.Connection, sqlite3.connect(address, uri=True, **options))
+    connection = cipher().connect(address, uri=True, **options)
+    connection.execute(f"PRAGMA key = \"x'{checked_key(key)}'\"")
+    return cast(sqlite3.Connection, connection)
+
+
+def checked_key(key: str) -> str:
+    """`key` itself. HistoryUnavailable if it is none."""
+    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+        raise HistoryUnavailable("the key in the keyring is none of this program's", "put back the one that it made")
+    return key
+
+
+def cipher() -> Any:
+    """SQLCipher's module. ExtraMissing where it is not installed."""
+    try:
+        from sqlcipher3 import dbapi2
+    except ModuleNotFoundError as missing:
+        raise ExtraMissing("an encrypted history needs SQLCipher", _CURE) from missing
+    return dbapi2
+
+
+def _keyring() -> Any:
+    try:
+        import keyring
+        import keyring.errors
+    except ModuleNotFoundError as missing:
+        raise ExtraMissing("the key of an encrypted history is kept in the keyring", _CURE) from missing
+    return keyring
