@@ -137,6 +137,8 @@ class Diagnosis:
     length: Length | None
     variance: Variance | None
     histogram: Histogram | None
+    rescored: bool
+    """Whether the measured curve comes from subsets that were scored anew."""
     constant_scores: list[str]
     """Users whose scores never differ within a query, where utilities are missing."""
 
@@ -205,6 +207,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
             weigh_variance(pools, evidence, table.variance[order]) if complete and table.variance is not None else None
         ),
         histogram=_histogram(pools, evidence, quantities) if quantities is not None else None,
+        rescored=picked is not None,
         constant_scores=_constant(table, pools, evidence) if table.utility is None else [],
     )
 

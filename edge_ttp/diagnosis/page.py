@@ -151,7 +151,9 @@ def _curves(found: Diagnosis) -> str:
     ]
     return _section(
         "What more candidates buy",
-        "Every n up to the size of the pools, without bias, from all subsets of each pool.",
+        "From random subsets of each pool, each scored anew, since these scores depend on the other candidates."
+        if found.rescored
+        else "Every n up to the size of the pools, without bias, from all subsets of each pool.",
         f'<div class="figures">{"".join(figures)}{_curve_table(found)}</div>',
     )
 
@@ -246,7 +248,8 @@ def _map(found: Diagnosis) -> str:
         "For whom?",
         "Each mark is a user. Far left: scores hardly differ, any candidate is picked. Below 0: worse than random."
         + left,
-        f'<div class="figures">{_figure(chart, f"<ul class=legend>{legend}</ul>")}{_sick(sick)}</div>',
+        f'<div class="figures{"" if sick else " one"}">'
+        f"{_figure(chart, f'<ul class=legend>{legend}</ul>')}{_sick(sick)}</div>",
     )
 
 

@@ -133,7 +133,9 @@ def test_an_unreadable_history_is_named(tmp_path: Path) -> None:
 
 def test_the_command_scores_and_judges(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "pools.jsonl", rows(users=4, queries=8))
-    assert run(["diagnose", str(path), "--model", str(SHIPPED), "--json", "--bootstrap", "20"]) == 0
+    arguments = ["diagnose", str(path), "--model", str(SHIPPED), "--html", str(tmp_path / "page.html")]
+    assert run([*arguments, "--json", "--bootstrap", "20"]) == 0
+    assert "each scored anew" in (tmp_path / "page.html").read_text()
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     assert "new to the reward model" in printed.err
