@@ -181,23 +181,35 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+HELD = (0.86, 0.94)
+"""Coverage that 90% intervals are meant to have."""
+
+
 def summary(rows: Sequence[Row]) -> list[str]:
-    """A line per n: the largest bias and the range of coverage, and how the simpler estimators do.
+    """A line per n and quantity: largest bias, coverage, and how the simpler estimators do.
 
     Coverage is taken over truths that do not lie on the edge of what is possible (an h of 0 has its interval's end on
     the truth, and is covered nearly always).
     """
-    lines = []
+    header = ("n", "", "largest bias", "where", "cover", "least", "most", "in 86-94%", "counted", "normal")
+    lines = ["{:>3} {:9} {:>12}  {:44} {:>6} {:>6} {:>6} {:>9} {:>8} {:>8}".format(*header)]
     for n in sorted({row.n for row in rows}):
-        here = [row for row in rows if row.n == n]
-        worst = max((row for row in here if isfinite(row.bias)), key=lambda row: abs(row.bias))
-        inside = [row.coverage for row in here if row.truth > 0 and isfinite(row.coverage)]
-        rivals = [max(abs(value) for value in values if isfinite(value)) for values in _rivals(here)]
-        lines.append(
-            f"N={n}: largest bias {worst.bias:+.3f} ({worst.quantity}, {worst.setting}, {worst.shape}); coverage of "
-            f"90% intervals {min(inside):.0%} to {max(inside):.0%}, mean {sum(inside) / len(inside):.0%}; largest bias "
-            f"if counted {rivals[0]:.3f}, if normal {rivals[1]:.3f}"
-        )
+        for name in QUANTITIES:
+            here = [row for row in rows if (row.n, row.quantity) == (n, name) and isfinite(row.bias)]
+            if not here:
+                continue
+            worst = max(here, key=lambda row: abs(row.bias))
+            inside = [row.coverage for row in here if row.truth > 0]
+            held = sum(HELD[0] <= one <= HELD[1] for one in inside)
+            rivals = [
+                f"{max(abs(value) for value in values):8.3f}" if all(map(isfinite, values)) else f"{'-':>8}"
+                for values in _rivals(here)
+            ]
+            lines.append(
+                f"{n:3} {name:9} {worst.bias:+12.3f}  {f'{worst.setting}, {worst.shape}':44} "
+                f"{sum(inside) / len(inside):6.1%} {min(inside):6.1%} {max(inside):6.1%} "
+                f"{f'{held} of {len(inside)}':>9} {rivals[0]} {rivals[1]}"
+            )
     return lines
 
 

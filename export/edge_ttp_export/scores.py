@@ -181,6 +181,5 @@ def _facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "seed": settings["seed"],
         "text_terms": settings["text_terms"],
         "train_pools": pools["train"],
-        "made_up_pools": pools["made_up"],
         "tune_share": checkpoint.made["tune_share"],
     }
