@@ -27,6 +27,9 @@ TRANSFER = "other half's curve"
 FORMS = (LAW, SPACED, CONSTANT, ORDER, TRANSFER)
 
 _RESAMPLES = 20
+_ENOUGH = 20
+"""Informative queries that a cell needs to be split."""
+
 _TRIES = 20
 _FEWEST = 8
 """Informative queries that a half needs."""
@@ -85,7 +88,7 @@ def law_test(
     found: Sequence[Cell], *, splits: int, seed: int, advance: Callable[[float], None] = lambda done: None
 ) -> LawTest | None:
     """The test over all cells that have enough informative queries in both halves; None if there are none."""
-    usable = [cell for cell in found if int(cell.pools.evidence().informative.sum()) >= 4 * _FEWEST]
+    usable = [cell for cell in found if int(cell.pools.evidence().informative.sum()) >= _ENOUGH]
     if not usable:
         return None
     scores: dict[str, list[tuple[float, float]]] = {form: [] for form in FORMS}

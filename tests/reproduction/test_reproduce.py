@@ -60,7 +60,7 @@ def test_the_law_is_seen_to_fail_where_it_is_false() -> None:
 
 
 def test_too_few_queries_give_no_test() -> None:
-    few = score_set("titles", "small", {"sum": 0.8}, queries=20)
+    few = score_set("titles", "small", {"sum": 0.8}, queries=15)
     assert law_test(cells(ScoreFile((few,), {"sum": {"loss": "none"}}), EVERYBODY), splits=2, seed=0) is None
 
 
