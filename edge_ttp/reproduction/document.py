@@ -234,7 +234,9 @@ def _law_table(test: LawTest) -> list[str]:
         for name, form in ((name, test.forms[name]) for name in FORMS)
     ]  # fmt: skip
     worst = test.worst
-    by_n = ", ".join(f"{value:+.3f} at n={n}" for n, value in test.departure.items())
+    by_n, kept = (
+        ", ".join(f"{value:+.3f} at n={n}" for n, value in one.items()) for one in (test.departure, test.kept)
+    )
     return [
         f"{test.splits} splits of {test.points} points. Targets: R² at least {R2_TARGET}, error at most "
         f"{SHARE_TARGET}.",
@@ -242,9 +244,17 @@ def _law_table(test: LawTest) -> list[str]:
         *_table(("prediction", "R² of the gain", "over splits", "mean error of the share", "over splits"), rows),
         "",
         f"Worst case: {worst.task}, {worst.policy}, {worst.variant}, n={worst.n}: predicted {worst.predicted:.2f}, "
-        f"measured {worst.measured:.2f}. Measured minus predicted share, mean over cells: {by_n}.",
+        f"measured {worst.measured:.2f}. Measured minus predicted share, mean over cells: {by_n}. "
+        f"Where every subset keeps the scores of its whole pool: {kept}. Mean skewness within a pool: scores "
+        f"{test.score_skewness:+.2f}, utilities {test.utility_skewness:+.2f}" + _skewed(test) + ".",
         "",
     ]
+
+
+def _skewed(test: LawTest) -> str:
+    if test.score_skewness >= test.utility_skewness:
+        return ""
+    return ": these scores tell the bad candidates apart better than the best ones, and a correlation counts both alike"
 
 
 def _quantities(found: Reproduction) -> str:

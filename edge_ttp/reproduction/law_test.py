@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reproduction.cells import Cell
-from edge_ttp.scaling import expected_maximum, four_quantities, gains
+from edge_ttp.scaling import best_of_n, expected_maximum, four_quantities, gains
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,6 +74,13 @@ class LawTest:
     cases: list[Case]
     departure: dict[int, float]
     """Measured minus predicted share by n, mean over cells: what the law gets wrong in the same way everywhere."""
+    kept: dict[int, float]
+    """The same where every subset keeps the scores of its whole pool, so that only the tails of scores and utilities
+    can make the share depend on n. Without splits."""
+    score_skewness: float
+    """Mean skewness of the scores within a pool, over cells; below 0 where bad candidates stand out more than good
+    ones."""
+    utility_skewness: float
     splits: int
     points: int
     """Points in one split: cells x sizes x 2 halves."""
@@ -107,6 +114,9 @@ def law_test(
         forms={form: _form(np.array(values)) for form, values in scores.items()},
         cases=_cases(usable, np.concatenate(shares)),
         departure=_departure(usable, np.concatenate(shares)),
+        kept=_kept(usable),
+        score_skewness=float(np.mean([_skewness(_matrix(cell, cell.pools.score)) for cell in usable])),
+        utility_skewness=float(np.mean([_skewness(_matrix(cell, cell.pools.utility)) for cell in usable])),
         splits=splits,
         points=2 * sum(len(cell.sizes) for cell in usable),
     )
@@ -206,3 +216,26 @@ def _departure(found: Sequence[Cell], shares: Floats) -> dict[int, float]:
     mean = shares.mean(axis=0)
     sizes = np.array([n for cell in found for n in cell.sizes])
     return {int(n): float((mean[sizes == n, 0] - mean[sizes == n, 1]).mean()) for n in np.unique(sizes)}
+
+
+def _kept(found: Sequence[Cell]) -> dict[int, float]:
+    misses: dict[int, list[float]] = {}
+    for cell in found:
+        utility = _matrix(cell, cell.pools.utility)
+        gain = best_of_n(utility, _matrix(cell, cell.pools.score), cell.sizes) - utility.mean(axis=1, keepdims=True)
+        share = gain.sum(axis=0) / cell.oracle.sum(axis=0) - predicted_share(cell)
+        for n, miss in zip(cell.sizes, share, strict=True):
+            misses.setdefault(n, []).append(float(miss))
+    return {n: float(np.mean(values)) for n, values in sorted(misses.items())}
+
+
+def _matrix(cell: Cell, column: Floats) -> Floats:
+    return column.reshape(-1, cell.sizes[-1])
+
+
+def _skewness(values: Floats) -> float:
+    """Mean over the rows whose values differ."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    spread = centred.std(axis=1)
+    rows = spread > 0
+    return float(np.mean((centred[rows] ** 3).mean(axis=1) / spread[rows] ** 3)) if rows.any() else float("nan")

@@ -11,6 +11,7 @@ import pytest
 
 from edge_ttp.cli.main import run
 from edge_ttp.reproduction.cells import EVERYBODY, REPORT, cells
+from edge_ttp.reproduction.document import document
 from edge_ttp.reproduction.findings import ALL, Bootstrap, ceilings
 from edge_ttp.reproduction.law_test import CONSTANT, LAW, ORDER, TRANSFER, law_test
 from edge_ttp.reproduction.reproduce import Reproduction, reproduce
@@ -43,7 +44,8 @@ def test_the_law_beats_its_rivals_where_it_is_true(found: Reproduction) -> None:
     assert law.r2 > max(0.9, test.forms[CONSTANT].r2, test.forms[ORDER].r2)
     assert law.error < 2 * test.forms[TRANSFER].error
     assert law.r2_low <= law.r2 <= law.r2_high
-    assert all(abs(value) < 0.04 for value in test.departure.values())
+    assert all(abs(value) < 0.04 for value in (*test.departure.values(), *test.kept.values()))
+    assert abs(test.score_skewness) < 0.1
 
 
 def test_the_law_is_seen_to_fail_where_it_is_false() -> None:
@@ -57,6 +59,7 @@ def test_the_law_is_seen_to_fail_where_it_is_false() -> None:
     assert test is not None
     assert test.worst.n == 2
     assert test.departure[2] < -0.5
+    assert abs(test.kept[2]) < 0.1
 
 
 def test_too_few_queries_give_no_test() -> None:
@@ -90,23 +93,27 @@ def test_quantities_and_variance_are_those_of_the_scores(found: Reproduction) ->
     assert ranked[2].share.value > ranked[1].share.value
 
 
-def test_the_command_writes_the_page_and_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_scores(tmp_path / "scores.npz", score_file())
-    arguments = ["reproduce", "--scores", str(tmp_path / "scores.npz"), "--splits", "2", "--bootstrap", "20"]
-    assert run([*arguments, "--out", str(tmp_path)]) == 0
-    text = (tmp_path / "reproduction.md").read_text()
+def test_the_page_says_what_was_found(found: Reproduction) -> None:
+    text = document(found)
     for words in ("| One law gives any score's curve (report users) |", "Worst case:", "one constant share",
                   "beta-nll, mean", "every variant"):  # fmt: skip
         assert words in text
-    drawn = sorted(path.name for path in (tmp_path / "reproduction").iterdir())
-    assert drawn == ["ceiling-1.svg", "ceiling-2.svg", "curves-1.svg", "curves-2.svg", "law-everybody.svg",
-                     "law-report.svg"]  # fmt: skip
-    for name in drawn:
+    assert sorted(found.figures) == ["ceiling-1.svg", "ceiling-2.svg", "curves-1.svg", "curves-2.svg",
+                                     "law-everybody.svg", "law-report.svg"]  # fmt: skip
+    for name, (_, drawn) in found.figures.items():
         assert f"(reproduction/{name})" in text
-        ElementTree.parse(tmp_path / "reproduction" / name)
+        ElementTree.fromstring(drawn)
+    assert found.as_object()["law"]["report"]["forms"]["law"]["r2"] > 0.8
+
+
+def test_the_command_writes_the_page_and_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = score_set("titles", "small", {"sum": 0.6}, queries=90)
+    write_scores(tmp_path / "scores.npz", ScoreFile((one,), {"sum": {"loss": "none"}}))
+    arguments = ["reproduce", "--scores", str(tmp_path / "scores.npz"), "--splits", "2", "--bootstrap", "20"]
+    assert run([*arguments, "--out", str(tmp_path)]) == 0
+    assert "No variant in the file has a variance" in (tmp_path / "reproduction.md").read_text()
+    assert len(list((tmp_path / "reproduction").glob("*.svg"))) == 4
     capsys.readouterr()
     assert run([*arguments, "--json", "--out", str(tmp_path / "unused")]) == 0
     assert not (tmp_path / "unused").exists()
-    found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"law", "ceilings", "quantities", "variance"}
-    assert found["law"]["report"]["forms"]["law"]["r2"] > 0.8
+    assert set(json.loads(capsys.readouterr().out)) == {"law", "ceilings", "quantities", "variance"}
