@@ -21,7 +21,7 @@ from edge_ttp.policy.sampling import Filters
 
 from . import tiny
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]  # minutes on a quiet machine, more on a busy one
 
 FREE = Control()
 
