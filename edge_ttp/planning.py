@@ -22,7 +22,7 @@ from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile
 from edge_ttp.schema import HistoryItem
 from edge_ttp.selection import NEEDS_SIMILARITY
 
-EXAMPLES_WORTH = ((0, 0.0), (1, 0.5), (2, 0.65), (4, 0.8), (8, 0.9), (64, 1.0))
+EXAMPLES_WORTH = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35), (64, 0.4))
 """What so many recalled examples add to every candidate, in units of the utility's spread (docs/budget.md)."""
 
 CUT_WORTH = 1.0

@@ -140,16 +140,29 @@ def rows(
     data: Data,
     out: Annotated[Path, typer.Option(help="File to write (.jsonl.zst).")],
     part: Annotated[str | None, typer.Option(help="Only users of this part: train, tune or report.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--reward", help="Add this reward model's scores, and leave the texts out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write pools as rows that `edge-ttp diagnose --model` reads: a candidate a line, with its text and its utility."""
+    """Write pools as rows that `edge-ttp diagnose` reads: a candidate a line, with utility, and text or score."""
     _need("zstandard")
     from edge_ttp_export.rows import write_rows
     from edge_ttp_export.split import PARTS
 
     if part is not None and part not in PARTS:
         raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
-    count = write_rows(pools, data, out, part)
+    if model is None:
+        count = write_rows(pools, data, out, part)
+    else:
+        from edge_ttp.paths import locate
+        from edge_ttp.registry.store import Registry
+        from edge_ttp.reward.model import RewardModel
+        from edge_ttp_export.rows import write_scored_rows
+
+        folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
+        known: Any = part
+        count = write_scored_rows(pools, data, out, known, reward=RewardModel.load(folder), report=note)
     _print({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
 
 

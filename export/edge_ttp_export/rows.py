@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zstandard
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.reward.model import RewardModel, Source
+from edge_ttp_export.examples import load_pools
 from edge_ttp_export.pool_file import read_pools
-from edge_ttp_export.split import part_of
+from edge_ttp_export.split import Part, part_of
 from edge_ttp_export.texts import file_sha256, read_items
 
 
@@ -36,6 +38,46 @@ def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str
                 first = {"input": asked[user, order]} if place == 0 else {}
                 told = {name: drawn[name] for name in ("text", "tokens", "logprob")}
                 lines.append(json.dumps({**query, **first, **told, "utility": utility}, ensure_ascii=False))
+    return _write(lines, out)
+
+
+def write_scored_rows(
+    files: Sequence[Path],
+    data: Sequence[Path],
+    out: Path,
+    part: Part | None,
+    *,
+    reward: RewardModel,
+    report: Callable[[str], None],
+) -> int:
+    """The same with each candidate's score, variance and epistemic variance under `reward`, and without its text.
+
+    `policy` names the file that drew it, by how its SHA-256 begins. Raises InvalidInput as `write_rows`.
+    """
+    lines: list[str] = []
+    for file in files:
+        pools, _, headers = load_pools([file], data, reward.encoder, report, part=part)
+        for pool in pools:
+            scores = reward.score(pool.profile, Source(pool.source, pool.source_words), pool.encoded)
+            query = {
+                "user_id": pool.user_id,
+                "query_id": f"{pool.task}/{pool.place}",
+                "policy": str(headers[0]["model"])[:12],
+            }
+            for place, drawn in enumerate(pool.encoded.drawn):
+                told = {
+                    "tokens": drawn.tokens,
+                    "logprob": drawn.logprob,
+                    "utility": float(pool.utility[place]),
+                    "score": float(scores.mean[place]),
+                    "variance": float(scores.variance[place]),
+                    "epistemic": float(scores.epistemic[place]),
+                }
+                lines.append(json.dumps({**query, **told}))
+    return _write(lines, out)
+
+
+def _write(lines: Sequence[str], out: Path) -> int:
     if not lines:
         raise InvalidInput("there is no such candidate", "choose another --part, or make more pools")
     try:

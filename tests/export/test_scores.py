@@ -12,14 +12,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
+from edge_ttp.bench.scored_pools import read  # noqa: E402
 from edge_ttp.diagnosis.source import Source  # noqa: E402
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
+from edge_ttp.reward.model import RewardModel  # noqa: E402
 from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
 from edge_ttp_export.examples import Pool  # noqa: E402
 from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
 from edge_ttp_export.pool_file import PoolFile  # noqa: E402
-from edge_ttp_export.rows import write_rows  # noqa: E402
+from edge_ttp_export.rows import write_rows, write_scored_rows  # noqa: E402
 from edge_ttp_export.scores import SUM, hashed, score_set  # noqa: E402
 from edge_ttp_export.selectors import untrained  # noqa: E402
 from edge_ttp_export.split import part_of  # noqa: E402
@@ -88,7 +90,7 @@ def pool_file(tmp_path: Path) -> tuple[Path, Path]:
     items = [{"user_id": "a", "order": order, "input": f"in {order}", "output": "out"} for order in range(3)]
     data.write_text("".join(json.dumps(item) + "\n" for item in items))
     candidates = [{"text": f"text {place}", "tokens": 3, "logprob": -4.5, "finish_reason": "stop"} for place in (0, 1)]
-    with PoolFile.append(out, {"task": "notes", "data": file_sha256(data)}) as file:
+    with PoolFile.append(out, {"task": "notes", "data": file_sha256(data), "model": "ab" * 32}) as file:
         file.write({"user_id": "a", "order": 2, "candidates": candidates, "utility": [0.25, 0.5], "chrf": [1.0, 2.0]})
     return data, out
 
@@ -100,6 +102,18 @@ def test_rows_are_what_diagnose_reads(tmp_path: Path, pool_file: tuple[Path, Pat
     assert lines[0] == {"user_id": "a", "query_id": "notes/2", "order": 2, "input": "in 2", "text": "text 0",
                         "tokens": 3, "logprob": -4.5, "utility": 0.25}  # fmt: skip
     assert "input" not in lines[1]
+
+
+def test_scored_rows_are_what_the_planners_benchmark_reads(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
+    data, out = pool_file
+    reward = RewardModel.load(Path(__file__).parents[2] / "models" / "reward-minilm-1", threads=1)
+    to = tmp_path / "scored.jsonl.zst"
+    assert write_scored_rows([out], [data], to, None, reward=reward, report=lambda _: None) == 2
+    lines = [json.loads(line) for _, line, _ in Source.of(str(to)).lines() if line]
+    assert {"user_id", "query_id", "policy", "utility", "score", "variance", "epistemic", "tokens"} <= set(lines[0])
+    assert all(line["variance"] > 0 and "text" not in line for line in lines)
+    (pool,) = read([str(to)], tenths=range(10), least=2)
+    assert (pool.user, pool.size, pool.tokens.tolist()) == ("a", 2, [3, 3])
 
 
 @pytest.mark.parametrize(
