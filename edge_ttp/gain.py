@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 PRIOR_CANDIDATES = 64
 """Candidates that the user's record counts for when a pool's own spread is estimated."""
 
-REALIZED = 0.7
+REALIZED = 0.8
 """Part of the promised gain at the top of a pool that is real: the largest of many predictions was too high more often
-than too low. On tune users' pools."""
+than too low. On 100 pools of tune users: .93 for 2 candidates, .80 for 16."""
 
 _WIDTH, _POINTS = 8.0, 240
 
