@@ -83,7 +83,7 @@ class Outcome:
 def split(users: Users) -> list[Tested]:
     """Each user's newest pools for testing, the earlier ones to learn from.
 
-    A third is for testing, at least 2; of 24 pools or more what 20 to learn from leave, at least 4 and at most 8.
+    A third is for testing, at least 2; of 24 pools or more, what 20 to learn from leave, at least 4 and at most 8.
     """
     found = []
     for (task, user), pools in sorted(users.items()):

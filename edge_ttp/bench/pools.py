@@ -42,9 +42,11 @@ class ScoredPool:
 
 
 def load(
-    files: Sequence[Path], data: Path, reward: RewardModel, advance: Callable[[float], None]
+    files: Sequence[Path], data: Path, reward: RewardModel, advance: Callable[[float], None], *, part: str = "report"
 ) -> dict[tuple[str, str], list[ScoredPool]]:
     """(task, user) -> their pools, newest first. `data` is the folder with the texts that the pools were drawn from.
+
+    Pools of users of another `part` of the split are passed over, those that name none are taken.
 
     `advance` is called with the number of pools done. Raises InvalidInput where a file is no pool file, or its texts
     are not in `data`.
@@ -63,6 +65,8 @@ def load(
         users = _users(source)
         memory = _Memory()
         for record in lines:
+            if record.get("part", part) != part:
+                continue
             pool = _scored(str(header["task"]), users, record, reward, memory)
             found.setdefault((pool.task, pool.user), []).append(pool)
             done += 1

@@ -103,6 +103,7 @@ def test_the_command_reads_pool_files(tmp_path: Path, capsys: pytest.CaptureFixt
     candidates = [{"text": text, "tokens": 4, "logprob": -3.0} for text in ("Ten quiet trails", "Ten", "Stocks fall")]
     header = {"format": 1, "task": "titles", "data": hashlib.sha256(texts.read_bytes()).hexdigest()}
     records = [{**row, "candidates": candidates} for row in rows if row["order"]]
+    records += [{**row, "user_id": "seen in training", "part": "train", "candidates": candidates} for row in rows]
     pools.write_text("".join(json.dumps(line) + "\n" for line in [header, *records]))
     options = ["--pools", str(pools), "--data", str(texts.parent), "--items", "30", "--users", "2"]
     assert run(["bench", "adapt", *options, "--json"]) == 0
