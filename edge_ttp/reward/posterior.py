@@ -56,7 +56,7 @@ class Settings:
 
     effective_candidates: float = 8.0
     """Independent candidates that a labelled pool counts for."""
-    prior_scale: float = 4.0
+    prior_scale: float = 1.0
     """Prior covariance of a user's weights, in units of the stock model's."""
     half_life: float = 128.0
     """Pools after which evidence weighs half: the newest counts 1, this many later one half."""
