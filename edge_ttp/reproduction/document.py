@@ -130,7 +130,8 @@ def _law_words(test: LawTest) -> str:
     return (
         f"R² of the gain {law.r2:.3f} (target {R2_TARGET}: {met[0]}), mean error of the share {law.error:.3f} (target "
         f"{SHARE_TARGET}: {met[1]}; chance alone makes {test.forms[TRANSFER].error:.3f}); "
-        + ("better than both trivial rivals." if better else "not better than both trivial rivals.")
+        + ("better than both trivial rivals" if better else "not better than both trivial rivals")
+        + f". With the scores' own spacing: {test.forms[SPACED].r2:.3f}, {test.forms[SPACED].error:.3f}."
     )
 
 
@@ -163,7 +164,16 @@ def _variance_words(rows: Sequence[Ranked]) -> str:
         f"chance, {len(worse)} a smaller one"
     )
     best = max(probabilistic, key=lambda row: row.against.value)
-    return f"{text}; the best is {_signed(best.against)} ({_way(best)}, {best.policy})."
+    text += f"; the best is {_signed(best.against)} ({_way(best)}, {best.policy})."
+    plain = next(row for row in rows if (row.policy, row.way.variant, row.way.by) == (best.policy, _base(rows), "mean"))
+    for name in ("c", "h"):
+        without, with_it = getattr(plain.quantities, name), getattr(best.quantities, name)
+        if without.known and with_it.known:
+            apart = with_it.high < without.low
+            text += f" There {name} is {_estimate(with_it)} with it and {_estimate(without)} without" + (
+                "." if apart else ": not told apart."
+            )
+    return text
 
 
 def _base(rows: Sequence[Ranked]) -> str:
@@ -300,6 +310,8 @@ def _reading(found: Reproduction) -> str:
 - Report users are few: {smallest} queries in the smallest set. Halves of them are smaller still, so much of a
   predicted share's error is chance; the last row of the law's tables says how much. "Everybody" has more queries, but
   the networks have trained on most of them: that is no measure of a variant, while the law has to hold for any score.
+- Policies are named by model and format: two formats of one model are nearly one policy, so that agreement between them
+  is no second confirmation.
 - Policies are small models on short texts, and utility is agreement with the one text the user wrote. Other tasks may
   have other tails.
 - A network's score depends on the other candidates, so rho at the whole pool need not be rho at n=2: the departure by n
