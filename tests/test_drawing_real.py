@@ -99,21 +99,10 @@ def test_filters_change_what_is_drawn_as_they_say(runtime: Runtime) -> None:
 
 
 def test_a_conversation_is_read_on_and_not_anew(runtime: Runtime) -> None:
-    for index in range(4):
-        text = f"What happened on day {index} of the long journey through the mountains, and who was there to see it?"
-        runtime.history.add(HistoryItem(user_id="ann", input=text, output=f"snow, and {index} of us"))
-    first = answer(runtime, "Tell me about the journey to the mountains, and " + "about the snow, " * 10 + "please.")
-    asked = "Who was there?"
-    second = runtime.generate(
-        asked,
-        user="ann",
-        n=4,
-        select="consensus",
-        sampling=Sampling(max_tokens=8),
-        examples=2,
-        recall_for=first.prompt,
-        turns=[(first.prompt, first.text)],
-    )
+    asked = {"user": "ann", "n": 2, "select": "consensus", "examples": 0, "sampling": Sampling(max_tokens=8)}
+    opening = "Tell me about the journey to the mountains, and " + "about the snow, " * 50 + "please."
+    first = runtime.generate(opening, **asked)  # type: ignore[arg-type]
+    second = runtime.generate("Who was there?", turns=[(opening, first.text)], recall_for=opening, **asked)  # type: ignore[arg-type]
     assert first.usage.prompt_tokens > 128
     assert second.usage.cached_prompt_tokens == first.usage.prompt_tokens // 128 * 128
     assert second.timings.reuse_saved_s > 0
