@@ -96,7 +96,7 @@ def _byte_level(vocabulary: Vocabulary) -> Any:
     from tokenizers.models import BPE
 
     ids = {token: index for index, token in enumerate(vocabulary.tokens)}
-    merges = [tuple(merge.split(" ", 1)) for merge in vocabulary.merges]
+    merges = [(left, right) for left, _, right in (merge.partition(" ") for merge in vocabulary.merges)]
     tokenizer = Tokenizer(BPE(ids, merges, fuse_unk=False, byte_fallback=False))
     if vocabulary.pre in _SPLITS:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
