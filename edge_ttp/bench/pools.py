@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_ttp.diagnosis.source import Source
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.posterior import Evidence
-from edge_ttp.reward.profile import HISTORY_ITEMS
+from edge_ttp.reward.profile import HISTORY_ITEMS, VectorMemory
 from edge_ttp.schema import HistoryItem
 from edge_ttp.utility import agreement, tokenize
 
@@ -63,7 +62,7 @@ def load(
         if source is None:
             raise InvalidInput(f"the texts that {file} was drawn from are not in {data}", "name their folder: --data")
         users = _users(source)
-        memory = _Memory()
+        memory = VectorMemory()
         for record in lines:
             if record.get("part", part) != part:
                 continue
@@ -77,7 +76,11 @@ def load(
 
 
 def _scored(
-    task: str, users: Mapping[str, list[HistoryItem]], record: Mapping[str, Any], reward: RewardModel, memory: _Memory
+    task: str,
+    users: Mapping[str, list[HistoryItem]],
+    record: Mapping[str, Any],
+    reward: RewardModel,
+    memory: VectorMemory,
 ) -> ScoredPool:
     user, order = str(record["user_id"]), int(record["order"])
     items = users.get(user, [])
@@ -124,16 +127,3 @@ def _users(path: Path) -> dict[str, list[HistoryItem]]:
     for items in users.values():
         items.sort(key=lambda item: item.metadata["order"])
     return users
-
-
-class _Memory:
-    """The vectors of one file's items: each text is encoded once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, npt.NDArray[np.float32]] = {}
-
-    def get(self, item_ids: Sequence[int], encoder: str) -> Mapping[int, npt.NDArray[np.float32]]:
-        return {key: self._known[key] for key in item_ids if key in self._known}
-
-    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
-        self._known.update(vectors)

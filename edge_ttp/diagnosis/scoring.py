@@ -26,7 +26,7 @@ from edge_ttp.history.importing import Bad
 from edge_ttp.history.jsonl import Reading, records, time_of
 from edge_ttp.reward.model import Encoded, RewardModel
 from edge_ttp.reward.model import Source as Input
-from edge_ttp.reward.profile import UserProfile
+from edge_ttp.reward.profile import UserProfile, VectorMemory
 from edge_ttp.scaling import LONGEST_CURVE, Pools, longest_curve
 from edge_ttp.schema import HistoryItem, utc_now
 
@@ -61,7 +61,7 @@ def score_table(
     """
     queries = _read(source, table)
     items = read_history(history) if history is not None else {}
-    vectors = _Vectors()
+    vectors = VectorMemory()
     sizes = _sizes(table)
     place_of = {int(line): place for place, line in enumerate(table.line)}
     score, variance = np.zeros(len(table.line)), np.zeros(len(table.line))
@@ -104,21 +104,6 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}", "give a JSON lines file") from error
     return found
-
-
-class _Vectors:
-    """Vectors of history items for the time of one run (edge_ttp.reward.profile.VectorCache)."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, npt.NDArray[np.float32]] = {}
-
-    def get(self, item_ids: Sequence[int], encoder: str) -> Mapping[int, npt.NDArray[np.float32]]:
-        """Those that are known."""
-        return {key: self._known[key] for key in item_ids if key in self._known}
-
-    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
-        """Keeps vectors."""
-        self._known.update(vectors)
 
 
 def _read(source: Source, table: Table) -> dict[int, _Query]:

@@ -37,6 +37,21 @@ class VectorCache(Protocol):
         ...
 
 
+class VectorMemory:
+    """A VectorCache for the time of one run and one encoder: each item is encoded once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Array] = {}
+
+    def get(self, item_ids: Sequence[int], encoder: str) -> Mapping[int, Array]:
+        """The vectors of these items that are known."""
+        return {key: self._known[key] for key in item_ids if key in self._known}
+
+    def put(self, encoder: str, vectors: Mapping[int, Array]) -> None:
+        """Keeps vectors."""
+        self._known.update(vectors)
+
+
 @dataclass(frozen=True)
 class Style:
     """Surface habits of a text, or the user's mean habits."""

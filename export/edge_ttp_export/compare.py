@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from edge_ttp.scaling.pools import Pools
 from edge_ttp.scaling.quantities import four_quantities
 from edge_ttp_export.checkpoint import Checkpoint
-from edge_ttp_export.evaluate import REPEATS, SIZES, Choice, describe, paired
+from edge_ttp_export.evaluate import SIZES, Choice, at_random, cut, describe, paired
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
@@ -43,10 +42,7 @@ def compare(
             continue
         scores = _scores(members, by_loss, rules)
         choices = {name: _choose(members, each) for name, each in scores.items()}
-        choices["random"] = {
-            task: [Choice(one.user_id, one.mean, one.mean, one.best) for one in part]
-            for task, part in choices["first"].items()
-        }
+        choices["random"] = at_random(choices["first"])
         for name, by_task in choices.items():
             rows += [{**labels, **describe(by_task, task, name, size)} for task in [*tasks, "all"]]
         if size > 1:
@@ -67,17 +63,6 @@ def compare(
             diagnosis = [{**labels, **_quantities(members, name, each)} for name, each in scores.items()
                          if name not in ("oracle", "first", "longest")]  # fmt: skip
     return {"rows": rows, "paired": differences, "diagnosis": diagnosis}
-
-
-def cut(pools: Sequence[Pool], size: int) -> list[Member]:
-    """Each pool cut to REPEATS random smaller pools of `size`, or whole where it has that size. Always the same."""
-    source = random.Random(size)
-    return [
-        (pool, source.sample(range(pool.size), size))
-        for pool in pools
-        if pool.size >= size
-        for _ in range(REPEATS if size < pool.size else 1)
-    ]
 
 
 def _scores(

@@ -55,10 +55,7 @@ def evaluate(
             continue
         report(f"pools of {size}")
         by_rule = {rule: _choices(rank, fitting, size) for rule, rank in rules.items()}
-        by_rule["random"] = {
-            task: [Choice(one.user_id, one.mean, one.mean, one.best) for one in found]
-            for task, found in by_rule["first"].items()
-        }
+        by_rule["random"] = at_random(by_rule["first"])
         for rule, by_task in by_rule.items():
             for task in [*names, "all"]:
                 rows.append({"policy": policy, **describe(by_task, task, rule, size)})
@@ -132,18 +129,36 @@ def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task
     return {"utility_own": float(np.mean(own)), "utility_other": float(np.mean(other)), "queries": len(own)}
 
 
-def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: str = "utility") -> dict[str, list[Choice]]:
-    """Choices by task. The same rule always sees the same random pools, so that rules can be compared in pairs."""
+def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
+    """Each pool cut to REPEATS random smaller pools of `size`, or whole where it has that size.
+
+    Always the same, so that rules can be compared in pairs. Pools with fewer candidates are left out.
+    """
     source = random.Random(size)
+    return [
+        (pool, source.sample(range(pool.size), size))
+        for pool in pools
+        if pool.size >= size
+        for _ in range(REPEATS if size < pool.size else 1)
+    ]
+
+
+def at_random(by_task: Mapping[str, Sequence[Choice]]) -> dict[str, list[Choice]]:
+    """What a random pick from the same pools is worth on average."""
+    return {
+        task: [Choice(one.user_id, one.mean, one.mean, one.best) for one in found] for task, found in by_task.items()
+    }
+
+
+def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: str = "utility") -> dict[str, list[Choice]]:
+    """Choices by task."""
     found: dict[str, list[Choice]] = {}
-    for pool in pools:
+    for pool, rows in cut(pools, size):
         values = pool.utility if metric == "utility" else pool.chrf
-        for _ in range(REPEATS if size < pool.size else 1):
-            rows = source.sample(range(pool.size), size)
-            chosen = rows[int(np.argmax(rank(pool, rows)))]
-            part = values[rows]
-            choice = Choice(pool.user_id, float(values[chosen]), float(part.mean()), float(part.max()))
-            found.setdefault(pool.task, []).append(choice)
+        chosen = rows[int(np.argmax(rank(pool, rows)))]
+        part = values[rows]
+        choice = Choice(pool.user_id, float(values[chosen]), float(part.mean()), float(part.max()))
+        found.setdefault(pool.task, []).append(choice)
     return found
 
 

@@ -14,7 +14,7 @@ from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
 from edge_ttp.reward.model import Encoded
-from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, build_profile
+from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, VectorMemory, build_profile
 from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.utility import Tokens, agreement, tokenize
 from edge_ttp_export.pool_file import read_pools
@@ -59,21 +59,6 @@ class Pool:
         return context_vector(self.profile, self.source, self.source_words, candidates)
 
 
-class Memory:
-    """The vectors of one file's items, by place in the file: each text is encoded once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, npt.NDArray[np.float32]] = {}
-
-    def get(self, item_ids: Sequence[int], encoder: str) -> Mapping[int, npt.NDArray[np.float32]]:
-        """The vectors stored so far."""
-        return {key: self._known[key] for key in item_ids if key in self._known}
-
-    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
-        """Stores vectors."""
-        self._known.update(vectors)
-
-
 class Task:
     """One file of texts with the encoder that describes its users."""
 
@@ -81,7 +66,7 @@ class Task:
         self.name = name
         self.users = users
         self.encoder = encoder
-        self._memory = Memory()
+        self._memory = VectorMemory()
         places = {(item.user_id, item.order): place for place, item in enumerate(_all(users), 1)}
         self._rows = {
             user: [as_history(item, places[user, item.order]) for item in items] for user, items in users.items()

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from edge_ttp.diagnosis.scoring import Rows, cut_up, picked
 from edge_ttp.errors import InvalidInput
@@ -23,8 +22,10 @@ from edge_ttp.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet,
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.examples import Pool, load_pools
 from edge_ttp_export.graphs import encoder_graphs
+from edge_ttp_export.network import Batch
 from edge_ttp_export.selectors import Rank, untrained
 from edge_ttp_export.train import collate
+from edge_ttp_export.variants import judge_batch
 
 SUM = "untrained sum"
 """The rule that every trained network has to beat; it is always in the file."""
@@ -148,20 +149,14 @@ def _by_network(
     return scored
 
 
-def _say(checkpoint: Checkpoint, batch: Any, members: Sequence[tuple[Pool, Rows]]) -> list[_Said]:
-    """What the runtime's scorer would say (edge_ttp.reward.model), in FP32 and without files."""
-    with torch.no_grad():
-        heads = checkpoint.network(batch)
-    difference, phi = heads.difference.double().numpy(), heads.phi.double().numpy()
-    noise = np.exp(heads.log_variance.double().numpy())
-    known = np.einsum("bnd,de,bne->bn", phi, checkpoint.covariance, phi)
-    beyond = np.maximum(0.0, heads.distance.double().numpy() / checkpoint.usual_distance - 1)
-    epistemic = np.maximum(known, 0) + checkpoint.signal_variance * beyond
+def _say(checkpoint: Checkpoint, batch: Batch, members: Sequence[tuple[Pool, Rows]]) -> list[_Said]:
+    """What the runtime's scorer would say, equal and wordless candidates as it treats them."""
+    judged, offset = judge_batch(checkpoint, batch)
     said = []
     for row, (pool, rows) in enumerate(members):
         size = len(rows)
-        mean, spread = heads.offset[row].item() + difference[row, :size], epistemic[row, :size].copy()
-        total = noise[row, :size] + spread
+        mean, spread = offset[row] + judged.mean[row, :size], judged.epistemic[row, :size].copy()
+        total = judged.aleatoric[row, :size] + spread
         drawn = [pool.encoded.drawn[place] for place in rows]
         first = {one: place for place, one in reversed(list(enumerate(drawn)))}
         same = [first[one] for one in drawn]  # equal candidates tie to the bit

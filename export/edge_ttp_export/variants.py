@@ -11,6 +11,7 @@ import torch
 
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.examples import Pool
+from edge_ttp_export.network import Batch
 from edge_ttp_export.train import Member, collate
 
 PROBABILISTIC = "beta-nll"
@@ -68,21 +69,34 @@ RULES: Mapping[str, tuple[Fixed, ...]] = {
 
 def judge(checkpoint: Checkpoint, members: Sequence[Member]) -> list[Judged]:
     """What the network of `checkpoint` says of each member, which sees only its own candidates."""
-    covariance = torch.from_numpy(checkpoint.covariance).float()
     found = []
     for start in range(0, len(members), _BATCH):
         part = members[start : start + _BATCH]
         batch, _ = collate(part)
-        with torch.no_grad():
-            heads = checkpoint.network(batch)
-            epistemic = torch.einsum("bnd,de,bne->bn", heads.phi, covariance, heads.phi).clamp(min=0)
-            beyond = (heads.distance / checkpoint.usual_distance - 1).clamp(min=0)
-            epistemic = (epistemic + checkpoint.signal_variance * beyond).double().numpy()
-        mean, noise = heads.difference.double().numpy(), torch.exp(heads.log_variance).double().numpy()
+        judged, _ = judge_batch(checkpoint, batch)
         for row, (_, rows) in enumerate(part):
             size = len(rows)
-            found.append(Judged(mean[row, :size], noise[row, :size], epistemic[row, :size]))
+            values = (judged.mean, judged.aleatoric, judged.epistemic)
+            found.append(Judged(*(value[row, :size] for value in values)))
     return found
+
+
+def judge_batch(checkpoint: Checkpoint, batch: Batch) -> tuple[Judged, Floats]:
+    """What the network says of a batch, (B, N) each, and the offsets (B,). Rows outside the pool mask mean nothing.
+
+    As the runtime's scorer reckons (edge_ttp.reward.model), in FP32 and without files.
+    """
+    with torch.no_grad():
+        heads = checkpoint.network(batch)
+    phi = heads.phi.double().numpy()
+    known = np.einsum("bnd,de,bne->bn", phi, checkpoint.covariance, phi)
+    beyond = np.maximum(0.0, heads.distance.double().numpy() / checkpoint.usual_distance - 1)
+    judged = Judged(
+        mean=heads.difference.double().numpy(),
+        aleatoric=np.exp(heads.log_variance.double().numpy()),
+        epistemic=np.maximum(known, 0) + checkpoint.signal_variance * beyond,
+    )
+    return judged, np.asarray(heads.offset.double().numpy())
 
 
 def share_of(members: Sequence[Member], scores: Sequence[Floats]) -> float:

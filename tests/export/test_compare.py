@@ -12,7 +12,8 @@ pytest.importorskip("torch")  # the export extra; `make test-export` installs it
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_ttp_export.compare import compare, cut
+from edge_ttp_export.compare import compare
+from edge_ttp_export.evaluate import cut
 from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.losses import Loss
 from edge_ttp_export.train import train
