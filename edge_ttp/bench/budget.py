@@ -24,6 +24,8 @@ PROMPTS = (100, 300, 700, 1500)
 """Tokens of the prompts, about."""
 DEADLINES_S = (0.5, 1.0, 2.0, 5.0)
 LIMITS_MB = (300, 500, 1000)
+LONG = 512
+"""Tokens that a candidate may have under a memory limit: shorter ones leave a small model's cache nearly empty."""
 ADAPTING = 5
 """Calls after a change of the machine that are not counted: the profile follows meanwhile."""
 STATES = ("quiet", "one core", "busy neighbour")
@@ -185,7 +187,7 @@ def memory(runtime: Runtime, tasks: Sequence[Task], *, advance: Advance) -> list
         row: dict[str, Any] = {"limit_mb": limit}
         try:
             result = runtime.generate(
-                prompt, user=tasks[0].user, budget=budget, sampling=Sampling(max_tokens=64), examples=0, seed=done
+                prompt, user=tasks[0].user, budget=budget, sampling=Sampling(max_tokens=LONG), examples=0, seed=done
             )
             row |= {"n": result.n, "bound_by": result.plan.bound_by, "waves": result.plan.waves}
             row["notes"] = list(result.plan.notes)

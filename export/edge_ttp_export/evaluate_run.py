@@ -12,6 +12,7 @@ from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.compare import compare
 from edge_ttp_export.evaluate import evaluate
 from edge_ttp_export.examples import Pool, Task, load_pools
+from edge_ttp_export.split import Part
 from edge_ttp_export.variants import PROBABILISTIC, Fixed, fix_rules
 
 LISTS = ("rows", "paired", "diagnosis")
@@ -36,8 +37,9 @@ def evaluate_files(
     """
     networks = _by_loss(trained)
     strangers = {task: load_checkpoint(folder) for task, folder in (left_out or {}).items()}
-    pools, tasks, headers = load_pools(files, data, model.encoder, report, part=None if networks else "report")
-    policies = _by_policy(pools, headers, "report" if not networks else None)
+    parts: tuple[Part, ...] = ("tune", "report") if networks else ("report",)
+    pools, tasks, headers = load_pools(files, data, model.encoder, report, parts=parts)
+    policies = _by_policy(pools, headers, parts)
     found: dict[str, Any] = {name: [] for name in LISTS}
     rules: dict[str, Fixed] = {}
     seen: set[str] = set()
@@ -82,7 +84,9 @@ def _by_loss(trained: Sequence[Path]) -> dict[str, list[Checkpoint]]:
     return found
 
 
-def _by_policy(pools: Sequence[Pool], headers: Sequence[Mapping[str, Any]], part: str | None) -> dict[str, list[Pool]]:
+def _by_policy(
+    pools: Sequence[Pool], headers: Sequence[Mapping[str, Any]], parts: Sequence[Part]
+) -> dict[str, list[Pool]]:
     found: dict[str, list[Pool]] = {}
     start = 0
     for header in headers:
@@ -90,7 +94,7 @@ def _by_policy(pools: Sequence[Pool], headers: Sequence[Mapping[str, Any]], part
         found.setdefault(str(header["model"])[:12], []).extend(pools[start : start + count])
         start += count
     if not any(found.values()):
-        raise InvalidInput(f"the files hold no pool of {part or 'any'} users", "make more pools")
+        raise InvalidInput(f"the files hold no pool of {' or '.join(parts)} users", "make more pools")
     return found
 
 

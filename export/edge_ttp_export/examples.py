@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.utility import Tokens, agreement, tokenize
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.recall import as_history
-from edge_ttp_export.split import Part, part_of
+from edge_ttp_export.split import PARTS, Part, part_of
 from edge_ttp_export.texts import Item, file_sha256, read_items
 
 Floats = npt.NDArray[np.float64]
@@ -109,9 +109,9 @@ def load_pools(
     encoder: TextEncoder,
     report: Callable[[str], None],
     *,
-    part: Part | None = None,
+    parts: Collection[Part] = PARTS,
 ) -> tuple[list[Pool], list[Task], list[dict[str, Any]]]:
-    """All pools of `files` (of one part's users if given), the tasks they come from, and the files' headers.
+    """All pools of `files` (of the users of `parts`), the tasks they come from, and the files' headers.
 
     Pools stand in the order of the files; a header's `loaded` says how many are its file's.
 
@@ -129,7 +129,7 @@ def load_pools(
         before = len(pools)
         task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), encoder))
         for record in records:
-            if part is not None and part_of(record["user_id"]) != part:
+            if part_of(record["user_id"]) not in parts:
                 continue
             place = [item.order for item in task.users[record["user_id"]]].index(record["order"])
             drawn = [(one["text"], int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]

@@ -46,7 +46,7 @@ def run_export(
         full, small = (RewardModel.load(folders[kind], threads=default_threads()) for kind in ("full", "small"))
         tune = []
         for model in (full, small):
-            pools, _, _ = load_pools(files, data, model.encoder, report, part="tune")
+            pools, _, _ = load_pools(files, data, model.encoder, report, parts={"tune"})
             tune.append(pools)
         gates = torch_gates(graphs.torch, checkpoint.network, full, tune[0])
         gates += quantization_gates(full, small, *tune)

@@ -12,7 +12,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel, Source
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.pool_file import read_pools
-from edge_ttp_export.split import Part, part_of
+from edge_ttp_export.split import PARTS, Part, part_of
 from edge_ttp_export.texts import file_sha256, read_items
 
 
@@ -56,7 +56,7 @@ def write_scored_rows(
     """
     lines: list[str] = []
     for file in files:
-        pools, _, headers = load_pools([file], data, reward.encoder, report, part=part)
+        pools, _, headers = load_pools([file], data, reward.encoder, report, parts=PARTS if part is None else {part})
         for pool in pools:
             scores = reward.score(pool.profile, Source(pool.source, pool.source_words), pool.encoded)
             query = {
