@@ -117,14 +117,18 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
     for one in measured["paired"]:
         if one["n"] == largest:
             lines.append(f"- {one['task']}: {one['difference']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})")
-    shares = ", ".join(f"{rule} {share:.3f}" for rule, share in measured["chrf"]["share"].items())
+    shares = "; ".join(
+        f"N = {size}: " + ", ".join(f"{row['selector']} {_cell(row)}" for row in measured["chrf"] if row["n"] == size)
+        for size in sorted({row["n"] for row in measured["chrf"]})
+    )
     shuffle = measured["shuffle"]
     lines += [
         "",
-        f"In chrF, which training never saw, at N = {measured['chrf']['n']}: {shares}.",
+        f"Share of headroom in chrF, which training never saw. {shares}.",
         "",
         f"With another user's history of the same task the choice is worth {shuffle['utility_other']:.4f} instead of"
-        f" {shuffle['utility_own']:.4f} ({shuffle['queries']} queries).",
+        f" {shuffle['utility_own']:.4f}: a loss of {shuffle['difference']:.4f} ({shuffle['low']:+.4f} to"
+        f" {shuffle['high']:+.4f}, {shuffle['queries']} queries).",
     ]
     return lines
 

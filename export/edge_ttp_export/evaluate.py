@@ -19,6 +19,8 @@ SIZES = (1, 2, 4, 8, 16, 32)
 REPEATS = 4
 """Random smaller pools that each pool is cut to, per size."""
 RESAMPLES = 1000
+_UNSEEN_AT = 16
+"""Size of pool at which choices are measured in chrF, beside the largest."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,7 +41,7 @@ def evaluate(
     """Rows per task, rule and pool size; paired differences from the untrained sum; calibration; the shuffle test.
 
     `pools` must be of report users only. Shares are ratios of sums, their intervals central 95% bootstrap intervals
-    over users. Task "all" is the mean over tasks.
+    over users. Task "all" is the mean over tasks. `chrf` are rows whose utility is chrF, which no training sees.
     """
     rules: dict[str, Rank] = {
         **untrained(),
@@ -63,15 +65,16 @@ def evaluate(
             for task in [*names, "all"]:
                 differences.append({"policy": policy, **paired(by_rule["model"], by_rule["sum"], task, "sum", size)})
     largest = max(one["n"] for one in rows)
-    chrf = {
-        rule: _share(_choices(rule_rank, [pool for pool in pools if pool.size >= largest], largest, metric="chrf"))
-        for rule, rule_rank in rules.items()
-        if rule in ("model", "sum", "consensus")
-    }
+    chrf = [
+        {"policy": policy, **describe(_choices(rules[rule], fitting, size, metric="chrf"), "all", rule, size)}
+        for size in sorted({min(_UNSEEN_AT, largest), largest})
+        if (fitting := [pool for pool in pools if pool.size >= size])
+        for rule in ("model", "sum", "consensus")
+    ]
     return {
         "rows": rows,
         "paired": differences,
-        "chrf": {"n": largest, "share": chrf},
+        "chrf": chrf,
         "calibration": calibration(model, pools),
         "shuffle": shuffle_test(model, pools, tasks),
     }
@@ -110,11 +113,12 @@ def calibration(model: RewardModel, pools: Sequence[Pool]) -> dict[str, Any]:
 def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task]) -> dict[str, float]:
     """Mean utility of the model's choice with the user's own history, and with another user's of the same task.
 
-    The stranger is drawn among users with at least as many items, and shows as many.
+    The stranger is drawn among users with at least as many items, and shows as many. `difference` is own minus other,
+    `low` to `high` its central 95% bootstrap interval over users.
     """
     source = random.Random(1)
     by_name = {task.name: task for task in tasks}
-    own, other = [], []
+    own, other, owners = [], [], []
     for pool in pools:
         task = by_name[pool.task]
         strangers = [
@@ -126,7 +130,14 @@ def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task
         scores = model.score(profile, Source(pool.source, pool.source_words), pool.encoded)
         own.append(pool.utility[score(model, pool).mean.argmax()])
         other.append(pool.utility[scores.mean.argmax()])
-    return {"utility_own": float(np.mean(own)), "utility_other": float(np.mean(other)), "queries": len(own)}
+        owners.append(pool.user_id)
+    users, place = np.unique(owners, return_inverse=True)
+    counts = np.random.default_rng(1).multinomial(len(users), np.full(len(users), 1 / len(users)), size=RESAMPLES)
+    weights = counts[:, place]
+    low, high = np.quantile(weights @ (np.array(own) - other) / weights.sum(axis=1), [0.025, 0.975])
+    return {"utility_own": float(np.mean(own)), "utility_other": float(np.mean(other)),
+            "difference": float(np.mean(own) - np.mean(other)), "low": float(low), "high": float(high),
+            "queries": len(own)}  # fmt: skip
 
 
 def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
