@@ -99,7 +99,8 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
         "## Results on report users",
         "",
         f"Share of headroom at N = {largest}: (chosen - pool mean) / (best - pool mean), a ratio of sums, with central"
-        " 95% bootstrap intervals over users. `sum` is the untrained sum of the z-scores of consensus, similarity to",
+        " 95% bootstrap intervals over users, or over queries where a task has fewer than 8 users.",
+        "`sum` is the untrained sum of the z-scores of consensus, similarity to",
         "the input and similarity to the user's past outputs. `all` is the mean over tasks.",
         "",
         f"| rule | {' | '.join(tasks)} |",

@@ -10,7 +10,7 @@ import numpy as np
 from edge_ttp.scaling.pools import Pools
 from edge_ttp.scaling.quantities import four_quantities
 from edge_ttp_export.checkpoint import Checkpoint
-from edge_ttp_export.evaluate import SIZES, Choice, at_random, cut, describe, paired
+from edge_ttp_export.choices import SIZES, at_random, choose, cut, describe, paired
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
@@ -41,7 +41,7 @@ def compare(
         if not members:
             continue
         scores = _scores(members, by_loss, rules)
-        choices = {name: _choose(members, each) for name, each in scores.items()}
+        choices = {name: choose(members, each) for name, each in scores.items()}
         choices["random"] = at_random(choices["first"])
         for name, by_task in choices.items():
             rows += [{**labels, **describe(by_task, task, name, size)} for task in [*tasks, "all"]]
@@ -54,7 +54,7 @@ def compare(
         for task, checkpoint in strangers.items():
             own = [member for member in members if member[0].task == task]
             if own:
-                never = _choose(own, [[one.mean for one in judge(checkpoint, own)]])
+                never = choose(own, [[one.mean for one in judge(checkpoint, own)]])
                 rows.append({**labels, **describe(never, task, "task left out", size)})
                 if size > 1:
                     one = paired(never, {task: choices["sum"][task]}, task, "sum", size)
@@ -78,19 +78,6 @@ def _scores(
                 found[name] = [[rules[name](one) for one in each] for each in judged]
         else:
             found[loss] = [[one.mean for one in each] for each in judged]
-    return found
-
-
-def _choose(members: Sequence[Member], by_seed: Sequence[Sequence[Floats]]) -> dict[str, list[Choice]]:
-    """What is chosen, by task; the seeds' choices one after another, so that their shares are averaged."""
-    found: dict[str, list[Choice]] = {}
-    for scores in by_seed:
-        for (pool, rows), score in zip(members, scores, strict=True):
-            values = pool.utility[list(rows)]
-            chosen = float(values[int(np.argmax(score))])
-            found.setdefault(pool.task, []).append(
-                Choice(pool.user_id, chosen, float(values.mean()), float(values.max()))
-            )
     return found
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from edge_ttp_export.checkpoint import Checkpoint
+from edge_ttp_export.choices import SIZES, choose, cut, resampled_shares, share_of_headroom
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.network import Batch
 from edge_ttp_export.train import Member, collate
@@ -99,32 +100,27 @@ def judge_batch(checkpoint: Checkpoint, batch: Batch) -> tuple[Judged, Floats]:
     return judged, np.asarray(heads.offset.double().numpy())
 
 
-def share_of(members: Sequence[Member], scores: Sequence[Floats]) -> float:
-    """Mean over tasks of (sum chosen - sum mean) / (sum best - sum mean) where the largest score is chosen."""
-    sums: dict[str, list[float]] = {}
-    for (pool, rows), score in zip(members, scores, strict=True):
-        values = pool.utility[list(rows)]
-        one = sums.setdefault(pool.task, [0.0, 0.0])
-        one[0] += float(values[int(np.argmax(score))] - values.mean())
-        one[1] += float(values.max() - values.mean())
-    return float(np.mean([gain / max(headroom, 1e-9) for gain, headroom in sums.values()]))
-
-
 def fix_rules(checkpoints: Sequence[Checkpoint], tune: Sequence[Pool]) -> dict[str, tuple[Fixed, float]]:
-    """For each rule its best constant on whole tune pools, and the share it has there, averaged over the networks.
+    """For each rule its best constant on tune pools of all sizes above 1, and its mean share there.
 
-    "probabilistic" is the best rule of all, `mean` wherever no other is better.
+    "probabilistic" is the best rule of all if it beats `mean` by more than one standard error over users, else `mean`
+    (the one-standard-error rule: of what cannot be told apart, the simplest).
     """
-    members = [(pool, range(pool.size)) for pool in tune]
-    judged = [judge(one, members) for one in checkpoints]
+    members = {size: parts for size in SIZES if size > 1 and (parts := cut(tune, size))}
+    judged = {size: [judge(one, parts) for one in checkpoints] for size, parts in members.items()}
 
-    def share(fixed: Fixed) -> float:
-        return float(np.mean([share_of(members, [fixed(one) for one in each]) for each in judged]))
+    def course(fixed: Fixed) -> tuple[float, Floats]:
+        chosen = [choose(members[size], [[fixed(one) for one in each] for each in judged[size]]) for size in members]
+        shares = [share_of_headroom(by_task) for by_task in chosen]
+        return float(np.mean(shares)), np.mean([resampled_shares(by_task) for by_task in chosen], axis=0)
 
     found: dict[str, tuple[Fixed, float]] = {}
+    drawn: dict[str, Floats] = {}
     for rule, choices in RULES.items():
-        shares = [share(fixed) for fixed in choices]
-        best = int(np.argmax(shares))
-        found[rule] = choices[best], shares[best]
-    best_rule = max(RULES, key=lambda rule: found[rule][1])  # the first of equals: mean
+        courses = [course(fixed) for fixed in choices]
+        best = int(np.argmax([share for share, _ in courses]))
+        found[rule], drawn[rule] = (choices[best], courses[best][0]), courses[best][1]
+    best_rule = max(RULES, key=lambda rule: found[rule][1])
+    if found[best_rule][1] - found["mean"][1] <= float(np.std(drawn[best_rule] - drawn["mean"])):
+        best_rule = "mean"
     return {**found, "probabilistic": found[best_rule]}

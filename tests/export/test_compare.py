@@ -11,13 +11,14 @@ import pytest
 pytest.importorskip("torch")  # the export extra; `make test-export` installs it
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp_export import variants
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_ttp_export.choices import choose, cut, share_of_headroom
 from edge_ttp_export.compare import compare
-from edge_ttp_export.evaluate import cut
 from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.losses import Loss
 from edge_ttp_export.train import train
-from edge_ttp_export.variants import Fixed, Judged, fix_rules, judge, share_of
+from edge_ttp_export.variants import Fixed, Judged, fix_rules, judge
 from tests.export.test_training import SETTINGS, pool
 
 pytestmark = pytest.mark.export
@@ -49,21 +50,27 @@ def test_each_rule_says_what_its_name_does() -> None:
     assert Fixed("shrink", 0.09)(judged) == pytest.approx([0.15, 0.1, 0.0])
 
 
-def test_a_share_runs_from_0_for_the_mean_to_1_for_the_best() -> None:
-    members = [(one, range(one.size)) for one in POOLS]
-    assert share_of(members, [one.utility for one in POOLS]) == pytest.approx(1)
-    assert share_of(members, [-one.utility for one in POOLS]) < 0
-
-
 def test_constants_are_fixed_where_the_share_is_largest(networks: dict[str, list[Checkpoint]]) -> None:
     found = fix_rules(networks["beta-nll"], POOLS)
-    members = [(one, range(one.size)) for one in POOLS]
     for rule in ("mean", "lcb", "shrink", "noise"):
         fixed, share = found[rule]
-        by_hand = [share_of(members, [fixed(one) for one in judge(each, members)]) for each in networks["beta-nll"]]
+        by_hand = []
+        for size in (2, 4, 8):
+            members = cut(POOLS, size)
+            scores = [[fixed(one) for one in judge(each, members)] for each in networks["beta-nll"]]
+            by_hand.append(share_of_headroom(choose(members, scores)))
         assert share == pytest.approx(np.mean(by_hand))
-        assert share <= found["probabilistic"][1]
     assert found["lcb"][1] >= found["mean"][1]  # kappa 0 is the mean
+
+
+def test_a_rule_that_is_not_better_by_a_standard_error_is_not_taken(
+    networks: dict[str, list[Checkpoint]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = Fixed("noise", 50.0)
+    monkeypatch.setattr(variants, "RULES", {"mean": (Fixed("mean"),), "noise": (Fixed("noise", 1e-9),)})
+    assert fix_rules(networks["beta-nll"], POOLS)["probabilistic"][0] == Fixed("mean")
+    monkeypatch.setattr(variants, "RULES", {"mean": (wild,), "noise": (Fixed("mean"),)})
+    assert fix_rules(networks["beta-nll"], POOLS)["probabilistic"][0] == Fixed("mean")
 
 
 def test_a_comparison_has_every_selector_at_every_size(networks: dict[str, list[Checkpoint]]) -> None:

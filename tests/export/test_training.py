@@ -15,8 +15,9 @@ from edge_ttp.reward.features import FEATURES, Drawn  # noqa: E402
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded  # noqa: E402
 from edge_ttp.reward.profile import Style, UserProfile  # noqa: E402
 from edge_ttp.reward.words import pool_words  # noqa: E402
+from edge_ttp_export import choices  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_ttp_export.evaluate import Choice, _resampled, _share  # noqa: E402
+from edge_ttp_export.choices import Choice, resampled_shares, share_of_headroom  # noqa: E402
 from edge_ttp_export.examples import Pool  # noqa: E402
 from edge_ttp_export.gates import Gate, GateFailed, check, spearman  # noqa: E402
 from edge_ttp_export.losses import difference_loss, differences, offset_loss  # noqa: E402
@@ -173,11 +174,13 @@ def test_rank_correlation_counts_ties_by_mean_rank() -> None:
     assert spearman(np.array([1.0, 1]), np.array([1.0, 2])) == 0
 
 
-def test_a_share_is_a_ratio_of_sums_and_its_resamples_keep_users_whole() -> None:
-    choices = [Choice("a", 0.5, 0.4, 0.6), Choice("a", 0.4, 0.4, 0.4), Choice("b", 0.1, 0.2, 0.4)]
-    assert _share({"t": choices}) == pytest.approx((0.1 + 0 - 0.1) / (0.2 + 0 + 0.2))
-    found = {round(float(value), 6) for value in _resampled({"t": choices})}
-    assert found == {0.5, 0.0, -0.5}
+def test_a_share_is_a_ratio_of_sums_and_its_resamples_keep_users_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [Choice("a", 1, 0.5, 0.4, 0.6), Choice("a", 2, 0.4, 0.4, 0.4), Choice("b", 1, 0.1, 0.2, 0.4)]
+    assert share_of_headroom({"t": made}) == pytest.approx((0.1 + 0 - 0.1) / (0.2 + 0 + 0.2))
+    by_query = {round(float(value), 6) for value in resampled_shares({"t": made})}
+    assert {0.5, 0.0, -0.5} < by_query  # two users are too few: queries are drawn instead, and more mixtures come up
+    monkeypatch.setattr(choices, "FEW_USERS", 2)
+    assert {round(float(value), 6) for value in resampled_shares({"t": made})} == {0.5, 0.0, -0.5}
 
 
 def test_untrained_rules_see_only_the_candidates_named() -> None:

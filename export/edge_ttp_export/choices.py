@@ -1,0 +1,126 @@
+"""What a rule chose in pools of one size: shares of the headroom and their intervals."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp_export.examples import Pool
+
+SIZES = (1, 2, 4, 8, 16, 32)
+REPEATS = 4
+"""Random smaller pools that each pool is cut to, per size."""
+RESAMPLES = 1000
+FEW_USERS = 8
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one rule chose in one (cut) pool. The metric is utility or chrF."""
+
+    user_id: str
+    query: int
+    """The item's place among its user's."""
+    chosen: float
+    mean: float
+    best: float
+
+
+def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
+    """Each pool cut to REPEATS random smaller pools of `size`, or whole where it has that size.
+
+    Always the same, so that rules can be compared in pairs. Pools with fewer candidates are left out.
+    """
+    source = random.Random(size)
+    return [
+        (pool, source.sample(range(pool.size), size))
+        for pool in pools
+        if pool.size >= size
+        for _ in range(REPEATS if size < pool.size else 1)
+    ]
+
+
+def choose(
+    members: Sequence[tuple[Pool, Sequence[int]]], by_seed: Sequence[Sequence[Floats]]
+) -> dict[str, list[Choice]]:
+    """What is chosen, by task; the seeds' choices one after another, so that their shares are averaged."""
+    found: dict[str, list[Choice]] = {}
+    for scores in by_seed:
+        for (pool, rows), score in zip(members, scores, strict=True):
+            values = pool.utility[list(rows)]
+            chosen = float(values[int(np.argmax(score))])
+            found.setdefault(pool.task, []).append(
+                Choice(pool.user_id, pool.place, chosen, float(values.mean()), float(values.max()))
+            )
+    return found
+
+
+def at_random(by_task: Mapping[str, Sequence[Choice]]) -> dict[str, list[Choice]]:
+    """What a random pick from the same pools is worth on average."""
+    return {
+        task: [Choice(one.user_id, one.query, one.mean, one.mean, one.best) for one in found]
+        for task, found in by_task.items()
+    }
+
+
+def describe(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: int) -> dict[str, Any]:
+    """One row: mean utility of what `rule` chose and its share of the headroom with a central 95% interval.
+
+    Task "all" is the mean over tasks.
+    """
+    chosen = {task: by_task[task]} if task != "all" else dict(by_task)
+    row: dict[str, Any] = {"task": task, "selector": rule, "n": size}
+    row["utility"] = float(np.mean([np.mean([one.chosen for one in part]) for part in chosen.values()]))
+    if size == 1:
+        return {**row, "share": None, "share_low": None, "share_high": None}
+    low, high = np.quantile(resampled_shares(chosen), [0.025, 0.975])
+    return {**row, "share": share_of_headroom(chosen), "share_low": float(low), "share_high": float(high)}
+
+
+def paired(
+    ours: Mapping[str, list[Choice]], theirs: Mapping[str, list[Choice]], task: str, against: str, size: int
+) -> dict[str, Any]:
+    """Our share minus that of the rule `against`, with its interval over the same resampled users."""
+    names = [task] if task != "all" else list(ours)
+    one, other = {name: ours[name] for name in names}, {name: theirs[name] for name in names}
+    drawn = resampled_shares(one) - resampled_shares(other)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    difference = share_of_headroom(one) - share_of_headroom(other)
+    return {"task": task, "against": against, "n": size, "difference": difference,
+            "low": float(low), "high": float(high), "error": float(drawn.std())}  # fmt: skip
+
+
+def share_of_headroom(by_task: Mapping[str, Sequence[Choice]]) -> float:
+    """Mean over tasks of (sum chosen - sum mean) / (sum best - sum mean)."""
+    shares = []
+    for choices in by_task.values():
+        headroom = sum(one.best - one.mean for one in choices)
+        shares.append(sum(one.chosen - one.mean for one in choices) / headroom if headroom > 0 else 0.0)
+    return float(np.mean(shares))
+
+
+def resampled_shares(by_task: Mapping[str, Sequence[Choice]]) -> Floats:
+    """(RESAMPLES,) shares over users drawn with replacement within each task, the same draws at every call.
+
+    Where a task has fewer than FEW_USERS, over its queries: their spread is all that can be told.
+    """
+    shares = np.zeros(RESAMPLES)
+    for choices in by_task.values():
+        few = len({one.user_id for one in choices}) < FEW_USERS
+        units = sorted({(one.user_id, one.query if few else 0) for one in choices})
+        place = {unit: index for index, unit in enumerate(units)}
+        sums = np.zeros((len(units), 2))
+        for one in choices:
+            sums[place[one.user_id, one.query if few else 0]] += one.chosen - one.mean, one.best - one.mean
+        source = np.random.default_rng(1)
+        counts = source.multinomial(len(units), np.full(len(units), 1 / len(units)), size=RESAMPLES)
+        drawn = counts @ sums
+        shares += np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12), 0)
+    return shares / len(by_task)
