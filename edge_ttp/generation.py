@@ -21,6 +21,11 @@ from edge_ttp.reward.model import Scores
 from edge_ttp.selection import NEEDS_SIMILARITY, Choice, Pool, select
 from edge_ttp.utility import agreement_matrix
 
+_UNFAMILIAR = (
+    "the reward model was trained on nothing like this and is too unsure to choose:"
+    " the candidate that agrees most with the others was taken"
+)
+
 _RECORD_WAIT_S = 0.1
 """Least wait for another writer before an answer is not recorded, even when the deadline has come."""
 
@@ -50,7 +55,11 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     complete = [
         one.finish_reason == "stop" or (one.finish_reason == "length" and not prepared.structured) for one in drawn
     ]
-    choice = _choose(ask.rule, drawn, complete, scores, seed)
+    rule = ask.rule
+    if scores is not None and not scores.familiar and len(drawn) > 1:
+        rule = "consensus"
+        notes.append(_UNFAMILIAR)
+    choice = _choose(rule, drawn, complete, scores, seed)
     _emit(ask, schema.Event(type="scored", n=len(drawn)))
     selected = time.monotonic()
 

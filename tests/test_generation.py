@@ -104,6 +104,17 @@ def test_every_rule_chooses_what_the_selection_room_chooses(history: History, ru
     assert (result.reward is None) == (rule not in NEEDS_REWARD)
 
 
+def test_where_the_reward_model_knows_nothing_consensus_chooses_and_says_so(history: History) -> None:
+    result = generate(rooms(history, reward=FakeReward(familiar=False)), ask(rule="lcb", n=8))
+    plain = generate(rooms(history, reward=FakeReward()), ask(rule="consensus", n=8))
+    assert (result.selection.rule, result.chosen) == ("consensus", plain.chosen)
+    assert module._UNFAMILIAR in result.notes
+    assert result.candidates[0].mean is not None  # the scores are still shown
+    alone = generate(rooms(history, reward=FakeReward(familiar=False)), ask(rule="lcb", n=1))
+    assert alone.selection.rule == "lcb"
+    assert module._UNFAMILIAR not in alone.notes
+
+
 def test_scores_of_the_reward_model_stand_with_their_candidates(history: History) -> None:
     reward = FakeReward()
     result = generate(rooms(history, reward=reward), ask())

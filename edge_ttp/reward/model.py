@@ -86,6 +86,9 @@ class Scores:
     """Expected utility of the pool's average candidate."""
     offset_variance: float
     """Noise variance of the offset."""
+    familiar: bool
+    """Whether the mean means something here: False where the typical candidate's epistemic variance is larger than all
+    of the variance that means usually have within a pool."""
 
 
 class RewardModel:
@@ -200,6 +203,7 @@ class RewardModel:
             features=phi,
             offset=float(offset[0]),
             offset_variance=float(np.exp(np.clip(offset_log_variance[0], -20, 2))),
+            familiar=bool(np.median(epistemic) <= (self.config.distance.variance or np.inf)),
         )
 
     def _run(

@@ -163,6 +163,7 @@ class FakeReward:
     name: str = "fake-reward"
     fingerprint: str = "fake-fingerprint"
     stock: Weights = field(default_factory=lambda: Weights(np.array([1.0, 0.0]), np.eye(2)))
+    familiar: bool = True
     profiles: list[list[HistoryItem]] = field(default_factory=list)
     pools: list[list[tuple[str, int, float]]] = field(default_factory=list)
 
@@ -199,6 +200,7 @@ class FakeReward:
             features=features,
             offset=0.0,
             offset_variance=0.0,
+            familiar=self.familiar,
         )
 
 
