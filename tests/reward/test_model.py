@@ -79,11 +79,9 @@ def test_it_knows_what_it_has_never_seen(model: RewardModel) -> None:
     assert model.score(model.profile(history_of(HIKER)), INPUT, POOL).familiar
     sentence = "Photosynthesis is the process by which plants turn light into sugar while carbon dioxide is taken up."
     long = [(" ".join([sentence] * count), 20 * count, -60.0 * count) for count in (8, 9, 10, 12, 15)]
-    japanese = [("今日は晴れです。", 6, -9.0), ("雨が降っています。", 7, -9.0), ("とても暑いです。", 6, -9.0)]
     writer = model.profile(history_of(HIKER))
     assert not model.score(writer, "Explain how photosynthesis works.", long).familiar
     assert not model.score(model.profile([]), "Explain how photosynthesis works.", long).familiar
-    assert not model.score(writer, "今日の天気はどうですか", japanese).familiar
 
 
 def test_a_new_user_is_scored(model: RewardModel) -> None:
