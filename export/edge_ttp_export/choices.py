@@ -106,6 +106,27 @@ def share_of_headroom(by_task: Mapping[str, Sequence[Choice]]) -> float:
     return float(np.mean(shares))
 
 
+def growth(
+    few: Mapping[str, list[Choice]], many: Mapping[str, list[Choice]], task: str, sizes: tuple[int, int]
+) -> dict[str, Any]:
+    """Mean utility of what is chosen among many candidates minus that among few, with its interval over users."""
+    names = [task] if task != "all" else list(many)
+    means = [np.mean([np.mean([one.chosen for one in part[name]]) for name in names]) for part in (many, few)]
+    drawn = np.zeros(RESAMPLES)
+    for name in names:
+        sums = [_resampled_sums([(one, one.chosen, 1.0) for one in part[name]]) for part in (many, few)]
+        drawn += (sums[0][:, 0] / sums[0][:, 1] - sums[1][:, 0] / sums[1][:, 1]) / len(names)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {
+        "task": task,
+        "from": sizes[0],
+        "to": sizes[1],
+        "change": float(means[0] - means[1]),
+        "low": float(low),
+        "high": float(high),
+    }
+
+
 def resampled_shares(by_task: Mapping[str, Sequence[Choice]]) -> Floats:
     """(RESAMPLES,) shares over users drawn with replacement within each task, the same draws at every call.
 
@@ -113,14 +134,18 @@ def resampled_shares(by_task: Mapping[str, Sequence[Choice]]) -> Floats:
     """
     shares = np.zeros(RESAMPLES)
     for choices in by_task.values():
-        few = len({one.user_id for one in choices}) < FEW_USERS
-        units = sorted({(one.user_id, one.query if few else 0) for one in choices})
-        place = {unit: index for index, unit in enumerate(units)}
-        sums = np.zeros((len(units), 2))
-        for one in choices:
-            sums[place[one.user_id, one.query if few else 0]] += one.chosen - one.mean, one.best - one.mean
-        source = np.random.default_rng(1)
-        counts = source.multinomial(len(units), np.full(len(units), 1 / len(units)), size=RESAMPLES)
-        drawn = counts @ sums
+        drawn = _resampled_sums([(one, one.chosen - one.mean, one.best - one.mean) for one in choices])
         shares += np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12), 0)
     return shares / len(by_task)
+
+
+def _resampled_sums(values: Sequence[tuple[Choice, float, float]]) -> Floats:
+    """(RESAMPLES, 2) sums of both numbers over the units drawn: users, or queries where users are few."""
+    few = len({one.user_id for one, _, _ in values}) < FEW_USERS
+    units = sorted({(one.user_id, one.query if few else 0) for one, _, _ in values})
+    place = {unit: index for index, unit in enumerate(units)}
+    sums = np.zeros((len(units), 2))
+    for one, first, second in values:
+        sums[place[one.user_id, one.query if few else 0]] += first, second
+    counts = np.random.default_rng(1).multinomial(len(units), np.full(len(units), 1 / len(units)), size=RESAMPLES)
+    return np.asarray(counts @ sums)

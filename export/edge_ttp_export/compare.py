@@ -10,11 +10,14 @@ import numpy as np
 from edge_ttp.scaling.pools import Pools
 from edge_ttp.scaling.quantities import four_quantities
 from edge_ttp_export.checkpoint import Checkpoint
-from edge_ttp_export.choices import SIZES, at_random, choose, cut, describe, paired
+from edge_ttp_export.choices import SIZES, Choice, at_random, choose, cut, describe, growth, paired
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
 from edge_ttp_export.variants import PROBABILISTIC, RULES, Fixed, Floats, judge
+
+GROWTH_FROM = 4
+"""Candidates from which the change up to the largest pool is told: more must not make choices worse."""
 
 Scores = Mapping[str, Sequence[Sequence[Floats]]]
 """Scores of the members by selector, once per seed."""
@@ -27,7 +30,7 @@ def compare(
     rules: Mapping[str, Fixed],
     labels: Mapping[str, Any],
 ) -> dict[str, list[dict[str, Any]]]:
-    """Rows, paired differences and the four quantities on one policy's report pools.
+    """Rows, paired differences, the four quantities and the growth with N on one policy's report pools.
 
     Networks of one loss are its seeds. `strangers` are networks that never saw a task, by the task's name; they are
     measured on that task alone. `rules` come from `edge_ttp_export.variants.fix_rules`. `labels` go into every row.
@@ -35,6 +38,7 @@ def compare(
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     diagnosis: list[dict[str, Any]] = []
+    chosen_of: dict[int, dict[str, list[Choice]]] = {}
     tasks = sorted({pool.task for pool in pools})
     for size in SIZES:
         members = cut(pools, size)
@@ -43,6 +47,7 @@ def compare(
         scores = _scores(members, by_loss, rules)
         choices = {name: choose(members, each) for name, each in scores.items()}
         choices["random"] = at_random(choices["first"])
+        chosen_of[size] = choices["probabilistic"]
         for name, by_task in choices.items():
             rows += [{**labels, **describe(by_task, task, name, size)} for task in [*tasks, "all"]]
         if size > 1:
@@ -62,7 +67,16 @@ def compare(
         if size == max(pool.size for pool in pools):
             diagnosis = [{**labels, **_quantities(members, name, each)} for name, each in scores.items()
                          if name not in ("oracle", "first", "longest")]  # fmt: skip
-    return {"rows": rows, "paired": differences, "diagnosis": diagnosis}
+    few, many = GROWTH_FROM, max(chosen_of)
+    grown = (
+        []
+        if few not in chosen_of
+        else [
+            {**labels, "selector": "probabilistic", **growth(chosen_of[few], chosen_of[many], task, (few, many))}
+            for task in [*tasks, "all"]
+        ]
+    )
+    return {"rows": rows, "paired": differences, "diagnosis": diagnosis, "growth": grown}
 
 
 def _scores(

@@ -15,7 +15,7 @@ from edge_ttp_export.examples import Pool, Task, load_pools
 from edge_ttp_export.split import Part
 from edge_ttp_export.variants import PROBABILISTIC, Fixed, fix_rules
 
-LISTS = ("rows", "paired", "diagnosis")
+LISTS = ("rows", "paired", "diagnosis", "growth")
 
 
 def evaluate_files(

@@ -89,6 +89,12 @@ def test_a_comparison_has_every_selector_at_every_size(networks: dict[str, list[
     by_rival = {one["against"]: one for one in found["paired"] if one["n"] == 8 and one["task"] == "all"}
     assert by_rival["sum"]["low"] > 0
     assert by_rival["mse"]["difference"] == pytest.approx(whole["probabilistic"]["share"] - whole["mse"]["share"])
+    grown = {one["task"]: one for one in found["growth"]}
+    small = next(
+        row for row in found["rows"] if (row["selector"], row["n"], row["task"]) == ("probabilistic", 4, "all")
+    )
+    assert grown["all"]["change"] == pytest.approx(whole["probabilistic"]["utility"] - small["utility"])
+    assert 0 < grown["all"]["low"] < grown["all"]["change"] < grown["all"]["high"]
     assert {one["variant"] for one in found["diagnosis"]} >= {"sum", "mse", "probabilistic"}
     assert all(0 <= one["h"]["value"] <= 1 for one in found["diagnosis"] if one["h"]["value"] is not None)
 
