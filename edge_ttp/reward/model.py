@@ -36,6 +36,11 @@ HEADS_INPUTS = (
 )
 HEADS_OUTPUTS = ("mean", "log_variance", "phi", "distance", "offset", "offset_log_variance")
 
+FAMILIAR = 3.0
+"""Epistemic variance in units of the signal's, beyond which consensus chooses. An error of e signal variances divides a
+share of headroom by about sqrt(1 + e): .43 (docs/reward.md) is below consensus's .25 from 2 on. Left above that, since
+short requests much like earlier ones lie far from the training data too, and there history tells most."""
+
 MIN_VARIANCE = 1e-6
 """Smallest aleatoric variance that is reported, in squared utility units."""
 
@@ -87,8 +92,8 @@ class Scores:
     offset_variance: float
     """Noise variance of the offset."""
     familiar: bool
-    """Whether the mean means something here: False where the typical candidate's epistemic variance is larger than all
-    of the variance that means usually have within a pool."""
+    """Whether the mean means something here: False where the typical candidate's epistemic variance is more than
+    FAMILIAR times the variance that means usually have within a pool."""
 
 
 class RewardModel:
@@ -203,7 +208,7 @@ class RewardModel:
             features=phi,
             offset=float(offset[0]),
             offset_variance=float(np.exp(np.clip(offset_log_variance[0], -20, 2))),
-            familiar=bool(np.median(epistemic) <= (self.config.distance.variance or np.inf)),
+            familiar=bool(np.median(epistemic) <= FAMILIAR * (self.config.distance.variance or np.inf)),
         )
 
     def _run(
