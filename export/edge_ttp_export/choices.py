@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ REPEATS = 4
 """Random smaller pools that each pool is cut to, per size."""
 RESAMPLES = 1000
 FEW_USERS = 8
+"""Tasks with fewer report users get their intervals from queries."""
+
+Metric = Literal["utility", "chrf"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,13 +51,13 @@ def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
 
 
 def choose(
-    members: Sequence[tuple[Pool, Sequence[int]]], by_seed: Sequence[Sequence[Floats]]
+    members: Sequence[tuple[Pool, Sequence[int]]], by_seed: Sequence[Sequence[Floats]], metric: Metric = "utility"
 ) -> dict[str, list[Choice]]:
     """What is chosen, by task; the seeds' choices one after another, so that their shares are averaged."""
     found: dict[str, list[Choice]] = {}
     for scores in by_seed:
         for (pool, rows), score in zip(members, scores, strict=True):
-            values = pool.utility[list(rows)]
+            values = (pool.utility if metric == "utility" else pool.chrf)[list(rows)]
             chosen = float(values[int(np.argmax(score))])
             found.setdefault(pool.task, []).append(
                 Choice(pool.user_id, pool.place, chosen, float(values.mean()), float(values.max()))

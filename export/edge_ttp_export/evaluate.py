@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reward.model import RewardModel, Source
-from edge_ttp_export.choices import RESAMPLES, SIZES, Choice, at_random, cut, describe, paired
+from edge_ttp_export.choices import RESAMPLES, SIZES, Choice, Metric, at_random, choose, cut, describe, paired
 from edge_ttp_export.examples import Pool, Task
 from edge_ttp_export.gates import Z80, score, within_80
 from edge_ttp_export.selectors import Rank, oracle, untrained
@@ -127,13 +127,7 @@ def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task
             "queries": len(own)}  # fmt: skip
 
 
-def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: str = "utility") -> dict[str, list[Choice]]:
-    """Choices by task."""
-    found: dict[str, list[Choice]] = {}
-    for pool, rows in cut(pools, size):
-        values = pool.utility if metric == "utility" else pool.chrf
-        chosen = rows[int(np.argmax(rank(pool, rows)))]
-        part = values[rows]
-        choice = Choice(pool.user_id, pool.place, float(values[chosen]), float(part.mean()), float(part.max()))
-        found.setdefault(pool.task, []).append(choice)
-    return found
+def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: Metric = "utility") -> dict[str, list[Choice]]:
+    """What `rank` chooses in the pools cut to `size`, by task."""
+    members = cut(pools, size)
+    return choose(members, [[rank(pool, rows) for pool, rows in members]], metric)

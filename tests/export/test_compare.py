@@ -50,6 +50,12 @@ def test_each_rule_says_what_its_name_does() -> None:
     assert Fixed("shrink", 0.09)(judged) == pytest.approx([0.15, 0.1, 0.0])
 
 
+def test_a_share_runs_from_0_for_the_mean_to_1_for_the_best() -> None:
+    members = [(one, range(one.size)) for one in POOLS]
+    assert share_of_headroom(choose(members, [[one.utility for one in POOLS]])) == pytest.approx(1)
+    assert share_of_headroom(choose(members, [[-one.utility for one in POOLS]])) < 0
+
+
 def test_constants_are_fixed_where_the_share_is_largest(networks: dict[str, list[Checkpoint]]) -> None:
     found = fix_rules(networks["beta-nll"], POOLS)
     for rule in ("mean", "lcb", "shrink", "noise"):
