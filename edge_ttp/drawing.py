@@ -114,6 +114,7 @@ class Drawing:
             most,
             prompt=len(self._prepared.encoded.tokens),
             longest=self._prepared.longest,
+            usual=self._prepared.usual,
             free=self._rooms.free_cores,
         ) + costs.score_s(count)
         pool = gain.after_wave(self._prepared.recalled.calibration, scores.mean)

@@ -105,13 +105,13 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     )
     generation = _record(rooms, generation, scores, began, deadline)
     if rooms.observe is not None and rooms.costs is not None:
-        rooms.observe(_call(rooms.costs.threads(rooms.free_cores), prepared.longest, drawing, sampled, generation))
+        rooms.observe(_call(rooms.costs.threads(rooms.free_cores), prepared.usual, drawing, sampled, generation))
     _emit(ask, schema.Event(type="selected", text=generation.text, candidate=choice.index, generation=generation))
     return generation
 
 
 def _call(
-    threads: tuple[int, int], longest: int, drawing: Drawing, sampled: Sampled, generation: schema.Generation
+    threads: tuple[int, int], usual: int, drawing: Drawing, sampled: Sampled, generation: schema.Generation
 ) -> Call:
     """What this request did and took, for the device's profile."""
     timings = generation.timings
@@ -125,7 +125,7 @@ def _call(
         decode_s=sampled.decode_s,
         tokens=tuple(one.tokens for one in sampled.candidates),
         cut=tuple(one.finish_reason not in ("stop", "length") for one in sampled.candidates),
-        longest=longest,
+        usual=usual,
         scored=drawing.scored,
         waves=drawing.scorings,
         score_s=timings.score_s,

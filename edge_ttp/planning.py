@@ -77,6 +77,8 @@ class Prepared:
     budget: schema.Budget
     """The caller's, with the device's energy where they left it open."""
     structured: bool
+    usual: int
+    """Tokens that most candidates keep to, at most `longest`."""
     notes: tuple[str, ...]
 
     @property
@@ -112,12 +114,13 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
     structured = controls.structured(ask.sampling)
     lengths = [rooms.policy.count_tokens(item.output) for item in recalled.recent[:_LENGTHS_FROM]]
     caps = _caps(ask, lengths, structured)
+    usual = caps[0] if structured else min(caps[0], tokens_for(lengths))
     budget = ask.budget
     if budget.energy is None:
         budget = budget.model_copy(update={"energy": rooms.energy})
     turns = list(ask.turns)
     while True:
-        options, prompts, refusal = _options(rooms, ask, recalled, turns=turns, caps=caps, lengths=lengths)
+        options, prompts, refusal = _options(rooms, ask, recalled, turns=turns, caps=caps, usual=usual, lengths=lengths)
         left = None if deadline is None else deadline - time.monotonic()
         limits = Limits(
             requested=ask.n,
@@ -150,7 +153,9 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
         expected_gain=planned.expected_gain,
         notes=planned.notes,
     )
-    return Prepared(recalled, encoded, planned, shown, budget, structured, tuple(notes))
+    return Prepared(
+        recalled, encoded, planned, shown, budget, structured, min(usual, planned.option.longest), tuple(notes)
+    )
 
 
 def margin_s(rooms: Rooms) -> float:
@@ -200,6 +205,7 @@ def _options(
     *,
     turns: Sequence[tuple[str, str]],
     caps: Sequence[int],
+    usual: int,
     lengths: Sequence[int],
 ) -> tuple[list[Option], list[Encoded], OutOfCapacity | None]:
     """Every way to put the request that context and memory hold, its prompt, and why the others do not fit."""
@@ -221,7 +227,13 @@ def _options(
             cut = float(np.mean([length > longest for length in lengths])) if longest < caps[0] else 0.0
             lost = (best - _worth(count) + CUT_WORTH * cut) * calibration.spread
             options.append(
-                Option(count, longest, _seconds(rooms, encoded.tokens, longest, most, width), several - lost, width)
+                Option(
+                    count,
+                    longest,
+                    _seconds(rooms, encoded.tokens, longest=longest, usual=usual, most=most, width=width),
+                    several - lost,
+                    width,
+                )
             )
             prompts.append(encoded)
         if options and rooms.costs is None:
@@ -244,7 +256,7 @@ def _width(rooms: Rooms, ask: Ask, prompt: int, longest: int) -> int | None:
 
 
 def _seconds(
-    rooms: Rooms, tokens: tuple[int, ...], longest: int, most: int, width: int | None
+    rooms: Rooms, tokens: tuple[int, ...], *, longest: int, usual: int, most: int, width: int | None
 ) -> npt.NDArray[np.float64] | None:
     """Predicted seconds, (most,), from now to the recorded answer."""
     if rooms.costs is None:
@@ -252,7 +264,7 @@ def _seconds(
     reading = rooms.costs.prefill_s(len(tokens), rooms.policy.resident(tokens), rooms.free_cores)
     scored = rooms.reward is not None
     drawing = rooms.costs.draw_s(
-        most, prompt=len(tokens), longest=longest, free=rooms.free_cores, width=width, scored=scored
+        most, prompt=len(tokens), longest=longest, usual=usual, free=rooms.free_cores, width=width, scored=scored
     )
     return reading + drawing + rooms.costs.after_s
 

@@ -761,7 +761,7 @@ def test_what_a_request_took_is_told(history: History) -> None:
     (call,) = calls
     assert call.tokens == tuple(one.tokens for one in result.candidates)
     assert sum(call.rows) == result.usage.decoded_rows
-    assert (call.longest, call.prompt_tokens) == (8, result.usage.prompt_tokens)
+    assert (call.usual, call.prompt_tokens) == (8, result.usage.prompt_tokens)
     assert call.scored >= result.n
     assert call.waves == len(result.plan.decisions) or call.waves == len(result.plan.decisions) + 1
 

@@ -24,8 +24,8 @@ PROMPTS = (100, 300, 700, 1500)
 """Tokens of the prompts, about."""
 DEADLINES_S = (0.5, 1.0, 2.0, 5.0)
 LIMITS_MB = (300, 500, 1000)
-LONG = 512
-"""Tokens that a candidate may have under a memory limit: shorter ones leave a small model's cache nearly empty."""
+LENGTHS = (128, 512, 2048)
+"""Tokens that a candidate may have under a memory limit: short ones leave a small model's cache nearly empty."""
 ADAPTING = 5
 """Calls after a change of the machine that are not counted: the profile follows meanwhile."""
 STATES = ("quiet", "one core", "busy neighbour")
@@ -177,18 +177,21 @@ def deadlines(
 
 
 def memory(runtime: Runtime, tasks: Sequence[Task], *, advance: Advance) -> list[dict[str, Any]]:
-    """What each memory limit leaves: candidates, and what the plan says. A refusal is an answer too; a kill is not."""
+    """What each memory limit leaves for each of LENGTHS: candidates, and what the plan says.
+
+    The request is a usual one, whose answers end early: what memory is held for and not what they take. A refusal is an
+    answer too; a kill is not.
+    """
     import psutil
 
     rows = []
-    prompt = prompt_of(tasks, 600, 0)
-    for done, limit in enumerate(LIMITS_MB, start=1):
+    task = tasks[0]
+    for done, (limit, longest) in enumerate(itertools.product(LIMITS_MB, LENGTHS), start=1):
         budget = Budget(memory_bytes=limit * 1_000_000, mode="best")
-        row: dict[str, Any] = {"limit_mb": limit}
+        row: dict[str, Any] = {"limit_mb": limit, "max_tokens": longest}
         try:
-            result = runtime.generate(
-                prompt, user=tasks[0].user, budget=budget, sampling=Sampling(max_tokens=LONG), examples=0, seed=done
-            )
+            sampling = Sampling(max_tokens=longest)
+            result = runtime.generate(task.prompt, user=task.user, budget=budget, sampling=sampling, seed=0)
             row |= {"n": result.n, "bound_by": result.plan.bound_by, "waves": result.plan.waves}
             row["notes"] = list(result.plan.notes)
         except OutOfCapacity as refused:

@@ -23,7 +23,7 @@ KNOTS = (1, 2, 4, 8, 16, 32, 64)
 """Rows of a decode step at which its seconds are kept; between them, and beyond the last, they are interpolated."""
 
 BINS = 16
-"""Equal parts of the longest length allowed in which candidates' lengths are counted."""
+"""Equal parts of the usual length in which candidates' lengths are counted."""
 
 _SURPRISE = 0.25
 """Error in the logarithm (about 28%) from which the machine is taken to have changed, not the call."""
@@ -133,18 +133,26 @@ def _hats(rows: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long this policy's candidates become, relative to the longest allowed, and how much they share."""
+    """How long this policy's candidates become, and how much they share.
+
+    Lengths are relative to a usual one: the longest that the user's own texts call for, or the longest allowed where
+    that is shorter. A limit far above it says nothing about how long answers become.
+    """
 
     weights: tuple[float, ...] = tuple([0.6 / BINS] * BINS + [0.4])
-    """Share of candidates in each of BINS equal parts, and of those that reach the longest length; sums to 1."""
+    """Share of candidates in each of BINS equal parts, and of those that reach the usual length; sums to 1."""
     sharing: float = 0.08
     """Rows of a step are its candidates to the power 1 - sharing, since equal beginnings are computed once."""
 
-    def alive(self, longest: int) -> Floats:
-        """(longest,): share of candidates that go on after 1, 2, ... `longest` tokens; the last is 0."""
+    def alive(self, longest: int, usual: int | None = None) -> Floats:
+        """(longest,): share of candidates that go on after 1, 2, ... `longest` tokens; the last is 0.
+
+        Of those that reach the usual length (None: the longest), half are taken to end within another one.
+        """
+        scale = min(longest, usual or longest)
         done = np.concatenate([[0.0], np.cumsum(self.weights[:-1])])
-        places = np.arange(1, longest + 1) / longest * BINS
-        share = 1 - np.interp(places, np.arange(BINS + 1), done)
+        places = np.arange(1, longest + 1) / scale
+        share = (1 - np.interp(places * BINS, np.arange(BINS + 1), done)) * 0.5 ** np.maximum(places - 1, 0.0)
         share[-1] = 0.0
         return np.asarray(np.clip(share, 0.0, 1.0), dtype=np.float64)
 
@@ -152,8 +160,10 @@ class Lengths:
         """Expected tokens of a candidate, at least 1."""
         return 1.0 + float(self.alive(longest)[:-1].sum())
 
-    def after(self, tokens: Sequence[int], cut: Sequence[bool], longest: int, rows: int, n: int) -> Lengths:
+    def after(self, tokens: Sequence[int], cut: Sequence[bool], usual: int, rows: int, n: int) -> Lengths:
         """With one call's candidates counted: their tokens, whether each was cut before its end, and the rows in all.
+
+        `usual` is the length that theirs are relative to.
 
         One that was cut counts as the longer ones are distributed.
         """
@@ -162,7 +172,7 @@ class Lengths:
         known = np.array(self.weights)
         seen = np.zeros(BINS + 1)
         for count, early in zip(tokens, cut, strict=True):
-            place = BINS if count >= longest else min(BINS - 1, count * BINS // longest)
+            place = BINS if count >= usual else min(BINS - 1, count * BINS // usual)
             if early:
                 beyond = known[place:] + 1e-9
                 seen[place:] += beyond / beyond.sum()
@@ -177,13 +187,21 @@ class Lengths:
         return Lengths(tuple((mixed / mixed.sum()).tolist()), sharing)
 
 
-def decode_s(speed: Speed, lengths: Lengths, counts: npt.NDArray[np.int64], prompt: int, longest: int) -> Floats:
+def decode_s(
+    speed: Speed,
+    lengths: Lengths,
+    counts: npt.NDArray[np.int64],
+    prompt: int,
+    longest: int,
+    *,
+    usual: int | None = None,
+) -> Floats:
     """Expected seconds, (counts,), to draw so many candidates of at most `longest` tokens together.
 
     A step happens while any candidate goes on: 1 - (1 - alive)^n of the time, with n alive / that many rows.
     """
     stride = -(-longest // _LONGEST_GRID)
-    alive = lengths.alive(longest)[::stride]
+    alive = lengths.alive(longest, usual)[::stride]
     n = counts.astype(np.float64)[:, None]
     happens = 1 - (1 - alive) ** n
     rows = np.maximum(1.0, n * alive / np.maximum(happens, 1e-9)) ** (1 - lengths.sharing)

@@ -48,8 +48,8 @@ class Call:
     """Of each candidate."""
     cut: tuple[bool, ...]
     """Whether a deadline, a cancel or a full cache ended each candidate."""
-    longest: int
-    """Tokens that a candidate might have had."""
+    usual: int
+    """Tokens that a candidate was expected to have at most (cost.Lengths)."""
     scored: int
     """Candidates that were scored, over all waves."""
     waves: int
@@ -110,15 +110,26 @@ class Profile:
         return self.speed(self.threads(free)[0]).prefill_s(prompt, cached)
 
     def draw_s(
-        self, most: int, *, prompt: int, longest: int, free: int, width: int | None = None, scored: bool = True
+        self,
+        most: int,
+        *,
+        prompt: int,
+        longest: int,
+        free: int,
+        usual: int | None = None,
+        width: int | None = None,
+        scored: bool = True,
     ) -> Floats:
-        """Seconds, (most,), to draw and score 1, 2, ... `most` candidates behind a prompt, at most `width` at once."""
+        """Seconds, (most,), to draw and score 1, 2, ... `most` candidates behind a prompt, at most `width` at once.
+
+        Each has at most `longest` tokens, and for most of them `usual` would do.
+        """
         grid = np.append(GRID[most > GRID], most)
         together = grid if width is None else np.minimum(grid, max(1, width))
         waves = np.ceil(grid / together)
         each = np.ceil(grid / waves).astype(np.int64)
         speed = self.speed(self.threads(free)[1])
-        seconds = waves * decode_s(speed, self.lengths, each, prompt, longest)
+        seconds = waves * decode_s(speed, self.lengths, each, prompt, longest, usual=usual)
         if scored:
             seconds = seconds + self.score_s(grid)
         return np.asarray(np.interp(np.arange(1, most + 1), grid, seconds), dtype=np.float64)
@@ -149,7 +160,7 @@ class Profile:
         return replace(
             self,
             speeds=speeds,
-            lengths=self.lengths.after(call.tokens, call.cut, call.longest, sum(call.rows), len(call.tokens)),
+            lengths=self.lengths.after(call.tokens, call.cut, call.usual, sum(call.rows), len(call.tokens)),
             score_parts=(score[0], score[1]),
             before_s=self.before_s + _SMOOTH * (min(call.before_s, self.before_s * 8) - self.before_s),
             after_s=after,

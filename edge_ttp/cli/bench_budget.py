@@ -64,7 +64,7 @@ def budget(
             with progress("deadlines", None, "calls") as advance:
                 found["deadlines"] = measurement.deadlines(runtime, tasks, calls=calls, wanted=seconds, advance=advance)
         if "memory" in wanted:
-            with progress("memory limits", len(measurement.LIMITS_MB), "limits") as advance:
+            with progress("memory limits", len(measurement.LIMITS_MB) * len(measurement.LENGTHS), "limits") as advance:
                 found["memory"] = measurement.memory(runtime, tasks, advance=advance)
     if "adaptive" in wanted:
         from edge_ttp.bench.adaptive import study
@@ -116,15 +116,22 @@ def _print(found: dict[str, Any]) -> None:
         )
     if "memory" in found:
         print_table(
-            ("limit, MB", "N", "bound by", "waves", "process, MB"),
+            ("limit, MB", "answer, tokens", "N", "bound by", "waves", "process, MB"),
             [
-                (str(row["limit_mb"]), str(row["n"]), row["bound_by"], str(row["waves"]), f"{row['process_mb']:.0f}")
+                (
+                    str(row["limit_mb"]),
+                    str(row["max_tokens"]),
+                    str(row["n"]),
+                    row["bound_by"],
+                    str(row["waves"]),
+                    f"{row['process_mb']:.0f}",
+                )
                 for row in found["memory"]
             ],
         )
         for row in found["memory"]:
             for line in row["notes"]:
-                note(f"{row['limit_mb']} MB: {line}")
+                note(f"{row['limit_mb']} MB, {row['max_tokens']} tokens: {line}")
     if "adaptive" in found:
         print_table(
             ("policy", "price", "seconds", "N", "gain over fixed", "90% interval", "oracle", "held out", "from saving"),

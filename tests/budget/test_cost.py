@@ -188,3 +188,12 @@ def test_a_fit_to_noise_has_parts_above_zero_and_no_wider_step_is_quicker(seed: 
     assert np.isfinite(found.parts()).all()
     assert list(found.step_s) == sorted(found.step_s)
     assert len(found.step_s) == len(KNOTS)
+
+
+def test_a_limit_far_above_the_usual_length_hardly_changes_what_is_expected() -> None:
+    short = Lengths().after([5] * 30, [False] * 30, 40, 120, 30)
+    usual, roomy = (decode_s(SPEED, short, np.array([8]), 0, longest, usual=40)[0] for longest in (40, 2000))
+    assert usual < roomy < 2.5 * usual
+    assert decode_s(SPEED, short, np.array([8]), 0, 2000)[0] > 10 * usual
+    assert short.alive(2000, 40)[79] == pytest.approx(short.alive(2000, 40)[39] / 2)
+    np.testing.assert_allclose(short.alive(20, 40), short.alive(20))

@@ -33,7 +33,7 @@ def call(factor: float = 1.0, threads: int = 2, profile: Profile = PROFILE, **ch
         "decode_s": factor * float(speed.rows_s(np.array(rows, float)).sum() + 160 * 480 * speed.cell_s),
         "tokens": (21,) * 8,
         "cut": (False,) * 8,
-        "longest": 40,
+        "usual": 40,
         "scored": 8,
         "waves": 1,
         "score_s": factor * float(profile.score_s(8)),
