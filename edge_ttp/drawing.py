@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_ttp import controls, events, gain, schema
-from edge_ttp.budget.planner import first_wave, more
+from edge_ttp.budget.planner import first_wave, more, part_wave
 from edge_ttp.planning import Prepared, margin_s, reserve_s
 from edge_ttp.policy.engine import Control, Drawn, Sampled
 from edge_ttp.request import Ask, Rooms
@@ -52,10 +55,10 @@ class Drawing:
         """Draws the candidates, in as many waves as are worth it."""
         rooms, ask, prepared = self._rooms, self._ask, self._prepared
         planned = prepared.planned
-        first = first_wave(planned.n) if self.in_waves else planned.n
+        first = self._first_wave() if self.in_waves else planned.n
         most = max(planned.n, planned.most) if self.in_waves else planned.n
         self.wanted = first
-        likely = min(most, 2 * first)
+        likely = min(most, max(planned.n, 2 * part_wave(planned.n)))
         return rooms.policy.sample(
             controls.request(
                 ask.sampling,
@@ -75,6 +78,33 @@ class Drawing:
             ),
             memory_bytes=rooms.memory_bytes,
             threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
+        )
+
+    def _first_wave(self) -> int:
+        """Candidates to draw before the first decision."""
+        n, costs = self._prepared.planned.n, self._rooms.costs
+        assert costs is not None
+        part = part_wave(n)
+        if part == n:
+            return n
+        return first_wave(
+            n,
+            seconds=self._seconds(n),
+            again_s=float(costs.score_s(part)),
+            improvement=gain.after_part(self._prepared.recalled.calibration, part, n - part),
+            cost=self._prepared.planned.price,
+        )
+
+    def _seconds(self, most: int) -> npt.NDArray[np.float64]:
+        """(most,) predicted seconds to draw and score 1, 2, ... candidates behind the prompt."""
+        costs, prepared = self._rooms.costs, self._prepared
+        assert costs is not None
+        return costs.draw_s(
+            most,
+            prompt=len(prepared.encoded.tokens),
+            longest=prepared.longest,
+            usual=prepared.usual,
+            free=self._rooms.free_cores,
         )
 
     def _drawn_by(self, n: int) -> float | None:
@@ -107,16 +137,10 @@ class Drawing:
         if scores is None:
             return 0
         count = len(drawn)
-        most = min(planned.most - count, first_wave(planned.n))
+        most = min(planned.most - count, part_wave(planned.n))
         if most < 1:
             return 0
-        seconds = costs.draw_s(
-            most,
-            prompt=len(self._prepared.encoded.tokens),
-            longest=self._prepared.longest,
-            usual=self._prepared.usual,
-            free=self._rooms.free_cores,
-        ) + costs.score_s(count)
+        seconds = self._seconds(most) + costs.score_s(count)
         pool = gain.after_wave(self._prepared.recalled.calibration, scores.mean)
         improvement = pool.improvement(most)
         left = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_ttp.calibration import POPULATION, Calibration
-from edge_ttp.gain import PRIOR_CANDIDATES, REALIZED, Pool, after_wave, before_scores
+from edge_ttp.gain import PRIOR_CANDIDATES, REALIZED, Pool, after_part, after_wave, before_scores
 from edge_ttp.scaling import expected_maximum
 
 
@@ -64,3 +64,11 @@ def test_a_distrusted_users_lead_counts_for_nothing() -> None:
 
 def test_a_wave_of_one_says_nothing_of_the_spread() -> None:
     assert after_wave(POPULATION, np.array([0.3])).lead == 0
+
+
+def test_what_a_second_wave_gains_is_what_the_whole_gains_over_the_first() -> None:
+    cases = after_part(POPULATION, 8, 8)
+    assert cases.shape[1] == 8
+    assert (np.diff(cases[:, 7]) < 0).all()  # the larger the lead, the less there is to gain
+    whole = before_scores(POPULATION, 16)
+    assert cases[:, 7].mean() == pytest.approx(whole[15] - whole[7], rel=0.1)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edge_ttp import gain
 from edge_ttp.bench.scored_pools import REPORT, ScoredPool, read
 from edge_ttp.budget.cost import Lengths, Speed
-from edge_ttp.budget.planner import DISTRUSTED_CANDIDATES, PRICES, first_wave, more, price
+from edge_ttp.budget.planner import DISTRUSTED_CANDIDATES, PRICES, first_wave, more, part_wave, price
 from edge_ttp.budget.profile import Profile
 from edge_ttp.calibration import POPULATION, Calibration
 from edge_ttp.scaling import best_of_n
@@ -155,16 +155,26 @@ def _adaptive(
     planned = int(np.argmax(gain.before_scores(record, most) - setting.price * predicted)) + 1
     if not record.trusted:
         planned = min(planned, DISTRUSTED_CANDIDATES)
-    drawn = first_wave(planned)
+    part = part_wave(planned)
+    drawn = planned
+    if part < planned:
+        drawn = first_wave(
+            planned,
+            seconds=predicted,
+            again_s=float(setting.profile.score_s(part)),
+            improvement=gain.after_part(record, part, planned - part),
+            cost=setting.price,
+        )
     seconds = timing.wave_s(pool.tokens[order[:drawn]])
-    wave = drawn
     while drawn < most:
         seen = order[:drawn]
         value = gain.after_wave(record, pool.mean[seen])
-        further = more(predicted, value.improvement(most), setting.price, most=min(wave, most - drawn), left_s=None)
+        again_s = float(setting.profile.score_s(drawn))
+        improvement = value.improvement(most)
+        further = more(predicted + again_s, improvement, setting.price, most=min(part, most - drawn), left_s=None)
         if further == 0:
             break
-        seconds += timing.wave_s(pool.tokens[order[drawn : drawn + further]])
+        seconds += timing.wave_s(pool.tokens[order[drawn : drawn + further]]) + again_s
         drawn += further
     seen = order[:drawn]
     return float(pool.utility[seen[int(np.argmax(pool.mean[seen]))]]), seconds, float(drawn)

@@ -44,7 +44,7 @@ SMALLEST_SPLIT = 4
 """Plans for fewer candidates are drawn in one wave: a second one would cost more than it could save."""
 
 FIRST_SHARE = 0.5
-"""Part of the planned candidates in the first wave."""
+"""Part of the planned candidates in a first wave that others may follow."""
 
 MODE_CANDIDATES: dict[Mode, int] = {"fast": 4, "balanced": 16, "best": 32}
 """Candidates where nothing was measured on this device."""
@@ -134,9 +134,27 @@ def plan(options: Sequence[Option], budget: Budget, limits: Limits) -> Planned:
     )
 
 
-def first_wave(n: int) -> int:
-    """Candidates to draw before the first scores decide again, where the plan is for `n`."""
+def part_wave(n: int) -> int:
+    """Candidates of a wave that is a part of `n` planned ones; all of few."""
     return n if n < SMALLEST_SPLIT else math.ceil(n * FIRST_SHARE)
+
+
+def first_wave(n: int, *, seconds: Floats, again_s: float, improvement: Floats, cost: float) -> int:
+    """Candidates to draw before the first scores decide again, where the plan is for `n`: all, or part_wave(n).
+
+    Two waves cost more than one of the same candidates, because a step of many rows takes little longer than one of
+    few, and the first scores have to be computed again (`again_s` seconds). They pay where it is likely enough that
+    the first wave will do. `seconds`, (n,): of drawing 1, 2, ... n candidates in one wave. `improvement`, (Q, n): what
+    1, 2, ... more would gain after part_wave(n), in Q equally likely cases (gain.after_part).
+    """
+    part = part_wave(n)
+    rest = n - part
+    if rest < 1:
+        return n
+    further = improvement[:, :rest] - cost * (seconds[:rest] + again_s)
+    in_parts = float(np.maximum(further.max(axis=1), 0.0).mean())
+    at_once = float(improvement[:, rest - 1].mean()) - cost * float(seconds[n - 1] - seconds[part - 1])
+    return part if in_parts > at_once else n
 
 
 def more(seconds: Floats, improvement: Floats, cost: float, *, most: int, left_s: float | None) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_every_part_reports_what_it_measured(runtime: Runtime, monkeypatch: pyte
     assert (row["deadline_s"], row["load"], row["calls"]) == (5.0, "quiet", 3)
     assert row["kept"] == (row["p95_overshoot_s"] <= row["allowed_s"])
     limits = budget.memory(runtime, tasks, advance=done.append)
-    assert [row["limit_mb"] for row in limits] == list(budget.LIMITS_MB)
+    assert [(row["limit_mb"], row["max_tokens"]) for row in limits] == list(product(budget.LIMITS_MB, budget.LENGTHS))
     assert all(row["process_mb"] > 0 for row in limits)
 
 
@@ -117,7 +118,7 @@ def test_an_oracle_gains_over_fixed_n_and_times_are_compared_at_their_mean() -> 
 
 @pytest.mark.usefixtures("few")
 def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive, "first_wave", lambda n: 6)
+    monkeypatch.setattr(adaptive, "first_wave", lambda n, **known: 6)
     monkeypatch.setattr(adaptive, "more", lambda *args, **limits: 0)
     same = [
         ScoredPool(one.policy, one.user, one.query, one.utility, one.mean, one.epistemic, np.full(16, 20))

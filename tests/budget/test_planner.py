@@ -21,6 +21,7 @@ from edge_ttp.budget.planner import (
     bounds,
     first_wave,
     more,
+    part_wave,
     plan,
     price,
 )
@@ -144,9 +145,27 @@ def test_a_number_asked_for_that_does_not_fit_is_lowered_and_the_plan_says_so(
 # Waves
 
 
-def test_large_plans_begin_with_a_part_of_them() -> None:
-    assert [first_wave(n) for n in (1, 2, 3)] == [1, 2, 3]
-    assert all(1 < first_wave(n) < n for n in (4, 5, 16, 256))
+def test_a_part_of_a_large_plan_is_smaller_than_it() -> None:
+    assert [part_wave(n) for n in (1, 2, 3)] == [1, 2, 3]
+    assert all(1 < part_wave(n) < n for n in (4, 5, 16, 256))
+
+
+def begun(seconds: np.ndarray, cost: float, n: int = 16, again_s: float = 0.0) -> int:
+    """Candidates of the first wave where half the pools will have found their best in it, and half will not."""
+    improvement = np.stack([np.zeros(n), 0.01 * np.sqrt(np.arange(1, n + 1))])
+    return first_wave(n, seconds=seconds[:n], again_s=again_s, improvement=improvement, cost=cost)
+
+
+def test_a_plan_is_split_where_waves_cost_no_more_and_time_is_dear() -> None:
+    each = 0.1 * N
+    assert begun(each, cost=0.1) == part_wave(16)
+    assert begun(each, cost=0.1, n=3) == 3
+    assert begun(each, cost=0.1, again_s=5.0) == part_wave(16)  # nothing more will be drawn: the dearest plan of all
+
+
+def test_a_plan_is_drawn_at_once_where_a_second_wave_would_take_as_long_as_the_first() -> None:
+    batched = 1.0 + 0.001 * N
+    assert begun(batched, cost=0.01) == 16
 
 
 def test_more_are_drawn_while_they_are_worth_their_time_and_fit() -> None:
