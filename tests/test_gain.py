@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from edge_ttp.calibration import POPULATION, Calibration
-from edge_ttp.gain import PRIOR_CANDIDATES, REALIZED, Pool, after_part, after_wave, before_scores
+from edge_ttp.gain import (
+    LEAD_SAYS,
+    PRIOR_CANDIDATES,
+    REALIZED,
+    Pool,
+    after_part,
+    after_wave,
+    before_scores,
+    expected_improvement,
+)
 from edge_ttp.scaling import expected_maximum
 
 
@@ -29,22 +38,28 @@ def test_one_more_candidate_is_worth_the_textbooks_expected_improvement() -> Non
     for tau, lead in ((0.03, 0.0), (0.03, 0.05), (0.1, 0.02)):
         z = lead / tau
         phi, upper = exp(-z * z / 2) / sqrt(2 * pi), 0.5 * erfc(z / sqrt(2))
-        assert Pool(tau, lead).improvement(1)[0] == pytest.approx(tau * (phi - z * upper), abs=1e-5)
+        assert expected_improvement(tau, lead, 1)[0] == pytest.approx(tau * (phi - z * upper), abs=1e-5)
 
 
 def test_improvement_agrees_with_simulation() -> None:
     rng = np.random.default_rng(3)
     drawn = rng.normal(0, 0.05, (200_000, 8))
     gained = np.maximum(0, drawn.max(axis=1) - 0.06).mean()
-    assert Pool(0.05, 0.06).improvement(8)[7] == pytest.approx(gained, rel=0.02)
+    assert expected_improvement(0.05, 0.06, 8)[7] == pytest.approx(gained, rel=0.02)
 
 
 def test_a_larger_lead_leaves_less_to_gain_and_more_candidates_gain_more() -> None:
-    near, far = Pool(0.03, 0.02).improvement(16), Pool(0.03, 0.08).improvement(16)
+    near, far = Pool(0.03, 0.02, 0.03, 8).improvement(16), Pool(0.03, 0.08, 0.03, 8).improvement(16)
     assert (near > far).all()
     assert (np.diff(near) > 0).all()
-    assert not Pool(0.03, 10.0).improvement(4).any()
-    assert not Pool(0.0, 0.1).improvement(4).any()
+    assert not expected_improvement(0.03, 10.0, 4).any()
+    assert not Pool(0.0, 0.1, 0.0, 8).improvement(4).any()
+
+
+def test_most_of_what_is_gained_does_not_depend_on_the_lead() -> None:
+    whole = 0.03 * (expected_maximum(24) - expected_maximum(8))
+    far = Pool(0.03, 10.0, 0.03, 8).improvement(16)[15]
+    assert far == pytest.approx((1 - LEAD_SAYS) * whole)
 
 
 def test_a_wave_tells_the_lead_in_the_users_own_units() -> None:
