@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.onnx_session import Session
@@ -17,6 +17,8 @@ Vectors = npt.NDArray[np.float32]
 
 MAX_CHARACTERS_PER_TOKEN = 12
 """A text is cut to this many characters per token before tokenizing: a huge text costs no more than a long one."""
+
+_LONGEST_WORD = 96
 
 ROWS = 64
 """Most texts in one run of the graph, which bounds its memory."""
@@ -49,7 +51,7 @@ class TextEncoder:
             graph,
             name=f"encoder.onnx of {name}",
             inputs=("input_ids", "attention_mask"),
-            outputs=("embedding",),
+            outputs=("embedding", "states"),
             threads=threads,
         )
         if self.encode([""]).shape != (1, width):
@@ -75,6 +77,28 @@ class TextEncoder:
                 vectors[part] = self._run([ids[index] for index in part])
         return vectors
 
+    def states(self, text: str) -> Vectors:
+        """(T, width) token states of one text."""
+        ids = np.array([self._encoding(text).ids or [self._pad]], dtype=np.int64)
+        (states,) = self._session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)}, outputs=("states",))
+        if states.shape != (1, ids.shape[1], self.width) or not np.isfinite(states).all():
+            raise ModelUnavailable("the text encoder gave no usable states", "pull or export the reward model again")
+        return np.asarray(states[0], dtype=np.float32)
+
+    def starts(self, text: str) -> dict[int, int]:
+        """Which token of one text begins at which of its characters."""
+        offsets = self._encoding(text).offsets
+        return {start: place for place, (start, end) in reversed(list(enumerate(offsets))) if end > start}
+
+    def pieces(self, word: str) -> list[int]:
+        """The wordpieces of one word alone."""
+        return list(self._tokenizer.encode(_encodable(word[:_LONGEST_WORD]), add_special_tokens=False).ids)
+
+    def _encoding(self, text: str) -> Encoding:
+        limit = self.max_tokens * MAX_CHARACTERS_PER_TOKEN
+        encoding: Encoding = self._tokenizer.encode(_encodable(text[:limit]))
+        return encoding
+
     def _run(self, batch: Sequence[Sequence[int]]) -> Vectors:
         length = max(len(row) for row in batch)
         input_ids = np.full((len(batch), length), self._pad, dtype=np.int64)
@@ -82,7 +106,7 @@ class TextEncoder:
         for index, row in enumerate(batch):
             input_ids[index, : len(row)] = row
             mask[index, : len(row)] = 1
-        (vectors,) = self._session.run({"input_ids": input_ids, "attention_mask": mask})
+        (vectors,) = self._session.run({"input_ids": input_ids, "attention_mask": mask}, outputs=("embedding",))
         if vectors.shape != (len(batch), self.width) or not np.isfinite(vectors).all():
             raise ModelUnavailable("the text encoder gave no usable vectors", "pull or export the reward model again")
         return vectors.astype(np.float32, copy=False)

@@ -91,10 +91,13 @@ class Session:
             raise ModelUnavailable(f"{name} has other inputs or outputs than a reward model: {missing or extra}", _CURE)
         self._wanted = list(outputs)
 
-    def run(self, feeds: Mapping[str, Array]) -> list[Array]:
-        """The outputs, in the order asked for at creation. Raises ModelUnavailable where the graph fails."""
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        """The outputs, those asked for at creation in that order unless others are named.
+
+        Raises ModelUnavailable where the graph fails.
+        """
         try:
-            return [np.asarray(one) for one in self._session.run(self._wanted, dict(feeds))]
+            return [np.asarray(one) for one in self._session.run(list(outputs or self._wanted), dict(feeds))]
         except _ERRORS as error:
             raise ModelUnavailable(f"{self.name} failed to run: {_first_line(error)}", _CURE) from error
 

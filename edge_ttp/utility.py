@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,27 @@ _stem = lru_cache(maxsize=4096)(stem)
 
 def tokenize(text: str) -> Tokens:
     """The stemmed tokens of `text`, at most MAX_TOKENS. Words of up to three letters are not stemmed."""
-    found = (match[0] for match in islice(_TOKEN.finditer(text.lower()), MAX_TOKENS))
-    return tuple(_stem(token) if len(token) > 3 and token.isascii() else token for token in found)
+    return tuple(_stemmed(match[0]) for match in islice(_TOKEN.finditer(text.lower()), MAX_TOKENS))
+
+
+class Spelled(NamedTuple):
+    """A token as it stands in its text."""
+
+    token: str
+    spelled: str
+    """Before stemming, in small letters."""
+    start: int
+    """Place of its first character in the text in small letters."""
+
+
+def spell(text: str) -> list[Spelled]:
+    """The tokens of `tokenize` in their order, with how they are spelled and where they stand."""
+    found = islice(_TOKEN.finditer(text.lower()), MAX_TOKENS)
+    return [Spelled(_stemmed(match[0]), match[0], match.start()) for match in found]
+
+
+def _stemmed(word: str) -> str:
+    return _stem(word) if len(word) > 3 and word.isascii() else word
 
 
 def utility(candidate: str, reference: str) -> float:

@@ -16,7 +16,7 @@ from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.words import WORD_FEATURES
 
 CONFIG_FILE = "reward.json"
-FORMAT = 2
+FORMAT = 3
 MAX_CONFIG_BYTES = 4 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -84,6 +84,7 @@ class RewardConfig(_Part):
     format: int
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     encoder: Encoder
+    salience: File
     heads: File
     features: list[str]
     context: list[str]

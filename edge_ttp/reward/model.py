@@ -17,6 +17,7 @@ from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
+from edge_ttp.reward.salience import Reading, Salience
 from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.schema import HistoryItem
 from edge_ttp.utility import Tokens, agreement, tokenize
@@ -51,6 +52,7 @@ class Source:
 
     vector: Vectors
     words: Tokens
+    reading: Reading
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,13 @@ class Scores:
 class RewardModel:
     """A loaded reward model. Deterministic; may be used from several threads."""
 
-    def __init__(self, config: RewardConfig, fingerprint: str, encoder: TextEncoder, heads: Session) -> None:
+    def __init__(self, config: RewardConfig, fingerprint: str, salience: Salience, heads: Session) -> None:
         """Use `load`."""
         self.config = config
         self.name = config.name
         self.fingerprint = fingerprint
         """Changes with any of the model's files; keys what was learned on its features."""
-        self.encoder = encoder
+        self.encoder, self.salience = salience.encoder, salience
         self._heads = heads
         self.weights_mean, self.weights_covariance = prior(config.weights)
         self.stock = Weights(self.weights_mean, self.weights_covariance)
@@ -130,6 +132,7 @@ class RewardModel:
             max_tokens=config.encoder.max_tokens,
             threads=count,
         )
+        salience = Salience(read_checked(where, config.salience), encoder, name=config.name, threads=count)
         heads = Session(
             read_checked(where, config.heads),
             name=f"heads.onnx of {config.name}",
@@ -137,7 +140,7 @@ class RewardModel:
             outputs=HEADS_OUTPUTS,
             threads=1,  # a few small products: waking threads would cost more than it saves
         )
-        model = cls(config, digest[:16], encoder, heads)
+        model = cls(config, digest[:16], salience, heads)
         model.score(model.profile(()), "", [("a", 1, -1.0), ("b", 1, -1.0)])  # a graph of other shapes fails here
         return model
 
@@ -150,7 +153,7 @@ class RewardModel:
 
     def prepare(self, input_text: str) -> Source:
         """The input's vector and words, to be passed to `score` instead of the text when it is called again."""
-        return Source(self.encoder.encode([input_text])[0], tokenize(input_text))
+        return Source(self.encoder.encode([input_text])[0], tokenize(input_text), self.salience.read(input_text))
 
     def encode(self, candidates: Sequence[tuple[str, int, float]]) -> Encoded:
         """The vectors and agreements of a pool of candidates, each (text, tokens drawn, sum of their logprobs)."""
@@ -182,7 +185,12 @@ class RewardModel:
         table = feature_table(profile, source.vector, source.words, pool.drawn, pool.vectors)
         table = with_pool(table, pool.similarity, pool.vectors)
         context = context_vector(profile, source.vector, source.words, len(pool.drawn))
-        words = pool_words(profile, source.vector, source.words, [one.words for one in pool.drawn])
+        texts = [one.text for one in pool.drawn]
+
+        def salience(words: Sequence[str]) -> Table:
+            return self.salience.numbers(source.reading, profile, source.vector, words, texts)
+
+        words = pool_words(profile, source.vector, source.words, [one.words for one in pool.drawn], salience)
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
             profile, source.vector, pool.vectors, table=table, context=context, words=words
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ WORD_FEATURES = (
     "copied_rate",  # of the items whose input has it: share whose output has it too, smoothed
     "digits",  # 1 for a number
     "letters",  # length of the word / 12, at most 1
+    "affinity",  # to the input and the user (edge_ttp.reward.salience)
+    "salience",  # of its places in the input; 0 where it is not there
     "log_input",  # log(1 + tokens of the input) / 5
     "log_history",  # log(1 + H) / 4
     "pool_rate",  # share of the other candidates that have it, for a candidate that does
@@ -82,8 +84,17 @@ class PoolWords:
         return table, membership
 
 
-def pool_words(profile: UserProfile, source: Vectors, source_words: Tokens, candidates: Sequence[Tokens]) -> PoolWords:
-    """What is known of the words of these candidates, each given by its tokens."""
+def pool_words(
+    profile: UserProfile,
+    source: Vectors,
+    source_words: Tokens,
+    candidates: Sequence[Tokens],
+    salience: Callable[[Sequence[str]], Table],
+) -> PoolWords:
+    """What is known of the words of these candidates, each given by its tokens.
+
+    `salience` gives the (W, 2) columns of edge_ttp.reward.salience for a list of words.
+    """
     places: dict[str, int] = {}
     for tokens in candidates:
         for word in tokens:
@@ -97,8 +108,9 @@ def pool_words(profile: UserProfile, source: Vectors, source_words: Tokens, cand
     table[:, 4:10] = _in_history(names, profile, source)
     table[:, 10] = [word.isdigit() for word in names]
     table[:, 11] = [min(len(word), 12) / 12 for word in names]
-    table[:, 12] = math.log1p(len(source_words)) / 5
-    table[:, 13] = math.log1p(profile.items) / 4
+    table[:, 12:14] = salience(names)
+    table[:, 14] = math.log1p(len(source_words)) / 5
+    table[:, 15] = math.log1p(profile.items) / 4
     if profile.items:
         table[:, -1] = profile.habit.log_length / 4
     return PoolWords(table, membership, np.array([len(tokens) for tokens in candidates], dtype=np.float64))

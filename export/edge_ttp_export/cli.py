@@ -24,6 +24,7 @@ _CURE = "install the extra: pip install 'edge-ttp[export]'"
 Data = Annotated[list[Path], typer.Option("--data", help="File of texts (JSON lines). Repeat for several.")]
 Pools = Annotated[list[Path], typer.Option("--pools", help="File made by `export pools`. Repeat for several.")]
 EncoderFolder = Annotated[Path, typer.Option("--encoder", help="Folder made by `export reward encoder`.")]
+SalienceFolder = Annotated[Path, typer.Option("--salience", help="Folder made by `export reward salience`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -112,6 +113,7 @@ def scores(
     pools: Pools,
     data: Data,
     encoder: EncoderFolder,
+    salience: SalienceFolder,
     trained: Annotated[
         list[str], typer.Option("--trained", metavar="NAME=FOLDER", help="A trained network. Repeat for several.")
     ],
@@ -126,11 +128,14 @@ def scores(
 ) -> None:
     """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts."""
     _torch(threads)
+    from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.scores import run_scores
 
     networks = {name: Path(folder) for name, folder in map(_pair, trained)}
     policies = {digest: name for name, digest in map(_pair, policy or [])}
-    facts = run_scores(pools, data, encoder, networks, out, policies=policies, queries=queries, report=note)
+    facts = run_scores(
+        pools, data, ReaderFolders(encoder, salience), networks, out, policies=policies, queries=queries, report=note
+    )
     _print(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
 
 
@@ -194,24 +199,54 @@ def encoder(
     _print(found, as_json, f"{out}: cosine with the full encoder {found['cosine']:.3f}, rank {found['spearman']:.3f}")
 
 
+@reward.command("salience")
+def train_salience(
+    data: Data,
+    encoder: EncoderFolder,
+    out: Annotated[Path, typer.Option(help="Folder to write the salience network to.")],
+    pools: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pools that other networks are trained on: their items are left out. Repeat for several."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 4,
+    seed: Seed = 1,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Train the network that knows which words an input calls for, on texts of train users alone."""
+    _torch(threads)
+    from edge_ttp_export.salience_run import run_salience
+
+    items = run_salience(data, encoder, out, pools=pools or (), epochs=epochs, seed=seed, report=note)
+    _print({"folder": str(out), "left_out": items}, as_json, f"{out}: written, {items} items of pools left out")
+
+
 @reward.command()
 def train(
     pools: Pools,
     data: Data,
     encoder: EncoderFolder,
+    salience: SalienceFolder,
     out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
     loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
     beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.0,
     features_only: Annotated[
         bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
     ] = False,
-    epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 60,
+    without_salience: Annotated[
+        bool,
+        typer.Option(
+            "--without-salience", help="Do not use it: for a task left out that the salience network has seen."
+        ),
+    ] = False,
+    epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 30,
     seed: Seed = 1,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Train the reward network on train users' pools; tune users stop it."""
     _torch(threads)
+    from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.train_run import run_training
 
     if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
@@ -219,13 +254,14 @@ def train(
     facts = run_training(
         pools,
         data,
-        encoder,
+        ReaderFolders(encoder, salience),
         out,
         loss=loss,
         beta=beta,
         epochs=epochs,
         seed=seed,
         text_terms=not features_only,
+        use_salience=not without_salience,
         report=note,
     )
     _print(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
@@ -236,6 +272,7 @@ def onnx(
     pools: Pools,
     data: Data,
     encoder: EncoderFolder,
+    salience: SalienceFolder,
     trained: Annotated[Path, typer.Option(help="Folder made by `export reward train`.")],
     out: Annotated[Path, typer.Option(help="Folder of models: NAME/ and NAME.toml are written there.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
@@ -245,8 +282,9 @@ def onnx(
     """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
     _torch(threads)
     from edge_ttp_export.export_run import run_export
+    from edge_ttp_export.graphs import ReaderFolders
 
-    gates = run_export(pools, data, encoder, trained, out, name=name, report=note)
+    gates = run_export(pools, data, ReaderFolders(encoder, salience), trained, out, name=name, report=note)
     shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in gates]
     _print({"model": str(out / name), "gates": shown}, as_json, f"{out / name}: written, all gates passed")
 

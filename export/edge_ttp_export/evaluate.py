@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.reward.model import RewardModel, Source
+from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.choices import RESAMPLES, SIZES, Choice, Metric, at_random, choose, cut, describe, paired
 from edge_ttp_export.examples import Pool, Task
 from edge_ttp_export.gates import Z80, score, within_80
@@ -114,7 +114,7 @@ def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task
         if not strangers:
             continue
         profile = task.profile(pool.user_id, pool.place, shown_as=source.choice(sorted(strangers)))
-        scores = model.score(profile, Source(pool.source, pool.source_words), pool.encoded)
+        scores = model.score(profile, pool.source, pool.encoded)
         own.append(pool.utility[score(model, pool).mean.argmax()])
         other.append(pool.utility[scores.mean.argmax()])
         owners.append(pool.user_id)

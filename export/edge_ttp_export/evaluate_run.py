@@ -38,7 +38,7 @@ def evaluate_files(
     networks = _by_loss(trained)
     strangers = {task: load_checkpoint(folder) for task, folder in (left_out or {}).items()}
     parts: tuple[Part, ...] = ("tune", "report") if networks else ("report",)
-    pools, tasks, headers = load_pools(files, data, model.encoder, report, parts=parts)
+    pools, tasks, headers = load_pools(files, data, model.salience, report, parts=parts)
     policies = _by_policy(pools, headers, parts)
     found: dict[str, Any] = {name: [] for name in LISTS}
     rules: dict[str, Fixed] = {}

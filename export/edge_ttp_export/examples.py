@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
-from edge_ttp.reward.model import Encoded
+from edge_ttp.reward.model import Encoded, Source
 from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, VectorMemory, build_profile
+from edge_ttp.reward.salience import Salience
 from edge_ttp.reward.words import PoolWords, pool_words
 from edge_ttp.utility import Tokens, agreement, tokenize
 from edge_ttp_export.pool_file import read_pools
@@ -35,9 +35,8 @@ class Pool:
     """The item's place among its user's, which is the length of the history before it."""
     part: Part
     profile: UserProfile
-    source: Vectors
-    """(width,) the input's vector."""
-    source_words: Tokens
+    source: Source
+    """The input."""
     encoded: Encoded
     table: Table
     """(N, F) features without those that depend on the pool (edge_ttp.reward.features.with_pool)."""
@@ -56,16 +55,17 @@ class Pool:
 
     def context(self, candidates: int) -> Table:
         """The context vector, were there so many candidates."""
-        return context_vector(self.profile, self.source, self.source_words, candidates)
+        return context_vector(self.profile, self.source.vector, self.source.words, candidates)
 
 
 class Task:
-    """One file of texts with the encoder that describes its users."""
+    """One file of texts with the encoder that describes its users, and what reads their inputs."""
 
-    def __init__(self, name: str, users: dict[str, list[Item]], encoder: TextEncoder) -> None:
+    def __init__(self, name: str, users: dict[str, list[Item]], reader: Salience) -> None:
         self.name = name
         self.users = users
-        self.encoder = encoder
+        self.reader = reader
+        self.encoder = reader.encoder
         self._memory = VectorMemory()
         places = {(item.user_id, item.order): place for place, item in enumerate(_all(users), 1)}
         self._rows = {
@@ -84,19 +84,23 @@ class Task:
         candidates = tuple(Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in drawn)
         vectors = self.encoder.encode([item.input, *(one.text for one in candidates)])
         source, vectors = vectors[0], vectors[1:]
-        words = [one.words for one in candidates]
+        words, texts = [one.words for one in candidates], [one.text for one in candidates]
         source_words, reference = tokenize(item.input), tokenize(item.output)
+        reading = self.reader.read(item.input)
+
+        def salience(names: Sequence[str]) -> Table:
+            return self.reader.numbers(reading, profile, source, names, texts)
+
         return Pool(
             task=self.name,
             user_id=user_id,
             place=place,
             part=part_of(user_id),
             profile=profile,
-            source=source,
-            source_words=source_words,
+            source=Source(source, source_words, reading),
             encoded=Encoded(candidates, vectors, agreement(words, words)),
             table=feature_table(profile, source, source_words, candidates, vectors),
-            words=pool_words(profile, source, source_words, words),
+            words=pool_words(profile, source, source_words, words, salience),
             reference=reference,
             utility=agreement(words, [reference])[:, 0],
             chrf=np.array(chrf),
@@ -106,7 +110,7 @@ class Task:
 def load_pools(
     files: Sequence[Path],
     data: Sequence[Path],
-    encoder: TextEncoder,
+    reader: Salience,
     report: Callable[[str], None],
     *,
     parts: Collection[Part] = PARTS,
@@ -127,7 +131,7 @@ def load_pools(
         if source is None:
             raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
         before = len(pools)
-        task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), encoder))
+        task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), reader))
         for record in records:
             if part_of(record["user_id"]) not in parts:
                 continue

@@ -16,7 +16,7 @@ from edge_ttp_export.checkpoint import load_checkpoint
 from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.gates import Gate, check, quantization_gates, torch_gates
-from edge_ttp_export.graphs import encoder_graphs
+from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.onnx_export import export_heads
 from edge_ttp_export.write import to_json, write_folder
 
@@ -27,7 +27,7 @@ MEASURED_FILE = "measured.json"
 def run_export(
     files: Sequence[Path],
     data: Sequence[Path],
-    encoder: Path,
+    reader: ReaderFolders,
     trained: Path,
     out: Path,
     *,
@@ -35,20 +35,24 @@ def run_export(
     report: Callable[[str], None],
 ) -> list[Gate]:
     """Writes `out`/NAME/ and `out`/NAME.toml and returns the gates, or raises GateFailed and writes nothing."""
-    graphs, checkpoint = encoder_graphs(encoder), load_checkpoint(trained)
+    graphs, checkpoint = reader.graphs(), load_checkpoint(trained)
     heads = export_heads(checkpoint.network)
     with tempfile.TemporaryDirectory(prefix="edge-ttp-export-") as temporary:
         folders = {kind: Path(temporary) / kind for kind in ("full", "small")}
-        for kind, graph in (("full", graphs.full), ("small", graphs.small)):
+        layers = graphs.encoder.torch.layers
+        for kind, encodes, reads in (
+            ("full", graphs.encoder.full, graphs.full),
+            ("small", graphs.encoder.small, graphs.small),
+        ):
             config = write_folder(
-                folders[kind], checkpoint, name=name, encoder=graph, heads=heads, layers=graphs.torch.layers
+                folders[kind], checkpoint, name=name, encoder=encodes, salience=reads, heads=heads, layers=layers
             )
         full, small = (RewardModel.load(folders[kind], threads=default_threads()) for kind in ("full", "small"))
         tune = []
         for model in (full, small):
-            pools, _, _ = load_pools(files, data, model.encoder, report, parts={"tune"})
+            pools, _, _ = load_pools(files, data, model.salience, report, parts={"tune"})
             tune.append(pools)
-        gates = torch_gates(graphs.torch, checkpoint.network, full, tune[0])
+        gates = torch_gates(graphs, checkpoint.network, full, tune[0])
         gates += quantization_gates(full, small, *tune)
         for gate in gates:
             report(f"{gate.name}: {gate.value:.4g} (limit {gate.limit:g})")
@@ -66,7 +70,8 @@ def run_export(
 
 
 def _manifest(folder: Path, config: RewardConfig) -> Manifest:
-    needed = [CONFIG_FILE, config.encoder.graph.name, config.encoder.tokenizer.name, config.heads.name]
+    needed = [CONFIG_FILE, config.encoder.graph.name, config.encoder.tokenizer.name]
+    needed += [config.salience.name, config.heads.name]
     return Manifest(
         name=config.name,
         kind="reward",

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 
 from edge_ttp.errors import EdgeTTPError
-from edge_ttp.reward.model import RewardModel, Scores, Source
+from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.reward.salience import INPUTS
 from edge_ttp_export.examples import Pool
-from edge_ttp_export.minilm import Encoder, Tokens
+from edge_ttp_export.graphs import Reader
+from edge_ttp_export.minilm import Tokens
 from edge_ttp_export.network import RewardNetwork
 from edge_ttp_export.train import predict
 
@@ -52,13 +54,14 @@ def check(gates: Sequence[Gate]) -> None:
         raise GateFailed(f"nothing was written: {'; '.join(missed)}", "train or export with other settings")
 
 
-def torch_gates(encoder: Encoder, network: RewardNetwork, exported: RewardModel, pools: Sequence[Pool]) -> list[Gate]:
-    """Largest absolute difference between torch and the FP32 graphs, for vectors and for differences and variances."""
+def torch_gates(reader: Reader, network: RewardNetwork, exported: RewardModel, pools: Sequence[Pool]) -> list[Gate]:
+    """Largest difference between torch and the FP32 graphs: vectors, words' numbers, differences and variances."""
     texts = sorted({one.text for pool in pools[:20] for one in pool.encoded.drawn}, key=len)
     ids, mask = Tokens()(texts)
     with torch.no_grad():
-        vectors = encoder(ids, mask).numpy()
+        vectors = reader.encoder.torch(ids, mask).numpy()
     vector_error = float(np.abs(vectors - exported.encoder.encode(texts)).max())
+    word_error = max(_word_error(reader, exported, pool) for pool in pools[:20])
     head_error = 0.0
     for pool in pools:
         heads, _, _ = predict(network, [(pool, range(pool.size))])[0]
@@ -71,8 +74,22 @@ def torch_gates(encoder: Encoder, network: RewardNetwork, exported: RewardModel,
         head_error = max(head_error, float(np.abs(heads.phi[0].numpy() - scores.features).max()))
     return [
         Gate("vectors, FP32 against torch, largest difference", vector_error, MAX_TORCH_ERROR),
+        Gate("words, FP32 against torch, largest difference", word_error, MAX_TORCH_ERROR),
         Gate("heads, FP32 against torch, largest difference", head_error, MAX_TORCH_ERROR),
     ]
+
+
+def _word_error(reader: Reader, exported: RewardModel, pool: Pool) -> float:
+    """The largest difference of what torch and the FP32 graph say of the words of a pool's candidates."""
+    profile, source = pool.profile, pool.source
+    texts = [one.text for one in pool.encoded.drawn]
+    words = list(dict.fromkeys(word for one in pool.encoded.drawn for word in one.words)) or [""]
+    feeds = exported.salience.feeds(source.reading, profile, source.vector, words, texts)
+    with torch.no_grad():
+        expected = reader.torch(*(torch.from_numpy(feeds[name]) for name in INPUTS))[0].numpy()
+    return float(
+        np.abs(expected - exported.salience.numbers(source.reading, profile, source.vector, words, texts)).max()
+    )
 
 
 def quantization_gates(
@@ -98,7 +115,7 @@ def quantization_gates(
 def score(model: RewardModel, pool: Pool, rows: Sequence[int] | None = None) -> Scores:
     """The model's scores of a pool, or of some of its candidates."""
     encoded = pool.encoded if rows is None else pool.encoded.take(rows)
-    return model.score(pool.profile, Source(pool.source, pool.source_words), encoded)
+    return model.score(pool.profile, pool.source, encoded)
 
 
 def within_80(scores: Scores, utility: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

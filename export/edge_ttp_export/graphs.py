@@ -1,4 +1,4 @@
-"""The encoder as bytes: its FP32 graph, its graph with 8-bit weights, and the runtime's encoder made of either."""
+"""What reads texts, as bytes: FP32 graphs, graphs with 8-bit weights, and the runtime's parts made of either."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import onnx
 from edge_ttp.encoder import TextEncoder
 from edge_ttp.errors import InvalidInput
 from edge_ttp.onnx_session import default_threads
+from edge_ttp.reward.salience import Salience
 from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, Encoder, load_encoder, minilm_folder
-from edge_ttp_export.onnx_export import export_encoder
+from edge_ttp_export.onnx_export import export_encoder, export_salience
 from edge_ttp_export.quantize import quantize_weights
+from edge_ttp_export.salience_network import SalienceNetwork
+from edge_ttp_export.texts import file_sha256
+from edge_ttp_export.train_salience import WEIGHTS_FILE, load_salience
+
+_NAME = "the model in training"
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,28 @@ class EncoderGraphs:
         return TextEncoder(
             graph.SerializeToString(),
             (minilm_folder() / "tokenizer.json").read_bytes(),
-            name="the encoder in training",
+            name=_NAME,
             fingerprint="small" if small else "full",
             width=WIDTH,
             max_tokens=MAX_TOKENS,
             threads=default_threads(),
         )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An encoder and the salience network made for it, each in three forms."""
+
+    encoder: EncoderGraphs
+    torch: SalienceNetwork
+    full: onnx.ModelProto
+    small: onnx.ModelProto
+
+    def runtime(self, *, small: bool = True) -> Salience:
+        """The runtime's salience on its encoder, with 8-bit weights or in FP32."""
+        graph = self.small if small else self.full
+        encoder = self.encoder.runtime(small=small)
+        return Salience(graph.SerializeToString(), encoder, name=_NAME, threads=default_threads())
 
 
 def encoder_graphs(folder: Path) -> EncoderGraphs:
@@ -44,3 +66,26 @@ def encoder_graphs(folder: Path) -> EncoderGraphs:
     encoder = load_encoder(folder)
     full = export_encoder(encoder)
     return EncoderGraphs(encoder, full, quantize_weights(full))
+
+
+@dataclass(frozen=True)
+class ReaderFolders:
+    """Where a reader's networks are saved."""
+
+    encoder: Path
+    """Made by `edge-ttp export reward encoder`."""
+    salience: Path
+    """Made by `edge-ttp export reward salience`."""
+
+    def graphs(self) -> Reader:
+        """The graphs of both."""
+        network = load_salience(self.salience)
+        full = export_salience(network)
+        return Reader(encoder_graphs(self.encoder), network, full, quantize_weights(full))
+
+    def fingerprints(self) -> dict[str, str]:
+        """The sha256 of both networks' weights."""
+        return {
+            "encoder_sha256": file_sha256(self.encoder / "model.safetensors"),
+            "salience_sha256": file_sha256(self.salience / WEIGHTS_FILE),
+        }

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +47,17 @@ class Encoder(nn.Module):  # type: ignore[misc]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(N, WIDTH) unit vectors of (N, T) token ids with their mask."""
-        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+        return self.pooled(self.states(input_ids, attention_mask), attention_mask)
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(N, T, WIDTH) the tokens' states."""
+        return cast(Tensor, self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state)
+
+    @staticmethod
+    def pooled(states: Tensor, attention_mask: Tensor) -> Tensor:
+        """(N, WIDTH) unit vectors of texts with these states."""
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
         return F.normalize(pooled, dim=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -80,22 +81,30 @@ class WordNetwork(nn.Module):  # type: ignore[misc]
 
     mean: Tensor
     scale: Tensor
+    used: Tensor
 
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("used", torch.ones(len(WORD_FEATURES)))
         self.register_buffer("mean", torch.zeros(len(WORD_FEATURES)))
         self.register_buffer("scale", torch.ones(len(WORD_FEATURES)))
         self.layers = nn.Sequential(nn.Linear(len(WORD_FEATURES), 24), nn.GELU(), nn.Dropout(0.1), nn.Linear(24, 1))
 
     def forward(self, rows: Tensor) -> Tensor:
         """(...) log-odds of rows (..., K)."""
-        return cast(Tensor, self.layers((rows - self.mean) / self.scale).squeeze(-1))
+        return cast(Tensor, self.layers((rows * self.used - self.mean) / self.scale).squeeze(-1))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def standardize(self, rows: Tensor) -> None:
         """Fixes the scales from training rows (M, K)."""
-        self.mean.copy_(rows.mean(dim=0))
-        self.scale.copy_(rows.std(dim=0).clamp(min=1e-3))
+        self.mean.copy_((rows * self.used).mean(dim=0))
+        self.scale.copy_((rows * self.used).std(dim=0).clamp(min=1e-3))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def ignore(self, columns: Sequence[str]) -> None:
+        """Takes these of WORD_FEATURES for 0 from now on."""
+        for name in columns:
+            self.used[WORD_FEATURES.index(name)] = 0
 
 
 class RewardNetwork(nn.Module):  # type: ignore[misc]

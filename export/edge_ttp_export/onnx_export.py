@@ -10,11 +10,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from edge_ttp.reward import salience
 from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS
+from edge_ttp.reward.salience import MOST_PIECES
 from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH, Encoder
 from edge_ttp_export.network import Batch, RewardNetwork
+from edge_ttp_export.salience_network import SalienceNetwork
 
 OPSET = 17
 
@@ -63,11 +66,42 @@ class OnePool(nn.Module):  # type: ignore[misc]
         )
 
 
+class VectorAndStates(nn.Module):  # type: ignore[misc]
+    """The encoder with both of its outputs."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, WIDTH) vectors, (N, T, WIDTH) states."""
+        states = self.encoder.states(input_ids, attention_mask)
+        return self.encoder.pooled(states, attention_mask), states
+
+
 def export_encoder(encoder: Encoder) -> onnx.ModelProto:
     """The encoder as FP32 ONNX; batch and length are dynamic."""
     ids = torch.ones(2, 8, dtype=torch.long)
-    axes = {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"}, "embedding": {0: "n"}}
-    return _export(encoder, (ids, torch.ones_like(ids)), ("input_ids", "attention_mask"), ("embedding",), axes)
+    axes = {name: {0: "n", 1: "t"} for name in ("input_ids", "attention_mask", "states")} | {"embedding": {0: "n"}}
+    inputs, outputs = ("input_ids", "attention_mask"), ("embedding", "states")
+    return _export(VectorAndStates(encoder).eval(), (ids, torch.ones_like(ids)), inputs, outputs, axes)
+
+
+def export_salience(network: SalienceNetwork) -> onnx.ModelProto:
+    """The salience network as FP32 ONNX for one input; its tokens and the words are dynamic."""
+    words = torch.ones(1, 3, MOST_PIECES, dtype=torch.long)
+    example = (
+        torch.randn(1, 5, WIDTH),
+        torch.ones(1, 5),
+        torch.randn(1, WIDTH),
+        torch.randn(1, WIDTH),
+        words,
+        torch.zeros_like(words),
+    )
+    axes = {name: {1: "t"} for name in ("states", "mask")} | {
+        name: {1: "w"} for name in ("words", "places", "salience")
+    }
+    return _export(network.eval(), example, salience.INPUTS, salience.OUTPUTS, axes)
 
 
 def export_heads(network: RewardNetwork) -> onnx.ModelProto:

@@ -9,7 +9,7 @@ from pathlib import Path
 import zstandard
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.reward.model import RewardModel, Source
+from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.split import PARTS, Part, part_of
@@ -56,9 +56,9 @@ def write_scored_rows(
     """
     lines: list[str] = []
     for file in files:
-        pools, _, headers = load_pools([file], data, reward.encoder, report, parts=PARTS if part is None else {part})
+        pools, _, headers = load_pools([file], data, reward.salience, report, parts=PARTS if part is None else {part})
         for pool in pools:
-            scores = reward.score(pool.profile, Source(pool.source, pool.source_words), pool.encoded)
+            scores = reward.score(pool.profile, pool.source, pool.encoded)
             query = {
                 "user_id": pool.user_id,
                 "query_id": f"{pool.task}/{pool.place}",

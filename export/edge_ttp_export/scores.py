@@ -21,7 +21,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.examples import Pool, load_pools
-from edge_ttp_export.graphs import encoder_graphs
+from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.network import Batch
 from edge_ttp_export.selectors import Rank, untrained
 from edge_ttp_export.train import collate
@@ -47,7 +47,7 @@ class _Said:
 def run_scores(
     files: Sequence[Path],
     data: Sequence[Path],
-    encoder: Path,
+    reader: ReaderFolders,
     trained: Mapping[str, Path],
     out: Path,
     *,
@@ -63,7 +63,7 @@ def run_scores(
     networks = {name: load_checkpoint(folder) for name, folder in trained.items()}
     if SUM in networks:
         raise InvalidInput(f"{SUM!r} is the rule without a network", "give the network another name")
-    pools, _, headers = load_pools(files, data, encoder_graphs(encoder).runtime(), report)
+    pools, _, headers = load_pools(files, data, reader.graphs().runtime(), report)
     salt = secrets.token_bytes(_SALT_BYTES)  # kept nowhere: ids cannot be guessed and tried
     sets, start = [], 0
     for header in headers:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import FEATURES, with_pool
+from edge_ttp.reward.salience import COLUMNS as COLUMNS_OF_SALIENCE
 from edge_ttp.reward.words import WORD_FEATURES
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.losses import Loss, difference_loss, differences, offset_loss
@@ -25,6 +27,8 @@ START_WEIGHTS = {"consensus": 1.0, "input_cosine": 1.0, "user_cosine": 1.0, "exp
 START_SCALE = 0.15
 LAST_LAYER_RATE = 5.0
 SMALLEST_POOL = 2
+AVERAGING = 0.8
+"""How much of the running mean of the weights an epoch leaves."""
 COLLAPSED = 0.1
 """A network whose differences spread less than this share of the utility's spread has collapsed."""
 
@@ -36,8 +40,8 @@ class Settings:
     loss: Loss = "beta-nll"
     beta: float = 0.0
     seed: int = 1
-    epochs: int = 60
-    patience: int = 15
+    epochs: int = 30
+    patience: int = 10
     batch: int = 16
     rate: float = 2e-3
     decay: float = 0.05
@@ -45,6 +49,8 @@ class Settings:
     text_terms: bool = True
     """Whether the network also reads the text vectors, not only features made of them. With a few hundred pools it
     learns the vectors by heart."""
+    salience: bool = True
+    """Whether words' affinity and salience count: not in a network that must not know of a task which those know."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Trained:
 
 
 Member = tuple[Pool, Sequence[int]]
+State = Mapping[str, Tensor]
 
 
 def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
@@ -70,7 +77,7 @@ def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
     count = len(members)
     widest = max(len(rows) for _, rows in members)
     longest = max(1, *(pool.profile.items for pool, _ in members))
-    width = len(members[0][0].source)
+    width = len(members[0][0].source.vector)
     candidates = np.zeros((count, widest, width), np.float32)
     features = np.zeros((count, widest, len(FEATURES)), np.float32)
     outputs, inputs = (np.zeros((count, longest, width), np.float32) for _ in range(2))
@@ -91,7 +98,7 @@ def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
         table, uses = known[index]
         words[index, : len(table)], membership[index, :size, : len(table)] = table, uses
     contexts = np.stack([pool.context(len(rows)) for pool, rows in members])
-    sources = np.stack([pool.source for pool, _ in members])
+    sources = np.stack([pool.source.vector for pool, _ in members])
     arrays = (candidates, pool_mask, sources, outputs, inputs, history_mask, features, contexts, words, membership)
     return Batch(*(torch.from_numpy(array) for array in arrays)), torch.from_numpy(utility)
 
@@ -111,6 +118,8 @@ def train(
     torch.manual_seed(settings.seed)
     source = random.Random(settings.seed)
     network = RewardNetwork(settings.dropout)
+    if not settings.salience:
+        network.words.ignore(COLUMNS_OF_SALIENCE)
     word_loss = train_words(network.words, real, settings.seed)
     report(f"words: loss {word_loss:.4f}")
     _prepare(network, real)
@@ -127,14 +136,17 @@ def train(
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.rate)
     best, best_state, best_epoch, course = -np.inf, network.state_dict(), 0, []
+    averaged, mean_state = copy.deepcopy(network), None
     for epoch in range(settings.epochs):
         loss = _epoch(network, optimizer, [*real, *real], settings, source)
-        share = selection_share(network, tune, seed=settings.seed)
+        mean_state = _averaged(mean_state, network.state_dict())
+        averaged.load_state_dict(mean_state)
+        share = selection_share(averaged, tune, seed=settings.seed)
         course.append({"epoch": epoch, "loss": round(loss, 4), "tune_share": round(share, 4)})
         report(f"epoch {epoch + 1} of {settings.epochs}: loss {loss:.4f}, tune share {share:.3f}")
         if share > best:
             best, best_epoch = share, epoch
-            best_state = {name: value.clone() for name, value in network.state_dict().items()}
+            best_state = {name: value.clone() for name, value in mean_state.items()}
         if epoch - best_epoch >= settings.patience:
             break
     network.load_state_dict(best_state)
@@ -159,6 +171,17 @@ def train(
         "course": course,
     }
     return Trained(network, chosen, float(np.quantile(distances, 0.95)), signal, facts)
+
+
+def _averaged(mean: State | None, state: State) -> State:
+    """The running mean of the weights over epochs (Polyak & Juditsky 1992).
+
+    A single epoch's network chooses by chance a little better or worse; stopping at the best of them would be stopping
+    at the luckiest.
+    """
+    if mean is None:
+        return {name: value.clone() for name, value in state.items()}
+    return {name: AVERAGING * mean[name] + (1 - AVERAGING) * value for name, value in state.items()}
 
 
 def predict(network: RewardNetwork, members: Sequence[Member], batch: int = 64) -> list[tuple[Heads, Tensor, Tensor]]:

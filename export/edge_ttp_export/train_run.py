@@ -8,16 +8,15 @@ from typing import Any, cast
 
 from edge_ttp_export.checkpoint import save_checkpoint
 from edge_ttp_export.examples import load_pools
-from edge_ttp_export.graphs import encoder_graphs
+from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.losses import Loss
-from edge_ttp_export.texts import file_sha256
 from edge_ttp_export.train import Settings, train
 
 
 def run_training(
     files: Sequence[Path],
     data: Sequence[Path],
-    encoder: Path,
+    reader: ReaderFolders,
     out: Path,
     *,
     loss: str,
@@ -25,15 +24,20 @@ def run_training(
     epochs: int,
     seed: int,
     text_terms: bool,
+    use_salience: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Trains on the train users' pools of `files`, writes the checkpoint to `out`, returns the training's facts."""
-    pools, _, headers = load_pools(files, data, encoder_graphs(encoder).runtime(), report)
-    settings = Settings(loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms)
+    pools, _, headers = load_pools(files, data, reader.graphs().runtime(), report)
+    settings = Settings(
+        loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms, salience=use_salience
+    )
     train_pools = [pool for pool in pools if pool.part == "train"]
     tune_pools = [pool for pool in pools if pool.part == "tune"]
     trained = train(train_pools, tune_pools, settings, report)
-    weights = encoder / "model.safetensors"
-    made = {"files": headers, "encoder_sha256": file_sha256(weights)}
+    made = {
+        "files": headers,
+        **reader.fingerprints(),
+    }
     save_checkpoint(out, trained, made)
     return trained.facts

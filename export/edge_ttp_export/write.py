@@ -22,13 +22,15 @@ def write_folder(
     *,
     name: str,
     encoder: onnx.ModelProto,
+    salience: onnx.ModelProto,
     heads: onnx.ModelProto,
     layers: int,
 ) -> RewardConfig:
-    """Writes encoder.onnx, heads.onnx, tokenizer.json and reward.json to `folder`; returns the config."""
+    """Writes the three graphs, tokenizer.json and reward.json to `folder`; returns the config."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "encoder.onnx": encoder.SerializeToString(),
+        "salience.onnx": salience.SerializeToString(),
         "heads.onnx": heads.SerializeToString(),
         "tokenizer.json": (minilm_folder() / "tokenizer.json").read_bytes(),
     }
@@ -45,6 +47,7 @@ def write_folder(
             max_tokens=MAX_TOKENS,
             layers=layers,
         ),
+        salience=described["salience.onnx"],
         heads=described["heads.onnx"],
         features=list(FEATURES),
         context=list(CONTEXT),

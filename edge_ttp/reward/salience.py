@@ -1,0 +1,104 @@
+"""Which words does this input call for, and this user? Two more things that are known of a word, from the text itself.
+
+A small graph reads the encoder's token states of the input, once a request, and gives for each word of the candidates
+its affinity to input and user, whether or not the input has it, and the salience of the places where the input does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.encoder import TextEncoder, Vectors
+from edge_ttp.errors import ModelUnavailable
+from edge_ttp.onnx_session import Session
+from edge_ttp.reward.profile import UserProfile
+from edge_ttp.utility import spell
+
+INPUTS = ("states", "mask", "user", "recalled", "words", "places")
+OUTPUTS = ("salience",)
+COLUMNS = ("affinity", "salience")
+"""Columns of what it says of a word, in units of SCALE nats. `salience` is 0 for a word that the input lacks."""
+
+SCALE = 4.0
+MOST_PIECES = 4
+"""Wordpieces of a word, and its places in the input, that are looked at."""
+
+Numbers = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An input as the graph sees it."""
+
+    states: Vectors
+    """(T, width) the encoder's token states."""
+    places: Mapping[str, Sequence[int]]
+    """Where each word (a token of edge_ttp.utility) begins, by token."""
+
+
+class Salience:
+    """The loaded graph. May be used from several threads."""
+
+    def __init__(self, graph: bytes, encoder: TextEncoder, *, name: str, threads: int) -> None:
+        """From the bytes of salience.onnx, made for `encoder`. Raises ModelUnavailable for a graph that is none."""
+        self.encoder = encoder
+        self._session = Session(graph, name=f"salience.onnx of {name}", inputs=INPUTS, outputs=OUTPUTS, threads=threads)
+        self._name = name
+
+    def read(self, text: str) -> Reading:
+        """The input, read once for all waves of candidates."""
+        return Reading(self.encoder.states(text), spelling(self.encoder, text)[1])
+
+    def numbers(
+        self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
+    ) -> Numbers:
+        """(W, 2) COLUMNS of words (tokens of edge_ttp.utility) that `texts` use; `source` (width,), the input's vector."""
+        found = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
+        if found.shape != (1, len(words), len(COLUMNS)) or not np.isfinite(found).all():
+            raise ModelUnavailable(f"salience.onnx of {self._name} gave no usable numbers", "pull it again")
+        return np.asarray(found[0], dtype=np.float32)
+
+    def feeds(
+        self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The graph's inputs for that."""
+        width = self.encoder.width
+        spelled = {word.token: word.spelled for text in reversed(texts) for word in reversed(spell(text))}
+        user, recalled = np.zeros((2, width), np.float32)
+        if profile.items:
+            user, recalled = profile.outputs.mean(axis=0), profile.recall_weights(source) @ profile.outputs
+        pieces, places = piece_rows(self.encoder, {word: spelled.get(word, word) for word in words}, reading.places)
+        made = (reading.states, np.ones(len(reading.states), np.float32), user, recalled, pieces, places)
+        return {name: np.asarray(value)[None] for name, value in zip(INPUTS, made, strict=True)}
+
+
+def spelling(encoder: TextEncoder, text: str) -> tuple[dict[str, str], dict[str, list[int]]]:
+    """The text's different words with how each is first spelled, and the encoder's tokens that they begin at."""
+    starts = encoder.starts(text)
+    spelled: dict[str, str] = {}
+    places: dict[str, list[int]] = {}
+    for word in spell(text):
+        spelled.setdefault(word.token, word.spelled)
+        at = starts.get(word.start)
+        if at is not None and len(places.setdefault(word.token, [])) < MOST_PIECES:
+            places[word.token].append(at)
+    return spelled, places
+
+
+def piece_rows(
+    encoder: TextEncoder, words: Mapping[str, str], known: Mapping[str, Sequence[int]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(W, MOST_PIECES) wordpieces, padded with 0, and places in the input, padded with -1."""
+    pieces = np.zeros((len(words), MOST_PIECES), np.int64)
+    places = np.full((len(words), MOST_PIECES), -1, np.int64)
+    for row, (word, spelled) in enumerate(words.items()):
+        found = encoder.pieces(spelled)[:MOST_PIECES]
+        pieces[row, : len(found)] = found
+        at = known.get(word, ())
+        places[row, : len(at)] = at
+    return pieces, places
