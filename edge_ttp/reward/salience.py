@@ -57,7 +57,7 @@ class Salience:
     def numbers(
         self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
     ) -> Numbers:
-        """(W, 2) COLUMNS of words (tokens of edge_ttp.utility) that `texts` use; `source` (width,), the input's vector."""
+        """(W, 2) COLUMNS of words (tokens of edge_ttp.utility) that `texts` use; `source` (width,): of the input."""
         found = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
         if found.shape != (1, len(words), len(COLUMNS)) or not np.isfinite(found).all():
             raise ModelUnavailable(f"salience.onnx of {self._name} gave no usable numbers", "pull it again")

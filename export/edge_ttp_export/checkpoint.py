@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from edge_ttp.errors import InvalidInput
@@ -54,7 +55,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
         state = load_file(str(folder / NETWORK_FILE))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InvalidInput(f"no trained network in {folder}: {error}", "run `edge-ttp export reward train`") from error
     network = RewardNetwork()
     network.load_state_dict(state)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,7 +70,7 @@ def load_salience(folder: Path) -> SalienceNetwork:
         state = load_file(str(folder / WEIGHTS_FILE))
         network = SalienceNetwork(len(state["pieces.weight"]))
         network.load_state_dict(state)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise InvalidInput(
             f"no salience network in {folder}: {error}", "run `edge-ttp export reward salience`"
         ) from error

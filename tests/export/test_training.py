@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch", reason="needs the export extra")
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.onnx_session import Session  # noqa: E402
 from edge_ttp.reward.features import FEATURES, Drawn  # noqa: E402
-from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded  # noqa: E402
+from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded, Source  # noqa: E402
 from edge_ttp.reward.profile import Style, UserProfile  # noqa: E402
-from edge_ttp.reward.words import pool_words  # noqa: E402
+from edge_ttp.reward.salience import Reading  # noqa: E402
+from edge_ttp.reward.words import WORD_FEATURES, pool_words  # noqa: E402
 from edge_ttp_export import choices  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_ttp_export.choices import Choice, resampled_shares, share_of_headroom  # noqa: E402
@@ -48,23 +49,27 @@ def pool(seed: int, size: int = 8, items: int = 3) -> Pool:
     table = source.normal(size=(size, len(FEATURES))).astype(np.float32)
     utility = 0.2 + 0.05 * table[:, SIGNAL] + 0.01 * source.normal(size=size)
     drawn = tuple(Drawn(f"text {index}", ("text", str(index)), 4, -8.0) for index in range(size))
-    words = pool_words(profile, profile.inputs[0], ("text",), [one.words for one in drawn])
+    tokens = [one.words for one in drawn]
+    words = pool_words(
+        profile, profile.inputs[0], ("text",), tokens, lambda names: np.zeros((len(names), 2), np.float32)
+    )
     similarity = np.full((size, size), 0.5) + 0.5 * np.eye(size)
     return Pool(
-        task="made", user_id=f"user {seed % 7}", place=items, part="train", profile=profile, source=unit(),
-        source_words=("text",), encoded=Encoded(drawn, unit(size), similarity), table=table, words=words,
+        task="made", user_id=f"user {seed % 7}", place=items, part="train", profile=profile,
+        source=Source(unit(), ("text",), Reading(unit(3), {})),
+        encoded=Encoded(drawn, unit(size), similarity), table=table, words=words,
         reference=("text",), utility=utility, chrf=utility,
     )  # fmt: skip
 
 
-SETTINGS = Settings(epochs=20, patience=20, dropout=0.0)
+SETTINGS = Settings(epochs=40, patience=40, dropout=0.0)
 
 
 @pytest.mark.parametrize("loss", ["beta-nll", "mse", "bradley-terry", "listwise"])
 def test_every_loss_learns_the_signal(loss: str) -> None:
     settings = Settings(**{**vars(SETTINGS), "loss": loss})
-    trained = train([pool(seed) for seed in range(60)], [pool(seed) for seed in range(60, 80)], settings, str)
-    assert selection_share(trained.network, [pool(seed) for seed in range(80, 100)], seed=1, sizes=(8,)) > 0.8
+    trained = train([pool(seed) for seed in range(120)], [pool(seed) for seed in range(120, 140)], settings, str)
+    assert selection_share(trained.network, [pool(seed) for seed in range(140, 170)], seed=1, sizes=(8,)) > 0.8
     assert trained.covariance.shape == (DIMENSION, DIMENSION)
     assert (np.linalg.eigvalsh(trained.covariance) > 0).all()
 
@@ -77,6 +82,17 @@ def test_training_is_reproducible() -> None:
     )
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_network_without_salience_does_not_see_it() -> None:
+    pools = [pool(seed) for seed in range(26)]
+    settings = Settings(**{**vars(SETTINGS), "epochs": 1, "salience": False})
+    network = train(pools[:20], pools[20:], settings, str).network
+    changed = pool(40)
+    changed.words.table[:, WORD_FEATURES.index("affinity")] = 3.0
+    changed.words.table[:, WORD_FEATURES.index("salience")] = -3.0
+    (one, _, _), (other, _, _) = (predict(network, [(each, range(8))])[0] for each in (pool(40), changed))
+    torch.testing.assert_close(one.difference, other.difference, rtol=0, atol=0)
 
 
 def test_too_few_pools_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from edge_ttp.utility import tokenize
 EYE = np.eye(4, dtype=np.float32)
 NAMES = ["red", "fox", "ran", "7"]
 POOL = [tokenize("red fox"), tokenize("red red ran"), tokenize("fox 7")]
+
+
+def salience(names: Sequence[str]) -> np.ndarray:
+    """Affinity -1, and as much salience as the word has letters."""
+    return np.array([[-1, len(name)] for name in names], np.float32)
 
 
 def profile(written: list[str], answered: list[str]) -> UserProfile:
@@ -38,7 +44,7 @@ def value(words: PoolWords, word: str, name: str) -> float:
 
 
 def test_each_column_says_what_its_name_does() -> None:
-    words = pool_words(USER, EYE[0], tokenize("the fox saw a fox"), POOL)
+    words = pool_words(USER, EYE[0], tokenize("the fox saw a fox"), POOL, salience)
     assert words.membership.tolist() == [[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]]
     assert words.lengths.tolist() == [2, 3, 2]
     assert value(words, "fox", "in_input") == value(words, "fox", "input_lead") == 1
@@ -55,10 +61,13 @@ def test_each_column_says_what_its_name_does() -> None:
     assert value(words, "7", "digits") == 1
     assert value(words, "ran", "digits") == 0
     assert value(words, "ran", "letters") == pytest.approx(3 / 12)
+    assert [value(words, name, "salience") for name in NAMES] == [3, 3, 3, 1]
+    assert value(words, "ran", "affinity") == -1
+    assert value(words, "ran", "log_history") == pytest.approx(math.log1p(2) / 4)
 
 
 def test_a_smaller_pool_leaves_out_its_words_and_counts_anew() -> None:
-    words = pool_words(USER, EYE[0], (), POOL)
+    words = pool_words(USER, EYE[0], (), POOL, salience)
     rate = WORD_FEATURES.index("pool_rate")
     table, membership = words.within([0, 1, 2])
     assert membership.shape == (3, 4)
@@ -73,15 +82,15 @@ def test_a_smaller_pool_leaves_out_its_words_and_counts_anew() -> None:
 
 
 def test_without_a_history_the_pools_length_stands_for_the_users() -> None:
-    table, _ = pool_words(NOBODY, EYE[0], (), POOL).within([0, 1])
+    table, _ = pool_words(NOBODY, EYE[0], (), POOL, salience).within([0, 1])
     assert table[:, -1] == pytest.approx([math.log1p(2.5) / 4] * 3)
-    table, _ = pool_words(USER, EYE[0], (), POOL).within([0, 1])
+    table, _ = pool_words(USER, EYE[0], (), POOL, salience).within([0, 1])
     assert table[:, -1] == pytest.approx([math.log1p(3) / 4] * 3)
 
 
 @pytest.mark.parametrize("candidates", [[()], [(), ()]])
 def test_candidates_without_a_word_leave_one_row_that_none_has(candidates: list[tuple[str, ...]]) -> None:
-    table, membership = pool_words(NOBODY, EYE[0], (), candidates).within(range(len(candidates)))
+    table, membership = pool_words(NOBODY, EYE[0], (), candidates, salience).within(range(len(candidates)))
     assert table.shape == (1, len(WORD_FEATURES))
     assert np.isfinite(table).all()
     assert membership.tolist() == [[0.0]] * len(candidates)
