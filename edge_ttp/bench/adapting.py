@@ -16,8 +16,13 @@ from edge_ttp.reward.posterior import Evidence, Floats, Weights, fit_user
 from edge_ttp.scaling.correlation import correlate, gather
 from edge_ttp.scaling.quantities import four_quantities
 
-COUNTS = (0, 2, 4, 8, 20, 40)
+COUNTS = (0, 2, 4, 8, 20)
 """Self-calibrated items."""
+
+LONG = 40
+"""The same for users with a long history, who are tested on fewer of their items."""
+
+FEWEST_TESTED = 4
 
 ALL = "all"
 """Users of all tasks together, but those of DESCRIPTIVE tasks."""
@@ -80,14 +85,15 @@ class Outcome:
     trust: float
 
 
-def split(users: Users) -> list[Tested]:
+def split(users: Users, learned: int = COUNTS[-1]) -> list[Tested]:
     """Each user's newest pools for testing, the earlier ones to learn from.
 
-    A third is for testing, at least 2; of 24 pools or more, what 20 to learn from leave, at least 4 and at most 8.
+    Of enough pools, all that `learned` to learn from leave are for testing; else a third, at least 2 and at most 8.
     """
     found = []
     for (task, user), pools in sorted(users.items()):
-        tested = min(8, max(4, len(pools) - 20)) if len(pools) >= 24 else min(8, max(2, len(pools) // 3))
+        enough = len(pools) >= learned + FEWEST_TESTED
+        tested = len(pools) - learned if enough else min(8, max(2, len(pools) // 3))
         if len(pools) <= tested:
             continue
         evidence = [pool.evidence for pool in pools]
@@ -116,6 +122,53 @@ def others(stock: Weights, users: Sequence[Tested], count: int) -> list[Row]:
         if stranger is not one:
             outcomes.append(outcome(stock, one, fit_user(stock, stranger.earlier[:count])))
     return _rows(outcomes, count)
+
+
+def carry_over(stock: Weights, users: Users) -> list[dict[str, Any]]:
+    """How much of what one pool says of the weights another pool of the same user says too, by task.
+
+    What a pool says is the gradient of its likelihood at the stock weights, in units of the stock covariance's root.
+    `same`: mean inner product for two pools of one user, relative to a pool's own mean square, with a 95% bootstrap
+    interval over users; `other`: for pools of two users. Where `same` is no larger than `other`, users do not differ in
+    what the last layer can express, and nothing can be learned of one of them.
+    """
+    root = np.linalg.cholesky(stock.covariance + 1e-12 * np.eye(len(stock.mean)))
+    by_task: dict[str, list[Floats]] = {}
+    for (task, _), pools in sorted(users.items()):
+        by_task.setdefault(task, []).append(np.stack([_gradient(stock, pool.evidence) @ root for pool in pools]))
+    rng = np.random.default_rng(1)
+    found = []
+    for task, each in by_task.items():
+        own = np.array([float(np.square(one.sum(axis=0)).sum() - np.square(one).sum()) for one in each])
+        pairs = np.array([len(one) * (len(one) - 1) for one in each])
+        total, size = np.sum([one.sum(axis=0) for one in each], axis=0), sum(len(one) for one in each)
+        norm = float(sum(np.square(one).sum() for one in each)) / size
+        between = float(np.square(total).sum()) - sum(float(np.square(one.sum(axis=0)).sum()) for one in each)
+        others = size**2 - sum(len(one) ** 2 for one in each)
+        if not pairs.sum() or not others:
+            continue
+        drawn = rng.integers(0, len(each), (_RESAMPLES, len(each)))
+        ratios = own[drawn].sum(axis=1) / np.maximum(pairs[drawn].sum(axis=1), 1) / norm
+        low, high = np.quantile(ratios, (0.025, 0.975))
+        found.append(
+            {
+                "task": task,
+                "users": len(each),
+                "pairs": int(pairs.sum()) // 2,
+                "same": float(own.sum() / pairs.sum() / norm),
+                "low": float(low),
+                "high": float(high),
+                "other": between / others / norm,
+            }
+        )
+    return found
+
+
+def _gradient(stock: Weights, pool: Evidence) -> Floats:
+    """(D,) of the mean log-likelihood of a labelled pool's candidates, at the stock weights."""
+    assert pool.utility is not None
+    missed = pool.utility - pool.utility.mean() - pool.features @ stock.mean
+    return np.asarray((missed / pool.noise) @ pool.features / len(pool.noise))
 
 
 def outcome(stock: Weights, one: Tested, posterior: Any) -> Outcome:

@@ -55,7 +55,9 @@ def adapt(
     if not tested:
         raise InvalidInput("no user in these files has enough pools", "give files with several pools per user")
     rows = adapting.curve(model.stock, tested)
-    most = max((count for count in adapting.COUNTS if _able(rows, count) and count <= 20), default=0)
+    most = max((count for count in adapting.COUNTS if _able(rows, count)), default=0)
+    rows += adapting.curve(model.stock, adapting.split(found, adapting.LONG), (adapting.LONG,))
+    carried = adapting.carry_over(model.stock, found)
     strangers = adapting.others(model.stock, tested, most)
     rounds = min(feedback.ROUNDS, most) if most else 0
     points = feedback.simulate(model.stock, tested, rounds=rounds) if rounds else []
@@ -66,6 +68,7 @@ def adapt(
     result: dict[str, Any] = {
         "rows": [row.as_dict() for row in rows],
         "other_user": {"items": most, "rows": [row.as_dict() for row in strangers]},
+        "carry_over": carried,
         "failures": failures,
         "feedback": [point.as_dict() for point in points],
         "update_ms": update.stored_ms,
@@ -78,7 +81,16 @@ def adapt(
     if as_json:
         emit_json(result)
         return
-    for line in [*_table(rows, strangers, most), "", *_feedback(points), "", *_failures(failures), ""]:
+    for line in [
+        *_table(rows, strangers),
+        "",
+        *_carried(carried),
+        "",
+        *_feedback(points),
+        "",
+        *_failures(failures),
+        "",
+    ]:
         typer.echo(line)
     typer.echo(
         f"one update on top of {update.items}: {update.stored_ms:.1f} ms stored, {update.posterior_ms:.1f} ms in memory"
@@ -95,7 +107,7 @@ def _able(rows: list[Row], count: int) -> bool:
     return any(row.items == count and row.users >= 2 for row in rows)
 
 
-def _table(rows: list[Row], strangers: list[Row], most: int) -> list[str]:
+def _table(rows: list[Row], strangers: list[Row]) -> list[str]:
     lines = ["| task | items | users | queries | share | stock | gain | trust |", "| --- " * 8 + "|"]
     for row in sorted(rows, key=lambda row: (row.task != "all", row.task, row.items)):
         lines.append(_line(row, row.task))
@@ -108,6 +120,15 @@ def _line(row: Row, name: str) -> str:
         f"| {name} | {row.items} | {row.users} | {row.queries} | {row.share:.3f} ({row.low:.3f} to {row.high:.3f}) | "
         f"{row.stock:.3f} | {row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f}) | {row.trust:.2f} |"
     )
+
+
+def _carried(found: list[dict[str, Any]]) -> list[str]:
+    lines = ["| task | users | pairs | same user | other users |", "| --- " * 5 + "|"]
+    return lines + [
+        f"| {one['task']} | {one['users']} | {one['pairs']} | {one['same']:+.4f} ({one['low']:+.4f} to "
+        f"{one['high']:+.4f}) | {one['other']:+.4f} |"
+        for one in found
+    ]
 
 
 def _feedback(points: list[Point]) -> list[str]:

@@ -58,12 +58,15 @@ def model_card(config: RewardConfig, gates: Sequence[Gate], measured: Mapping[st
 
 
 def _shape(config: RewardConfig) -> list[str]:
-    megabytes = sum(one.bytes for one in (config.encoder.graph, config.encoder.tokenizer, config.heads)) / 1e6
+    files = (config.encoder.graph, config.encoder.tokenizer, config.salience, config.heads)
+    megabytes = sum(one.bytes for one in files) / 1e6
     return [
         "## What it is",
         "",
         f"- Encoder: all-MiniLM-L6-v2 cut to {config.encoder.layers} layers and distilled, weights in 8 bits,"
         " computed in FP32.",
+        "- Salience: one more transformer layer over the input's token states and a vector for each wordpiece, in 8"
+        " bits: which words does this input call for.",
         f"- Heads: FP32, {len(config.features)} features of candidate, pool, input and user beside the vectors;"
         f" last layer of {len(config.weights.mean)}.",
         f"- {megabytes:.1f} MB on disk; texts are cut to {config.encoder.max_tokens} tokens.",

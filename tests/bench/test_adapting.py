@@ -36,8 +36,9 @@ def test_the_newest_pools_are_tested_and_the_earlier_ones_learned_from() -> None
     users = simulated(2, 30)
     for one in adapting.split(users):
         pools = [pool.evidence for pool in users["task", one.user]]
-        assert (list(one.latest), list(one.earlier)) == (pools[:8], pools[8:])
+        assert (list(one.latest), list(one.earlier)) == (pools[:10], pools[10:])
     assert [len(one.latest) for size in (7, 12, 24, 26) for one in adapting.split(simulated(1, size))] == [2, 4, 4, 6]
+    assert [len(one.latest) for one in adapting.split(simulated(1, 50), 40)] == [10]
     assert adapting.split(simulated(1, 2)) == []
 
 
@@ -52,6 +53,16 @@ def test_the_share_rises_with_a_users_own_items_and_not_with_anothers() -> None:
     assert rows[20].low < rows[20].share < rows[20].high <= 1
     [stranger, _] = adapting.others(STOCK, tested, 20)
     assert stranger.gain < rows[20].gain / 3
+
+
+def test_what_carries_over_from_pool_to_pool_tells_whether_users_differ() -> None:
+    [differ] = adapting.carry_over(STOCK, simulated(12, 20))
+    assert differ["low"] > differ["other"]
+    assert differ["pairs"] == 12 * 190
+    [alike] = adapting.carry_over(STOCK, simulated(12, 20, deviation=0.0))
+    assert alike["low"] < 0.01
+    assert alike["same"] < differ["same"] / 10
+    assert adapting.carry_over(STOCK, simulated(1, 20)) == []
 
 
 def test_where_nobody_differs_nothing_is_lost() -> None:
