@@ -11,7 +11,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from edge_ttp.stemmer import stem
-from edge_ttp.utility import MAX_TOKENS, agreement_matrix, coverage, tokenize, utility
+from edge_ttp.utility import MAX_TOKENS, agreement_matrix, coverage, spell, tokenize, utility
 
 SCORER = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
 VOCABULARY = "the The cats cat running runs ran relational café naïve 2024 e.g. it's happily Yes! --"
@@ -87,3 +87,11 @@ def test_only_the_first_tokens_of_a_long_text_are_compared() -> None:
 def test_coverage_counts_each_source_token_once() -> None:
     shares = coverage([tokenize("cats cats dogs"), tokenize("")], tokenize("a cat and a dog"))
     np.testing.assert_allclose(shares, [2 / 3, 0.0])
+
+
+def test_spelling_goes_with_the_tokens() -> None:
+    text = "The Running foxes, 3 of THEM あい!"
+    found = spell(text)
+    assert tuple(one.token for one in found) == tokenize(text)
+    assert all(text.lower()[one.start :].startswith(one.spelled) for one in found)
+    assert ("run", "running", 4) in found

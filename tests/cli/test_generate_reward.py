@@ -23,7 +23,7 @@ from edge_ttp.selection import NEEDS_REWARD
 pytestmark = pytest.mark.real
 
 SHORT = Sampling(max_tokens=8)
-FILES = ("reward.json", "encoder.onnx", "heads.onnx", "tokenizer.json")
+FILES = ("reward.json", "encoder.onnx", "salience.onnx", "heads.onnx", "tokenizer.json")
 ASK = ("generate", "Invite Eve to lunch", "--user", "ann", "--n", "4", "--max-tokens", "8", "--seed", "7")
 
 

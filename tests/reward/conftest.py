@@ -12,7 +12,7 @@ from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
 
 SHIPPED = Path(__file__).parents[2] / "models" / "reward-minilm-1"
-FILES = ("reward.json", "encoder.onnx", "heads.onnx", "tokenizer.json")
+FILES = ("reward.json", "encoder.onnx", "salience.onnx", "heads.onnx", "tokenizer.json")
 
 
 @pytest.fixture(scope="session")

@@ -182,8 +182,8 @@ def replace_file(folder: Path, name: str, data: bytes) -> None:
     path = folder / "reward.json"
     config = json.loads(path.read_text())
     entry = {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    if name == "heads.onnx":
-        config["heads"] = entry
+    if name in ("heads.onnx", "salience.onnx"):
+        config[name.removesuffix(".onnx")] = entry
     else:
         config["encoder"]["graph" if name == "encoder.onnx" else "tokenizer"] = entry
     path.write_text(json.dumps(config))
@@ -200,7 +200,7 @@ def test_a_missing_folder_is_one_line_with_a_cure(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "heads.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["encoder.onnx", "salience.onnx", "heads.onnx", "tokenizer.json"])
 def test_missing_truncated_and_altered_files_are_told_apart(folder: Path, name: str) -> None:
     path = folder / name
     whole = path.read_bytes()
@@ -260,7 +260,7 @@ def test_a_model_with_other_features_is_of_another_version(folder: Path) -> None
         RewardModel.load(folder)
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "heads.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["encoder.onnx", "salience.onnx", "heads.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("data", [b"x", b"\x08\x01" * 50, b"{}", b"\xff" * 1000])
 def test_garbage_that_the_config_vouches_for_is_refused(folder: Path, name: str, data: bytes) -> None:
     replace_file(folder, name, data)
@@ -269,8 +269,9 @@ def test_garbage_that_the_config_vouches_for_is_refused(folder: Path, name: str,
     assert "\n" not in str(raised.value)
 
 
-def test_an_encoder_in_the_heads_place_is_refused(folder: Path) -> None:
-    replace_file(folder, "heads.onnx", (SHIPPED / "encoder.onnx").read_bytes())
+@pytest.mark.parametrize("name", ["heads.onnx", "salience.onnx"])
+def test_an_encoder_in_anothers_place_is_refused(folder: Path, name: str) -> None:
+    replace_file(folder, name, (SHIPPED / "encoder.onnx").read_bytes())
     with pytest.raises(ModelUnavailable, match="inputs or outputs"):
         RewardModel.load(folder)
 
