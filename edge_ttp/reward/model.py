@@ -14,7 +14,7 @@ from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.onnx_session import Session, default_threads
 from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read_config
-from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table, with_pool
+from edge_ttp.reward.features import FEATURES, Drawn, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
 from edge_ttp.reward.salience import Reading, Salience
@@ -37,10 +37,15 @@ HEADS_INPUTS = (
 )
 HEADS_OUTPUTS = ("mean", "log_variance", "phi", "distance", "offset", "offset_log_variance")
 
-FAMILIAR = 3.0
+FAMILIAR = 2.0
 """Epistemic variance in units of the signal's, beyond which consensus chooses. An error of e signal variances divides a
-share of headroom by about sqrt(1 + e): .43 (docs/reward.md) is below consensus's .25 from 2 on. Left above that, since
-short requests much like earlier ones lie far from the training data too, and there history tells most."""
+share of headroom by about sqrt(1 + e): .43 (docs/reward.md) is below consensus's .25 from 2 on."""
+
+LIKE_EARLIER = 0.5
+"""Agreement with one of the user's newest texts from which the typical candidate is familiar whatever its variance:
+short answers much like earlier ones lie far from the training data too, and there the history tells most."""
+
+_AGREEMENT_WITH_EARLIER = FEATURES.index("user_agreement_top")
 
 MIN_VARIANCE = 1e-6
 """Smallest aleatoric variance that is reported, in squared utility units."""
@@ -95,7 +100,7 @@ class Scores:
     """Noise variance of the offset."""
     familiar: bool
     """Whether the mean means something here: False where the typical candidate's epistemic variance is more than
-    FAMILIAR times the variance that means usually have within a pool."""
+    FAMILIAR times the variance that means usually have within a pool, unless the candidate is LIKE_EARLIER texts."""
 
 
 class RewardModel:
@@ -216,8 +221,12 @@ class RewardModel:
             features=phi,
             offset=float(offset[0]),
             offset_variance=float(np.exp(np.clip(offset_log_variance[0], -20, 2))),
-            familiar=bool(np.median(epistemic) <= FAMILIAR * (self.config.distance.variance or np.inf)),
+            familiar=self._familiar(epistemic, table),
         )
+
+    def _familiar(self, epistemic: Floats, table: Table) -> bool:
+        near = float(np.median(table[:, _AGREEMENT_WITH_EARLIER])) >= LIKE_EARLIER
+        return near or bool(np.median(epistemic) <= FAMILIAR * (self.config.distance.variance or np.inf))
 
     def _run(
         self, profile: UserProfile, source: Vectors, vectors: Vectors, *, table: Table, context: Table, words: PoolWords

@@ -68,7 +68,9 @@ class Salience:
     ) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs for that."""
         width = self.encoder.width
-        spelled = {word.token: word.spelled for text in reversed(texts) for word in reversed(spell(text))}
+        # Of several spellings of one stem the shortest, so that the order of the candidates does not matter.
+        spellings = sorted({(word.token, len(word.spelled), word.spelled) for text in texts for word in spell(text)})
+        spelled = {token: text for token, _, text in reversed(spellings)}
         user, recalled = np.zeros((2, width), np.float32)
         if profile.items:
             user, recalled = profile.outputs.mean(axis=0), profile.recall_weights(source) @ profile.outputs

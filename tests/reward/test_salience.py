@@ -30,7 +30,7 @@ def test_what_a_text_is_about_is_more_salient_than_what_it_says_in_passing(model
     found = numbers(model, [])
     assert min(found["pars"][1], found["neural"][1]) > max(found["earlier"][1], found["we"][1])
     assert found["banana"][1] == 0
-    assert found["banana"][0] < found["network"][0]
+    assert found["banana"].sum() < min(found[word].sum() for word in ("pars", "neural", "network"))
     assert all(abs(value) < 20 / SCALE for both in found.values() for value in both)
 
 
