@@ -89,7 +89,7 @@ class Ask:
     n: int | None = None
     """None: as many as the budget allows."""
     budget: schema.Budget = field(default_factory=schema.Budget)
-    rule: schema.Rule = "mean"
+    rule: schema.Rule = schema.DEFAULT_RULE
     sampling: schema.Sampling = field(default_factory=schema.Sampling)
     seed: int | None = None
     kind: str | None = None

@@ -34,7 +34,7 @@ from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
 from edge_ttp.request import DEFAULT_EXAMPLES, Ask, Rooms, check
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.schema import Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
+from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
 from edge_ttp.selection import NEEDS_REWARD, RULES
 from edge_ttp.user import default_user, valid_user
 
@@ -145,7 +145,7 @@ class Runtime:
                 self._running -= 1
                 self._requests.notify_all()
 
-    def warm(self, *, rule: Rule = "mean") -> None:
+    def warm(self, *, rule: Rule = DEFAULT_RULE) -> None:
         """Loads what a request with this rule needs, and measures the device where that was never done.
 
         Raises ModelUnavailable, NotFound or OutOfCapacity. Without it, the first request does this.
@@ -169,7 +169,7 @@ class Runtime:
         user: str | None = None,
         n: int | None = None,
         budget: Budget | None = None,
-        select: Rule = "mean",
+        select: Rule = DEFAULT_RULE,
         sampling: Sampling | None = None,
         seed: int | None = None,
         kind: str | None = None,
@@ -239,7 +239,7 @@ class Runtime:
         *,
         user: str | None = None,
         budget: Budget | None = None,
-        select: Rule = "mean",
+        select: Rule = DEFAULT_RULE,
         sampling: Sampling | None = None,
         kind: str | None = None,
         examples: int = DEFAULT_EXAMPLES,
@@ -366,7 +366,7 @@ class Runtime:
                 busy=self._foreground.busy,
                 idle=Idle().now if while_idle else lambda: True,
             )
-            rooms = self._rooms("mean", Budget())
+            rooms = self._rooms(DEFAULT_RULE, Budget())
             return calibrate(rooms, name, manners, advance=on_progress or (lambda _: None))
 
     def _load_policy(self) -> _Ready:

@@ -31,11 +31,11 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 NEEDS_REWARD: frozenset[Rule] = frozenset({"mean", "lcb", "shrink", "thompson"})
 NEEDS_SIMILARITY: frozenset[Rule] = frozenset({"consensus"})
 
-DEFAULT_KAPPA = 0.5
-"""Standard deviations of its own error that lcb takes off a mean."""
+DEFAULT_KAPPA = 1.0
+"""Standard deviations of its own error that lcb takes off a mean: best on tune users (docs/reward.md)."""
 
-DEFAULT_T2 = 0.01
-"""Error variance at which shrink halves a mean's distance from the pool's, squared utility units."""
+DEFAULT_T2 = 0.003
+"""Error variance at which shrink halves a mean's distance from the pool's, squared utility units; on tune users too."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def chat(
     n: options.Count = None,
     deadline: options.Deadline = None,
     mode: options.ModeName = "balanced",
-    select: options.Select = "mean",
+    select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
     drawing: dict[str, Any],

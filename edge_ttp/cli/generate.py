@@ -29,7 +29,7 @@ def generate(
     deadline: options.Deadline = None,
     memory: options.Memory = None,
     mode: options.ModeName = "balanced",
-    select: options.Select = "mean",
+    select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
     drawing: dict[str, Any],

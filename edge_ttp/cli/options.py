@@ -60,6 +60,8 @@ Memory = Annotated[
 ModeName = Annotated[
     str, typer.Option("--mode", metavar="fast|balanced|best", help="What a better answer is worth in time.")
 ]
+DEFAULT_RULE = "lcb"
+"""edge_ttp.schema.DEFAULT_RULE, which would take long to import for a help text."""
 Select = Annotated[
     str,
     typer.Option(

@@ -30,7 +30,7 @@ def plan(
         str | None, typer.Option("--energy", metavar="mains|battery|saver", help="Default: what the device runs on.")
     ] = None,
     most: Annotated[int | None, typer.Option("--max-candidates", help="Upper limit on the candidates.")] = None,
-    select: options.Select = "mean",
+    select: options.Select = options.DEFAULT_RULE,
     max_tokens: options.MaxTokens = None,
     kind: options.Kind = None,
     examples: Annotated[int, typer.Option("--examples", help="Most history items shown to the model.")] = 4,

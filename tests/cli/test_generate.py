@@ -17,10 +17,11 @@ import pytest
 from fakes import FakePolicy, Models, endless
 from fakes.command import model_files, one_object
 
+from edge_ttp.cli import options
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
-from edge_ttp.schema import Generation, HistoryItem
+from edge_ttp.schema import DEFAULT_RULE, Generation, HistoryItem
 
 KEYS = {
     "": {
@@ -97,7 +98,7 @@ def test_json_is_one_object_with_everything_that_led_to_the_answer(generate: Com
     assert found["candidates"][found["chosen"]]["text"] == found["text"]
     assert found["candidates"][found["chosen"]]["score"] == max(one["score"] for one in found["candidates"])
     assert found["usage"]["completion_tokens"] == sum(one["tokens"] for one in found["candidates"])
-    assert (found["user"], found["model"], found["selection"]["rule"]) == ("ann", "tiny", "mean")
+    assert (found["user"], found["model"], found["selection"]["rule"]) == ("ann", "tiny", "lcb")
     assert [one.generation_id for one in stored(home)] == [found["generation_id"]]
 
 
@@ -330,3 +331,7 @@ def test_a_prompt_that_cannot_be_answered_is_one_line(generate: Command, models:
     assert "the prompt " in generate.err
     assert generate.err.count("\n") == 1
     assert models.policies == []
+
+
+def test_the_rule_in_the_help_is_the_runtimes() -> None:
+    assert options.DEFAULT_RULE == DEFAULT_RULE

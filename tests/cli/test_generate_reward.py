@@ -18,7 +18,7 @@ from edge_ttp.registry import DEFAULT_REWARD, write_manifest
 from edge_ttp.registry.catalog import shipped_folder
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import HistoryItem, Sampling
-from edge_ttp.selection import NEEDS_REWARD
+from edge_ttp.selection import DEFAULT_KAPPA, NEEDS_REWARD
 
 pytestmark = pytest.mark.real
 
@@ -39,18 +39,18 @@ def own_home(models_home: Path) -> Path:
     return models_home
 
 
-def test_by_default_the_candidate_of_the_highest_expected_utility_is_chosen(own_home: Path) -> None:
+def test_by_default_the_candidate_of_the_highest_lower_bound_is_chosen(own_home: Path) -> None:
     done = edge_ttp(*ASK, "--json")
     assert done.returncode == 0, done.stderr
     found = one_object(done.stdout)
-    assert (found["reward"], found["selection"]["rule"]) == (DEFAULT_REWARD, "mean")
+    assert (found["reward"], found["selection"]["rule"]) == (DEFAULT_REWARD, "lcb")
     for one in found["candidates"]:
         assert 0 <= one["mean"] <= 1
         assert one["variance"] == pytest.approx(one["aleatoric"] + one["epistemic"])
         assert one["variance"] > 0
-        assert one["score"] == one["mean"]
+        assert one["score"] == pytest.approx(one["mean"] - DEFAULT_KAPPA * one["epistemic"] ** 0.5)
     complete = [one for one in found["candidates"] if one["finish_reason"] in ("stop", "length") and one["text"]]
-    assert found["candidates"][found["chosen"]]["mean"] == max(one["mean"] for one in complete)
+    assert found["candidates"][found["chosen"]]["score"] == max(one["score"] for one in complete)
     assert found["timings"]["score_s"] > 0
     with History.open(locate(own_home).database) as history:
         (stored,) = history.generations("ann")
