@@ -198,6 +198,8 @@ class _Run:
         """Calibrates one item after another."""
         poor = 0
         while True:
+            if not self._left():  # a busy device must not be waited for without anything to do
+                return self._manners.over() or "everything"
             ended = self._manners.wait()
             if ended is not None:
                 return ended
@@ -217,15 +219,18 @@ class _Run:
 
     def _next(self, known: Learned) -> HistoryItem | None:
         """Of the newest items not calibrated yet, the one that would teach most; None if there is none."""
-        found = self._rooms.history.uncalibrated(self._user, WINDOW + len(self.passed_over))
-        items = [item for item in found if item.id not in self.passed_over][:WINDOW]
         best, most = None, -1.0
-        for item in items:
+        for item in self._left():
             guess = self._guess(item)
             nats = information(known.weights, guess.features, guess.noise)
             if nats > most:
                 best, most = item, nats
         return best
+
+    def _left(self) -> list[HistoryItem]:
+        """The newest items not calibrated yet, at most WINDOW."""
+        found = self._rooms.history.uncalibrated(self._user, WINDOW + len(self.passed_over))
+        return [item for item in found if item.id not in self.passed_over][:WINDOW]
 
     def _guess(self, item: HistoryItem) -> Layer:
         """The last layer over texts that resemble what will be drawn: the user's own, and the examples'."""

@@ -128,6 +128,11 @@ def test_a_request_interrupts_an_item_which_is_done_again_afterwards(history: Hi
     assert (found.calibrated, found.stopped) == (2, "everything")
 
 
+def test_a_busy_device_is_not_waited_for_without_anything_to_do(history: History) -> None:
+    found = calibrate(with_reward(history), "nobody", Manners(idle=lambda: False))
+    assert (found.calibrated, found.stopped) == (0, "everything")
+
+
 def test_it_waits_for_an_idle_device_between_items(history: History) -> None:
     fill(history, 2)
     answers = iter([False, False, True, True, True])
