@@ -135,7 +135,7 @@ def test_a_busy_device_is_not_waited_for_without_anything_to_do(history: History
 
 def test_it_waits_for_an_idle_device_between_items(history: History) -> None:
     fill(history, 2)
-    answers = iter([False, False, True, True, True])
+    answers = iter([False, False, True, True])
     asked: list[bool] = []
 
     def idle() -> bool:
@@ -144,7 +144,7 @@ def test_it_waits_for_an_idle_device_between_items(history: History) -> None:
 
     found = calibrate(with_reward(history), "ann", Manners(idle=idle))
     assert found.calibrated == 2
-    assert asked == [False, False, True, True, True]
+    assert asked == [False, False, True, True]
 
 
 def test_it_ends_when_items_teach_too_little(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
