@@ -236,9 +236,14 @@ def _options(
                 )
             )
             prompts.append(encoded)
-        if options and rooms.costs is None:
-            break  # nothing to weigh them by: as many examples as fit
+        if options and (rooms.costs is None or _is_replay(ask)):
+            break  # nothing to weigh them by, or not to be weighed: as many examples as fit
     return options, prompts, refusal
+
+
+def _is_replay(ask: Ask) -> bool:
+    """Whether the same candidates are to come again: then the prompt must not depend on how fast the device is."""
+    return ask.n is not None and ask.seed is not None and ask.budget.deadline_s is None
 
 
 def _worth(examples: int) -> float:

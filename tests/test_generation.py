@@ -794,3 +794,11 @@ def test_examples_that_take_longer_than_they_are_worth_are_left_out(history: His
     assert result.plan.examples < 4
     assert any("reading them takes longer than they are worth" in note for note in result.notes)
     assert generate(rooms(history, costs=reading(1e-6)), ask(n=None, examples=4, budget=budget)).plan.examples == 4
+
+
+def test_a_replay_has_all_its_examples_however_slow_the_device(history: History) -> None:
+    remember(history)
+    budget = Budget(mode="fast", energy="battery")
+    slow = rooms(history, costs=reading(0.2))
+    assert generate(slow, ask(n=4, examples=4, budget=budget, seed=None)).plan.examples < 4
+    assert generate(slow, ask(n=4, examples=4, budget=budget, seed=7)).plan.examples == 4
