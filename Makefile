@@ -37,7 +37,7 @@ $(VENV)/.test: $(VENV)/.runtime
 	$(BIN)/pip install --quiet -e '.[test]'
 	@touch $@
 
-$(VENV)/.export: $(VENV)/.test
+$(VENV)/.export: $(VENV)/.test Makefile
 	@echo "== The export extra, torch included"
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet -e '.[export,test]'
