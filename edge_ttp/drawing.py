@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp import controls, events, gain, schema
-from edge_ttp.budget.planner import first_wave, more, part_wave
+from edge_ttp.budget.planner import more, part_wave
 from edge_ttp.planning import Prepared, margin_s, reserve_s
 from edge_ttp.policy.engine import Control, Drawn, Sampled
 from edge_ttp.request import Ask, Rooms
@@ -84,16 +84,8 @@ class Drawing:
         """Candidates to draw before the first decision."""
         n, costs = self._prepared.planned.n, self._rooms.costs
         assert costs is not None
-        part = part_wave(n)
-        if part == n:
-            return n
-        return first_wave(
-            n,
-            seconds=self._seconds(n),
-            again_s=float(costs.score_s(part)),
-            improvement=gain.after_part(self._prepared.recalled.calibration, part, n - part),
-            cost=self._prepared.planned.price,
-        )
+        record, price = self._prepared.recalled.calibration, self._prepared.planned.price
+        return gain.first_wave(n, record=record, seconds=self._seconds(n), score_s=costs.score_s, cost=price)
 
     def _seconds(self, most: int) -> npt.NDArray[np.float64]:
         """(most,) predicted seconds to draw and score 1, 2, ... candidates behind the prompt."""

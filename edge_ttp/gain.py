@@ -9,6 +9,7 @@ use here are this project's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import erfc, sqrt
 from statistics import NormalDist
@@ -16,6 +17,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from edge_ttp.budget import planner
 from edge_ttp.calibration import Calibration
 from edge_ttp.scaling import expected_maximum
 
@@ -91,6 +93,19 @@ def after_part(calibration: Calibration, drawn: int, most: int) -> Floats:
     quantiles = (np.arange(_CASES) + 0.5) / _CASES
     leads = [NormalDist().inv_cdf(float(one) ** (1 / drawn)) for one in quantiles]
     return np.stack([Pool(reach, reach * lead, reach, drawn).improvement(most) for lead in leads])
+
+
+def first_wave(n: int, *, record: Calibration, seconds: Floats, score_s: Callable[[int], Floats], cost: float) -> int:
+    """Candidates to draw before the first scores decide again, where the plan is for `n` (planner.first_wave).
+
+    `seconds`, (n,) or more: of drawing 1, 2, ... in one wave; `score_s`: of scoring so many once more; `cost`: utility
+    units per second.
+    """
+    part = planner.part_wave(n)
+    if part == n:
+        return n
+    improvement = after_part(record, part, n - part)
+    return planner.first_wave(n, seconds=seconds, again_s=float(score_s(part)), improvement=improvement, cost=cost)
 
 
 def after_wave(calibration: Calibration, mean: Floats) -> Pool:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edge_ttp import gain
 from edge_ttp.bench.scored_pools import REPORT, ScoredPool, read
 from edge_ttp.budget.cost import Lengths, Speed
-from edge_ttp.budget.planner import DISTRUSTED_CANDIDATES, PRICES, first_wave, more, part_wave, price
+from edge_ttp.budget.planner import DISTRUSTED_CANDIDATES, PRICES, more, part_wave, price
 from edge_ttp.budget.profile import Profile
 from edge_ttp.calibration import POPULATION, Calibration
 from edge_ttp.scaling import best_of_n
@@ -156,20 +156,13 @@ def _adaptive(
     if not record.trusted:
         planned = min(planned, DISTRUSTED_CANDIDATES)
     part = part_wave(planned)
-    drawn = planned
-    if part < planned:
-        drawn = first_wave(
-            planned,
-            seconds=predicted,
-            again_s=float(setting.profile.score_s(part)),
-            improvement=gain.after_part(record, part, planned - part),
-            cost=setting.price,
-        )
+    score_s = setting.profile.score_s
+    drawn = gain.first_wave(planned, record=record, seconds=predicted, score_s=score_s, cost=setting.price)
     seconds = timing.wave_s(pool.tokens[order[:drawn]])
     while drawn < most:
         seen = order[:drawn]
         value = gain.after_wave(record, pool.mean[seen])
-        again_s = float(setting.profile.score_s(drawn))
+        again_s = float(score_s(drawn))
         improvement = value.improvement(most)
         further = more(predicted + again_s, improvement, setting.price, most=min(part, most - drawn), left_s=None)
         if further == 0:

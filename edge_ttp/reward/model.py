@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,10 +192,7 @@ class RewardModel:
         table = with_pool(table, pool.similarity, pool.vectors)
         context = context_vector(profile, source.vector, source.words, len(pool.drawn))
         texts = [one.text for one in pool.drawn]
-
-        def salience(words: Sequence[str]) -> Table:
-            return self.salience.numbers(source.reading, profile, source.vector, words, texts)
-
+        salience = partial(self.salience.numbers, source.reading, profile, source.vector, texts=texts)
         words = pool_words(profile, source.vector, source.words, [one.words for one in pool.drawn], salience)
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
             profile, source.vector, pool.vectors, table=table, context=context, words=words

@@ -92,11 +92,16 @@ class UserProfile:
 
     def recall_weights(self, source: Vectors) -> Vectors:
         """(H,) weights summing to 1, larger where an item's input is close to the input with this vector."""
-        if not self.items:
-            return np.zeros(0, dtype=np.float32)
-        closeness = (self.inputs @ source) / RECALL_TEMPERATURE
-        weights = np.exp(closeness - closeness.max())
-        return np.asarray(weights / weights.sum(), dtype=np.float32)
+        return recall_weights(self.inputs, source)
+
+
+def recall_weights(inputs: Vectors, source: Vectors) -> Vectors:
+    """(H,) weights summing to 1 for items with these (H, width) input vectors, larger where close to `source`."""
+    if not len(inputs):
+        return np.zeros(0, dtype=np.float32)
+    closeness = (inputs @ source) / RECALL_TEMPERATURE
+    weights = np.exp(closeness - closeness.max())
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def style(text: str, tokens: Tokens) -> Style:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.onnx_session import Session
-from edge_ttp.reward.profile import UserProfile
+from edge_ttp.reward.profile import UserProfile, recall_weights
 from edge_ttp.utility import spell
 
 INPUTS = ("states", "mask", "user", "recalled", "words", "places")
@@ -67,16 +67,23 @@ class Salience:
         self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
     ) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs for that."""
-        width = self.encoder.width
         # Of several spellings of one stem the shortest, so that the order of the candidates does not matter.
         spellings = sorted({(word.token, len(word.spelled), word.spelled) for text in texts for word in spell(text)})
         spelled = {token: text for token, _, text in reversed(spellings)}
-        user, recalled = np.zeros((2, width), np.float32)
-        if profile.items:
-            user, recalled = profile.outputs.mean(axis=0), profile.recall_weights(source) @ profile.outputs
+        user, recalled = user_vectors(profile.outputs, profile.inputs, source)
         pieces, places = piece_rows(self.encoder, {word: spelled.get(word, word) for word in words}, reading.places)
         made = (reading.states, np.ones(len(reading.states), np.float32), user, recalled, pieces, places)
         return {name: np.asarray(value)[None] for name, value in zip(INPUTS, made, strict=True)}
+
+
+def user_vectors(outputs: Vectors, inputs: Vectors, source: Vectors) -> tuple[Vectors, Vectors]:
+    """(width,) mean vectors of what a user wrote, (H, width): plain, and by how close its inputs are to `source`.
+
+    Zeros for a new user.
+    """
+    if not len(outputs):
+        return np.zeros_like(source), np.zeros_like(source)
+    return outputs.mean(axis=0), recall_weights(inputs, source) @ outputs
 
 
 def spelling(encoder: TextEncoder, text: str) -> tuple[dict[str, str], dict[str, list[int]]]:

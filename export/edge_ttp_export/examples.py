@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,7 @@ class Task:
         words, texts = [one.words for one in candidates], [one.text for one in candidates]
         source_words, reference = tokenize(item.input), tokenize(item.output)
         reading = self.reader.read(item.input)
-
-        def salience(names: Sequence[str]) -> Table:
-            return self.reader.numbers(reading, profile, source, names, texts)
-
+        salience = partial(self.reader.numbers, reading, profile, source, texts=texts)
         return Pool(
             task=self.name,
             user_id=user_id,

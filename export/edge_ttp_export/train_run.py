@@ -35,9 +35,5 @@ def run_training(
     train_pools = [pool for pool in pools if pool.part == "train"]
     tune_pools = [pool for pool in pools if pool.part == "tune"]
     trained = train(train_pools, tune_pools, settings, report)
-    made = {
-        "files": headers,
-        **reader.fingerprints(),
-    }
-    save_checkpoint(out, trained, made)
+    save_checkpoint(out, trained, {"files": headers, **reader.fingerprints()})
     return trained.facts

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,14 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput
-from edge_ttp.reward.profile import HISTORY_ITEMS, RECALL_TEMPERATURE
-from edge_ttp.reward.salience import MOST_PIECES, piece_rows, spelling
+from edge_ttp.reward.profile import HISTORY_ITEMS
+from edge_ttp.reward.salience import MOST_PIECES, piece_rows, spelling, user_vectors
+from edge_ttp_export.course import Course
 from edge_ttp_export.minilm import Encoder, Tokens
 from edge_ttp_export.salience_network import PLAIN, SalienceNetwork
 from edge_ttp_export.split import part_of
@@ -106,9 +106,7 @@ def train_salience(
         raise InvalidInput(f"{len(rows)} items of train users are too few", "give more texts")
     network = SalienceNetwork(encoder.bert.config.vocab_size, encoder.bert.embeddings.word_embeddings.weight)
     steps = epochs * (len(rows) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=steps + 1, pct_start=0.1)
-    done, started, mean = 0, time.monotonic(), 0.0
+    course = Course("salience", network.parameters(), rate=RATE, decay=0.05, steps=steps, report=report)
     network.train()
     for _ in range(epochs):
         for batch in _batches(rows, examples, source):
@@ -118,16 +116,7 @@ def train_salience(
             log_odds = network.log_odds(network(states, mask.to(states.dtype), *inputs), plain)
             losses = F.binary_cross_entropy_with_logits(log_odds, labels, reduction="none") * known
             loss = (losses.sum(1) / known.sum(1)).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            done += 1
-            mean = 0.98 * mean + 0.02 * loss.item() if done > 1 else loss.item()
-            if done % 20 == 0 or done == steps:
-                left = (time.monotonic() - started) / done * (steps - done)
-                report(f"salience: step {done} of {steps}, loss {mean:.4f}, {left:.0f} s left")
+            course.step(loss)
     network.eval()
     network.collapse()
     return network
@@ -206,10 +195,7 @@ def _writers(users: Mapping[str, Sequence[Item]], texts: TextEncoder, report: Ca
 def _user(one: Writer, place: int) -> tuple[Vectors, Vectors]:
     """Mean vectors of what the writer wrote before, plain and by how close the input is (UserProfile)."""
     first = max(0, place - HISTORY_ITEMS)
-    outputs, inputs = one.outputs[first:place], one.inputs[first:place]
-    closeness = inputs @ one.inputs[place] / RECALL_TEMPERATURE
-    weights = np.exp(closeness - closeness.max())
-    return outputs.mean(axis=0), (weights / weights.sum()) @ outputs
+    return user_vectors(one.outputs[first:place], one.inputs[first:place], one.inputs[place])
 
 
 def _batches(rows: Sequence[Row], examples: _Examples, source: random.Random) -> list[list[Row]]:

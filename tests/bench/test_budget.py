@@ -118,7 +118,7 @@ def test_an_oracle_gains_over_fixed_n_and_times_are_compared_at_their_mean() -> 
 
 @pytest.mark.usefixtures("few")
 def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive, "first_wave", lambda n, **known: 6)
+    monkeypatch.setattr(adaptive.gain, "first_wave", lambda n, **known: 6)
     monkeypatch.setattr(adaptive, "more", lambda *args, **limits: 0)
     same = [
         ScoredPool(one.policy, one.user, one.query, one.utility, one.mean, one.epistemic, np.full(16, 20))
