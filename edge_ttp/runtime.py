@@ -14,29 +14,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edge_ttp.adaptation.calibrating import Adapted, Manners, Progress, calibrate
-from edge_ttp.adaptation.evidence import judged
-from edge_ttp.adaptation.foreground import Foreground
-from edge_ttp.adaptation.idle import Idle
-from edge_ttp.adaptation.learned import Learned, learned
+from edge_ttp.answer import generate
+from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms, check
+from edge_ttp.answer.explain import Explanation, explain
+from edge_ttp.answer.select import NEEDS_REWARD, RULES
 from edge_ttp.budget import device
+from edge_ttp.budget.device_profile import Profile, Profiles
 from edge_ttp.budget.load import LoadMeter
-from edge_ttp.budget.profile import Profile, Profiles
 from edge_ttp.budget.watch import Watch
 from edge_ttp.errors import InvalidInput
-from edge_ttp.explanation import Explanation, explain
-from edge_ttp.generation import generate
 from edge_ttp.history import History
-from edge_ttp.once import Once
+from edge_ttp.history.user import default_user, valid_user
+from edge_ttp.learning.evidence import judged
+from edge_ttp.learning.foreground import Foreground
+from edge_ttp.learning.idle import Idle
+from edge_ttp.learning.learned import Learned, learned
+from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
 from edge_ttp.paths import Paths, locate
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
-from edge_ttp.request import DEFAULT_EXAMPLES, Ask, Rooms, check
+from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
-from edge_ttp.selection import NEEDS_REWARD, RULES
-from edge_ttp.user import default_user, valid_user
 
 _HISTORY_TIMEOUT_S = 10.0
 _MEMORY_SHARE = 0.8

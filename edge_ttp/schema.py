@@ -14,7 +14,7 @@ Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
 Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
 DEFAULT_RULE: Rule = "lcb"
-"""The rule, with its constant in edge_ttp.selection, that was best on tune users (docs/reward.md)."""
+"""The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/reward.md)."""
 FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
 FeedbackKind = Literal["accept", "reject", "edit", "prefer", "copied", "regenerated"]
 """The last two are not said by the user but seen by the app: the answer was copied, or another one was asked for."""

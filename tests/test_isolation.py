@@ -216,9 +216,9 @@ def test_onnxruntime_is_imported_with_its_telemetry_off_and_leaves_no_device_id(
     elsewhere: Mapping[str, str], tmp_path: Path
 ) -> None:
     code = (
-        "import os, edge_ttp.onnx_session, onnxruntime\n"
+        "import os, edge_ttp.reward.session, onnxruntime\n"
         "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
-        "assert edge_ttp.onnx_session.TELEMETRY_OFF\n"
+        "assert edge_ttp.reward.session.TELEMETRY_OFF\n"
     )
     assert "onnxruntime" in modules_after(code, elsewhere)
     assert files_below(tmp_path / "elsewhere") == []

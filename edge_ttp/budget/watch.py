@@ -10,8 +10,8 @@ from typing import Protocol
 
 from edge_ttp.budget import device
 from edge_ttp.budget.cost import fit
+from edge_ttp.budget.device_profile import Call, Profile, Profiles
 from edge_ttp.budget.load import LoadMeter
-from edge_ttp.budget.profile import Call, Profile, Profiles
 
 _QUICK_S = 4.0
 """After so many seconds a first, quick measurement tries no further number of threads."""

@@ -11,7 +11,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note, parse_duration, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.adaptation.calibrating import Adapted
+    from edge_ttp.learning.self_calibration import Adapted
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

@@ -17,8 +17,8 @@ from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.bench.candidates import Row
-    from edge_ttp.bench.prompts import Task
+    from edge_ttp.lab.bench.candidates import Row
+    from edge_ttp.lab.bench.tasks import Task
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -62,8 +62,8 @@ def candidates(
     All on the same file. Ctrl-C ends with the prompts that were measured whole. With N=16 also pipeline_overhead: the
     share of a whole request that is not decoding.
     """
-    from edge_ttp.bench import candidates as measurement
     from edge_ttp.budget.device import cores
+    from edge_ttp.lab.bench import candidates as measurement
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_POLICY, Registry
 
@@ -142,7 +142,7 @@ def scaling_command(
 
     The last two columns are the biases of counting measured correlations, and of a normal distribution of them.
     """
-    from edge_ttp.bench import scaling
+    from edge_ttp.lab.bench import simulation as scaling
 
     sizes = n or list(scaling.SIZES)
     total = runs * len(sizes) * len(scaling.SETTINGS) * len(scaling.SHAPES)
@@ -163,7 +163,7 @@ def diagnose_command(
     """Time and memory that `edge-ttp diagnose` takes over a large file of simulated candidates."""
     from dataclasses import asdict
 
-    from edge_ttp.bench import diagnosing
+    from edge_ttp.lab.bench import diagnosing
 
     with progress("writing", rows, "rows") as advance:
         taken = diagnosing.measure(rows, advance)
@@ -193,10 +193,10 @@ def formats_command(
     as_json: options.AsJson = False,
 ) -> None:
     """Speeds and losses of a model's formats on this device, and which one to use."""
-    from edge_ttp.bench import formats
     from edge_ttp.budget.device import cores
     from edge_ttp.cli.stages import stages
     from edge_ttp.paths import locate
+    from edge_ttp.policy.formats import derive as formats
     from edge_ttp.registry import Registry
 
     paths = locate()
@@ -233,7 +233,7 @@ def _advance_from(advance: Callable[[float], None], before: int, done: float) ->
 
 def choose_tasks(data: Path | None, count: int) -> list[Task]:
     """The benchmark's queries: from `data`, else from the folder in EDGE_TTP_DATA, else from the sample histories."""
-    from edge_ttp.bench.prompts import corpus_tasks, sample_tasks
+    from edge_ttp.lab.bench.tasks import corpus_tasks, sample_tasks
 
     folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
     if folder is None:

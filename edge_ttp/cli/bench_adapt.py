@@ -14,8 +14,8 @@ from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.bench.adapting import Row
-    from edge_ttp.bench.feedback import Point
+    from edge_ttp.lab.bench.adapting import Row
+    from edge_ttp.lab.bench.feedback import Point
 
 DATA_VARIABLE = "EDGE_TTP_DATA"
 
@@ -39,8 +39,8 @@ def adapt(
 
     Scores the pools with the reward model, so that it can be run again with another one.
     """
-    from edge_ttp.bench import adapting, costs, feedback
-    from edge_ttp.bench.pools import load
+    from edge_ttp.lab.bench import adapting, costs, feedback
+    from edge_ttp.lab.bench.user_pools import load
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_REWARD, Registry
     from edge_ttp.reward.model import RewardModel

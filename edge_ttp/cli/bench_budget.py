@@ -43,9 +43,9 @@ def budget(
         raise InvalidInput(f"there is no part {unknown[0]!r}", f"choose {', '.join(PARTS)}")
     if "adaptive" in wanted and not pools:
         raise InvalidInput("the adaptive part needs scored pools", "give them with --pools")
-    from edge_ttp.bench import budget as measurement
-    from edge_ttp.bench.candidates import temporary_home
     from edge_ttp.cli.bench import choose_tasks
+    from edge_ttp.lab.bench import deadlines as measurement
+    from edge_ttp.lab.bench.candidates import temporary_home
     from edge_ttp.paths import locate
     from edge_ttp.runtime import Runtime
 
@@ -67,7 +67,7 @@ def budget(
             with progress("memory limits", len(measurement.LIMITS_MB) * len(measurement.LENGTHS), "limits") as advance:
                 found["memory"] = measurement.memory(runtime, tasks, advance=advance)
     if "adaptive" in wanted:
-        from edge_ttp.bench.adaptive import study
+        from edge_ttp.lab.bench.adaptive_n import study
 
         with progress("adaptive N on stored pools", None, "comparisons") as advance:
             found["adaptive"] = study(pools or [], profile, advance=advance)

@@ -15,7 +15,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.budget.profile import Profile
+    from edge_ttp.budget.device_profile import Profile
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help=__doc__
@@ -28,7 +28,7 @@ _GIB = 2**30
 def show(as_json: options.AsJson = False) -> None:
     """Cores, load by others, memory, power, heat and GPUs now, and the profiles that are kept."""
     from edge_ttp.budget import device
-    from edge_ttp.budget.profile import Profiles
+    from edge_ttp.budget.device_profile import Profiles
     from edge_ttp.paths import locate
 
     found = device.inspect()

@@ -14,11 +14,11 @@ from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.diagnosis.judge import Diagnosis, Picked
-    from edge_ttp.diagnosis.own import Judgments
-    from edge_ttp.diagnosis.source import Source
-    from edge_ttp.diagnosis.table import Table
-    from edge_ttp.diagnosis.worth import Worth
+    from edge_ttp.lab.diagnosis.judge import Diagnosis, Picked
+    from edge_ttp.lab.diagnosis.own import Judgments
+    from edge_ttp.lab.diagnosis.source import Source
+    from edge_ttp.lab.diagnosis.table import Table
+    from edge_ttp.lab.diagnosis.worth import Worth
     from edge_ttp.reward.model import RewardModel
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -68,13 +68,13 @@ def diagnose(
     ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said. With --user the
     same from one user's own texts and edits, and how many candidates they justify.
     """
-    from edge_ttp.diagnosis import judge, texts
-    from edge_ttp.diagnosis.source import Source
-    from edge_ttp.diagnosis.table import Columns, read_table
+    from edge_ttp.lab.diagnosis import judge, texts
+    from edge_ttp.lab.diagnosis.source import Source
+    from edge_ttp.lab.diagnosis.table import Columns, read_table
 
     _check(pools, user, model, history, score == utility)
     if plot is not None:
-        from edge_ttp.diagnosis.picture import require_matplotlib
+        from edge_ttp.lab.diagnosis.picture import require_matplotlib
 
         require_matplotlib()
     out = _Out(as_json, html, plot, (utility, score))
@@ -121,14 +121,14 @@ class _Out:
 
 def _diagnose_user(name: str, model: str | None, out: _Out, bootstrap: int, seed: int) -> None:
     """The diagnosis of one user's own evidence under a reward model."""
-    from edge_ttp.diagnosis import judge
-    from edge_ttp.diagnosis.own import judgments, own, own_table
-    from edge_ttp.diagnosis.worth import worth
     from edge_ttp.history import History
+    from edge_ttp.history.user import valid_user
+    from edge_ttp.lab.diagnosis import judge
+    from edge_ttp.lab.diagnosis.own import judgments, own, own_table
+    from edge_ttp.lab.diagnosis.worth import worth
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_REWARD
     from edge_ttp.reward.posterior import MAX_EVIDENCE
-    from edge_ttp.user import valid_user
 
     user = valid_user(name)
     with History.open(locate().database, create=False) as history:
@@ -143,7 +143,7 @@ def _diagnose_user(name: str, model: str | None, out: _Out, bootstrap: int, seed
 def _reward_model(name: str) -> RewardModel:
     """The reward model of this name, or in this folder."""
     from edge_ttp.paths import locate
-    from edge_ttp.registry.store import Registry
+    from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
 
     folder = Path(name) if Path(name).is_dir() else Registry(locate()).locate(name, kind="reward").path
@@ -154,8 +154,8 @@ def _tell(
     found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, float, Worth] | None
 ) -> None:
     """Writes and prints the answer in the forms asked for."""
-    from edge_ttp.diagnosis import report
-    from edge_ttp.diagnosis.verdict import limits, own_limits, own_verdict, verdict
+    from edge_ttp.lab.diagnosis import report
+    from edge_ttp.lab.diagnosis.verdict import limits, own_limits, own_verdict, verdict
 
     if own is None:
         said, unsaid = verdict(found), limits(found, table, out.columns)
@@ -163,11 +163,11 @@ def _tell(
         judged, _, value = own
         said, unsaid = own_verdict(found, judged, value), own_limits(found, table, judged)
     if out.html is not None:
-        from edge_ttp.diagnosis.page import page
+        from edge_ttp.lab.diagnosis.page import page
 
         _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"))
     if out.plot is not None:
-        from edge_ttp.diagnosis.picture import picture
+        from edge_ttp.lab.diagnosis.picture import picture
 
         _write(out.plot, picture(found))
     if out.as_json:
@@ -179,7 +179,7 @@ def _tell(
 
 def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
     """The table with the scores of the reward model of this name or in this folder."""
-    from edge_ttp.diagnosis.scoring import score_table
+    from edge_ttp.lab.diagnosis.scoring import score_table
 
     reward = _reward_model(model)
     if history is None:
@@ -214,7 +214,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(found: Diagnosis, texts: dict[int, str], said: list[str], unsaid: list[str]) -> None:
-    from edge_ttp.diagnosis.verdict import printable
+    from edge_ttp.lab.diagnosis.verdict import printable
 
     out = console()
     out.print(
@@ -264,7 +264,7 @@ def _print_quantities(found: Diagnosis) -> None:
 
 
 def _print_curve(found: Diagnosis) -> None:
-    from edge_ttp.diagnosis.judge import marked
+    from edge_ttp.lab.diagnosis.judge import marked
 
     if not found.curve:
         return
@@ -286,7 +286,7 @@ def _print_curve(found: Diagnosis) -> None:
 
 
 def _print_users(found: Diagnosis) -> None:
-    from edge_ttp.diagnosis.verdict import printable
+    from edge_ttp.lab.diagnosis.verdict import printable
 
     shown = [line for line in found.users if line.status in ("collapsed", "misled")]
     if not shown:
@@ -310,7 +310,7 @@ def _print_users(found: Diagnosis) -> None:
 
 
 def _print_queries(found: Diagnosis, texts: dict[int, str]) -> None:
-    from edge_ttp.diagnosis.verdict import printable
+    from edge_ttp.lab.diagnosis.verdict import printable
 
     out = console()
     if found.hacked:

@@ -18,7 +18,7 @@ def doctor(as_json: options.AsJson = False) -> None:
 
     Exit code 1 if something would keep a request from being answered.
     """
-    from edge_ttp.doctor import examine
+    from edge_ttp.lab.doctor import examine
     from edge_ttp.paths import locate
 
     checks = list(examine(locate()))

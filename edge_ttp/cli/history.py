@@ -198,8 +198,8 @@ def export(
 ) -> None:
     """Print the history as JSON lines. `history import` reads them back."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.history.export import lines, private_file
-    from edge_ttp.history.preferences import preference_lines
+    from edge_ttp.exchange.export import lines, private_file
+    from edge_ttp.exchange.preferences import preference_lines
 
     name = selected(user, all_users)
     if everything and preferences:

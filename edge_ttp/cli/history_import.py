@@ -12,8 +12,8 @@ from edge_ttp.cli.history_options import STDIN, AsJson, counted, open_history, u
 from edge_ttp.cli.output import emit_json, note, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.history.formats import Import
-    from edge_ttp.history.importing import Preview, Report
+    from edge_ttp.exchange.importing import Preview, Report
+    from edge_ttp.exchange.readers import Import
 
 
 def import_(
@@ -53,7 +53,8 @@ def import_(
 ) -> None:
     """Import what was written elsewhere: JSON lines, CSV, mails, conversations, notes, a git log. Skips duplicates."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.history import formats, git_log, importing
+    from edge_ttp.exchange import git_log, importing
+    from edge_ttp.exchange import readers as formats
 
     if (name is None) == (git is None):
         raise InvalidInput("give a file, or a repository with --git", "see `edge-ttp history import --help`")
@@ -93,7 +94,7 @@ def _what(
     name: str, form: str | None, user: str | None, *, kind: str | None, author: str | None, columns: list[str]
 ) -> Import:
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.history import formats
+    from edge_ttp.exchange import readers as formats
     from edge_ttp.history.rows import checked_label
 
     wanted = next((one for one in formats.FORMATS if one == form), None)

@@ -31,7 +31,7 @@ def open_history() -> Iterator[History]:
 
 def user_named(name: str | None) -> str:
     """The user meant: the default one for None. Raises InvalidInput for a name that cannot be."""
-    from edge_ttp.user import default_user, valid_user
+    from edge_ttp.history.user import default_user, valid_user
 
     return default_user() if name is None else valid_user(name)
 

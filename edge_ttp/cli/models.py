@@ -158,8 +158,8 @@ def derive(
     as_json: AsJson = False,
 ) -> None:
     """Make another format of a model on this device, and measure its loss and its speed. The model's own file stays."""
-    from edge_ttp.bench import formats
     from edge_ttp.budget.device import cores
+    from edge_ttp.policy.formats import derive as formats
 
     registry = _registry()
     text = formats.file_text(data) if data is not None else formats.sample_text()

@@ -10,7 +10,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note
 
 if TYPE_CHECKING:
-    from edge_ttp.explanation import Explanation
+    from edge_ttp.answer.explain import Explanation
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

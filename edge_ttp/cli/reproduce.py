@@ -31,10 +31,10 @@ def reproduce(
 
     With --json the findings are printed as one object, and nothing is written.
     """
-    from edge_ttp.reproduction.document import document
-    from edge_ttp.reproduction.findings import Bootstrap
-    from edge_ttp.reproduction.reproduce import reproduce as run
-    from edge_ttp.reproduction.score_file import read_scores
+    from edge_ttp.lab.reproduction.document import document
+    from edge_ttp.lab.reproduction.findings import Bootstrap
+    from edge_ttp.lab.reproduction.reproduce import reproduce as run
+    from edge_ttp.lab.reproduction.score_file import read_scores
 
     file = read_scores(scores)
     with progress("splitting users", 2 * splits, "splits") as advance:

@@ -20,8 +20,8 @@ from edge_ttp.history.rows import (
     generation_row,
     to_milliseconds,
 )
+from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
-from edge_ttp.user import valid_user
 
 _DAY = 86_400_000
 _RETENTION = "retention_days"

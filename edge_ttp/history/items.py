@@ -11,7 +11,7 @@ from itertools import islice
 from edge_ttp.errors import NotFound
 from edge_ttp.history.recall import index_items, indexed_length
 from edge_ttp.history.rows import ITEMS, checked_item, fingerprint, item_from, metadata_text, to_milliseconds
-from edge_ttp.history.words import words
+from edge_ttp.history.terms import words
 from edge_ttp.schema import HistoryItem, utc_now
 
 BATCH = 500

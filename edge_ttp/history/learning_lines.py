@@ -26,7 +26,7 @@ from edge_ttp.history.learning import (
     put_evidence,
     put_layer,
 )
-from edge_ttp.user import valid_user
+from edge_ttp.history.user import valid_user
 
 SORTS = frozenset(("layer", "calibration", "evidence", "setting"))
 """Values of `record` in these lines."""

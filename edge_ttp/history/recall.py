@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.history.words import words
+from edge_ttp.history.terms import words
 
 K1 = 1.2
 B = 0.75

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.history.user import valid_user
 from edge_ttp.schema import (
     MAX_TEXT,
     Candidate,
@@ -21,7 +22,6 @@ from edge_ttp.schema import (
     Timings,
     Usage,
 )
-from edge_ttp.user import valid_user
 
 MAX_LABEL = 64
 """Longest `kind` or `source`, in characters."""

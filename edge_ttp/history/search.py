@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge_ttp.history.recall import MAX_QUERY, index_term
 from edge_ttp.history.rows import ITEMS, item_from
-from edge_ttp.history.words import words, words_at
+from edge_ttp.history.terms import words, words_at
 from edge_ttp.schema import HistoryItem
 
 SNIPPET = 120

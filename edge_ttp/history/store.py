@@ -23,9 +23,9 @@ from edge_ttp.history.restore import Record, restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
+from edge_ttp.history.user import valid_user
 from edge_ttp.history.vectors import Vector
 from edge_ttp.schema import Feedback, Generation, HistoryItem
-from edge_ttp.user import valid_user
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""

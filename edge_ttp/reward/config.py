@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward.features import CONTEXT, FEATURES
-from edge_ttp.reward.words import WORD_FEATURES
+from edge_ttp.reward.word_features import WORD_FEATURES
 
 CONFIG_FILE = "reward.json"
 FORMAT = 3

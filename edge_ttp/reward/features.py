@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.encoder import Vectors
-from edge_ttp.reward.profile import UserProfile, style
-from edge_ttp.utility import Tokens, agreement, coverage
+from edge_ttp.reward.encoder import Vectors
+from edge_ttp.reward.user_profile import UserProfile, style
+from edge_ttp.reward.utility import Tokens, agreement, coverage
 
 FEATURES = (
     "consensus",  # mean agreement (ROUGE) with the other candidates

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput, ModelUnavailable
-from edge_ttp.onnx_session import Session, default_threads
 from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read_config
+from edge_ttp.reward.encoder import TextEncoder, Vectors
 from edge_ttp.reward.features import FEATURES, Drawn, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.posterior import Weights
-from edge_ttp.reward.profile import UserProfile, VectorCache, build_profile
 from edge_ttp.reward.salience import Reading, Salience
-from edge_ttp.reward.words import PoolWords, pool_words
+from edge_ttp.reward.session import Session, default_threads
+from edge_ttp.reward.user_profile import UserProfile, VectorCache, build_profile
+from edge_ttp.reward.utility import Tokens, agreement, tokenize
+from edge_ttp.reward.word_features import PoolWords, pool_words
 from edge_ttp.schema import HistoryItem
-from edge_ttp.utility import Tokens, agreement, tokenize
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class Encoded:
     vectors: Vectors
     """(N, width)."""
     similarity: Floats
-    """(N, N) agreements (edge_ttp.utility)."""
+    """(N, N) agreements (edge_ttp.reward.utility)."""
 
     def take(self, indices: Sequence[int]) -> Encoded:
         """The smaller pool of these candidates."""
@@ -92,7 +92,7 @@ class Scores:
     variance: Floats
     """(N,) aleatoric + epistemic. The offset's variance, equal for all, is not in it: it cannot change a choice."""
     similarity: Floats
-    """(N, N) agreement of the candidates with each other (edge_ttp.utility), 1 on the diagonal."""
+    """(N, N) agreement of the candidates with each other (edge_ttp.reward.utility), 1 on the diagonal."""
     features: Floats
     """(N, D) last-layer features, centred within the pool: difference = features . weights."""
     offset: float

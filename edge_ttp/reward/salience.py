@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import ModelUnavailable
-from edge_ttp.onnx_session import Session
-from edge_ttp.reward.profile import UserProfile, recall_weights
-from edge_ttp.utility import spell
+from edge_ttp.reward.encoder import TextEncoder, Vectors
+from edge_ttp.reward.session import Session
+from edge_ttp.reward.user_profile import UserProfile, recall_weights
+from edge_ttp.reward.utility import spell
 
 INPUTS = ("states", "mask", "user", "recalled", "words", "places")
 OUTPUTS = ("salience",)
@@ -38,7 +38,7 @@ class Reading:
     states: Vectors
     """(T, width) the encoder's token states."""
     places: Mapping[str, Sequence[int]]
-    """Where each word (a token of edge_ttp.utility) begins, by token."""
+    """Where each word (a token of edge_ttp.reward.utility) begins, by token."""
 
 
 class Salience:
@@ -57,7 +57,7 @@ class Salience:
     def numbers(
         self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
     ) -> Numbers:
-        """(W, 2) COLUMNS of words (tokens of edge_ttp.utility) that `texts` use; `source` (width,): of the input."""
+        """(W, 2) COLUMNS of words (tokens of reward.utility) that `texts` use; `source` (width,): of the input."""
         found = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
         if found.shape != (1, len(words), len(COLUMNS)) or not np.isfinite(found).all():
             raise ModelUnavailable(f"salience.onnx of {self._name} gave no usable numbers", "pull it again")

@@ -67,10 +67,10 @@ def pools(
 ) -> None:
     """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped."""
     _need("sacrebleu", "zstandard")
-    from edge_ttp.onnx_session import default_threads
     from edge_ttp.paths import locate
     from edge_ttp.policy.sampling import Filters
-    from edge_ttp.registry.store import Registry
+    from edge_ttp.registry.model_store import Registry
+    from edge_ttp.reward.session import default_threads
     from edge_ttp_export.pools import Recipe, Who, make_pools
     from edge_ttp_export.split import PARTS
 
@@ -161,7 +161,7 @@ def rows(
         count = write_rows(pools, data, out, part)
     else:
         from edge_ttp.paths import locate
-        from edge_ttp.registry.store import Registry
+        from edge_ttp.registry.model_store import Registry
         from edge_ttp.reward.model import RewardModel
         from edge_ttp_export.rows import write_scored_rows
 
@@ -311,7 +311,7 @@ def evaluate(
         _torch(threads)
     _need("zstandard")
     from edge_ttp.paths import locate
-    from edge_ttp.registry.store import Registry
+    from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.evaluate_run import evaluate_files
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
 from edge_ttp.reward.model import Encoded, Source
-from edge_ttp.reward.profile import HISTORY_ITEMS, UserProfile, VectorMemory, build_profile
 from edge_ttp.reward.salience import Salience
-from edge_ttp.reward.words import PoolWords, pool_words
-from edge_ttp.utility import Tokens, agreement, tokenize
+from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemory, build_profile
+from edge_ttp.reward.utility import Tokens, agreement, tokenize
+from edge_ttp.reward.word_features import PoolWords, pool_words
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.recall import as_history
 from edge_ttp_export.split import PARTS, Part, part_of

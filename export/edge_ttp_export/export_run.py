@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_ttp.onnx_session import default_threads
 from edge_ttp.registry.manifest import Manifest, describe_files
 from edge_ttp.reward.config import CONFIG_FILE, RewardConfig
 from edge_ttp.reward.model import RewardModel
+from edge_ttp.reward.session import default_threads
 from edge_ttp_export.card import model_card
 from edge_ttp_export.checkpoint import load_checkpoint
 from edge_ttp_export.evaluate_run import evaluate_files

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import onnx
 
-from edge_ttp.encoder import TextEncoder
 from edge_ttp.errors import InvalidInput
-from edge_ttp.onnx_session import default_threads
+from edge_ttp.reward.encoder import TextEncoder
 from edge_ttp.reward.salience import Salience
+from edge_ttp.reward.session import default_threads
 from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, Encoder, load_encoder, minilm_folder
 from edge_ttp_export.onnx_export import export_encoder, export_salience
 from edge_ttp_export.quantize import quantize_weights

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_ttp.reward.features import CONTEXT, FEATURES
-from edge_ttp.reward.words import WORD_FEATURES
+from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH
 
 RANK = 16
@@ -53,7 +53,7 @@ class Batch:
     context: Tensor
     """(B, C)."""
     words: Tensor
-    """(B, W, K), edge_ttp.reward.words; padded with rows that no candidate has."""
+    """(B, W, K), edge_ttp.reward.word_features; padded with rows that no candidate has."""
     membership: Tensor
     """(B, N, W)."""
 

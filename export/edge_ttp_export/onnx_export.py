@@ -14,7 +14,7 @@ from edge_ttp.reward import salience
 from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS
 from edge_ttp.reward.salience import MOST_PIECES
-from edge_ttp.reward.words import WORD_FEATURES
+from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH, Encoder
 from edge_ttp_export.network import Batch, RewardNetwork
 from edge_ttp_export.salience_network import SalienceNetwork

@@ -10,12 +10,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from edge_ttp.answer.prompt import Style, compose, tokens_for
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
 from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.sampling import Filters
-from edge_ttp.prompt import Style, compose, tokens_for
-from edge_ttp.utility import utility
+from edge_ttp.reward.utility import utility
 from edge_ttp_export.pool_file import PoolFile
 from edge_ttp_export.recall import Recall
 from edge_ttp_export.split import PARTS, Part, part_of

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.diagnosis.scoring import Rows, cut_up, picked
 from edge_ttp.errors import InvalidInput
-from edge_ttp.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
+from edge_ttp.lab.diagnosis.scoring import Rows, cut_up, picked
+from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.examples import Pool, load_pools
 from edge_ttp_export.graphs import ReaderFolders

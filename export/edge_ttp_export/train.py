@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import FEATURES, with_pool
 from edge_ttp.reward.salience import COLUMNS as COLUMNS_OF_SALIENCE
-from edge_ttp.reward.words import WORD_FEATURES
+from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.examples import Pool
 from edge_ttp_export.losses import Loss, difference_loss, differences, offset_loss
 from edge_ttp_export.network import COLUMNS, Batch, Heads, RewardNetwork

@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from edge_ttp.encoder import TextEncoder, Vectors
 from edge_ttp.errors import InvalidInput
-from edge_ttp.reward.profile import HISTORY_ITEMS
+from edge_ttp.reward.encoder import TextEncoder, Vectors
 from edge_ttp.reward.salience import MOST_PIECES, piece_rows, spelling, user_vectors
+from edge_ttp.reward.user_profile import HISTORY_ITEMS
 from edge_ttp_export.course import Course
 from edge_ttp_export.minilm import Encoder, Tokens
 from edge_ttp_export.salience_network import PLAIN, SalienceNetwork

@@ -22,7 +22,7 @@ KAPPAS = (-1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0)
 """Standard deviations taken off a mean; below 0 they are added."""
 
 T2 = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
-"""Squared utility units (edge_ttp.selection, shrink)."""
+"""Squared utility units (edge_ttp.answer.select, shrink)."""
 
 _BATCH = 64
 

@@ -11,7 +11,7 @@ import onnx
 
 from edge_ttp.reward.config import CONFIG_FILE, FORMAT, Distance, Encoder, File, RewardConfig, Weights
 from edge_ttp.reward.features import CONTEXT, FEATURES
-from edge_ttp.reward.words import WORD_FEATURES
+from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, minilm_folder
 

@@ -214,6 +214,6 @@ def test_every_plan_keeps_every_limit_and_has_at_least_one_candidate(
 
 
 def test_prices_are_stated_in_units_of_the_population() -> None:
-    from edge_ttp.calibration import POPULATION
+    from edge_ttp.learning.calibration import POPULATION
 
     assert pytest.approx(POPULATION.spread) == planner.UTILITY_UNIT

@@ -9,7 +9,7 @@ import pytest
 
 from budget.test_profile import PROFILE, call
 from edge_ttp.budget import device
-from edge_ttp.budget.profile import Profiles
+from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.watch import Watch
 from edge_ttp.policy.llama import Measured
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_ttp.adaptation import calibrating
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
+from edge_ttp.learning import self_calibration as calibrating
 from edge_ttp.paths import locate
 from edge_ttp.schema import HistoryItem
 from tests.fakes.real import spare_measuring

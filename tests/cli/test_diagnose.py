@@ -16,7 +16,7 @@ import zstandard
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, InvalidInput
-from tests.diagnosis.makers import collapsed_for_a_third, flipped_for_a_fifth, good_model, write
+from tests.lab.diagnosis.makers import collapsed_for_a_third, flipped_for_a_fifth, good_model, write
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from fakes import rooms
 
+from edge_ttp.answer import generate
+from edge_ttp.answer.ask import Ask
 from edge_ttp.cli.main import run
-from edge_ttp.generation import generate
 from edge_ttp.history import History
 from edge_ttp.paths import locate
-from edge_ttp.request import Ask
 from edge_ttp.schema import Generation
 
 

@@ -11,6 +11,7 @@ import pytest
 from fakes.command import edge_ttp, one_object
 from fakes.real import spare_measuring
 
+from edge_ttp.answer.select import DEFAULT_KAPPA, NEEDS_REWARD
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
@@ -18,7 +19,6 @@ from edge_ttp.registry import DEFAULT_REWARD, write_manifest
 from edge_ttp.registry.catalog import shipped_folder
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import HistoryItem, Sampling
-from edge_ttp.selection import DEFAULT_KAPPA, NEEDS_REWARD
 
 pytestmark = pytest.mark.real
 

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch", reason="needs the export extra")
 from reward.test_words import NOBODY  # noqa: E402
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
-from edge_ttp.onnx_session import Session  # noqa: E402
 from edge_ttp.reward.salience import INPUTS, MOST_PIECES, OUTPUTS, Salience, spelling  # noqa: E402
+from edge_ttp.reward.session import Session  # noqa: E402
 from edge_ttp_export.graphs import EncoderGraphs  # noqa: E402
 from edge_ttp_export.minilm import KEPT_LAYERS, REQUIREMENT, WIDTH, load_encoder  # noqa: E402
 from edge_ttp_export.onnx_export import export_encoder, export_salience  # noqa: E402

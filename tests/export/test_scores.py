@@ -12,10 +12,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
-from edge_ttp.bench.scored_pools import read  # noqa: E402
-from edge_ttp.diagnosis.source import Source  # noqa: E402
 from edge_ttp.errors import InvalidInput  # noqa: E402
-from edge_ttp.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
+from edge_ttp.lab.bench.scored_pools import read  # noqa: E402
+from edge_ttp.lab.diagnosis.source import Source  # noqa: E402
+from edge_ttp.lab.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
 from edge_ttp.reward.model import RewardModel  # noqa: E402
 from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
 from edge_ttp_export.examples import Pool  # noqa: E402

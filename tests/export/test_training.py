@@ -10,12 +10,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
-from edge_ttp.onnx_session import Session  # noqa: E402
 from edge_ttp.reward.features import FEATURES, Drawn  # noqa: E402
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded, Source  # noqa: E402
-from edge_ttp.reward.profile import Style, UserProfile  # noqa: E402
 from edge_ttp.reward.salience import Reading  # noqa: E402
-from edge_ttp.reward.words import WORD_FEATURES, pool_words  # noqa: E402
+from edge_ttp.reward.session import Session  # noqa: E402
+from edge_ttp.reward.user_profile import Style, UserProfile  # noqa: E402
+from edge_ttp.reward.word_features import WORD_FEATURES, pool_words  # noqa: E402
 from edge_ttp_export import choices  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_ttp_export.choices import Choice, resampled_shares, share_of_headroom  # noqa: E402

@@ -14,18 +14,18 @@ import pytest
 from policy.table import FakeClock, TableDecoder
 
 from edge_ttp import runtime
-from edge_ttp.budget.profile import Profile
+from edge_ttp.answer.ask import Rooms
+from edge_ttp.answer.prompt import Style
+from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Control, Engine, Request, Sampled
 from edge_ttp.policy.llama import Measured
 from edge_ttp.policy.turn import Turns
-from edge_ttp.prompt import Style
-from edge_ttp.request import Rooms
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
+from edge_ttp.reward.utility import agreement_matrix
 from edge_ttp.schema import HistoryItem
-from edge_ttp.utility import agreement_matrix
 
 WORDS = ("", "apple", "birch", "cedar", "daisy", "elder", "fern", "grape", "heath")
 """What the fake policy can say. Token 0 ends the answer."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.cli.main import run
-from edge_ttp.history import History, importing, items, jsonl, recall, rows
+from edge_ttp.exchange import importing, jsonl
+from edge_ttp.history import History, items, recall, rows
 from edge_ttp.schema import HistoryItem
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "history.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ import pytest
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput, NotFound
+from edge_ttp.exchange.export import lines
 from edge_ttp.history import History, driver
 from edge_ttp.history.encryption import decrypt, encrypt
-from edge_ttp.history.export import lines
 from edge_ttp.paths import locate
 
 from .conftest import new_item

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
+from edge_ttp.exchange.export import lines
 from edge_ttp.history import History, forgetting
-from edge_ttp.history.export import lines
 from edge_ttp.history.learning import Drawn
 from edge_ttp.schema import Feedback
 

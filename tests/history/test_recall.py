@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge_ttp.history import History, Recalled, recall
 from edge_ttp.history.recall import informative
-from edge_ttp.history.words import words
+from edge_ttp.history.terms import words
 from edge_ttp.schema import HistoryItem
 
 from .conftest import START, new_item

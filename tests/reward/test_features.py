@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_ttp.reward.features import CONTEXT, FEATURES, Drawn, context_vector, feature_table, with_pool
-from edge_ttp.reward.profile import Style, UserProfile
-from edge_ttp.utility import agreement, tokenize
+from edge_ttp.reward.user_profile import Style, UserProfile
+from edge_ttp.reward.utility import agreement, tokenize
 
 WIDTH = 4
 EYE = np.eye(WIDTH, dtype=np.float32)

@@ -14,7 +14,7 @@ import pytest
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
-from edge_ttp.utility import agreement_matrix
+from edge_ttp.reward.utility import agreement_matrix
 from tests.reward.conftest import SHIPPED, history_of
 
 pytestmark = pytest.mark.real

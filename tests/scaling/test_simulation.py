@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ttp.bench.scaling import SETTINGS, SHAPES, Setting, Shape, simulate, study, summary, table, truth
+from edge_ttp.lab.bench.simulation import SETTINGS, SHAPES, Setting, Shape, simulate, study, summary, table, truth
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)

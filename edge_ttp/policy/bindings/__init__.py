@@ -4,12 +4,12 @@
 A context is not safe to use from two threads at once; policy/llama.py holds the turn.
 """
 
-from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.context import Context
 from edge_ttp.policy.bindings.gpus import gpus
 from edge_ttp.policy.bindings.grammar import schema_to_grammar
 from edge_ttp.policy.bindings.library import max_sequences, plain_completer, system_info, version
-from edge_ttp.policy.bindings.model import Model
+from edge_ttp.policy.bindings.llama_model import Model
+from edge_ttp.policy.bindings.loaded_adapter import LoadedAdapter
 from edge_ttp.policy.bindings.quantizing import FORMATS, Quantized, quantize
 from edge_ttp.policy.bindings.replay import Step, replay
 

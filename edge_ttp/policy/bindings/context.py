@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library
-from edge_ttp.policy.bindings.adapter import LoadedAdapter
 from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
-from edge_ttp.policy.bindings.model import Model
+from edge_ttp.policy.bindings.llama_model import Model
+from edge_ttp.policy.bindings.loaded_adapter import LoadedAdapter
 from edge_ttp.policy.decoder import Aborted, NoRoom
 from edge_ttp.policy.memory import CacheType
 

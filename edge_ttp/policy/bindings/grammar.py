@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.bindings import library
 from edge_ttp.policy.bindings.library import llama_cpp
-from edge_ttp.policy.bindings.model import Model
+from edge_ttp.policy.bindings.llama_model import Model
 
 MAX_BYTES = 200_000
 """Longest grammar or schema, in bytes."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from edge_ttp.bench.passages import passages
 from edge_ttp.budget.device import cores
 from edge_ttp.errors import InvalidInput
+from edge_ttp.lab.bench.passages import passages
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
 from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.fidelity import PolicyScorer, compare, reference
+from edge_ttp.policy.formats.fidelity import PolicyScorer, compare, reference
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Manifest, Registry
 from edge_ttp.registry.manifest import file_sha256

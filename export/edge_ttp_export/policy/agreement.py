@@ -12,7 +12,7 @@ import torch
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.policy import bindings
-from edge_ttp.policy.fidelity import Passage, PolicyScorer
+from edge_ttp.policy.formats.fidelity import Passage, PolicyScorer
 from edge_ttp.registry.gguf import read_header
 
 HARD_TEXTS = (

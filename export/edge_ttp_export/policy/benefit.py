@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_ttp.reward.utility import utility
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import HistoryItem
-from edge_ttp.utility import utility
 from edge_ttp_export.policy.held_out import Query
 
 QUERIES = 24

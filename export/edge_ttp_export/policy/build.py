@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from edge_ttp.bench.passages import passages
+from edge_ttp.answer.prompt import Style
+from edge_ttp.lab.bench.passages import passages
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.prompt import Style
 from edge_ttp_export.policy.converter import Report, run
 from edge_ttp_export.policy.held_out import Texts
 from edge_ttp_export.policy.imatrix import compute_imatrix, load_network

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_ttp.bench.formats import MAX_KL, TIE
 from edge_ttp.errors import InvalidInput
+from edge_ttp.policy.formats.derive import MAX_KL, TIE
 from edge_ttp_export.policy.gates import Limits, Measured, keeps
 
 

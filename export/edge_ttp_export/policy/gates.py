@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_ttp.bench.speeds import COUNTS, Speed
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.fidelity import Fidelity
+from edge_ttp.policy.formats.fidelity import Fidelity
+from edge_ttp.policy.formats.speeds import COUNTS, Speed
 from edge_ttp_export.gates import Gate, GateFailed
 from edge_ttp_export.policy.benefit import Benefit
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ttp.bench.passages import Pair, file_pairs, sample_pairs
 from edge_ttp.errors import InvalidInput
+from edge_ttp.lab.bench.passages import Pair, file_pairs, sample_pairs
 from edge_ttp.samples import SAMPLE_USERS
 
 _SHARE = 3  # one item of so many is held out

@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from edge_ttp.bench.passages import passages
 from edge_ttp.budget.device import cores
 from edge_ttp.errors import InvalidInput
+from edge_ttp.lab.bench.passages import passages
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.fidelity import Passage
+from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp_export.policy.lora import CONFIG_NAME, WEIGHTS_NAME
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.bench import speeds
-from edge_ttp.bench.passages import passages
-from edge_ttp.bench.speeds import Speed
+from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.fidelity import Fidelity, Passage, PolicyScorer, Reference, compare, reference
+from edge_ttp.lab.bench.passages import passages
+from edge_ttp.policy.formats import speeds
+from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, Reference, compare, reference
+from edge_ttp.policy.formats.speeds import Speed
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.prompt import Style
 from edge_ttp_export.policy.agreement import as_dict, compare_logits, compare_tokenizers, template_kept
 from edge_ttp_export.policy.benefit import Utilities, compare_utilities, measure_utilities
 from edge_ttp_export.policy.build import Workshop, style_of

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.policy import bindings
-from edge_ttp.prompt import Style
 from edge_ttp.registry import Manifest, Registry
 from edge_ttp.registry.adopt import ASSUMED_CONTEXT, PERMISSIVE_LICENCES, suggest_name
 from edge_ttp.registry.gguf import read_header

@@ -9,11 +9,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from edge_ttp.bench import speeds
 from edge_ttp.budget.device import cores
 from edge_ttp.errors import InvalidInput
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
+from edge_ttp.policy.formats import speeds
 from edge_ttp.registry import Manifest, Registry
 from edge_ttp.registry.manifest import file_sha256
 from edge_ttp_export.policy.benefit import CANDIDATES, QUERIES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge_ttp.bench.speeds import Speed
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.fidelity import Fidelity
+from edge_ttp.policy.formats.fidelity import Fidelity
+from edge_ttp.policy.formats.speeds import Speed
 from edge_ttp_export.gates import GateFailed
 from edge_ttp_export.policy.benefit import Benefit, Utilities, compare_utilities
 from edge_ttp_export.policy.choice import choose, pareto

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from edge_ttp.policy.fidelity import Passage
+from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp_export.policy import converter
 from edge_ttp_export.policy.agreement import HARD_TEXTS, compare_logits, compare_tokenizers, template_kept
 from edge_ttp_export.policy.gguf_tokenizer import read_vocabulary, write_tokenizer

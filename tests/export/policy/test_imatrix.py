@@ -11,7 +11,7 @@ import torch
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.policy import bindings
-from edge_ttp.policy.fidelity import Passage, PolicyScorer, compare, reference
+from edge_ttp.policy.formats.fidelity import Passage, PolicyScorer, compare, reference
 from edge_ttp_export.policy.imatrix import compute_imatrix, gguf_name, load_network
 from edge_ttp_export.policy.imatrix_file import ImportanceMatrix, read_imatrix, write_imatrix
 

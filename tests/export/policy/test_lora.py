@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.fidelity import Passage, PolicyScorer, compare, reference
+from edge_ttp.policy.formats.fidelity import Passage, PolicyScorer, compare, reference
 from edge_ttp_export.policy import converter
 from edge_ttp_export.policy.imatrix import load_network
 from edge_ttp_export.policy.lora import CONFIG_NAME, WEIGHTS_NAME, convert_adapter, inspect_lora, merge

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.policy import bindings
-from edge_ttp.policy.fidelity import Passage
+from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp_export.policy.agreement import compare_logits, compare_tokenizers
 from edge_ttp_export.policy.gguf_tokenizer import Vocabulary, write_tokenizer
 from edge_ttp_export.policy.imatrix import load_network

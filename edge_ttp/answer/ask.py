@@ -1,0 +1,126 @@
+"""One request as the caller made it, the parts of the runtime it passes through, and what makes it impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from typing import Protocol
+
+from edge_ttp import schema
+from edge_ttp.answer import controls
+from edge_ttp.answer.prompt import Style
+from edge_ttp.budget.device_profile import Call, Profile
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history import History
+from edge_ttp.history.rows import checked_label, checked_text
+from edge_ttp.policy.engine import Control, Request, Sampled
+from edge_ttp.reward.model import RewardModel
+
+DEFAULT_EXAMPLES = 4
+"""Most recalled history items in a prompt."""
+
+
+class Policy(Protocol):
+    """What a request needs of a policy (policy/llama.py)."""
+
+    @property
+    def device(self) -> str:
+        """What decodes: the CPU, or layers on a GPU."""
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Tokens of a plain prompt."""
+
+    def encode_chat(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...] | None:
+        """Tokens of a chat prompt, None without a known template."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text alone."""
+
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens themselves."""
+
+    def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
+        """Candidates that fit into memory at once. OutOfCapacity where context or memory hold not even one."""
+
+    def resident(self, prompt: Sequence[int]) -> int:
+        """The prompt's first tokens that need not be read again."""
+
+    def sample(
+        self,
+        request: Request,
+        control: Control,
+        *,
+        memory_bytes: int | None = None,
+        threads: tuple[int, int] | None = None,
+    ) -> Sampled:
+        """Draws the candidates, with so many threads for reading and for drawing."""
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The parts of an open runtime that one request passes through."""
+
+    policy: Policy
+    policy_name: str
+    style: Style
+    reward: RewardModel | None
+    """None where the rule needs no scores."""
+    history: History
+    costs: Profile | None
+    """What requests cost on this device, None before anything was measured."""
+    memory_bytes: int | None
+    """What the device and the caller leave for the policy."""
+    free_cores: int = 1
+    """Cores that other programs leave."""
+    energy: schema.Energy = "mains"
+    """What the device runs on, for budgets that leave it to the device."""
+    hot: bool = False
+    """Whether the processor is at its upper temperature."""
+    observe: Callable[[Call], None] | None = None
+    """Told what the request took."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request as the caller made it."""
+
+    prompt: str
+    user: str
+    n: int | None = None
+    """None: as many as the budget allows."""
+    budget: schema.Budget = field(default_factory=schema.Budget)
+    rule: schema.Rule = schema.DEFAULT_RULE
+    sampling: schema.Sampling = field(default_factory=schema.Sampling)
+    seed: int | None = None
+    kind: str | None = None
+    examples: int = DEFAULT_EXAMPLES
+    """At most so many are recalled."""
+    recall_for: str | None = None
+    """Text that examples are recalled for. None: the prompt."""
+    turns: tuple[tuple[str, str], ...] = ()
+    """What was said before in the same conversation: prompt and answer, oldest first."""
+    store: bool = True
+    cancel: Flag | None = None
+    emit: Callable[[schema.Event], None] | None = None
+
+
+def check(ask: Ask) -> None:
+    """Raises InvalidInput for a request that cannot be meant."""
+    if not ask.prompt.strip():
+        raise InvalidInput("the prompt is empty", "write what should be answered")
+    checked_text("the prompt", ask.prompt)
+    for given, written in ask.turns:
+        checked_text("an earlier prompt", given)
+        checked_text("an earlier answer", written)
+    if ask.recall_for is not None:
+        checked_text("the text to recall for", ask.recall_for)
+    controls.check(ask.sampling)
+    if ask.kind is not None:
+        checked_label("kind", ask.kind)
+    if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:
+        raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
+    if ask.seed is not None and not 0 <= ask.seed < 2**63:
+        raise InvalidInput(f"the seed {ask.seed} is out of range", "choose one from 0 to 2^63 - 1")
+    if ask.examples < 0:
+        raise InvalidInput(f"{ask.examples} examples cannot be recalled", "choose 0 or more")

@@ -1,0 +1,1 @@
+"""Other people's formats (mail, conversations, CSV, git, Markdown, JSON lines) and items. Knows no SQL."""

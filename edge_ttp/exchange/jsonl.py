@@ -1,0 +1,275 @@
+"""JSON lines in and out: one object per line, UTF-8. The format is described in docs/history.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BufferedReader
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
+from edge_ttp.history.learning_lines import SORTS, LearnedRecord
+from edge_ttp.history.restore import Record
+from edge_ttp.history.rows import checked_item, metadata_text
+from edge_ttp.history.user import valid_user
+from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
+
+MAX_LINE = 4 * 1024 * 1024
+"""Longest line in bytes; the texts of one item may have 200,000 characters each."""
+
+_HEAD = 4096
+_SKIP = 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SIGNATURES = (
+    (b"\x1f\x8b", "is compressed (gzip)", "unpack it first: gunzip"),
+    (b"PK\x03\x04", "is a zip archive", "unpack it first: unzip"),
+    (b"\xff\xfe", "is UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "is UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8"),
+)
+_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
+_FIRST_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
+"""Time of an item that has `order` 0 and no date; each step of `order` is one second."""
+_MAX_ORDER = 1e9
+_DAY_MS = 86_400_000
+_OWN = frozenset(
+    ("record", "id", "user_id", "input", "output", "kind", "created_at", "date", "order", "source", "metadata")
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How lines are read."""
+
+    user: str | None
+    """Owner of every line, whatever the line says. None: the line's own `user_id`, else `fallback`."""
+    fallback: str
+    kind: str | None = None
+    """Kind of every item. None: the line's own, else `text`."""
+    now: datetime = field(default_factory=utc_now)
+    """Time of items that have none."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Field of an item -> the key or column that holds it, where it has another name."""
+
+
+class _Unreadable(ValueError):
+    """Why a line cannot be an item."""
+
+
+def records(
+    stream: BufferedReader[Any], name: str, how: Reading, progress: Progress = no_progress
+) -> Iterator[Numbered | Bad]:
+    """The records of an open file, line by line; blank lines are passed over. No line longer than MAX_LINE is loaded.
+
+    InvalidInput if it is no text file at all. progress is called with the bytes read so far.
+    """
+    refuse_binary(stream.peek(_HEAD)[:_HEAD], name)
+    done = 0
+    for number, (line, length) in enumerate(_lines(stream), start=1):
+        done += length
+        progress(done)
+        if line is None:
+            yield Bad(number, f"the line is longer than {MAX_LINE // 1024**2} MiB ({length} bytes)")
+            continue
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
+        if not text:
+            continue
+        try:
+            yield Numbered(number, parse(text, how))
+        except _Unreadable as error:
+            yield Bad(number, str(error))
+
+
+def refuse_binary(head: bytes, name: str) -> None:
+    """Raises InvalidInput for the first bytes of a file that is no text."""
+    for signature, fact, cure in _SIGNATURES:
+        if head.startswith(signature):
+            raise InvalidInput(f"{name} {fact}", cure)
+    if b"\0" in head:
+        raise InvalidInput(f"{name} is a binary file", "give a text file with one JSON object per line")
+
+
+def _lines(stream: BufferedReader[Any]) -> Iterator[tuple[bytes | None, int]]:
+    """(line, length in bytes) of every line; None instead of one that is too long, which is read past in pieces."""
+    while line := stream.readline(MAX_LINE + 1):
+        if len(line) <= MAX_LINE or line.endswith(b"\n"):
+            yield line, len(line)
+            continue
+        length = len(line)
+        while piece := stream.readline(_SKIP):
+            length += len(piece)
+            if piece.endswith(b"\n"):
+                break
+        yield None, length
+
+
+def parse(line: bytes, how: Reading) -> Record:
+    """The record that a line describes. Raises ValueError with the reason if it describes none."""
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise _Unreadable(f"not UTF-8 at byte {error.start + 1}") from None
+    except json.JSONDecodeError as error:
+        raise _Unreadable(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except (RecursionError, ValueError):
+        raise _Unreadable("not JSON that can be read: nested too deeply, or a number with too many digits") from None
+    if not isinstance(value, dict):
+        raise _Unreadable(f"a JSON {_json_type(value)}, not an object")
+    sort = value.get("record", "item")
+    try:
+        if sort == "item":
+            return _item(_renamed(value, how), how)
+        if sort in ("generation", "feedback"):
+            return _judged(sort, value, how)
+        if isinstance(sort, str) and sort in SORTS:
+            fields = {key: inner for key, inner in value.items() if key not in ("record", "user_id")}
+            return LearnedRecord(sort, _owner(value, "user_id", how), fields)
+    except InvalidInput as error:
+        raise _Unreadable(error.fact) from None
+    raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation, feedback or what is learned")
+
+
+def row_item(value: dict[str, Any], how: Reading, source: str) -> HistoryItem:
+    """The item of one row of a table. Raises ValueError with the reason if it is none."""
+    try:
+        return _item({"source": source, **_renamed(value, how)}, how)
+    except InvalidInput as error:
+        raise _Unreadable(error.fact) from None
+
+
+def _renamed(value: dict[str, Any], how: Reading) -> dict[str, Any]:
+    """`value` with the mapped keys under their fields' names."""
+    if not how.columns:
+        return value
+    mapped = set(how.columns.values())
+    rest = {key: inner for key, inner in value.items() if key not in mapped and key not in how.columns}
+    return rest | {name: value[key] for name, key in how.columns.items() if key in value}
+
+
+def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
+    metadata = value.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise _Unreadable(f"metadata is a {_json_type(metadata)}, not an object")
+    kind = how.kind or (_text(value, "kind") if value.get("kind") is not None else "text")
+    item = HistoryItem(
+        user_id=_owner(value, "user_id", how),
+        input=_text(value, "input"),
+        output=_text(value, "output"),
+        kind=kind,
+        created_at=time_of(value, how.now),
+        source=_text(value, "source") if value.get("source") is not None else "jsonl",
+        metadata={**{key: inner for key, inner in value.items() if key not in _OWN}, **metadata},
+    )
+    metadata_text(checked_item(item).metadata)
+    return item
+
+
+def _judged(sort: str, value: dict[str, Any], how: Reading) -> Generation | Feedback:
+    owner = "user" if sort == "generation" else "user_id"
+    fields = {key: inner for key, inner in value.items() if key not in ("record", "id")}
+    fields[owner] = _owner(value, owner, how)
+    try:
+        return Generation.model_validate(fields) if sort == "generation" else Feedback.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _Unreadable(f"{sort}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _owner(value: dict[str, Any], key: str, how: Reading) -> str:
+    if how.user is not None:
+        return how.user
+    return valid_user(_text(value, key)) if value.get(key) is not None else how.fallback
+
+
+def _text(value: dict[str, Any], key: str) -> str:
+    if key not in value:
+        raise _Unreadable(f"{key} is missing")
+    text = value[key]
+    if not isinstance(text, str):
+        raise _Unreadable(f"{key} is a {_json_type(text)}, not a string")
+    return text
+
+
+def _json_type(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    for kind, name in ((str, "string"), (list, "list"), (dict, "object"), (int | float, "number")):
+        if isinstance(value, kind):
+            return name
+    return "null"
+
+
+def time_of(value: Mapping[str, Any], now: datetime) -> datetime:
+    """When the item was written: `created_at` or `date`; else from `order`; else `now`.
+
+    A date without a time of day is refined by `order` (milliseconds into the day), so that items of one day keep it.
+    """
+    order = value.get("order")
+    if order is not None and not (_is_number(order) and abs(order) <= _MAX_ORDER):
+        raise _Unreadable("order is not a number up to 1e9")
+    for key in ("created_at", "date"):
+        if value.get(key) is not None:
+            moment, whole_day = _moment(key, value[key])
+            if whole_day and isinstance(order, int) and 0 <= order < _DAY_MS:
+                return moment + timedelta(milliseconds=order)
+            return moment
+    return now if order is None else _FIRST_ORDER + timedelta(seconds=order)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _moment(key: str, value: object) -> tuple[datetime, bool]:
+    """(moment, whether the value names a whole day, month or year).
+
+    A number is a year from 1000 to 9999, else seconds since 1970.
+    """
+    try:
+        if isinstance(value, int | float) and _is_number(value):
+            if isinstance(value, int) and 1000 <= value <= 9999:
+                return datetime(value, 1, 1, tzinfo=UTC), True
+            return datetime.fromtimestamp(value, UTC), False
+        if isinstance(value, str):
+            text = value.strip()
+            if match := _MONTH.fullmatch(text):
+                return datetime(int(match[1]), int(match[2] or 1), 1, tzinfo=UTC), True
+            moment = datetime.fromisoformat(text)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), len(text) <= len("2026-01-31")
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise _Unreadable(
+        f"{key} is {json.dumps(value)[:40]}: not a date such as 2026-01-31, a year, or seconds since 1970"
+    )
+
+
+def moment_of(name: str, value: str) -> datetime:
+    """The moment that a date, a month, a year or a time in ISO form means. InvalidInput if it is none."""
+    try:
+        return _moment(name, int(value) if value.isdigit() and len(value) == 4 else value)[0]
+    except _Unreadable as error:
+        raise InvalidInput(str(error), "give a date such as 2026-01-31") from None
+
+
+def item_line(item: HistoryItem) -> str:
+    """The line of an export for this item. Reading it gives the item back."""
+    return _line({"record": "item", **item.model_dump(mode="json", exclude={"id"})})
+
+
+def generation_line(generation: Generation) -> str:
+    """The line of an export for this generation, candidates included."""
+    return _line({"record": "generation", **generation.model_dump(mode="json")})
+
+
+def feedback_line(feedback: Feedback) -> str:
+    """The line of an export for this judgment."""
+    return _line({"record": "feedback", **feedback.model_dump(mode="json", exclude={"id"})})
+
+
+def _line(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"

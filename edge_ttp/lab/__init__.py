@@ -1,0 +1,1 @@
+"""Measuring tools: bench, diagnosis, reproduction. The runtime never imports them."""

@@ -1,0 +1,158 @@
+"""What could keep this installation from answering: every part looked at, each with what it found and the cure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge_ttp import __version__
+from edge_ttp.errors import EdgeTTPError
+from edge_ttp.paths import Paths
+
+Status = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    status: Status
+    detail: str
+    cure: str = ""
+
+
+def examine(paths: Paths) -> Iterator[Check]:
+    """All findings, in the order in which a request would need the parts. Writes nothing but a missing data folder."""
+    yield Check(
+        "edge-ttp",
+        "ok",
+        f"{__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}",
+    )
+    for name, look in (
+        ("llama.cpp", _llama),
+        ("onnxruntime", _onnxruntime),
+        ("device", _device),
+    ):
+        yield from _guarded(name, look)
+    yield from _folders(paths)
+    yield from _guarded("models", lambda: _models(paths))
+    yield from _guarded("history", lambda: _history(paths))
+
+
+def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """What `look` finds; an error of ours becomes a finding, so that the rest is still examined."""
+    try:
+        yield from look()
+    except EdgeTTPError as error:
+        yield Check(name, "fail", error.fact, error.cure)
+
+
+def _llama() -> Iterator[Check]:
+    from edge_ttp.policy import bindings
+
+    yield Check("llama.cpp", "ok", f"llama-cpp-python {bindings.version()}")
+    gpus = [f"{gpu.name}, {gpu.free / 2**30:.1f} of {gpu.total / 2**30:.1f} GiB free" for gpu in bindings.gpus()]
+    yield Check("GPU", "ok", "; ".join(gpus) or "none that this llama.cpp can use: the CPU decodes")
+    features = [part.strip() for part in bindings.system_info().replace("CPU :", "").split("|") if part.strip()]
+    yield Check("CPU features", "ok", ", ".join(features))
+
+
+def _onnxruntime() -> Iterator[Check]:
+    from edge_ttp.reward import session as onnx_session
+
+    yield Check("onnxruntime", "ok", f"{onnx_session.version()}, providers: {', '.join(onnx_session.providers())}")
+    if onnx_session.TELEMETRY_OFF:
+        yield Check("telemetry", "ok", "off: onnxruntime was imported with ORT_DISABLE_TELEMETRY=1")
+    else:
+        yield Check(
+            "telemetry",
+            "fail",
+            "onnxruntime was imported with its telemetry on before edge_ttp",
+            "set ORT_DISABLE_TELEMETRY=1 for the process, or import edge_ttp.reward.session first",
+        )
+
+
+def _device() -> Iterator[Check]:
+    from edge_ttp.budget import device
+
+    found = device.inspect()
+    free, total = found.memory_available / 2**30, found.memory_total / 2**30
+    yield Check(
+        "device",
+        "ok" if free >= 1 else "warn",
+        f"{found.cores} cores, {free:.1f} of {total:.1f} GiB memory free, on {found.energy}",
+        "" if free >= 1 else "close other programs, or choose a small model",
+    )
+
+
+def _folders(paths: Paths) -> Iterator[Check]:
+    for name, folder in (("data", paths.data), ("config", paths.config), ("cache", paths.cache)):
+        existing = folder
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+            yield Check(f"{name} folder", "ok", str(folder) + ("" if folder.exists() else " (made when needed)"))
+        else:
+            yield Check(
+                f"{name} folder", "fail", f"{folder} cannot be written", "fix its permissions or set EDGE_TTP_HOME"
+            )
+
+
+def _models(paths: Paths) -> Iterator[Check]:
+    from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
+
+    registry = Registry(paths)
+    for problem in registry.problems():
+        yield Check("models", "warn", problem, "remove or repair that manifest")
+    for entry in registry.list():
+        needed = entry.name in (DEFAULT_POLICY, DEFAULT_REWARD)
+        title = f"{entry.kind} {entry.name}"
+        try:
+            located = registry.locate(entry.name)
+            yield Check(title, "ok", f"verified, {entry.size / 1e6:.0f} MB, {located.path}")
+        except EdgeTTPError as error:
+            if entry.installed or needed:
+                yield Check(title, "fail", error.fact, error.cure)
+            else:
+                yield Check(title, "ok", f"not on this device (edge-ttp models pull {entry.name})")
+
+
+def _history(paths: Paths) -> Iterator[Check]:
+    from edge_ttp.history import History
+
+    if not paths.database.exists():
+        yield Check("history", "ok", f"{paths.database} (made when needed)")
+        return
+    with History.open(paths.database, create=False) as history:
+        health = history.health(full=True)
+    counts = ", ".join(f"{number} {table}" for table, number in health.counts.items() if table in _COUNTED)
+    detail = f"{_size(health.path)}, {health.journal_mode} journal, SQLite {health.sqlite_version}, {counts}"
+    if not health.sound:
+        yield Check(
+            "history",
+            "fail",
+            f"{health.path} is damaged: {'; '.join(health.problems)[:300]}",
+            "restore it from a backup",
+        )
+    elif health.read_only:
+        yield Check(
+            "history", "warn", f"{detail}; read-only: nothing new is kept", "make the file and its folder writable"
+        )
+    else:
+        yield Check("history", "ok", detail)
+    if not health.private and sys.platform != "win32":
+        modes = ", ".join(f"{file} {mode}" for file, mode in health.modes.items())
+        yield Check("history privacy", "fail", f"others may read the history ({modes})", f"chmod 600 {health.path}*")
+
+
+_COUNTED = ("users", "items", "generations", "feedback")
+
+
+def _size(path: Path) -> str:
+    return f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
