@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from repository import DOCS
 
 from edge_ttp import errors
 from edge_ttp.errors import EdgeTTPError
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "errors.md"
+DOCUMENT = DOCS / "errors.md"
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EdgeTTPError)]
 ROW = re.compile(r"^\| (\d+) \| `(\w+)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
 

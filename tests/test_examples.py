@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def run(program: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,11 +13,10 @@ from zipfile import ZipFile
 import pytest
 from fakes.command import one_object
 from fakes.real import spare_measuring
+from repository import ROOT
 
 from edge_ttp import __version__
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

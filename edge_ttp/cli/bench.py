@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,31 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.bench_adapt import DATA_VARIABLE, adapt
+from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
-from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
 if TYPE_CHECKING:
     from edge_ttp.lab.bench.candidates import Row
-    from edge_ttp.lab.bench.tasks import Task
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 OVERHEAD_AT = 16
 """N at which the share of a whole request outside decoding is measured."""
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help=f"Folder of user_id/input/output JSONL files. Default: {DATA_VARIABLE}, else the samples."
-    ),
-]
-
 
 app.command("adapt")(adapt)
-
-_TABLE_WIDTH = 120  # whatever the terminal: cut-off numbers would say nothing
+app.command("budget")(budget)
 
 
 @app.callback()
@@ -53,7 +43,7 @@ def candidates(
         list[float] | None, typer.Option("--temperature", help="May be repeated. Default: 0.6 0.8 1.0.")
     ] = None,
     prompts: Annotated[int, typer.Option("--prompts", min=1, help="Prompts to take the medians over.")] = 5,
-    data: Data = None,
+    data: options.Data = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -63,11 +53,12 @@ def candidates(
     share of a whole request that is not decoding.
     """
     from edge_ttp.budget.device import cores
-    from edge_ttp.lab.bench import candidates as measurement
+    from edge_ttp.lab.bench.candidates import measure, pipeline_overhead
+    from edge_ttp.lab.bench.tasks import chosen_tasks
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_POLICY, Registry
 
-    tasks = choose_tasks(data, prompts)
+    tasks = chosen_tasks(options.data_folder(data), prompts)
     names = model or [DEFAULT_POLICY]
     counts, temperatures = n or [1, 4, 8, 16, 32], temperature or [0.6, 0.8, 1.0]
     if min(counts) < 1 or max(counts) > 256:
@@ -79,7 +70,7 @@ def candidates(
     calls = len(temperatures) * len({1, *counts}) * len(tasks)
     with options.interruptible() as cancel, progress("measuring", calls * len(names), "calls") as advance:
         for place, located in enumerate(found):
-            rows += measurement.measure(
+            rows += measure(
                 located.path,
                 located.name,
                 located.prompt_style or "few-shot",
@@ -96,7 +87,7 @@ def candidates(
             raise Cancelled("interrupted before one prompt was measured")
     overhead = None
     if OVERHEAD_AT in counts and not cancel.is_set():
-        overhead = measurement.pipeline_overhead(str(names[0]), tasks, n=OVERHEAD_AT, threads=used, paths=paths)
+        overhead = pipeline_overhead(str(names[0]), tasks, n=OVERHEAD_AT, threads=used, paths=paths)
     if as_json:
         emit_json(
             {
@@ -142,16 +133,16 @@ def scaling_command(
 
     The last two columns are the biases of counting measured correlations, and of a normal distribution of them.
     """
-    from edge_ttp.lab.bench import simulation as scaling
+    from edge_ttp.lab.bench import simulation
 
-    sizes = n or list(scaling.SIZES)
-    total = runs * len(sizes) * len(scaling.SETTINGS) * len(scaling.SHAPES)
+    sizes = n or list(simulation.SIZES)
+    total = runs * len(sizes) * len(simulation.SETTINGS) * len(simulation.SHAPES)
     with progress("simulating", total, "runs") as advance:
-        rows = scaling.study(runs=runs, sizes=sizes, resamples=resamples, seed=seed, advance=advance)
+        rows = simulation.study(runs=runs, sizes=sizes, resamples=resamples, seed=seed, advance=advance)
     if as_json:
-        emit_json({"rows": [row.as_dict() for row in rows], "summary": scaling.summary(rows)})
+        emit_json({"rows": [row.as_dict() for row in rows], "summary": simulation.summary(rows)})
         return
-    for line in [*scaling.table(rows), "", *scaling.summary(rows)]:
+    for line in [*simulation.table(rows), "", *simulation.summary(rows)]:
         typer.echo(line)
 
 
@@ -195,18 +186,19 @@ def formats_command(
     """Speeds and losses of a model's formats on this device, and which one to use."""
     from edge_ttp.budget.device import cores
     from edge_ttp.cli.stages import stages
+    from edge_ttp.lab.bench.passages import file_text, sample_text
     from edge_ttp.paths import locate
-    from edge_ttp.policy.formats import derive as formats
+    from edge_ttp.policy.formats.derive import TABLE_HEADER, measure, table
     from edge_ttp.registry import Registry
 
     paths = locate()
     with stages() as report:
-        found = formats.measure(
+        found = measure(
             Registry(paths),
             paths,
             model,
             [one.upper() for one in extra or []],
-            formats.file_text(text) if text is not None else formats.sample_text(),
+            file_text(text) if text is not None else sample_text(),
             threads=threads or cores(),
             rounds=rounds,
             max_kl=max_kl,
@@ -216,7 +208,7 @@ def formats_command(
     if as_json:
         emit_json(found.as_dict() | {"chosen": choose})
         return
-    print_table(formats.TABLE_HEADER, formats.table(found))
+    print_table(TABLE_HEADER, table(found))
     for name, why in found.unfit.items():
         note(f"{name} was left out: {why}")
     console().print(found.reason, soft_wrap=True)
@@ -224,34 +216,5 @@ def formats_command(
         note(f"{found.model} now means {found.model}:{found.choice} on this device")
 
 
-app.command("budget")(budget)
-
-
 def _advance_from(advance: Callable[[float], None], before: int, done: float) -> None:
     advance(before + done)
-
-
-def choose_tasks(data: Path | None, count: int) -> list[Task]:
-    """The benchmark's queries: from `data`, else from the folder in EDGE_TTP_DATA, else from the sample histories."""
-    from edge_ttp.lab.bench.tasks import corpus_tasks, sample_tasks
-
-    folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
-    if folder is None:
-        return sample_tasks(count)
-    if not folder.is_dir():
-        raise InvalidInput(f"there is no folder {folder}", "point --data to a folder of JSONL files")
-    return corpus_tasks(folder, count)
-
-
-def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
-    """A plain table on stdout, numbers to the right."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
-    for line in lines:
-        table.add_row(*line)
-    out = console()
-    out.width = max(out.width, _TABLE_WIDTH)
-    out.print(table, crop=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
     from edge_ttp.lab.bench.adapting import Row
     from edge_ttp.lab.bench.feedback import Point
 
-DATA_VARIABLE = "EDGE_TTP_DATA"
-
 
 def adapt(
     pools: Annotated[
         list[Path], typer.Option("--pools", help="Made by `edge-ttp export pools --part report`. May be repeated.")
     ],
     data: Annotated[
-        Path | None, typer.Option("--data", help=f"Folder of the texts behind the pools. Default: {DATA_VARIABLE}.")
+        Path | None,
+        typer.Option("--data", help=f"Folder of the texts behind the pools. Default: {options.DATA_VARIABLE}."),
     ] = None,
     reward: Annotated[str | None, typer.Option("--reward", help="Reward model. Default: the default one.")] = None,
     items: Annotated[
@@ -45,7 +43,7 @@ def adapt(
     from edge_ttp.registry import DEFAULT_REWARD, Registry
     from edge_ttp.reward.model import RewardModel
 
-    folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    folder = options.data_folder(data)
     if folder is None or not folder.is_dir():
         raise InvalidInput("the texts behind the pools are not named", "point --data to their folder")
     model = RewardModel.load(Registry(locate()).locate(reward or DEFAULT_REWARD, kind="reward").path, threads=threads)

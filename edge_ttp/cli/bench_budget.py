@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.output import emit_json, note, progress
+from edge_ttp.cli.output import emit_json, note, print_table, progress
 from edge_ttp.errors import InvalidInput
 
 PARTS = ("prediction", "deadlines", "memory", "adaptive")
@@ -23,7 +22,7 @@ def budget(
         list[str] | None,
         typer.Option("--pools", help="Scored pools (rows of docs/diagnosis.md, with tokens). May be repeated."),
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder of user_id/input/output JSONL files.")] = None,
+    data: options.Data = None,
     calls: Annotated[int, typer.Option("--calls", min=1, help="Calls for each deadline and load.")] = 50,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times each N and prompt length is predicted.")] = 1,
     deadline: Annotated[
@@ -43,29 +42,29 @@ def budget(
         raise InvalidInput(f"there is no part {unknown[0]!r}", f"choose {', '.join(PARTS)}")
     if "adaptive" in wanted and not pools:
         raise InvalidInput("the adaptive part needs scored pools", "give them with --pools")
-    from edge_ttp.cli.bench import choose_tasks
-    from edge_ttp.lab.bench import deadlines as measurement
+    from edge_ttp.lab.bench import deadlines
     from edge_ttp.lab.bench.candidates import temporary_home
+    from edge_ttp.lab.bench.tasks import chosen_tasks
     from edge_ttp.paths import locate
     from edge_ttp.runtime import Runtime
 
     found: dict[str, Any] = {}
-    tasks = choose_tasks(data, users)
+    tasks = chosen_tasks(options.data_folder(data), users)
     with temporary_home(locate()) as home, Runtime.open(home=home, model=model, threads=threads) as runtime:
         note("measuring this device")
         profile = runtime.profile()
         if set(wanted) - {"adaptive"}:
-            measurement.fill(runtime, tasks)
+            deadlines.fill(runtime, tasks)
         if "prediction" in wanted:
             with progress("predicting", None, "calls") as advance:
-                found["prediction"] = measurement.prediction(runtime, tasks, rounds=rounds, advance=advance)
+                found["prediction"] = deadlines.prediction(runtime, tasks, rounds=rounds, advance=advance)
         if "deadlines" in wanted:
-            seconds = deadline or list(measurement.DEADLINES_S)
+            seconds = deadline or list(deadlines.DEADLINES_S)
             with progress("deadlines", None, "calls") as advance:
-                found["deadlines"] = measurement.deadlines(runtime, tasks, calls=calls, wanted=seconds, advance=advance)
+                found["deadlines"] = deadlines.deadlines(runtime, tasks, calls=calls, wanted=seconds, advance=advance)
         if "memory" in wanted:
-            with progress("memory limits", len(measurement.LIMITS_MB) * len(measurement.LENGTHS), "limits") as advance:
-                found["memory"] = measurement.memory(runtime, tasks, advance=advance)
+            with progress("memory limits", len(deadlines.LIMITS_MB) * len(deadlines.LENGTHS), "limits") as advance:
+                found["memory"] = deadlines.memory(runtime, tasks, advance=advance)
     if "adaptive" in wanted:
         from edge_ttp.lab.bench.adaptive_n import study
 
@@ -78,8 +77,6 @@ def budget(
 
 
 def _print(found: dict[str, Any]) -> None:
-    from edge_ttp.cli.bench import print_table
-
     if "prediction" in found:
         told = found["prediction"]
         groups = [("all", told["median_error"]), *told["by_state"].items()]

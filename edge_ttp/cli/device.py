@@ -12,7 +12,7 @@ import psutil
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.output import emit_json, note, progress
+from edge_ttp.cli.output import emit_json, note, print_table, progress
 
 if TYPE_CHECKING:
     from edge_ttp.budget.device_profile import Profile
@@ -127,7 +127,6 @@ def facts(profile: Profile) -> dict[str, Any]:
 
 
 def _print_profile(profile: Profile) -> None:
-    from edge_ttp.cli.bench import print_table
 
     found = facts(profile)
     widths = ("1", "4", "16", "32")

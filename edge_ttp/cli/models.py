@@ -143,8 +143,8 @@ def add(
         typer.echo(f"{entry.name}: known now; `edge-ttp models pull {entry.name}` fetches it")
 
 
-@app.command()
-def derive(
+@app.command("derive")
+def derive_command(
     name: Annotated[str, typer.Argument(help="A policy on this device.")],
     *,
     format: Annotated[str, typer.Option("--format", "-f", help="Q4_0, Q8_0, F16 ... (see docs/formats.md).")],
@@ -159,12 +159,13 @@ def derive(
 ) -> None:
     """Make another format of a model on this device, and measure its loss and its speed. The model's own file stays."""
     from edge_ttp.budget.device import cores
-    from edge_ttp.policy.formats import derive as formats
+    from edge_ttp.lab.bench.passages import file_text, sample_text
+    from edge_ttp.policy.formats.derive import derive, in_words
 
     registry = _registry()
-    text = formats.file_text(data) if data is not None else formats.sample_text()
+    text = file_text(data) if data is not None else sample_text()
     with stages() as report:
-        located = formats.derive(
+        located = derive(
             registry,
             name,
             format.upper(),
@@ -191,7 +192,7 @@ def derive(
         )
         return
     typer.echo(f"{located.name}: {_size(manifest.size)}: {located.path}")
-    for line in formats.in_words(manifest):
+    for line in in_words(manifest):
         typer.echo(f"    {line}")
     link = f" ({manifest.licence_url})" if manifest.licence_url else ""
     note(f"licence of {located.name}: {manifest.licence}{link}; it is a modified file and says so")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Annotated
@@ -77,6 +79,13 @@ MaxTokens = Annotated[
 Kind = Annotated[str | None, typer.Option("--kind", help="Recall only items of this kind.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]
+DATA_VARIABLE = "EDGE_TTP_DATA"
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help=f"Folder of user_id/input/output JSONL files. Default: {DATA_VARIABLE}, else the samples."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -94,6 +103,11 @@ def read_text(argument: str) -> str:
             f"standard input is not UTF-8 text (byte {wrong.start})", "convert it: iconv -t UTF-8"
         ) from wrong
     return text.removesuffix("\n")
+
+
+def data_folder(given: Path | None) -> Path | None:
+    """The folder of corpora that is `given`, else the one in EDGE_TTP_DATA; None where neither says one."""
+    return given or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
 
 
 @contextmanager

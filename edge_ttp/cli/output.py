@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _DURATION = re.compile(r"\s*(-?\d+(?:\.\d*)?|-?\.\d+)\s*(ms|s|m|h|d)?\s*")
+_TABLE_WIDTH = 120  # whatever the terminal: cut-off numbers would say nothing
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -60,6 +61,20 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
+    """A plain table on stdout, numbers to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    out = console()
+    out.width = max(out.width, _TABLE_WIDTH)
+    out.print(table, crop=False)
 
 
 def note(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.output import emit_json, note
+from edge_ttp.cli.output import emit_json, note, print_table
 
 if TYPE_CHECKING:
     from edge_ttp.answer.explain import Explanation
@@ -61,7 +61,6 @@ def plan(
 
 
 def _print(found: Explanation) -> None:
-    from edge_ttp.cli.bench import print_table
 
     plan, record = found.plan, found.calibration
     expected = "" if plan.expected_s is None else f", about {plan.expected_s:.2f} s"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from budget.test_profile import PROFILE, call
+from budget.test_device_profile import PROFILE, call
 from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.watch import Watch

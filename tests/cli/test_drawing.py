@@ -9,6 +9,7 @@ import pytest
 import typer
 from fakes import Models
 from fakes.command import model_files, one_object
+from repository import DOCS
 
 from edge_ttp.cli import chat, drawing, generate
 from edge_ttp.cli.main import run
@@ -143,7 +144,7 @@ def test_a_schema_file_that_is_none_is_refused(
 
 
 def test_the_documentation_names_every_field_and_option() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    text = (DOCS / "engine.md").read_text(encoding="utf-8")
     for name, annotation in drawing._OPTIONS.items():
         assert f"`{name}`" in text
         option = annotation.__metadata__[0].default.split("/")[-1]

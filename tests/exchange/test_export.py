@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from history.conftest import new_generation, new_item
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import jsonl
@@ -13,8 +14,6 @@ from edge_ttp.exchange.export import lines, private_file
 from edge_ttp.exchange.importing import store_records
 from edge_ttp.history import History
 from edge_ttp.schema import Feedback
-
-from .conftest import new_generation, new_item
 
 
 def load(history: History, exported: list[str]) -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from history.conftest import new_generation
+from history.test_forgetting import fill
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
@@ -15,9 +17,6 @@ from edge_ttp.exchange.preferences import preference_lines
 from edge_ttp.history import History
 from edge_ttp.history.learning_lines import LearnedRecord
 from edge_ttp.schema import Feedback, FeedbackKind
-
-from .conftest import new_generation
-from .test_forgetting import fill
 
 
 def judge(history: History, name: str, kind: FeedbackKind, candidate: int = 1, text: str | None = None) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
-from reward.test_words import NOBODY  # noqa: E402
+from repository import ROOT  # noqa: E402
+from reward.test_word_features import NOBODY  # noqa: E402
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.reward.salience import INPUTS, MOST_PIECES, OUTPUTS, Salience, spelling  # noqa: E402
@@ -125,4 +126,4 @@ def test_words_are_found_where_they_stand(encoder: EncoderGraphs) -> None:
 
 
 def test_make_installs_the_weights_that_the_code_asks_for() -> None:
-    assert f"MINILM ?= {REQUIREMENT}\n" in (Path(__file__).parents[2] / "Makefile").read_text()
+    assert f"MINILM ?= {REQUIREMENT}\n" in (ROOT / "Makefile").read_text()

@@ -12,6 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
+from repository import SHIPPED_REWARD  # noqa: E402
+
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.lab.bench.scored_pools import read  # noqa: E402
 from edge_ttp.lab.diagnosis.source import Source  # noqa: E402
@@ -106,7 +108,7 @@ def test_rows_are_what_diagnose_reads(tmp_path: Path, pool_file: tuple[Path, Pat
 
 def test_scored_rows_are_what_the_planners_benchmark_reads(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
     data, out = pool_file
-    reward = RewardModel.load(Path(__file__).parents[2] / "models" / "reward-minilm-1", threads=1)
+    reward = RewardModel.load(SHIPPED_REWARD, threads=1)
     to = tmp_path / "scored.jsonl.zst"
     assert write_scored_rows([out], [data], to, None, reward=reward, report=lambda _: None) == 2
     lines = [json.loads(line) for _, line, _ in Source.of(str(to)).lines() if line]

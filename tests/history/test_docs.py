@@ -7,13 +7,14 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from repository import DOCS
 
 from edge_ttp.cli.main import run
 from edge_ttp.exchange import importing, jsonl
 from edge_ttp.history import History, items, recall, rows
 from edge_ttp.schema import HistoryItem
 
-TEXT = Path(__file__).parents[2].joinpath("docs", "history.md").read_text(encoding="utf-8")
+TEXT = (DOCS / "history.md").read_text(encoding="utf-8")
 
 
 def blocks(start: str) -> list[str]:

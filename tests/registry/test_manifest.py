@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from repository import DOCS
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.registry import DEFAULT_POLICY, Manifest, read_manifest, write_manifest
@@ -217,7 +218,7 @@ def test_shipped_manifests_are_sound_and_carry_their_licence() -> None:
 
 
 def test_the_manifest_in_the_documentation_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    text = (DOCS / "models.md").read_text(encoding="utf-8")
     example = text.split("```toml\n")[1].split("```")[0]
     manifest = read(tmp_path, example)
     assert [source.type for source in manifest.files[0].sources] == ["file", "pypi", "https"]

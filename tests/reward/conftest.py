@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from repository import SHIPPED_REWARD
 
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
 
-SHIPPED = Path(__file__).parents[2] / "models" / "reward-minilm-1"
 FILES = ("reward.json", "encoder.onnx", "salience.onnx", "heads.onnx", "tokenizer.json")
 
 
 @pytest.fixture(scope="session")
 def model() -> RewardModel:
     """The shipped model."""
-    return RewardModel.load(SHIPPED, threads=1)
+    return RewardModel.load(SHIPPED_REWARD, threads=1)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     copy = tmp_path / "model"
     copy.mkdir()
     for name in FILES:
-        shutil.copyfile(SHIPPED / name, copy / name)
+        shutil.copyfile(SHIPPED_REWARD / name, copy / name)
     return copy
 
 

@@ -10,21 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import SHIPPED_REWARD
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward.config import read_checked, read_config
 from edge_ttp.reward.encoder import TextEncoder
 from edge_ttp.reward.session import Session
 
-SHIPPED = Path(__file__).parents[1] / "models" / "reward-minilm-1"
-
 
 @pytest.fixture(scope="module")
 def encoder() -> TextEncoder:
-    config, _ = read_config(SHIPPED)
+    config, _ = read_config(SHIPPED_REWARD)
     return TextEncoder(
-        read_checked(SHIPPED, config.encoder.graph),
-        read_checked(SHIPPED, config.encoder.tokenizer),
+        read_checked(SHIPPED_REWARD, config.encoder.graph),
+        read_checked(SHIPPED_REWARD, config.encoder.tokenizer),
         name="shipped",
         fingerprint="f",
         width=config.encoder.width,
@@ -82,7 +81,7 @@ def run_python(code: str, home: Path, **variables: str) -> subprocess.CompletedP
 def test_loading_a_session_leaves_no_trace_in_the_home_folder(tmp_path: Path) -> None:
     code = f"""
 from edge_ttp.reward.model import RewardModel
-model = RewardModel.load({str(SHIPPED)!r})
+model = RewardModel.load({str(SHIPPED_REWARD)!r})
 import os; print(os.environ["ORT_DISABLE_TELEMETRY"])
 """
     done = run_python(code, tmp_path)

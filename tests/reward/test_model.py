@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repository import SHIPPED_REWARD
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
-from tests.reward.conftest import SHIPPED, history_of
+from tests.reward.conftest import history_of
 
 pytestmark = pytest.mark.real
 
@@ -271,7 +272,7 @@ def test_garbage_that_the_config_vouches_for_is_refused(folder: Path, name: str,
 
 @pytest.mark.parametrize("name", ["heads.onnx", "salience.onnx"])
 def test_an_encoder_in_anothers_place_is_refused(folder: Path, name: str) -> None:
-    replace_file(folder, name, (SHIPPED / "encoder.onnx").read_bytes())
+    replace_file(folder, name, (SHIPPED_REWARD / "encoder.onnx").read_bytes())
     with pytest.raises(ModelUnavailable, match="inputs or outputs"):
         RewardModel.load(folder)
 

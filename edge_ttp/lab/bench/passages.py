@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.importing import Bad
 from edge_ttp.exchange.jsonl import Reading, records
+from edge_ttp.policy.formats.derive import Text
 from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.schema import HistoryItem
@@ -53,6 +55,25 @@ def file_pairs(path: Path, user: str | None = None) -> list[list[Pair]]:
     except OSError as error:
         raise InvalidInput(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     return list(users.values())
+
+
+def sample_text() -> Text:
+    """The outputs of the two sample histories."""
+    return text_of(sample_pairs(), "sample histories")
+
+
+def file_text(path: Path) -> Text:
+    """The outputs in a JSONL file of user_id, input and output. Raises InvalidInput."""
+    return text_of(file_pairs(path), path.name)
+
+
+def text_of(users: Sequence[Sequence[Pair]], name: str) -> Text:
+    """What these users wrote, as formats are compared on it."""
+    return Text(name, partial(_of_policy, users))
+
+
+def _of_policy(users: Sequence[Sequence[Pair]], policy: LlamaPolicy, style: Style) -> list[Passage]:
+    return passages(policy, style, users)
 
 
 def passages(

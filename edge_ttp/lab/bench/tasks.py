@@ -24,6 +24,15 @@ class Task:
     history: tuple[HistoryItem, ...]
 
 
+def chosen_tasks(folder: Path | None, count: int) -> list[Task]:
+    """`count` tasks from the corpora in `folder`, without one from the sample histories. Raises InvalidInput."""
+    if folder is None:
+        return sample_tasks(count)
+    if not folder.is_dir():
+        raise InvalidInput(f"there is no folder {folder}", "point --data to a folder of JSONL files")
+    return corpus_tasks(folder, count)
+
+
 def sample_tasks(count: int) -> list[Task]:
     """`count` tasks from the two sample histories: each user's last items are asked with the earlier ones in view."""
     from edge_ttp.samples import SAMPLE_USERS, sample_items

@@ -15,15 +15,13 @@ from threading import Event
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.bench import passages
-from edge_ttp.lab.bench.passages import Pair
 from edge_ttp.paths import Paths, private_folder
 from edge_ttp.policy import bindings
 from edge_ttp.policy.formats import speeds
-from edge_ttp.policy.formats.fidelity import Fidelity, PolicyScorer, Reference, compare, reference
+from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, Reference, compare, reference
 from edge_ttp.policy.formats.speeds import ANSWER_TOKENS, COUNTS, PROMPT_TOKENS, USUAL, Speed
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.registry import Facts, Located, Manifest, Registry
+from edge_ttp.registry import Facts, Located, Manifest, PromptStyle, Registry
 from edge_ttp.registry.variants import processor, refuse_derivation
 
 MAX_KL = 0.05
@@ -43,19 +41,10 @@ Report = Callable[[str, int, int], None]
 class Text:
     """What formats are compared on."""
 
-    users: Sequence[Sequence[Pair]]
     name: str
     """For the manifest: the file, or the sample histories."""
-
-
-def sample_text() -> Text:
-    """The outputs of the two sample histories."""
-    return Text(passages.sample_pairs(), "sample histories")
-
-
-def file_text(path: Path) -> Text:
-    """The outputs in a JSONL file of user_id, input and output. Raises InvalidInput."""
-    return Text(passages.file_pairs(path), path.name)
+    passages: Callable[[LlamaPolicy, PromptStyle], Sequence[Passage]]
+    """Its passages as the runtime would put them to a policy whose prompts have this style."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +191,7 @@ class Comparison:
     def _read(self) -> Reference:
         policy = LlamaPolicy(self._source.path, threads=self._threads)
         try:
-            found = passages.passages(policy, self._source.prompt_style or "few-shot", self._text.users)
+            found = self._text.passages(policy, self._source.prompt_style or "few-shot")
         finally:
             policy.close()
         total = sum(len(passage.scored) for passage in found)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from budget.test_profile import PROFILE
+from budget.test_device_profile import PROFILE
 from fakes import FakeReward, Models
 from fakes.command import model_files
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from repository import DOCS
 
 from edge_ttp.cli.diagnose import app
 from edge_ttp.lab.diagnosis.report import as_object
@@ -17,13 +17,13 @@ from edge_ttp.scaling.gauge import ENOUGH_POOLS, SMALLEST_POOL
 from edge_ttp.scaling.quantities import ENOUGH_HACKED, ENOUGH_USERS
 from tests.lab.diagnosis.conftest import Judged
 
-DOCS = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "diagnosis.md").read_text(encoding="utf-8")
 
 
 def test_every_key_of_the_object_is_documented(models: dict[str, Judged]) -> None:
     table, found = models["flipped"]
     keys = as_object(found, table, {}, verdict=[], limits=[])
-    form = DOCS[DOCS.index("## The JSON object") :]
+    form = PAGE[PAGE.index("## The JSON object") :]
     missing = [key for key in keys if f"`{key}`" not in form and f'"{key}"' not in form]
     missing += [f"{key}[]" for key in ("curve", "users", "queries") for name in keys[key][0] if name not in form]
     assert missing == []
@@ -32,7 +32,7 @@ def test_every_key_of_the_object_is_documented(models: dict[str, Judged]) -> Non
 def test_every_option_is_documented() -> None:
     command = typer.main.get_command(app)
     options = {name for one in command.params for name in one.opts if name.startswith("--")}
-    assert options - {"--seed"} <= set(re.findall(r"--[a-z]+", DOCS))
+    assert options - {"--seed"} <= set(re.findall(r"--[a-z]+", PAGE))
 
 
 def test_limits_are_those_of_the_code() -> None:
@@ -44,12 +44,12 @@ def test_limits_are_those_of_the_code() -> None:
         f"fewer than {ENOUGH_QUERIES} informative queries",
         f"{GRID_POINTS} grid points, {EM_STEPS} steps of EM",
     ):
-        assert words in DOCS, words
+        assert words in PAGE, words
     assert round(1 / COLLAPSED_BELOW) == 10  # "a tenth of the typical one"
 
 
 def test_the_program_runs() -> None:
-    program = DOCS[DOCS.index("```python\n") + 10 :]
+    program = PAGE[PAGE.index("```python\n") + 10 :]
     rng = np.random.default_rng(0)
     quality = rng.standard_normal((200, 16))
     score = quality + rng.standard_normal(quality.shape)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repository import SHIPPED_REWARD
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, NotFound
@@ -26,7 +27,6 @@ from edge_ttp.reward.posterior import Weights
 from edge_ttp.schema import Feedback, Generation, HistoryItem
 from tests.history.conftest import START, new_generation
 
-SHIPPED = Path(__file__).parents[2] / "models" / "reward-minilm-1"
 WANTED = "the quick brown fox jumps over the lazy dog today again"
 STOCK = Weights(np.array([0.05, 0.0, 0.0]), 1e-4 * np.eye(3))
 SIZE = 11
@@ -141,7 +141,7 @@ def test_the_pools_are_judged_like_any_others() -> None:
 @pytest.fixture
 def lived_in(home: Path) -> None:
     """Ten edited answers, two past items answered anew, one preference."""
-    model = RewardModel.load(SHIPPED, threads=1)
+    model = RewardModel.load(SHIPPED_REWARD, threads=1)
     layers = [layer_of(number, "good", model.stock, model.fingerprint) for number in range(13)]
     with History.open(locate(home).database) as history:
         for number in range(11):
@@ -155,7 +155,7 @@ def lived_in(home: Path) -> None:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    assert run(["diagnose", "--bootstrap", "20", "--json", "--model", str(SHIPPED), *arguments]) == 0
+    assert run(["diagnose", "--bootstrap", "20", "--json", "--model", str(SHIPPED_REWARD), *arguments]) == 0
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     return said
 
@@ -173,7 +173,7 @@ def test_the_command_judges_the_users_own_evidence(tmp_path: Path, capsys: pytes
     assert f"N = {said['own']['n']} is justified" in said["verdict"]
     assert "11 answers are stored" in " ".join(said["limits"])
     assert "own evidence" in (tmp_path / "own.html").read_text()
-    assert run(["diagnose", "--user", "ann", "--model", str(SHIPPED), "--bootstrap", "20"]) == 0
+    assert run(["diagnose", "--user", "ann", "--model", str(SHIPPED_REWARD), "--bootstrap", "20"]) == 0
     assert "is justified" in capsys.readouterr().out
 
 
@@ -187,7 +187,7 @@ def test_a_user_without_evidence_gets_the_populations_record(capsys: pytest.Capt
 
 
 def test_evidence_comes_with_the_texts_of_its_candidates(home: Path, lived_in: None) -> None:
-    model = RewardModel.load(SHIPPED, threads=1)
+    model = RewardModel.load(SHIPPED_REWARD, threads=1)
     with History.open(locate(home).database) as history:
         rows = history.sourced_evidence("ann", model.fingerprint, 100)
         _, plain = history.evidence("ann", model.fingerprint, 100)

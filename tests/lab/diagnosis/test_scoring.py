@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from repository import SHIPPED_REWARD
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
@@ -21,7 +22,6 @@ from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
 from tests.lab.diagnosis.makers import write
 
-SHIPPED = Path(__file__).parents[2] / "models" / "reward-minilm-1"
 WORDS = ("river", "stone", "market", "winter", "letter", "garden", "engine", "paper")
 
 
@@ -45,7 +45,7 @@ def table_of(path: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def model() -> RewardModel:
-    return RewardModel.load(SHIPPED, threads=1)
+    return RewardModel.load(SHIPPED_REWARD, threads=1)
 
 
 def test_scores_are_those_of_the_model(tmp_path: Path, model: RewardModel) -> None:
@@ -133,7 +133,7 @@ def test_an_unreadable_history_is_named(tmp_path: Path) -> None:
 
 def test_the_command_scores_and_judges(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "pools.jsonl", rows(users=4, queries=8))
-    arguments = ["diagnose", str(path), "--model", str(SHIPPED), "--html", str(tmp_path / "page.html")]
+    arguments = ["diagnose", str(path), "--model", str(SHIPPED_REWARD), "--html", str(tmp_path / "page.html")]
     assert run([*arguments, "--json", "--bootstrap", "20"]) == 0
     assert "each scored anew" in (tmp_path / "page.html").read_text()
     printed = capsys.readouterr()

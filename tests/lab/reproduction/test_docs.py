@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from repository import DOCS
 
 from edge_ttp.lab.reproduction.findings import Bootstrap, ceilings
 from edge_ttp.lab.reproduction.score_file import PARTS, ScoreFile, read_scores
 
-DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reproduction.md").read_text(encoding="utf-8")
 SCORES = DOCS / "reproduction" / "scores.npz"
 

@@ -13,10 +13,10 @@ import pytest
 from edge_ttp.cli import bench, models
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.lab.bench.passages import text_of
 from edge_ttp.paths import Paths, locate
-from edge_ttp.policy.formats import derive as formats
 from edge_ttp.policy.formats import speeds
-from edge_ttp.policy.formats.derive import Text, decide, derive, measure
+from edge_ttp.policy.formats.derive import MAX_KL, Text, decide, derive, in_words, measure, table
 from edge_ttp.policy.formats.fidelity import Fidelity
 from edge_ttp.policy.formats.speeds import COUNTS, Speed, Visit, summarize
 from edge_ttp.registry import Registry
@@ -154,7 +154,7 @@ def registry(paths: Paths, tmp_path: Path) -> Registry:
 
 @pytest.fixture
 def text() -> Text:
-    return Text([[("a", "b ab"), ("c", "a bc"), ("ab", "c a"), ("b", "b")]], "a test")
+    return text_of([[("a", "b ab"), ("c", "a bc"), ("ab", "c a"), ("b", "b")]], "a test")
 
 
 def test_a_derived_format_keeps_its_loss_and_speeds_in_its_manifest(registry: Registry, text: Text) -> None:
@@ -179,7 +179,7 @@ def test_a_derived_format_keeps_its_loss_and_speeds_in_its_manifest(registry: Re
     assert 0 < float(str(loss["mean_kl"])) < 0.5
     assert isinstance(speed["decode_tps"], dict)
     assert set(speed["decode_tps"]) == {"1", "8", "32"}
-    first, second = formats.in_words(manifest)
+    first, second = in_words(manifest)
     assert "tokens of the a test: KL 0." in first
     assert second.startswith("times as fast as F32: decoding ")
 
@@ -201,7 +201,7 @@ def test_bench_measures_what_is_here_and_what_is_asked_for_and_leaves_nothing(
     assert [one.format for one in registry.formats("tiny")] == ["F32", "Q8_0"]
     assert registry.choice("tiny") is None
     assert not [*paths.cache.glob("formats-*")]
-    assert len(formats.table(found)) == 9
+    assert len(table(found)) == 9
 
 
 def test_a_chosen_format_that_was_made_for_the_measurement_is_kept(
@@ -233,7 +233,7 @@ def test_the_own_file_can_be_the_choice(
 
 def test_losses_are_measured_again_on_another_text(registry: Registry, paths: Paths, text: Text) -> None:
     derive(registry, "tiny", "Q8_0", text, threads=1, rounds=1)
-    other = Text([[("b", "a"), ("b", "c"), ("b", "ab"), ("a", "b")]], "another test")
+    other = text_of([[("b", "a"), ("b", "c"), ("b", "ab"), ("a", "b")]], "another test")
     one, two = (measure(registry, paths, "tiny", [], what, threads=1, rounds=1) for what in (text, other))
     kept = registry.manifest("tiny:Q8_0").measurements["loss"]
     first, second = one.losses["Q8_0"], two.losses["Q8_0"]
@@ -278,9 +278,10 @@ def test_a_format_is_used_wherever_a_model_is_named(registry: Registry, paths: P
 
 
 def test_the_help_page_states_the_bounds_that_are_used() -> None:
-    options = inspect.signature(bench.formats_command).parameters
-    assert options["max_kl"].default == formats.MAX_KL
-    assert options["rounds"].default == inspect.signature(models.derive).parameters["rounds"].default == speeds.ROUNDS
+    bench_options = inspect.signature(bench.formats_command).parameters
+    derive_options = inspect.signature(models.derive_command).parameters
+    assert bench_options["max_kl"].default == MAX_KL
+    assert bench_options["rounds"].default == derive_options["rounds"].default == speeds.ROUNDS
 
 
 def out(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:

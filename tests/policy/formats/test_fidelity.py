@@ -16,8 +16,7 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.bindings import quantize
 from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, compare, reference
-
-from .tiny import WORDS, adapter, language_model
+from policy.tiny import WORDS, adapter, language_model
 
 VOCABULARY = 50
 
