@@ -24,6 +24,7 @@ from edge_ttp.budget.load import LoadMeter
 from edge_ttp.budget.watch import Watch
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
+from edge_ttp.history.learning import StoredEvidence
 from edge_ttp.history.user import default_user, valid_user
 from edge_ttp.learning.evidence import judged
 from edge_ttp.learning.foreground import Foreground
@@ -311,6 +312,7 @@ class Runtime:
     ) -> Feedback:
         """Records what the user did with a generation, and learns from it; `edit` and `accept` also become history.
 
+        It takes the place of what was said of it before: the last word counts. `retract` takes it back.
         `candidate` (from 0) is the preferred one for `prefer`; None means the chosen one. `text` is for `edit`.
         With `user` given, only that user's generations are found. Raises NotFound, InvalidInput, HistoryUnavailable.
         """
@@ -324,10 +326,33 @@ class Runtime:
             candidate=generation.chosen if candidate is None else candidate,
             text=text,
         )
-        layer = self.history.layer(generation_id)
+        return self.history.add_feedback(given, self._evidence(given, generation))
+
+    def retract(
+        self, generation_id: str, *, user: str | None = None, kind: FeedbackKind | None = None
+    ) -> tuple[Feedback, ...]:
+        """Takes back what was said of a generation (of one `kind`, or all), as if it had never been; returns it.
+
+        A text that it brought into the history goes out again. With `user` given, only that user's generations are
+        found. Raises NotFound, HistoryUnavailable.
+        """
+        gone = self.history.retract(generation_id, user, kind=kind)
+        generation = self.history.generation(generation_id, user)
+        for left in self.history.judgments(generation_id):  # a weaker one may have stood in the shadow of those
+            evidence = self._evidence(left, generation)
+            if evidence is not None:
+                self.history.renew_evidence(left, evidence)
+        return tuple(gone)
+
+    def _evidence(self, given: Feedback, generation: Generation) -> StoredEvidence | None:
+        """What a judgment says of the candidates; None where they were not scored, or it is about none of them."""
+        layer = self.history.layer(given.generation_id)
         texts = [one.text for one in generation.candidates]
-        known = layer is not None and 0 <= given.candidate < len(texts)
-        return self.history.add_feedback(given, judged(given, layer, texts) if layer is not None and known else None)
+        return judged(given, layer, texts) if layer is not None and 0 <= given.candidate < len(texts) else None
+
+    def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:
+        """The answers stored for `user` (None: the default user), newest first, each whole. At most `limit`."""
+        return self.history.generations(default_user() if user is None else valid_user(user), limit)
 
     def learned(self, user: str | None = None) -> Learned:
         """What this user's evidence says: weights with trust, and the calibration record. Loads the reward model.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import BYTES_PER_TOKEN, FakePolicy, Models, endless
+from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
 from registry.makers import gguf, reward_folder
 
 from edge_ttp import runtime as module
@@ -225,13 +225,35 @@ def test_each_kind_of_feedback_is_recorded_for_the_right_candidate(runtime: Runt
     edited = runtime.feedback(made.generation_id, "edit", text="as it should be")
     preferred = runtime.feedback(made.generation_id, "prefer", candidate=other)
     assert [one.candidate for one in (accepted, rejected, edited, preferred)] == [made.chosen] * 3 + [other]
-    assert [one.kind for one in runtime.history.feedback_for("ann")] == ["accept", "reject", "edit", "prefer"]
     assert edited.text == "as it should be"
-    items = runtime.history.items("ann", newest_first=False)
-    assert [(item.input, item.output) for item in items] == [
-        ("what grows here", made.text),
-        ("what grows here", "as it should be"),
+    assert runtime.history.feedback_for("ann") == [preferred]  # the last word counts
+    assert runtime.history.items("ann") == []
+
+
+def test_what_was_said_can_be_taken_back(runtime: Runtime) -> None:
+    made = answer(runtime)
+    seen = runtime.feedback(made.generation_id, "copied")
+    edited = runtime.feedback(made.generation_id, "edit", text="as it should be")
+    fingerprint = FakeReward().fingerprint
+    assert [one.kind for one in runtime.history.evidence("ann", fingerprint, 9)[1]] == ["edit"]
+    assert [(item.input, item.output) for item in runtime.history.items("ann")] == [
+        ("what grows here", "as it should be")
     ]
+    assert runtime.retract(made.generation_id, user="ann", kind="edit") == (edited,)
+    assert runtime.history.items("ann") == []
+    assert runtime.history.feedback_for("ann") == [seen]
+    assert [one.kind for one in runtime.history.evidence("ann", fingerprint, 9)[1]] == ["copied"]
+    assert runtime.retract(made.generation_id) == (seen,)
+    assert runtime.history.evidence("ann", fingerprint, 9)[1] == []
+    with pytest.raises(NotFound):
+        runtime.retract(made.generation_id)
+
+
+def test_stored_answers_are_listed_newest_first(runtime: Runtime) -> None:
+    first, second = answer(runtime), answer(runtime)
+    assert [one.generation_id for one in runtime.generations("ann")] == [second.generation_id, first.generation_id]
+    assert [one.generation_id for one in runtime.generations("ann", limit=1)] == [second.generation_id]
+    assert runtime.generations() == []
 
 
 def test_what_was_accepted_is_imitated_next_time(runtime: Runtime, models: Models) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +98,7 @@ def present(generation: Generation, *, as_json: bool, show_candidates: bool) -> 
     if show_candidates:
         print_candidates(generation)
     typer.echo(generation.text)
-    if generation.stored and show_candidates:
+    if generation.stored and (show_candidates or sys.stderr.isatty()):
         note(f"generation {generation.generation_id}: edge-ttp feedback {generation.generation_id} --accept")
 
 

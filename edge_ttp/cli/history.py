@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_ttp.cli.history_generations import generations
 from edge_ttp.cli.history_import import import_
 from edge_ttp.cli.history_options import (
     STDIN,
@@ -34,6 +35,7 @@ app = typer.Typer(
     help="What a user has written.",
 )
 app.command("import")(import_)
+app.command()(generations)
 for _command in (forget, backup, restore, encrypt, decrypt):
     app.command()(_command)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from edge_ttp.errors import HistoryUnavailable, NotFound
 from edge_ttp.history.connection import Connections, primary_code
 from edge_ttp.history.driver import error_types
+from edge_ttp.history.items import delete_items, items_by_number
 from edge_ttp.history.items import item as stored_item
-from edge_ttp.history.items import items_by_number, words_of
 
 CHORE = "overwrite"
 
@@ -116,13 +116,7 @@ def _delete_items(db: sqlite3.Connection, user: int, numbers: list[int]) -> tupl
         if item in items or any(_holds(one[0], texts) for one in json.loads(candidates))
     ]
     db.executemany("DELETE FROM calibrations WHERE id = ?", [(number,) for number in calibrations])
-    for item in items.values():
-        db.execute(
-            "UPDATE terms SET items = items - 1 WHERE user = ? AND term IN (SELECT value FROM json_each(?))",
-            (user, json.dumps(sorted(set(words_of(item))))),
-        )
-    db.execute("DELETE FROM terms WHERE user = ? AND items <= 0", (user,))
-    db.execute("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+    delete_items(db, list(items))
     db.execute("DELETE FROM posteriors WHERE user = ?", (user,))
     return len(items), len(generations), len(calibrations)
 

@@ -1,4 +1,4 @@
-"""Rows of generations with all their candidates, the judgments on them, and how long they are kept."""
+"""Rows of generations with all their candidates, and how long they are kept."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge_ttp.errors import InvalidInput, NotFound
-from edge_ttp.history.items import insert_item, user_number
+from edge_ttp.history.items import user_number
 from edge_ttp.history.rows import (
     CANDIDATE_COLUMNS,
-    FEEDBACK,
     GENERATION_COLUMNS,
     candidate_row,
-    checked_text,
-    feedback_from,
     generation_from,
     generation_row,
     to_milliseconds,
 )
 from edge_ttp.history.user import valid_user
-from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
+from edge_ttp.schema import Generation, utc_now
 
 _DAY = 86_400_000
 _RETENTION = "retention_days"
@@ -92,68 +89,6 @@ def iterate_generations(db: sqlite3.Connection, user_id: str | None) -> Iterator
     query = f"{_SELECT} WHERE ?1 IS NULL OR users.name = ?1 ORDER BY g.created_at, g.rowid"
     for row in db.execute(query, (user_id,)):
         yield _whole(db, row)
-
-
-def insert_feedback(db: sqlite3.Connection, feedback: Feedback) -> Feedback:
-    """The judgment, stored. An edited or accepted text is what the user stands behind: it becomes a history item too.
-
-    NotFound if the user has no such generation; InvalidInput if it has no such candidate, or the text does not fit
-    the kind.
-    """
-    judged = generation(db, feedback.generation_id, valid_user(feedback.user_id))
-    if not 0 <= feedback.candidate < len(judged.candidates):
-        raise InvalidInput(
-            f"generation {judged.generation_id} has no candidate {feedback.candidate}",
-            f"its candidates are 0 to {len(judged.candidates) - 1}",
-        )
-    if feedback.kind == "edit" and not (feedback.text or "").strip():
-        raise InvalidInput("an edit needs the edited text", "give the text as it should have been")
-    if feedback.kind != "edit" and feedback.text is not None:
-        raise InvalidInput(f"{feedback.kind} takes no text", "use edit to give a better text")
-    number: int | None = None
-    if feedback.kind in ("edit", "accept"):
-        text = judged.candidates[feedback.candidate].text if feedback.text is None else feedback.text
-        if text.strip():  # an empty answer can be accepted, but teaches nothing
-            number = insert_item(db, _endorsed(judged, feedback, text))
-    return insert_feedback_row(db, feedback, number)
-
-
-def _endorsed(judged: Generation, feedback: Feedback, text: str) -> HistoryItem:
-    return HistoryItem(
-        user_id=feedback.user_id,
-        input=judged.prompt,
-        output=text,
-        kind=judged.kind or "text",
-        created_at=feedback.created_at,
-        source=feedback.kind,
-        metadata={"generation_id": judged.generation_id, "candidate": feedback.candidate},
-    )
-
-
-def insert_feedback_row(db: sqlite3.Connection, feedback: Feedback, item_number: int | None) -> Feedback:
-    """The judgment with its row number, stored as it is. item_number: the history item that came of it."""
-    if feedback.text is not None:
-        checked_text("the text", feedback.text)
-    row = db.execute(
-        "INSERT INTO feedback (generation, user, kind, candidate, text, created_at, item) "
-        "VALUES (?, (SELECT id FROM users WHERE name = ?), ?, ?, ?, ?, ?) RETURNING id",
-        (
-            feedback.generation_id,
-            feedback.user_id,
-            feedback.kind,
-            feedback.candidate,
-            feedback.text,
-            to_milliseconds(feedback.created_at),
-            item_number,
-        ),
-    ).fetchone()
-    return feedback_from(db.execute(f"{FEEDBACK} WHERE feedback.id = ?", row).fetchone())
-
-
-def select_feedback(db: sqlite3.Connection, user_id: str | None) -> list[Feedback]:
-    """All judgments of the user, or of all users if None, oldest first."""
-    query = f"{FEEDBACK} WHERE ?1 IS NULL OR users.name = ?1 ORDER BY feedback.created_at, feedback.id"
-    return [feedback_from(row) for row in db.execute(query, (user_id,))]
 
 
 def retention(db: sqlite3.Connection, user_id: str) -> int | None:

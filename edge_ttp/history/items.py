@@ -20,6 +20,9 @@ BATCH = 500
 PAGE = 1_000
 """Items read at a time while iterating."""
 
+OWN_WORDS = frozenset({"edit", "accept"})
+"""Sources of items that came of judgments."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -72,6 +75,17 @@ def insert_items(db: sqlite3.Connection, items: Iterable[HistoryItem]) -> Counts
     return Counts(added, duplicates)
 
 
+def delete_items(db: sqlite3.Connection, numbers: Collection[int]) -> None:
+    """Deletes the items with these row numbers, out of the index and its statistics as well."""
+    for item in items_by_number(db, numbers).values():
+        db.execute(
+            "UPDATE terms SET items = items - 1 WHERE user = ? AND term IN (SELECT value FROM json_each(?))",
+            (user_number(db, item.user_id), json.dumps(sorted(set(words_of(item))))),
+        )
+    db.execute("DELETE FROM terms WHERE items <= 0")
+    db.execute("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))
+
+
 def words_of(item: HistoryItem) -> list[str]:
     """The index terms of the item: of its input, then of its output."""
     return words(item.input) + words(item.output)
@@ -79,8 +93,10 @@ def words_of(item: HistoryItem) -> list[str]:
 
 def _insert(db: sqlite3.Connection, user: int, item: HistoryItem, found: list[str]) -> tuple[int, bool]:
     key = fingerprint(item)
-    row = db.execute("SELECT id FROM items WHERE user = ? AND fingerprint = ?", (user, key)).fetchone()
+    row = db.execute("SELECT id, source FROM items WHERE user = ? AND fingerprint = ?", (user, key)).fetchone()
     if row is not None:
+        if row[1] in OWN_WORDS and item.source not in OWN_WORDS:  # now the user wrote it; no judgment takes it back
+            db.execute("UPDATE items SET source = ? WHERE id = ?", (item.source, row[0]))
         return int(row[0]), False
     row = db.execute(
         "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata) "

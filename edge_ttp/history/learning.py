@@ -16,16 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history.items import user_number
+from edge_ttp.history.items import OWN_WORDS, user_number
 from edge_ttp.history.rows import FEEDBACK, ITEMS, feedback_from, item_from, to_milliseconds
 from edge_ttp.schema import Feedback, HistoryItem, utc_now
 
 Floats = npt.NDArray[np.float64]
 _STORED = np.dtype("<f4")
 _EXACT = np.dtype("<f8")
-
-OWN_WORDS = frozenset({"edit", "accept"})
-"""Sources of items that are judgments already; they are not calibrated a second time."""
 
 _STRENGTH = {"edit": 2, "prefer": 1, "accept": 1, "reject": 1, "copied": 0, "regenerated": 0}
 """Of several judgments on one generation, the latest of the strongest counts."""

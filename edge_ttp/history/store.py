@@ -11,8 +11,18 @@ from typing import Self
 
 import numpy.typing as npt
 
-from edge_ttp.errors import InvalidInput
-from edge_ttp.history import forgetting, generations, items, learning, learning_lines, recall, statistics, vectors
+from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.history import (
+    forgetting,
+    generations,
+    items,
+    judgments,
+    learning,
+    learning_lines,
+    recall,
+    statistics,
+    vectors,
+)
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
@@ -25,7 +35,7 @@ from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.vectors import Vector
-from edge_ttp.schema import Feedback, Generation, HistoryItem
+from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""
@@ -216,20 +226,44 @@ class History:
     def add_feedback(self, feedback: Feedback, evidence: StoredEvidence | None = None) -> Feedback:
         """The judgment as stored, with its id. `edit` and `accept` also add the text as a history item.
 
+        It takes the place of what the user had said of the same generation before, and of an equal sign of the app.
         `evidence`: what it says of the generation's candidates, stored in the same transaction. NotFound if this user
         has no such generation; InvalidInput if it has no such candidate, or the text does not fit the kind (`edit`
         needs one, the others take none).
         """
         with self._connections.writing() as db:
-            stored = generations.insert_feedback(db, feedback)
+            stored = judgments.insert_feedback(db, feedback)
             if evidence is not None:
                 learning.put_judgment(db, stored, evidence)
             return stored
 
+    def retract(
+        self, generation_id: str, user_id: str | None = None, *, kind: FeedbackKind | None = None
+    ) -> list[Feedback]:
+        """Takes back the judgments on a generation, of one kind or all; returns them.
+
+        What they had brought into the history goes, unless it came from elsewhere too. NotFound if there is no such
+        generation of this user, or no such judgment on it.
+        """
+        with self._connections.writing() as db:
+            generations.generation(db, generation_id, user_id)
+            found = [one for one in judgments.judgments(db, generation_id) if kind in (None, one.kind)]
+            if not found:
+                raise NotFound(
+                    f"nothing was said of the generation {generation_id!r}", "see `edge-ttp history generations`"
+                )
+            judgments.delete_feedback(db, found)
+            return found
+
+    def judgments(self, generation_id: str) -> list[Feedback]:
+        """The judgments on one generation, oldest first."""
+        with self._connections.reading() as db:
+            return judgments.judgments(db, generation_id)
+
     def feedback_for(self, user_id: str | None) -> list[Feedback]:
         """The user's judgments (all users' if None), oldest first."""
         with self._connections.reading() as db:
-            return generations.select_feedback(db, user_id)
+            return judgments.select_feedback(db, user_id)
 
     def retention(self, user_id: str) -> int | None:
         """Days for which the user's generations are kept; None without limit."""

@@ -35,24 +35,41 @@ def outputs(home: Path) -> list[str]:
         return [item.output for item in history.items("ann")]
 
 
-def test_accept_reject_edit_and_prefer_are_recorded(
-    home: Path, made: Generation, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_last_word_counts(home: Path, made: Generation, capsys: pytest.CaptureFixture[str]) -> None:
     name = made.generation_id
-    assert run(["feedback", name, "--accept"]) == 0
-    assert run(["feedback", name, "--reject", "--user", "ann"]) == 0
-    assert run(["feedback", name, "--edit", "as it should be"]) == 0
-    assert run(["feedback", name, "--prefer", "4"]) == 0
-    assert recorded(home) == [
-        ("accept", made.chosen, None),
-        ("reject", made.chosen, None),
-        ("edit", made.chosen, "as it should be"),
-        ("prefer", 3, None),
-    ]
-    assert outputs(home) == ["as it should be", made.text]
+    for options, left, kept in (
+        (["--accept"], ("accept", made.chosen, None), [made.text]),
+        (["--reject", "--user", "ann"], ("reject", made.chosen, None), []),
+        (["--edit", "first"], ("edit", made.chosen, "first"), ["first"]),
+        (["--edit", "as it should be"], ("edit", made.chosen, "as it should be"), ["as it should be"]),
+        (["--prefer", "4"], ("prefer", 3, None), []),
+    ):
+        assert run(["feedback", name, *options]) == 0
+        assert (recorded(home), outputs(home)) == ([left], kept)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.splitlines()[-1] == f"noted: prefer for candidate 4 of {name}"
+
+
+def test_a_judgment_is_taken_back(home: Path, made: Generation, capsys: pytest.CaptureFixture[str]) -> None:
+    name = made.generation_id
+    assert run(["feedback", name, "--accept"]) == 0
+    assert run(["feedback", name, "--copied"]) == 0
+    assert run(["feedback", name, "--retract"]) == 0
+    assert (recorded(home), outputs(home)) == ([], [])
+    assert capsys.readouterr().err.splitlines()[-1] == f"taken back for {name}: accept, copied"
+    assert run(["feedback", name, "--retract", "--json"]) == 8
+    assert "nothing was said" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_last_is_the_users_newest_answer(home: Path, made: Generation, capsys: pytest.CaptureFixture[str]) -> None:
+    with History.open(locate(home).database) as history:
+        newest = generate(rooms(history), Ask("and there", "ann", n=2, seed=3))
+        generate(rooms(history), Ask("elsewhere", "bob", n=2, seed=3))
+    assert run(["feedback", "last", "--accept", "--user", "ann", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["generation_id"] == newest.generation_id
+    assert run(["feedback", "last", "--accept"]) == 8  # of the default user, who asked nothing
+    assert capsys.readouterr().err == "edge-ttp: no answer of 'me' is stored yet; ask for one: edge-ttp generate\n"
 
 
 def test_an_edit_can_come_from_standard_input(home: Path, made: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +88,8 @@ def test_json_prints_the_judgment_with_an_index_from_0(made: Generation, capsys:
     ("options", "code", "words"),
     [
         ([], 2, "0 judgments were given"),
+        (["--accept", "--retract"], 2, "2 judgments were given"),
+        (["--retract"], 8, "nothing was said of the generation"),
         (["--accept", "--reject"], 2, "2 judgments were given"),
         (["--edit", "x", "--prefer", "1"], 2, "2 judgments were given"),
         (["--prefer", "0"], 2, "has no candidate 0; choose 1 to 4"),

@@ -8,7 +8,7 @@ from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
 from edge_ttp.schema import Feedback, utc_now
 
-from .conftest import new_generation, new_item
+from .conftest import new_generation
 
 
 def judgment(kind: str, candidate: int = 1, user: str = "ann", name: str = "g1", text: str | None = None) -> Feedback:
@@ -85,64 +85,6 @@ def test_fewer_candidates_than_planned_are_fine(history: History) -> None:
     generation = new_generation("g1", n=8)
     history.record(generation)
     assert history.generation("g1") == generation
-
-
-def test_an_edit_becomes_an_item_in_the_same_moment(history: History) -> None:
-    history.record(new_generation("g1"))
-    stored = history.add_feedback(judgment("edit", text="what I meant"))
-    assert stored.id == 1
-    assert history.feedback_for("ann") == [stored]
-    [item] = history.items("ann")
-    assert (item.input, item.output, item.kind, item.source) == ("say something", "what I meant", "email", "edit")
-    assert item.metadata == {"generation_id": "g1", "candidate": 1}
-
-
-def test_an_accepted_text_becomes_an_item(history: History) -> None:
-    history.record(new_generation("g1", kind=None))
-    history.add_feedback(judgment("accept"))
-    [item] = history.items("ann")
-    assert (item.output, item.kind, item.source) == ("two", "text", "accept")
-
-
-def test_accepting_what_the_user_wrote_before_adds_no_second_item(history: History) -> None:
-    own = history.add(new_item("two", given="say something"))
-    history.record(new_generation("g1"))
-    history.add_feedback(judgment("accept"))
-    assert history.items("ann") == [own]
-    assert len(history.feedback_for("ann")) == 1
-
-
-@pytest.mark.parametrize("kind", ["reject", "prefer"])
-def test_a_mere_judgment_adds_no_item(history: History, kind: str) -> None:
-    history.record(new_generation("g1"))
-    history.add_feedback(judgment(kind, candidate=2))
-    assert history.count("ann") == 0
-    assert history.feedback_for("ann")[0].candidate == 2
-
-
-def test_accepting_an_empty_answer_adds_no_item(history: History) -> None:
-    history.record(new_generation("g1", texts=("", " ")))
-    history.add_feedback(judgment("accept"))
-    assert history.count("ann") == 0
-
-
-@pytest.mark.parametrize(
-    "feedback",
-    [
-        judgment("prefer", candidate=3),
-        judgment("accept", candidate=-1),
-        judgment("edit"),
-        judgment("edit", text="  "),
-        judgment("edit", text="\ud800"),
-        judgment("accept", text="hello"),
-    ],
-)
-def test_feedback_that_does_not_fit_changes_nothing(history: History, feedback: Feedback) -> None:
-    history.record(new_generation("g1"))
-    with pytest.raises(InvalidInput):
-        history.add_feedback(feedback)
-    assert history.feedback_for("ann") == []
-    assert history.count("ann") == 0
 
 
 def test_retention_drops_old_generations_with_all_that_hangs_on_them(history: History) -> None:
