@@ -1,0 +1,19 @@
+"""The kinds of hostile input. One module each, with `open(home) -> hostile.case.Kind`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from ..case import Kind
+
+KINDS: dict[str, str] = {
+    "grammar": "GBNF grammars",
+}
+"""Module in this folder -> what the table calls it."""
+
+
+def open_kind(name: str, home: Path) -> Kind:
+    """The kind `name`, ready to make cases."""
+    kind: Kind = import_module(f"{__package__}.{name}").open(home)
+    return kind
