@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-import edge_ttp
 from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -64,7 +63,7 @@ class Entry:
 
 def shipped_folder() -> Path:
     """Folder of the manifests shipped with this package: in the wheel `edge_ttp/models`, in the repository `models`."""
-    package = Path(edge_ttp.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "models"
     return inside if inside.is_dir() else package.parent / "models"
 

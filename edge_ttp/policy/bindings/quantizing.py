@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import edge_ttp
 from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, OutOfCapacity
 
 # llama.h, enum llama_ftype
@@ -132,7 +131,7 @@ def _refuse_unwritable(target: Path, size: int) -> None:
 
 def _run(order: Mapping[str, Any], folder: Path, progress: Progress | None, cancel: Event | None) -> Quantized:
     """The child's answer to `order`."""
-    package = str(Path(edge_ttp.__file__).parent.parent)
+    package = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     with (
         (folder / "stderr").open("w+b") as complaints,
