@@ -72,7 +72,7 @@ bench: models
 	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates
 
 reproduce: $(VENV)/.runtime
-	$(BIN)/edge-ttp reproduce
+	$(BIN)/edge-ttp reproduce --force
 
 clean:
 	rm -rf $(VENV) .edge-ttp build dist

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 HOME_VARIABLE = "EDGE_TTP_HOME"
+
+_OWN_FOLDERS = frozenset({"data", "config", "cache"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,34 @@ def locate(home: Path | str | None = None) -> Paths:
 
 
 def private_folder(path: Path) -> Path:
-    """`path`, created with mode 0700 if it was missing."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`path`, created with mode 0700 if it was missing, and so every missing folder above it.
+
+    A folder of the installation that was there with more rights is tightened, and so is its home where nothing but
+    the installation lies in it. Other people's folders stay as they are.
+    """
+    missing = path
+    absent = []
+    while not missing.exists() and missing != missing.parent:
+        absent.append(missing)
+        missing = missing.parent
+    for folder in reversed(absent):
+        folder.mkdir(exist_ok=True, mode=0o700)
+    path.mkdir(exist_ok=True, mode=0o700)  # says what is wrong where a file has the name
+    if os.name == "posix":
+        ours = locate()
+        for folder in (ours.data, ours.config, ours.cache):
+            if path.absolute().is_relative_to(folder):
+                _tighten(path)
+                _tighten(folder)
+                with suppress(OSError):
+                    if set(os.listdir(folder.parent)) <= _OWN_FOLDERS:
+                        _tighten(folder.parent)
     return path
+
+
+def _tighten(folder: Path) -> None:
+    """Takes the rights of group and others away where the folder is this user's own."""
+    with suppress(OSError):
+        status = folder.stat()
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            folder.chmod(0o700)

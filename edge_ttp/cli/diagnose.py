@@ -12,6 +12,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
+from edge_ttp.output_file import checked_output, output_file
 
 if TYPE_CHECKING:
     from edge_ttp.lab.diagnosis.judge import Diagnosis, Picked
@@ -58,6 +59,7 @@ def diagnose(
     as_json: options.AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a report to read: one file, no network.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as PNG (extra: plot).")] = None,
+    force: options.Force = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the file if a line cannot be used.")] = False,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
@@ -73,11 +75,14 @@ def diagnose(
     from edge_ttp.lab.diagnosis.table import Columns, read_table
 
     _check(pools, user, model, history, score == utility)
+    for file in (html, plot):  # before the work, not after it
+        if file is not None:
+            checked_output(file, force=force)
     if plot is not None:
         from edge_ttp.lab.diagnosis.picture import require_matplotlib
 
         require_matplotlib()
-    out = _Out(as_json, html, plot, (utility, score))
+    out = _Out(as_json, html, plot, force, (utility, score))
     if user is not None:
         _diagnose_user(user, model, out, bootstrap, seed)
         return
@@ -116,6 +121,7 @@ class _Out:
     as_json: bool
     html: Path | None
     plot: Path | None
+    force: bool
     columns: tuple[str, str]
 
 
@@ -165,11 +171,11 @@ def _tell(
     if out.html is not None:
         from edge_ttp.lab.diagnosis.page import page
 
-        _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"))
+        _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"), out.force)
     if out.plot is not None:
         from edge_ttp.lab.diagnosis.picture import picture
 
-        _write(out.plot, picture(found))
+        _write(out.plot, picture(found), out.force)
     if out.as_json:
         shown = report.as_object(found, table, texts, verdict=said, limits=unsaid)
         emit_json({**shown, "own": report.own_object(*own) if own is not None else None})
@@ -205,11 +211,9 @@ def _report_bad(table: Table, strict: bool, name: str) -> None:
         note(f"{table.bad_count} lines left out in all: {reasons}")
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}", "choose another file") from error
+def _write(path: Path, data: bytes, force: bool) -> None:
+    with output_file(path, force=force) as file:
+        file.write(data)
     note(f"wrote {path}")
 
 

@@ -14,6 +14,7 @@ from edge_ttp.cli.history_options import (
     STDIN,
     AllUsers,
     AsJson,
+    Force,
     Limit,
     User,
     counted,
@@ -197,11 +198,13 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file (mode 0600), not to stdout.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Print the history as JSON lines. `history import` reads them back."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange.export import lines, private_file
+    from edge_ttp.exchange.export import lines
     from edge_ttp.exchange.preferences import preference_lines
+    from edge_ttp.output_file import text_output
 
     name = selected(user, all_users)
     if everything and preferences:
@@ -215,7 +218,7 @@ def export(
                 count += 1
             sys.stdout.buffer.flush()
         else:
-            with private_file(output) as file:
+            with text_output(output, force=force, database=history.path) as file:
                 for line in found:
                     file.write(line)
                     count += 1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 User = Annotated[str | None, typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else `me`.")]
 AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this installation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
 STDIN = "-"
 """The name that means standard input."""

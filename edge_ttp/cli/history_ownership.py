@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_ttp.cli.history_options import AsJson, User, counted, open_history, user_named
+from edge_ttp.cli.history_options import AsJson, Force, User, counted, open_history, user_named
 from edge_ttp.cli.output import emit_json, note
 
 
@@ -42,12 +42,13 @@ def forget(
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; replaced if it is there.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to.")],
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a copy of the whole history (all users) to one file, mode 0600."""
     with open_history() as history:
-        size = history.backup(file)
+        size = history.backup(file, force=force)
     if as_json:
         emit_json({"file": str(file), "bytes": size})
     else:

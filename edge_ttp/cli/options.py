@@ -86,6 +86,7 @@ Data = Annotated[
         "--data", help=f"Folder of user_id/input/output JSONL files. Default: {DATA_VARIABLE}, else the samples."
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

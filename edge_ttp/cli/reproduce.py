@@ -10,6 +10,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
+from edge_ttp.output_file import checked_output, text_output
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -25,6 +26,7 @@ def reproduce(
     splits: Annotated[int, typer.Option("--splits", min=2, help="Random halves of users to test the law on.")] = 20,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of halves and resamples.")] = 0,
+    force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Test the paper's claims on real pools' numbers, and write the page about it.
@@ -36,18 +38,20 @@ def reproduce(
     from edge_ttp.lab.reproduction.reproduce import reproduce as run
     from edge_ttp.lab.reproduction.score_file import read_scores
 
+    if not as_json:
+        checked_output(out / "reproduction.md", force=force)  # before the work, not after it
     file = read_scores(scores)
     with progress("splitting users", 2 * splits, "splits") as advance:
         found = run(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
     if as_json:
         emit_json(found.as_object())
         return
-    pictures = out / "reproduction"
     try:
-        pictures.mkdir(parents=True, exist_ok=True)
-        for name, (_, drawn) in found.figures.items():
-            (pictures / name).write_text(drawn, encoding="utf-8")
-        (out / "reproduction.md").write_text(document(found), encoding="utf-8")
+        (out / "reproduction").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
+    drawn = {f"reproduction/{name}": picture for name, (_, picture) in found.figures.items()}
+    for name, text in (drawn | {"reproduction.md": document(found)}).items():
+        with text_output(out / name, force=force) as written:
+            written.write(text)
     note(f"wrote {out / 'reproduction.md'} and {len(found.figures)} figures")

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import migrations
-from edge_ttp.history.connection import Connections, translated
+from edge_ttp.history import driver, migrations
+from edge_ttp.history.connection import Connections, primary_code, translated
+from edge_ttp.output_file import output_path
 
 
-def backup(connections: Connections, path: Path) -> int:
-    """Writes a copy of the file to `path` (mode 0600, in place of what was there); returns its size in bytes.
+def backup(connections: Connections, path: Path, *, force: bool) -> int:
+    """Writes a copy of the file to `path` (mode 0600; over what is there only under `force`); returns its bytes.
 
     The copy is of one moment, is packed (VACUUM INTO) and holds nothing that was deleted. InvalidInput where it cannot
     be written.
     """
-    if path.is_dir():
-        raise InvalidInput(f"{path} is a folder", "name a file for the backup")
-    if path.exists() and connections.path.exists() and path.samefile(connections.path):
-        raise InvalidInput(f"{path} is the history itself", "name another file for the backup")
-    with _temporary(path) as copy:
-        with connections.connection() as db:
+    with output_path(path, force=force, database=connections.path) as copy, connections.connection() as db:
+        try:
             db.execute("VACUUM INTO ?", (str(copy),))
-        with copy.open("rb") as file:
-            os.fsync(file.fileno())
-        size = copy.stat().st_size
-        os.replace(copy, path)
-    return size
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """An empty file of mode 0600 beside `path`, removed at the end unless it was moved away."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written ({error.strerror})", "name a file in a folder that can be written"
-        ) from error
-    try:
-        yield Path(name)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+        except driver.error_types() as error:
+            if primary_code(error) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+                raise
+            raise InvalidInput(
+                f"{path} cannot be written ({error})", "free some space, or name another file"
+            ) from error
+        return copy.stat().st_size
 
 
 def restore_file(connections: Connections, path: Path) -> None:

@@ -361,9 +361,12 @@ class History:
 
     # The file
 
-    def backup(self, path: Path | str) -> int:
-        """Writes a packed copy of the whole file to `path` (mode 0600); returns its size in bytes."""
-        return backup(self._connections, Path(path))
+    def backup(self, path: Path | str, *, force: bool = False) -> int:
+        """Writes a packed copy of the whole file to `path` (mode 0600); returns its size in bytes.
+
+        InvalidInput if something is there and `force` is not set, or where it cannot be written.
+        """
+        return backup(self._connections, Path(path), force=force)
 
     def restore_backup(self, path: Path | str) -> None:
         """Replaces everything by the backup at `path`, or changes nothing and raises (NotFound, HistoryUnavailable)."""

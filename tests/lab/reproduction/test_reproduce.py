@@ -113,6 +113,9 @@ def test_the_command_writes_the_page_and_its_figures(tmp_path: Path, capsys: pyt
     assert run([*arguments, "--out", str(tmp_path)]) == 0
     assert "No variant in the file has a variance" in (tmp_path / "reproduction.md").read_text()
     assert len(list((tmp_path / "reproduction").glob("*.svg"))) == 4
+    assert run([*arguments, "--out", str(tmp_path)]) == 2
+    assert "add --force" in capsys.readouterr().err
+    assert run([*arguments, "--out", str(tmp_path), "--force"]) == 0
     capsys.readouterr()
     assert run([*arguments, "--json", "--out", str(tmp_path / "unused")]) == 0
     assert not (tmp_path / "unused").exists()
