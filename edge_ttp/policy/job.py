@@ -1,0 +1,152 @@
+"""A request with the scheduler: what it does step by step, and the messages by which its caller hears of it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from edge_ttp.policy.scheduler import Scheduler
+
+T = TypeVar("T")
+
+Priority = Literal["interactive", "background"]
+
+Steps = Generator[object, Any, T]
+"""What a job does: it yields None after a step, Asked where it needs an answer, and anything else as a message."""
+
+Start = Callable[["Job[T]"], "Steps[T] | None"]
+"""Begins a job, on the engine thread; None where there is no room for it beside the others."""
+
+_log = logging.getLogger("edge_ttp")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job that waits for `Job.reply`."""
+
+    question: Any
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job that waits for room beside the others."""
+
+    position: int
+    """Jobs that come before it, and itself: 1 is next."""
+    expected_s: float | None
+    """Seconds until it will probably begin; None where that is not known."""
+
+
+class Ended(Generic[T]):
+    """A job's last message."""
+
+    def __init__(self, value: T | None, error: BaseException | None) -> None:
+        self._value, self._error = value, error
+
+    def result(self) -> T:
+        """What the job gave. Raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # only where there is no error
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who asks, and how much it presses."""
+
+    user: str = ""
+    priority: Priority = "interactive"
+    expected_s: float | None = None
+    """Seconds of the engine's time that the job will probably take."""
+
+
+class Job(Generic[T]):
+    """A request with the scheduler. What happens to it arrives as messages, in order: progress, questions, the end."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        start: Start[T],
+        claim: Claim,
+        *,
+        deadline: float | None,
+        cancel: threading.Event | None,
+        listener: Callable[[object], None] | None,
+    ) -> None:
+        """Use Scheduler.submit."""
+        self.claim = claim
+        self.deadline = deadline
+        self.abort: Callable[[], None] | None = None
+        """Cuts the computation under way off. Set by `start`; called from any thread."""
+        self._scheduler = scheduler
+        self.start = start
+        self.given = cancel
+        self._flag = threading.Event()
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._listener = listener
+        # The rest belongs to the scheduler, under its lock.
+        self.steps: Steps[T] | None = None
+        self.spent_s = 0.0  # seconds computed
+        self.turn = 0.0  # the same, counted from where the user's other jobs were when it came
+        self.served = 0  # number of its last step among all
+        self.parked = False  # waits for a reply
+        self.blocked = False  # found no room; tried again when another job ends
+        self.reply_with: Any = None
+        self.dropped = False  # nobody waits for it any more
+        self.position = 0
+
+    def is_set(self) -> bool:
+        """Whether it has to end: `cancel` was called, or the caller's own flag is set."""
+        return self._flag.is_set() or (self.given is not None and self.given.is_set())
+
+    def cancel(self) -> None:
+        """Ends it within a step, from any thread: what it had so far is its result. May be called again."""
+        self._flag.set()
+        self._scheduler.look_at(self)
+
+    def abandon(self) -> None:
+        """Ends it without a result, from any thread: nobody waits for it any more."""
+        self.dropped = True
+        self.cancel()
+
+    def reply(self, value: Any) -> None:
+        """Answers the question of its last message; it goes on."""
+        self._scheduler.resume(self, value)
+
+    def wait(self, timeout: float | None = None) -> object:
+        """The next message: Queued, Asked, Ended, or what the job itself tells. Raises queue.Empty after `timeout`."""
+        return self._messages.get(timeout=timeout)
+
+    def tell(self, message: object) -> None:
+        """Hands a message to whoever waits for it."""
+        if self._listener is None:
+            self._messages.put(message)
+            return
+        try:
+            self._listener(message)
+        except Exception:  # noqa: BLE001  # an event loop that is gone
+            _log.exception("nobody listens to a request any more")
+            self.dropped = True
+            self._flag.set()
+
+    def drive(self, hear: Callable[[object], object] = lambda _: None) -> T:
+        """Its result, waited for in this thread. `hear` gets every message but the last; what it returns for a question
+        is the reply. Raises what the job or `hear` raised; the job then is over.
+        """
+        try:
+            while True:
+                message = self.wait()
+                if isinstance(message, Ended):
+                    result: T = message.result()
+                    return result
+                answer = hear(message)
+                if isinstance(message, Asked):
+                    self.reply(answer)
+        except BaseException:
+            self.abandon()
+            raise
