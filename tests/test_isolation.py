@@ -259,7 +259,7 @@ def test_only_the_bindings_touch_llama_cpp() -> None:
 
 
 def test_one_module_makes_onnxruntime_sessions() -> None:
-    assert importers("onnxruntime") == {"onnx_session.py"}
+    assert importers("onnxruntime") == {"reward/session.py"}
 
 
 def test_only_the_history_touches_sql() -> None:

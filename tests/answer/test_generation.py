@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,6 @@ from policy.table import FakeClock
 
 from edge_ttp import answer as module
 from edge_ttp.answer import generate
-from edge_ttp.answer import prepare as planning
 from edge_ttp.answer import waves as drawing
 from edge_ttp.answer.ask import Ask
 from edge_ttp.answer.controls import STRUCTURED_TOKENS
@@ -37,6 +37,8 @@ from edge_ttp.learning.calibration import POPULATION
 from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Event, HistoryItem, LoraAdapter, Rule, Sampling
+
+planning = import_module("edge_ttp.answer.prepare")  # the package has the function of that name
 
 SPEED = Speed(1e-9, 0.001, 1e-15, tuple(0.01 + 0.001 * rows for rows in KNOTS), 1e-12)
 COSTS = Profile({1: SPEED}, {1: SPEED}, Lengths(sharing=0.0), score_parts=(1e-9, 0.002), after_s=0.03, deviation_s=1e-9)
