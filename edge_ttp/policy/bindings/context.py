@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings import library, messages
 from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.llama_model import Model
@@ -84,12 +84,12 @@ class Context:
         parameters.type_k = parameters.type_v = _GGML_TYPE[cache_type]
         parameters.flash_attn_type = _flash_attention(model, cache_type)
         parameters.no_perf = True
-        library.forget_complaints()
+        messages.forget_complaints()
         self._handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)
         if not self._handle:
             raise OutOfCapacity(
                 f"a context of {cells} tokens for {sequences} sequences cannot be allocated "
-                f"({library.complaints('out of memory')})",
+                f"({messages.complaints('out of memory')})",
                 "ask for fewer candidates or fewer tokens",
             )
         self._memory = llama_cpp.llama_get_memory(self._handle)
@@ -180,6 +180,7 @@ class Context:
         starts = np.cumsum(counts) - counts
         self._owner_starts[:rows] = self._owners.ctypes.data + starts * self._owners.itemsize
         self._batch.n_tokens = rows
+        library.check_process()
         code = llama_cpp.llama_decode(self._handle, self._batch)
         if code == 1:
             raise NoRoom
@@ -187,7 +188,7 @@ class Context:
             raise Aborted
         if code != 0:
             raise ModelUnavailable(
-                f"llama.cpp failed while decoding (code {code}: {library.complaints('no reason given')})",
+                f"llama.cpp failed while decoding (code {code}: {messages.complaints('no reason given')})",
                 "try again with fewer candidates; if it persists, check the file with `edge-ttp models verify`",
             )
 

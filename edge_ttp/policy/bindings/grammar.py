@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings import messages
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.llama_model import Model
 
@@ -37,11 +37,11 @@ class Grammar:
 
     def __init__(self, model: Model, gbnf: str) -> None:
         data = _checked(gbnf)
-        library.forget_complaints()
+        messages.forget_complaints()
         with _captured_stderr() as printed:
             self._handle: Any = llama_cpp.llama_sampler_init_grammar(model.vocab, data, b"root")
         if not self._handle:
-            reason = "; ".join(printed) or library.complaints("unknown reason")
+            reason = "; ".join(printed) or messages.complaints("unknown reason")
             raise InvalidInput(f"the grammar is not valid ({reason})", _CURE)
 
     def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -1,19 +1,15 @@
-"""The llama.cpp library: loaded once, its symbols checked, its complaints kept.
+"""The llama.cpp library: loaded once, its symbols checked.
 
 The modules of this package are the only ones that touch `llama_cpp`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import math
 import os
-import re
-from collections import deque
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import ModelUnavailable
+from edge_ttp.errors import InvalidInput, ModelUnavailable
 
 # libgomp's threads spin for milliseconds at every barrier (hundreds a token). With a neighbour on one of two cores that
 # runs 30 times slower than one thread; with a short spin it is as fast on a quiet machine and loses a half on a busy
@@ -40,7 +36,7 @@ llama_model_load_from_file llama_model_free llama_model_is_recurrent llama_model
 llama_free llama_get_memory llama_memory_clear llama_memory_seq_rm llama_memory_seq_cp llama_decode
 llama_get_logits_ith llama_set_abort_callback llama_tokenize llama_token_to_piece llama_vocab_is_eog
 llama_vocab_get_attr llama_chat_apply_template llama_model_chat_template llama_model_meta_val_str
-llama_supports_gpu_offload llama_log_set llama_max_parallel_sequences llama_print_system_info
+llama_supports_gpu_offload llama_log_get llama_log_set llama_max_parallel_sequences llama_print_system_info
 llama_sampler_init_grammar llama_sampler_apply llama_sampler_accept llama_sampler_free llama_adapter_lora_init
 llama_adapter_lora_free llama_set_adapters_lora llama_set_n_threads
 """
@@ -54,37 +50,26 @@ if _missing:
         "install the tested one: pip install llama-cpp-python==0.3.36",
     )
 
-_INFO, _ERROR = 2, 4  # ggml_log_level
-_COPY = re.compile(r"CPU_(?!Mapped)\w+ model buffer size = +([\d.]+) MiB")
-_complaints: deque[str] = deque(maxlen=8)  # llama.cpp's last error lines: the reason behind a bare NULL
-_copies: deque[float] = deque(maxlen=64)  # MiB of weights copied into another layout, which it says nowhere else
+from edge_ttp.policy.bindings import messages  # noqa: E402  # needs the symbols that were checked
+
+messages.listen()
+
+_used_by: list[int] = []  # the process that has computed with llama.cpp
 
 
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _collect_log(level: int, text: bytes, _data: Any) -> None:
-    if level == _ERROR:
-        _complaints.append(text.decode("utf-8", "replace").strip())
-    elif level == _INFO and (found := _COPY.search(text.decode("utf-8", "replace"))):
-        _copies.append(float(found[1]))
+def check_process() -> None:
+    """Raises InvalidInput in a process forked from one that had computed with llama.cpp already.
 
-
-llama_cpp.llama_log_set(_collect_log, ctypes.c_void_p(0))
-
-
-def forget_complaints() -> None:
-    """Empties the list of error lines, before a call whose failure is to be explained."""
-    _complaints.clear()
-    _copies.clear()
-
-
-def complaints(otherwise: str) -> str:
-    """llama.cpp's error lines since they were last forgotten, in one line; `otherwise` where there are none."""
-    return "; ".join(_complaints)[:300] or otherwise
-
-
-def copied_bytes() -> int:
-    """Bytes of weights that were copied into another layout since complaints were last forgotten."""
-    return math.ceil(sum(_copies) * 2**20)
+    Its threads (OpenMP's) are not there after a fork: the child would wait for them for ever.
+    """
+    here = os.getpid()
+    if not _used_by:
+        _used_by.append(here)
+    elif _used_by[0] != here:
+        raise InvalidInput(
+            "this process was forked from one that had used its policy already",
+            "start processes with multiprocessing's spawn, or open runtimes only after the fork",
+        )
 
 
 def version() -> str:

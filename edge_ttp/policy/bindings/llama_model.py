@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings import library, messages
 from edge_ttp.policy.bindings.library import llama_cpp
 
 
@@ -27,20 +27,21 @@ class Model:
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
         parameters.use_extra_bufts = not spare_memory
-        library.forget_complaints()
+        library.check_process()
+        messages.forget_complaints()
         self._lock = threading.Lock()
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         self._handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._handle:
             raise ModelUnavailable(
-                f"llama.cpp cannot load {path} ({library.complaints('unknown reason')})",
+                f"llama.cpp cannot load {path} ({messages.complaints('unknown reason')})",
                 "check the file with `edge-ttp models verify`",
             )
         self._vocab = llama_cpp.llama_model_get_vocab(self._handle)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self.context_trained = int(llama_cpp.llama_model_n_ctx_train(self._handle))
-        self.size_bytes = int(llama_cpp.llama_model_size(self._handle)) + library.copied_bytes()
+        self.size_bytes = int(llama_cpp.llama_model_size(self._handle)) + messages.copied_bytes()
         """Bytes of the weights, copies in a faster layout included."""
         self.layers = int(llama_cpp.llama_model_n_layer(self._handle))
         self.on_gpu = gpu_layers > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import ModelUnavailable
-from edge_ttp.policy.bindings import library
+from edge_ttp.policy.bindings import messages
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.llama_model import Model
 
@@ -22,11 +22,11 @@ class LoadedAdapter:
         if not path.is_file():
             raise ModelUnavailable(f"there is no adapter file {path}", "give a LoRA adapter as a .gguf file")
         self.size_bytes = path.stat().st_size
-        library.forget_complaints()
+        messages.forget_complaints()
         self._handle: Any = llama_cpp.llama_adapter_lora_init(model.handle, os.fsencode(path))
         if not self._handle:
             raise ModelUnavailable(
-                f"llama.cpp cannot load the adapter {path} ({library.complaints('unknown reason')})",
+                f"llama.cpp cannot load the adapter {path} ({messages.complaints('unknown reason')})",
                 "give a LoRA adapter made for this very model",
             )
 
