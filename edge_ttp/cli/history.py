@@ -202,7 +202,7 @@ def export(
 ) -> None:
     """Print the history as JSON lines. `history import` reads them back."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange.export import lines
+    from edge_ttp.exchange.jsonl import line_of
     from edge_ttp.exchange.preferences import preference_lines
     from edge_ttp.output_file import text_output
 
@@ -211,7 +211,11 @@ def export(
         raise InvalidInput("--all and --preferences exclude each other", "give one of them")
     count = 0
     with open_history() as history:
-        found = preference_lines(history, name) if preferences else lines(history, name, everything=everything)
+        found = (
+            preference_lines(history.judged_generations(name))
+            if preferences
+            else map(line_of, history.records(name, everything=everything))
+        )
         if output is None:
             for line in found:
                 sys.stdout.buffer.write(line.encode())  # UTF-8, whatever the terminal speaks

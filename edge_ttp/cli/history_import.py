@@ -12,8 +12,8 @@ from edge_ttp.cli.history_options import STDIN, AsJson, counted, open_history, u
 from edge_ttp.cli.output import emit_json, note, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.exchange.importing import Preview, Report
     from edge_ttp.exchange.readers import Import
+    from edge_ttp.history.importing import Imported, Preview
 
 
 def import_(
@@ -53,8 +53,8 @@ def import_(
 ) -> None:
     """Import what was written elsewhere: JSON lines, CSV, mails, conversations, notes, a git log. Skips duplicates."""
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange import git_log, importing
-    from edge_ttp.exchange import readers as formats
+    from edge_ttp.exchange import git_log, readers
+    from edge_ttp.history import importing
 
     if (name is None) == (git is None):
         raise InvalidInput("give a file, or a repository with --git", "see `edge-ttp history import --help`")
@@ -77,8 +77,8 @@ def import_(
     title = "stdin" if name == STDIN else name
     with (
         open_history() as history,
-        progress(f"Importing {title}", *formats.amount(what)) as advance,
-        formats.source(what, history.path.parent, advance, strict=strict) as records,
+        progress(f"Importing {title}", *readers.amount(what)) as advance,
+        readers.source(what, history.path.parent, advance, strict=strict) as records,
     ):
         if preview is None:
             report = importing.store_records(history, records, strict=strict)
@@ -94,27 +94,27 @@ def _what(
     name: str, form: str | None, user: str | None, *, kind: str | None, author: str | None, columns: list[str]
 ) -> Import:
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange import readers as formats
+    from edge_ttp.exchange import readers
     from edge_ttp.history.rows import checked_label
 
-    wanted = next((one for one in formats.FORMATS if one == form), None)
+    wanted = next((one for one in readers.FORMATS if one == form), None)
     if form is not None and wanted is None:
-        raise InvalidInput(f"there is no format {form!r}", f"choose one of {', '.join(formats.FORMATS)}")
-    found = wanted or formats.format_of(name)
+        raise InvalidInput(f"there is no format {form!r}", f"choose one of {', '.join(readers.FORMATS)}")
+    found = wanted or readers.format_of(name)
     if author is not None and found not in ("mbox", "maildir"):
         raise InvalidInput("--author belongs to mails and --git", "leave it out")
     if columns and found not in ("csv", "jsonl"):
         raise InvalidInput("--map belongs to csv and jsonl", "leave it out")
     if kind is not None:
         checked_label("kind", kind)
-    return formats.Import(
+    return readers.Import(
         name=name,
         user=None if user is None else user_named(user),
         fallback=user_named(None),
         format=found,
         kind=kind,
         author=author,
-        columns=formats.checked_columns(columns),
+        columns=readers.checked_columns(columns),
     )
 
 
@@ -142,7 +142,7 @@ def _line(text: str) -> str:
     return flat if len(flat) <= 160 else f"{flat[:157]}..."
 
 
-def _tell(report: Report, name: str, unit: str, *, as_json: bool) -> None:
+def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
     """Prints the counts, and the bad records on stderr; raises where nothing could be stored."""
     from edge_ttp.errors import Cancelled, InvalidInput
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
-from edge_ttp.history.rows import checked_item
+from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
 
 MAX_JSON = 512 * 2**20
@@ -46,7 +45,7 @@ def messages(path: Path, user: str, kind: str = "chat", progress: Progress = no_
     for number, conversation in enumerate(conversations, 1):
         try:
             said = _conversation(conversation)
-        except _Unreadable as error:
+        except _NoConversation as error:
             yield Bad(number, str(error))
             continue
         source: str = "chatgpt" if "mapping" in conversation else "claude"
@@ -61,15 +60,12 @@ def messages(path: Path, user: str, kind: str = "chat", progress: Progress = no_
                     created_at=one.moment or utc_now(),
                     source=source,
                 )
-                try:
-                    yield Numbered(number, checked_item(item))
-                except InvalidInput as error:
-                    yield Bad(number, error.fact)
+                yield Numbered(number, item)
             before = one.text[:MAX_TEXT]
         progress(number)
 
 
-class _Unreadable(ValueError):
+class _NoConversation(ValueError):
     """Why a conversation cannot be read."""
 
 
@@ -120,14 +116,14 @@ def _conversation(value: Mapping[str, Any]) -> list[_Said]:
         return _chatgpt(value)
     if "chat_messages" in value:
         return _claude(value)
-    raise _Unreadable("no conversation of ChatGPT or Claude")
+    raise _NoConversation("no conversation of ChatGPT or Claude")
 
 
 def _chatgpt(value: Mapping[str, Any]) -> list[_Said]:
     """The messages on the branch that was shown last: from `current_node` back to the root."""
     nodes = value["mapping"]
     if not isinstance(nodes, dict):
-        raise _Unreadable("its mapping is no object")
+        raise _NoConversation("its mapping is no object")
     at = value.get("current_node")
     if at not in nodes:
         leaves = [name for name, node in nodes.items() if isinstance(node, dict) and not node.get("children")]
@@ -163,7 +159,7 @@ def _claude(value: Mapping[str, Any]) -> list[_Said]:
     found = []
     messages = value["chat_messages"]
     if not isinstance(messages, list):
-        raise _Unreadable("its chat_messages are no list")
+        raise _NoConversation("its chat_messages are no list")
     for message in messages:
         if not isinstance(message, dict) or message.get("sender") not in ("human", "assistant"):
             continue

@@ -8,8 +8,8 @@ from io import BufferedReader, TextIOWrapper
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
 from edge_ttp.exchange.jsonl import MAX_LINE, Reading, refuse_binary, row_item
+from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
 
 _HEAD = 65_536
 

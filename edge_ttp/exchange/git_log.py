@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
-from edge_ttp.history.rows import checked_item
+from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
 from edge_ttp.schema import HistoryItem
 
 MAX_FILES = 30
@@ -91,9 +90,7 @@ def commits(repository: Path, how: LogReading, progress: Progress = no_progress)
                 source="git",
                 metadata={"commit": commit, "author": author},
             )
-            yield Numbered(number, checked_item(item))
-        except InvalidInput as error:
-            yield Bad(number, f"commit {commit[:12]}: {error.fact}")
+            yield Numbered(number, item)
         except (ValueError, OverflowError, OSError):
             yield Bad(number, f"commit {commit[:12]}: its date cannot be read")
 

@@ -13,11 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
-from edge_ttp.history.learning_lines import SORTS, LearnedRecord
-from edge_ttp.history.restore import Record
-from edge_ttp.history.rows import checked_item, metadata_text
-from edge_ttp.history.user import valid_user
+from edge_ttp.exchange.records import LEARNED, Bad, LearnedRecord, Numbered, Progress, Record, no_progress
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
 
 MAX_LINE = 4 * 1024 * 1024
@@ -121,25 +117,19 @@ def parse(line: bytes, how: Reading) -> Record:
     if not isinstance(value, dict):
         raise _Unreadable(f"a JSON {_json_type(value)}, not an object")
     sort = value.get("record", "item")
-    try:
-        if sort == "item":
-            return _item(_renamed(value, how), how)
-        if sort in ("generation", "feedback"):
-            return _judged(sort, value, how)
-        if isinstance(sort, str) and sort in SORTS:
-            fields = {key: inner for key, inner in value.items() if key not in ("record", "user_id")}
-            return LearnedRecord(sort, _owner(value, "user_id", how), fields)
-    except InvalidInput as error:
-        raise _Unreadable(error.fact) from None
+    if sort == "item":
+        return _item(_renamed(value, how), how)
+    if sort in ("generation", "feedback"):
+        return _judged(sort, value, how)
+    if isinstance(sort, str) and sort in LEARNED:
+        fields = {key: inner for key, inner in value.items() if key not in ("record", "user_id")}
+        return LearnedRecord(sort, _owner(value, "user_id", how), fields)
     raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation, feedback or what is learned")
 
 
 def row_item(value: dict[str, Any], how: Reading, source: str) -> HistoryItem:
     """The item of one row of a table. Raises ValueError with the reason if it is none."""
-    try:
-        return _item({"source": source, **_renamed(value, how)}, how)
-    except InvalidInput as error:
-        raise _Unreadable(error.fact) from None
+    return _item({"source": source, **_renamed(value, how)}, how)
 
 
 def _renamed(value: dict[str, Any], how: Reading) -> dict[str, Any]:
@@ -156,7 +146,7 @@ def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
     if not isinstance(metadata, dict):
         raise _Unreadable(f"metadata is a {_json_type(metadata)}, not an object")
     kind = how.kind or (_text(value, "kind") if value.get("kind") is not None else "text")
-    item = HistoryItem(
+    return HistoryItem(
         user_id=_owner(value, "user_id", how),
         input=_text(value, "input"),
         output=_text(value, "output"),
@@ -165,8 +155,6 @@ def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
         source=_text(value, "source") if value.get("source") is not None else "jsonl",
         metadata={**{key: inner for key, inner in value.items() if key not in _OWN}, **metadata},
     )
-    metadata_text(checked_item(item).metadata)
-    return item
 
 
 def _judged(sort: str, value: dict[str, Any], how: Reading) -> Generation | Feedback:
@@ -183,7 +171,7 @@ def _judged(sort: str, value: dict[str, Any], how: Reading) -> Generation | Feed
 def _owner(value: dict[str, Any], key: str, how: Reading) -> str:
     if how.user is not None:
         return how.user
-    return valid_user(_text(value, key)) if value.get(key) is not None else how.fallback
+    return _text(value, key) if value.get(key) is not None else how.fallback
 
 
 def _text(value: dict[str, Any], key: str) -> str:
@@ -256,20 +244,13 @@ def moment_of(name: str, value: str) -> datetime:
         raise InvalidInput(str(error), "give a date such as 2026-01-31") from None
 
 
-def item_line(item: HistoryItem) -> str:
-    """The line of an export for this item. Reading it gives the item back."""
-    return _line({"record": "item", **item.model_dump(mode="json", exclude={"id"})})
-
-
-def generation_line(generation: Generation) -> str:
-    """The line of an export for this generation, candidates included."""
-    return _line({"record": "generation", **generation.model_dump(mode="json")})
-
-
-def feedback_line(feedback: Feedback) -> str:
-    """The line of an export for this judgment."""
-    return _line({"record": "feedback", **feedback.model_dump(mode="json", exclude={"id"})})
-
-
-def _line(value: dict[str, Any]) -> str:
+def line_of(record: Record) -> str:
+    """The line of an export for this record. Reading it gives the record back; ids of items and feedback are new."""
+    if isinstance(record, LearnedRecord):
+        value = {"record": record.sort, "user_id": record.user_id, **record.values}
+    elif isinstance(record, Generation):
+        value = {"record": "generation", **record.model_dump(mode="json")}
+    else:
+        sort = "item" if isinstance(record, HistoryItem) else "feedback"
+        value = {"record": sort, **record.model_dump(mode="json", exclude={"id"})}
     return json.dumps(value, ensure_ascii=False) + "\n"

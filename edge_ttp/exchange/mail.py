@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
 from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
-from edge_ttp.history.rows import checked_item
+from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
 from edge_ttp.schema import HistoryItem, utc_now
 
 MAX_MESSAGE = 32 * 2**20
@@ -100,9 +99,7 @@ def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iter
     try:
         item = _item(email.message_from_bytes(data), how, source)
         if item is not None:
-            yield Numbered(number, checked_item(item))
-    except InvalidInput as error:
-        yield Bad(number, error.fact)
+            yield Numbered(number, item)
     except (ValueError, LookupError, RecursionError, HeaderParseError) as error:
         yield Bad(number, f"the mail cannot be read ({type(error).__name__})")
 

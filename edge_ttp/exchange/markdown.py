@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, no_progress
 from edge_ttp.exchange.jsonl import moment_of
-from edge_ttp.history.rows import checked_item
+from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem
 
 MAX_FILES = 100_000
@@ -66,10 +65,7 @@ def notes(folder: Path, user: str, kind: str = "note", progress: Progress = no_p
                 source="markdown",
                 metadata={"path": str(path.relative_to(folder))[:500]},
             )
-            try:
-                yield Numbered(number, checked_item(item))
-            except InvalidInput as error:
-                yield Bad(number, f"{path.name}: {error.fact}")
+            yield Numbered(number, item)
         progress(number)
 
 

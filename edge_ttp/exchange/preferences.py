@@ -10,27 +10,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from edge_ttp.errors import NotFound
-from edge_ttp.history.store import History
 from edge_ttp.schema import Feedback, Generation
 
 _GOOD = frozenset({"accept", "copied", "edit"})
 _BAD = frozenset({"reject", "regenerated"})
 
 
-def preference_lines(history: History, user_id: str | None) -> Iterator[str]:
-    """JSON lines with the pairs of this user, or of all users if None, in the order of the judgments.
+def preference_lines(judgments: Iterable[tuple[Feedback, Generation]]) -> Iterator[str]:
+    """JSON lines with the pairs that judgments make, in their order. judgments: each with its generation.
 
     Of several judgments of a kind on one generation the last counts; equal texts make no pair.
     """
     judged: dict[tuple[str, str], tuple[Feedback, Generation]] = {}
-    for feedback in history.feedback_for(user_id):
-        try:
-            generation = history.generation(feedback.generation_id, feedback.user_id)
-        except NotFound:
-            continue  # dropped by retention since
+    for feedback, generation in judgments:
         judged.pop((feedback.generation_id, feedback.kind), None)
         judged[feedback.generation_id, feedback.kind] = (feedback, generation)
     refused: dict[tuple[str, str], list[str]] = {}

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import conversations, csv_table, jsonl, mail, markdown
-from edge_ttp.exchange.importing import Bad, Numbered, Progress, Source
+from edge_ttp.exchange.records import Bad, Numbered, Progress, Source
 from edge_ttp.exchange.streams import STDIN, Twice, opened, size_of
 
 Format = Literal["jsonl", "csv", "mbox", "maildir", "conversations", "markdown"]

@@ -6,14 +6,13 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.exchange.records import LearnedRecord, Record
 from edge_ttp.history.generations import generation, insert_generation
 from edge_ttp.history.items import BATCH, Counts, insert_items
 from edge_ttp.history.judgments import insert_feedback_row
-from edge_ttp.history.learning_lines import LearnedRecord, restore_learned
+from edge_ttp.history.learned_records import restore_learned
 from edge_ttp.history.rows import checked_item, fingerprint, metadata_text, to_milliseconds
 from edge_ttp.schema import Feedback, Generation, HistoryItem
-
-Record = HistoryItem | Generation | Feedback | LearnedRecord
 
 
 class RefusedRecord(InvalidInput):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Self
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.exchange.records import Record
 from edge_ttp.history import (
     forgetting,
     generations,
     items,
     judgments,
+    learned_records,
     learning,
-    learning_lines,
     recall,
     statistics,
     vectors,
@@ -29,7 +31,7 @@ from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
 from edge_ttp.history.learning import Calibrated, Drawn, Layer, Sourced, StoredEvidence, StoredPosterior
-from edge_ttp.history.restore import Record, restore
+from edge_ttp.history.restore import restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
@@ -142,6 +144,18 @@ class History:
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
             return items.select_items(db, user_id, kind=kind, before=moment, limit=limit, newest_first=newest_first)
+
+    def records(self, user_id: str | None, *, everything: bool = False) -> Iterator[Record]:
+        """The records of an export of this user, or of all users if None, as of one moment; items as they were stored.
+
+        everything: generations, feedback, what is learned and settings too. `restore` takes them.
+        """
+        with self._connections.reading() as db:
+            yield from items.iterate_items(db, user_id)
+            if everything:
+                yield from generations.iterate_generations(db, user_id)
+                yield from judgments.select_feedback(db, user_id)
+                yield from learned_records.export_records(db, user_id)
 
     def iterate_items(self, user_id: str | None = None) -> Iterator[HistoryItem]:
         """All items of the user, or of all users, in the order they were stored, as of one moment."""
@@ -265,6 +279,13 @@ class History:
         with self._connections.reading() as db:
             return judgments.select_feedback(db, user_id)
 
+    def judged_generations(self, user_id: str | None) -> Iterator[tuple[Feedback, Generation]]:
+        """The user's judgments (all users' if None), oldest first, each with its generation, as of one moment."""
+        with self._connections.reading() as db:
+            for feedback in judgments.select_feedback(db, user_id):
+                with suppress(NotFound):  # another user's, in a file that was doctored
+                    yield feedback, generations.generation(db, feedback.generation_id, feedback.user_id)
+
     def retention(self, user_id: str) -> int | None:
         """Days for which the user's generations are kept; None without limit."""
         with self._connections.reading() as db:
@@ -311,11 +332,6 @@ class History:
         """The same evidence, each piece with the candidates' texts."""
         with self._connections.reading() as db:
             return learning.sourced_evidence(db, user_id, reward, limit)
-
-    def learning_lines(self, user_id: str | None) -> Iterator[str]:
-        """What is learned about the user (all if None) and their settings, as lines of an export, as of one moment."""
-        with self._connections.reading() as db:
-            yield from learning_lines.export_lines(db, user_id)
 
     def posterior(self, user_id: str, reward: str) -> StoredPosterior | None:
         """The user's posterior under this reward model; None where it is missing or the evidence has changed."""

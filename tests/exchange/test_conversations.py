@@ -12,7 +12,7 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import conversations
 from edge_ttp.exchange.conversations import messages
-from edge_ttp.exchange.importing import Bad, Numbered
+from edge_ttp.exchange.records import Bad, Numbered
 from edge_ttp.schema import HistoryItem
 
 

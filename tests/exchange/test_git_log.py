@@ -11,8 +11,9 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import git_log
 from edge_ttp.exchange.git_log import Change, LogReading, commits, count, summary
-from edge_ttp.exchange.importing import Bad, Numbered, store_records
+from edge_ttp.exchange.records import Bad, Numbered
 from edge_ttp.history import History
+from edge_ttp.history.importing import store_records
 from edge_ttp.schema import HistoryItem
 
 HOW = LogReading("ann")

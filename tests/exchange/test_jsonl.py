@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import jsonl
-from edge_ttp.exchange.importing import Bad, Numbered
-from edge_ttp.exchange.jsonl import Reading, item_line, parse, records
+from edge_ttp.exchange.jsonl import Reading, line_of, parse, records
+from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.history.importing import checked
 from edge_ttp.schema import HistoryItem
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -26,7 +27,8 @@ def one(**fields: object) -> HistoryItem:
 
 
 def read(content: bytes, how: Reading = HOW) -> list[Numbered | Bad]:
-    return list(records(io.BufferedReader(io.BytesIO(content)), "file", how))  # type: ignore[arg-type]
+    stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+    return list(checked(lambda: records(stream, "file", how)))
 
 
 def reason(line: bytes) -> str:
@@ -234,7 +236,7 @@ def test_an_empty_file_holds_nothing() -> None:
     ).filter(lambda item: "\ud800" not in str(item.metadata))
 )
 def test_an_exported_item_reads_back_the_same(item: HistoryItem) -> None:
-    assert parse(item_line(item).encode(), HOW) == item
+    assert parse(line_of(item).encode(), HOW) == item
 
 
 def test_progress_counts_bytes() -> None:

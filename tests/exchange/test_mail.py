@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import mail
-from edge_ttp.exchange.importing import Bad, Numbered
 from edge_ttp.exchange.mail import MailReading, maildir, mbox
 from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
+from edge_ttp.exchange.records import Bad, Numbered
 from edge_ttp.schema import HistoryItem
 
 HOW = MailReading("ann")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import csv_table, jsonl
-from edge_ttp.exchange.importing import Bad, Numbered
 from edge_ttp.exchange.markdown import notes
 from edge_ttp.exchange.readers import checked_columns, format_of
+from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.history.importing import checked
 from edge_ttp.schema import MAX_TEXT, HistoryItem
 
 
@@ -48,7 +49,7 @@ def test_notes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "b.md").write_text("x" * (MAX_TEXT + 1))
     (tmp_path / "c.md").write_text("x" * (4 * MAX_TEXT + 1))
     (tmp_path / "d.md").write_text("good")
-    found = list(notes(tmp_path, "ann"))
+    found = list(checked(lambda: notes(tmp_path, "ann")))
     assert [type(one) for one in found] == [Bad, Bad, Bad, Numbered]
     for wrong in (tmp_path / "none", tmp_path / "d.md"):
         with pytest.raises(InvalidInput, match="no folder"):

@@ -10,8 +10,8 @@ import pytest
 from repository import DOCS
 
 from edge_ttp.cli.main import run
-from edge_ttp.exchange import importing, jsonl
-from edge_ttp.history import History, items, recall, rows
+from edge_ttp.exchange import jsonl
+from edge_ttp.history import History, importing, items, recall, rows
 from edge_ttp.schema import HistoryItem
 
 TEXT = (DOCS / "history.md").read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ import pytest
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.exchange.export import lines
 from edge_ttp.history import History, driver
 from edge_ttp.history.encryption import decrypt, encrypt
 from edge_ttp.paths import locate
@@ -47,7 +46,7 @@ def filled(path: Path) -> list[str]:
     with History.open(path) as history:
         for day in range(2):
             fill(history, "ann", day)
-        return list(lines(history, None, everything=True))
+        return list(history.records(None, everything=True))
 
 
 def test_an_encrypted_history_is_read_with_its_key_and_holds_no_text(path: Path, keys: Keys) -> None:
@@ -59,7 +58,7 @@ def test_an_encrypted_history_is_read_with_its_key_and_holds_no_text(path: Path,
     with pytest.raises(sqlite3.DatabaseError):
         sqlite3.connect(path).execute("SELECT * FROM items")
     with History.open(path) as history:
-        assert list(lines(history, None, everything=True)) == before
+        assert list(history.records(None, everything=True)) == before
         health = history.health(full=True)
         assert (health.problems, health.encrypted, health.journal_mode, health.private) == ((), True, "wal", True)
         assert history.recall("ann", "zeppelin quagmire", 1)[0].score > 0
@@ -76,7 +75,7 @@ def test_decrypting_gives_the_plain_history_back(path: Path, keys: Keys) -> None
     assert keys == {}
     assert path.read_bytes().startswith(b"SQLite format 3\0")
     with History.open(path) as history:
-        assert list(lines(history, None, everything=True)) == before
+        assert list(history.records(None, everything=True)) == before
         assert not history.health(full=True).encrypted
 
 
@@ -92,7 +91,7 @@ def test_backups_are_encrypted_and_restored_with_the_same_key(path: Path) -> Non
         assert not driver.is_plain(copy)
         history.forget("ann", everything=True)
         history.restore_backup(copy)
-        assert list(lines(history, None, everything=True)) == before
+        assert list(history.records(None, everything=True)) == before
         with pytest.raises(HistoryUnavailable, match="not encrypted"):
             history.restore_backup(plain)
 
@@ -135,7 +134,7 @@ def test_a_history_in_use_is_left_as_it_is(path: Path, keys: Keys) -> None:
     assert driver.is_plain(path)
     assert keys == {}
     with History.open(path) as history:
-        assert list(lines(history, None, everything=True)) == before
+        assert list(history.records(None, everything=True)) == before
 
 
 def test_what_cannot_be_done_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.exchange.export import lines
 from edge_ttp.history import History, forgetting
 from edge_ttp.history.learning import Drawn
 from edge_ttp.schema import Feedback
@@ -77,10 +76,10 @@ def test_words_of_many_segments_of_the_index_are_gone(history: History, path: Pa
 def test_another_user_is_untouched(history: History) -> None:
     for user in ("ann", "bob"):
         fill(history, user)
-    before = list(lines(history, "bob", everything=True))
+    before = list(history.records("bob", everything=True))
     ranked = history.recall("bob", "zeppelin quagmire", 3)
     history.forget("ann", everything=True)
-    assert list(lines(history, "bob", everything=True)) == before
+    assert list(history.records("bob", everything=True)) == before
     assert history.recall("bob", "zeppelin quagmire", 3) == ranked
     assert history.posterior("bob", "r1") is not None
     assert len(history.evidence("bob", "r1", 9)[1]) == 2
@@ -182,13 +181,13 @@ def test_what_was_killed_before_overwriting_is_done_at_the_next_opening(
 def test_a_backup_is_private_whole_and_restores_what_was(history: History, path: Path) -> None:
     fill(history, "ann")
     copy = path.parent / "copy.db"
-    before = list(lines(history, None, everything=True))
+    before = list(history.records(None, everything=True))
     assert history.backup(copy) == copy.stat().st_size
     assert copy.stat().st_mode & 0o777 == 0o600
     history.forget("ann", everything=True)
     history.add(new_item("later", user="bob"))
     history.restore_backup(copy)
-    assert list(lines(history, None, everything=True)) == before
+    assert list(history.records(None, everything=True)) == before
     assert history.users() == ["ann"]
     assert history.posterior("ann", "r1") is not None
     health = history.health(full=True)
@@ -200,7 +199,7 @@ def test_a_backup_is_private_whole_and_restores_what_was(history: History, path:
 
 def test_a_backup_that_is_not_sound_changes_nothing(history: History, path: Path) -> None:
     fill(history, "ann")
-    before = list(lines(history, None, everything=True))
+    before = list(history.records(None, everything=True))
     copy = path.parent / "copy.db"
     history.backup(copy)
     data = bytearray(copy.read_bytes())
@@ -218,7 +217,7 @@ def test_a_backup_that_is_not_sound_changes_nothing(history: History, path: Path
             history.restore_backup(bad)
     with pytest.raises(NotFound):
         history.restore_backup(path.parent / "missing.db")
-    assert list(lines(history, None, everything=True)) == before
+    assert list(history.records(None, everything=True)) == before
 
 
 def test_a_backup_never_takes_the_place_of_the_history_or_of_a_folder(history: History, path: Path) -> None:

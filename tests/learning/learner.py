@@ -8,8 +8,9 @@ from typing import cast
 from fakes import FakePolicy, FakeReward, rooms
 
 from edge_ttp.answer import Ask, generate
-from edge_ttp.exchange.importing import Numbered, store_records
+from edge_ttp.exchange.records import Numbered
 from edge_ttp.history import History
+from edge_ttp.history.importing import store_records
 from edge_ttp.learning import self_calibration as calibrating
 from edge_ttp.learning.evidence import judged
 from edge_ttp.learning.learned import learned

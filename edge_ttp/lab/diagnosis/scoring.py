@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.importing import Bad
 from edge_ttp.exchange.jsonl import Reading, records, time_of
+from edge_ttp.exchange.records import Bad
+from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
 from edge_ttp.lab.diagnosis.source import Source
 from edge_ttp.lab.diagnosis.table import Table
@@ -95,7 +97,8 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     try:
         with path.open("rb") as stream:
             reading = Reading(user=None, fallback="me")
-            for one in records(cast("BufferedReader[Any]", stream), str(path), reading):
+            lines = cast("BufferedReader[Any]", stream)
+            for one in checked(partial(records, lines, str(path), reading)):
                 if isinstance(one, Bad):
                     raise InvalidInput(f"line {one.number} of {path}: {one.reason}", "correct the line")
                 if isinstance(one.record, HistoryItem):

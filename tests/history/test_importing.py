@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from history.conftest import new_generation, new_item
 
 from edge_ttp.errors import HistoryUnavailable
-from edge_ttp.exchange.importing import BATCH, MAX_NAMED, Bad, Numbered, store_records
+from edge_ttp.exchange.records import Bad, Numbered
 from edge_ttp.history import Counts, History
+from edge_ttp.history.importing import BATCH, MAX_NAMED, store_records
 from edge_ttp.history.restore import RefusedRecord
 from edge_ttp.schema import Feedback
+from history.conftest import new_generation, new_item
 
 
 def entries(count: int, bad: tuple[int, ...] = ()) -> Iterator[Numbered | Bad]:

@@ -6,13 +6,15 @@ all of it in one transaction or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.exchange.records import Bad, Numbered, Record, Source
 from edge_ttp.history.items import Counts
-from edge_ttp.history.restore import Record, RefusedRecord
+from edge_ttp.history.restore import RefusedRecord
+from edge_ttp.history.rows import checked_item, metadata_text
 from edge_ttp.history.store import History
 from edge_ttp.schema import HistoryItem
 
@@ -24,23 +26,7 @@ MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
-class Bad:
-    """A record that cannot be stored. number: line of the file or commit of the log, from 1."""
-
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """A record and its line or commit, from 1."""
-
-    number: int
-    record: Record
-
-
-@dataclass(frozen=True)
-class Report:
+class Imported:
     """What became of an import."""
 
     added: int
@@ -65,20 +51,23 @@ class Preview:
     """Records before them that could not be stored."""
 
 
-Progress = Callable[[float], None]
-Source = Callable[[], Iterator[Numbered | Bad]]
-"""Makes the stream of records from its beginning."""
-
-
-def no_progress(done: float) -> None:
-    """A progress callback that shows nothing."""
+def checked(source: Source) -> Iterator[Numbered | Bad]:
+    """What `source` yields; items that cannot be stored are bad records."""
+    for entry in source():
+        if isinstance(entry, Numbered) and isinstance(entry.record, HistoryItem):
+            try:
+                metadata_text(checked_item(entry.record).metadata)
+            except InvalidInput as error:
+                yield Bad(entry.number, error.fact)
+                continue
+        yield entry
 
 
 def first_records(source: Source, count: int) -> Preview:
     """The first `count` items that `source` yields; nothing is stored."""
     items: list[HistoryItem] = []
     bad: list[Bad] = []
-    for entry in source():
+    for entry in checked(source):
         if isinstance(entry, Bad):
             if len(bad) < MAX_NAMED:
                 bad.append(entry)
@@ -89,7 +78,7 @@ def first_records(source: Source, count: int) -> Preview:
     return Preview(tuple(items), tuple(bad))
 
 
-def store_records(history: History, source: Source, *, strict: bool = False) -> Report:
+def store_records(history: History, source: Source, *, strict: bool = False) -> Imported:
     """Stores what `source` yields and reports on it.
 
     Ctrl-C ends the import with a report (`interrupted`); another error says how much was stored before it. With strict,
@@ -98,10 +87,10 @@ def store_records(history: History, source: Source, *, strict: bool = False) -> 
     return _all_or_nothing(history, source) if strict else _batch_by_batch(history, source)
 
 
-def _batch_by_batch(history: History, source: Source) -> Report:
+def _batch_by_batch(history: History, source: Source) -> Imported:
     tally = _Tally()
     try:
-        records = source()
+        records = checked(source)
         while batch := list(islice(records, BATCH)):
             good = [entry for entry in batch if isinstance(entry, Numbered)]
             counts, refused = history.restore(entry.record for entry in good)
@@ -120,19 +109,19 @@ def _batch_by_batch(history: History, source: Source) -> Report:
     return tally.report()
 
 
-def _all_or_nothing(history: History, source: Source) -> Report:
+def _all_or_nothing(history: History, source: Source) -> Imported:
     tally = _Tally()
     numbers: list[int] = []
 
     def records() -> Iterator[Record]:
-        for entry in source():
+        for entry in checked(source):
             if isinstance(entry, Bad):
                 raise InvalidInput(f"record {entry.number} changed while it was read: {entry.reason}", "try again")
             numbers.append(entry.number)
             yield entry.record
 
     try:
-        for entry in source():
+        for entry in checked(source):
             if isinstance(entry, Bad):
                 tally.name(entry)
         if tally.bad:
@@ -157,6 +146,6 @@ class _Tally:
         if len(self.named) < MAX_NAMED:
             self.named.append(entry)
 
-    def report(self, *, interrupted: bool = False, refused: bool = False) -> Report:
+    def report(self, *, interrupted: bool = False, refused: bool = False) -> Imported:
         counts = self.counts
-        return Report(counts.added, counts.duplicates, self.bad, tuple(self.named), interrupted, refused)
+        return Imported(counts.added, counts.duplicates, self.bad, tuple(self.named), interrupted, refused)
