@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
 
 MAX_JSON = 512 * 2**20
@@ -27,7 +27,7 @@ MEMBER = "conversations.json"
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Message:
     """One message."""
 
     own: bool
@@ -36,7 +36,9 @@ class _Said:
     moment: datetime | None
 
 
-def messages(path: Path, user: str, kind: str = "chat", progress: Progress = no_progress) -> Iterator[Numbered | Bad]:
+def messages(
+    path: Path, user: str, kind: str = "chat", progress: Advance = no_progress
+) -> Iterator[Numbered | BadRecord]:
     """What the person wrote in each conversation, numbered by conversation; the input is what was said before.
 
     InvalidInput if it is no such export. progress is called with the conversations read.
@@ -46,7 +48,7 @@ def messages(path: Path, user: str, kind: str = "chat", progress: Progress = no_
         try:
             said = _conversation(conversation)
         except _NoConversation as error:
-            yield Bad(number, str(error))
+            yield BadRecord(number, str(error))
             continue
         source: str = "chatgpt" if "mapping" in conversation else "claude"
         before = str(conversation.get("title") or conversation.get("name") or "")[:MAX_TEXT]
@@ -111,7 +113,7 @@ def _from_zip(path: Path) -> bytes:
         return data
 
 
-def _conversation(value: Mapping[str, Any]) -> list[_Said]:
+def _conversation(value: Mapping[str, Any]) -> list[_Message]:
     if "mapping" in value:
         return _chatgpt(value)
     if "chat_messages" in value:
@@ -119,7 +121,7 @@ def _conversation(value: Mapping[str, Any]) -> list[_Said]:
     raise _NoConversation("no conversation of ChatGPT or Claude")
 
 
-def _chatgpt(value: Mapping[str, Any]) -> list[_Said]:
+def _chatgpt(value: Mapping[str, Any]) -> list[_Message]:
     """The messages on the branch that was shown last: from `current_node` back to the root."""
     nodes = value["mapping"]
     if not isinstance(nodes, dict):
@@ -128,7 +130,7 @@ def _chatgpt(value: Mapping[str, Any]) -> list[_Said]:
     if at not in nodes:
         leaves = [name for name, node in nodes.items() if isinstance(node, dict) and not node.get("children")]
         at = leaves[-1] if leaves else None
-    branch: list[_Said] = []
+    branch: list[_Message] = []
     seen: set[str] = set()
     while isinstance(at, str) and at in nodes and at not in seen:
         seen.add(at)
@@ -142,7 +144,7 @@ def _chatgpt(value: Mapping[str, Any]) -> list[_Said]:
     return branch[::-1]
 
 
-def _chatgpt_message(message: object) -> _Said | None:
+def _chatgpt_message(message: object) -> _Message | None:
     if not isinstance(message, dict):
         return None
     author, content = message.get("author"), message.get("content")
@@ -152,10 +154,10 @@ def _chatgpt_message(message: object) -> _Said | None:
     if author.get("role") not in ("user", "assistant") or not isinstance(parts, list):
         return None
     text = "\n".join(part for part in parts if isinstance(part, str)).strip()
-    return _Said(author["role"] == "user", text, _moment(message.get("create_time"))) if text else None
+    return _Message(author["role"] == "user", text, _moment(message.get("create_time"))) if text else None
 
 
-def _claude(value: Mapping[str, Any]) -> list[_Said]:
+def _claude(value: Mapping[str, Any]) -> list[_Message]:
     found = []
     messages = value["chat_messages"]
     if not isinstance(messages, list):
@@ -171,7 +173,7 @@ def _claude(value: Mapping[str, Any]) -> list[_Said]:
         ]
         text = "\n".join(parts).strip() or str(message.get("text") or "").strip()
         if text:
-            found.append(_Said(message["sender"] == "human", text, _moment(message.get("created_at"))))
+            found.append(_Message(message["sender"] == "human", text, _moment(message.get("created_at"))))
     return found
 
 

@@ -8,15 +8,15 @@ from io import BufferedReader, TextIOWrapper
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.jsonl import MAX_LINE, Reading, refuse_binary, row_item
-from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
+from edge_ttp.exchange.jsonl import MAX_LINE, LineReading, refuse_binary, row_item
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
 
 _HEAD = 65_536
 
 
 def rows(
-    stream: BufferedReader[Any], name: str, how: Reading, progress: Progress = no_progress
-) -> Iterator[Numbered | Bad]:
+    stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress
+) -> Iterator[Numbered | BadRecord]:
     """The rows of an open CSV file with a header, numbered by line. The delimiter is told by the header.
 
     InvalidInput if it is no such table or lacks the column of the output. progress is called with the bytes read.
@@ -47,9 +47,9 @@ def rows(
         text.detach()  # closing it would close the caller's stream
 
 
-def _row(number: int, header: list[str], row: list[str], how: Reading) -> Numbered | Bad:
+def _row(number: int, header: list[str], row: list[str], how: LineReading) -> Numbered | BadRecord:
     if len(row) > len(header):
-        return Bad(number, f"{len(row)} cells under {len(header)} columns")
+        return BadRecord(number, f"{len(row)} cells under {len(header)} columns")
     values: dict[str, Any] = {column: cell for column, cell in zip(header, row, strict=False) if cell != ""}
     order = values.get(how.columns.get("order", "order"))
     if isinstance(order, str) and order.lstrip("-").isdecimal() and len(order) < 12:
@@ -60,9 +60,9 @@ def _row(number: int, header: list[str], row: list[str], how: Reading) -> Number
             cell.encode()
         return Numbered(number, row_item(values, how, "csv"))
     except UnicodeEncodeError:
-        return Bad(number, "not UTF-8")
+        return BadRecord(number, "not UTF-8")
     except ValueError as error:
-        return Bad(number, str(error))
+        return BadRecord(number, str(error))
 
 
 def _delimiter(head: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
 from edge_ttp.schema import HistoryItem
 
 MAX_FILES = 30
@@ -57,7 +57,7 @@ class LogReading:
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """One changed file of a commit; counts are None for a binary file."""
 
     path: str
@@ -65,7 +65,7 @@ class Change:
     removed: int | None
 
 
-def commits(repository: Path, how: LogReading, progress: Progress = no_progress) -> Iterator[Numbered | Bad]:
+def commits(repository: Path, how: LogReading, progress: Advance = no_progress) -> Iterator[Numbered | BadRecord]:
     """The items of the repository's current branch, oldest first, without merges and commits that change no file.
 
     InvalidInput if git is missing, or `repository` is not in a git repository or has no commits. progress is called
@@ -74,7 +74,7 @@ def commits(repository: Path, how: LogReading, progress: Progress = no_progress)
     for number, fields in enumerate(_log(repository, how), start=1):
         progress(number)
         if fields is None:
-            yield Bad(number, f"the commit has a field longer than {_MAX_FIELD // 1024**2} MiB")
+            yield BadRecord(number, f"the commit has a field longer than {_MAX_FIELD // 1024**2} MiB")
             continue
         (commit, seconds, author, subject, body), changes = fields
         if not changes:
@@ -92,7 +92,7 @@ def commits(repository: Path, how: LogReading, progress: Progress = no_progress)
             )
             yield Numbered(number, item)
         except (ValueError, OverflowError, OSError):
-            yield Bad(number, f"commit {commit[:12]}: its date cannot be read")
+            yield BadRecord(number, f"commit {commit[:12]}: its date cannot be read")
 
 
 def count(repository: Path, how: LogReading) -> int:
@@ -101,7 +101,7 @@ def count(repository: Path, how: LogReading) -> int:
     return int(done.strip() or b"0")
 
 
-def summary(changes: list[Change]) -> str:
+def summary(changes: list[FileChange]) -> str:
     """What a commit changed, in words: totals, then one line for each of the first MAX_FILES files."""
     added, removed = sum(change.added or 0 for change in changes), sum(change.removed or 0 for change in changes)
     files = "1 file changed" if len(changes) == 1 else f"{len(changes)} files changed"
@@ -139,7 +139,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _log(repository: Path, how: LogReading) -> Iterator[tuple[tuple[str, ...], list[Change]] | None]:
+def _log(repository: Path, how: LogReading) -> Iterator[tuple[tuple[str, ...], list[FileChange]] | None]:
     """(header fields, changes) of each commit; None for one with a field that is too long."""
     form = "%x01" + "%x00".join(_HEADER) + "%x00"
     command = [
@@ -205,12 +205,12 @@ def _fields(stream: IO[bytes]) -> Iterator[bytes | None]:
         yield None if too_long else held
 
 
-def _parse(fields: Iterator[bytes | None]) -> Iterator[tuple[tuple[str, ...], list[Change]] | None]:
+def _parse(fields: Iterator[bytes | None]) -> Iterator[tuple[tuple[str, ...], list[FileChange]] | None]:
     """Commits from the fields: a header of five, an empty one, then one per changed file (three if it was renamed)."""
     first = next(fields, b"")
     while first:
         header = [first[1:], *(next(fields, b"") for _ in _HEADER[1:])]
-        changes: list[Change | None] = []
+        changes: list[FileChange | None] = []
         first = b""
         for field in fields:
             if field is not None and _COMMIT.fullmatch(field):
@@ -225,7 +225,7 @@ def _parse(fields: Iterator[bytes | None]) -> Iterator[tuple[tuple[str, ...], li
             yield tuple((field or b"").decode(errors="replace").strip() for field in header), known
 
 
-def _change(field: bytes | None, fields: Iterator[bytes | None]) -> Change | None:
+def _change(field: bytes | None, fields: Iterator[bytes | None]) -> FileChange | None:
     """The change that a --numstat field describes; a renamed file's two names are taken from `fields`."""
     match = _STAT.fullmatch(field.lstrip(b"\n")) if field is not None else None
     if match is None:
@@ -237,4 +237,4 @@ def _change(field: bytes | None, fields: Iterator[bytes | None]) -> Change | Non
             return None
         path = old + b" => " + new
     shown = "".join(c if c.isprintable() else "?" for c in path.decode(errors="replace"))
-    return Change(shown, None, None) if added == b"-" else Change(shown, int(added), int(removed))
+    return FileChange(shown, None, None) if added == b"-" else FileChange(shown, int(added), int(removed))

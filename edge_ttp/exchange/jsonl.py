@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import LEARNED, Bad, LearnedRecord, Numbered, Progress, Record, no_progress
+from edge_ttp.exchange.records import LEARNED, Advance, BadRecord, LearnedRecord, Numbered, Record, no_progress
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
 
 MAX_LINE = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ _OWN = frozenset(
 
 
 @dataclass(frozen=True)
-class Reading:
+class LineReading:
     """How lines are read."""
 
     user: str | None
@@ -58,8 +58,8 @@ class _Unreadable(ValueError):
 
 
 def records(
-    stream: BufferedReader[Any], name: str, how: Reading, progress: Progress = no_progress
-) -> Iterator[Numbered | Bad]:
+    stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress
+) -> Iterator[Numbered | BadRecord]:
     """The records of an open file, line by line; blank lines are passed over. No line longer than MAX_LINE is loaded.
 
     InvalidInput if it is no text file at all. progress is called with the bytes read so far.
@@ -70,7 +70,7 @@ def records(
         done += length
         progress(done)
         if line is None:
-            yield Bad(number, f"the line is longer than {MAX_LINE // 1024**2} MiB ({length} bytes)")
+            yield BadRecord(number, f"the line is longer than {MAX_LINE // 1024**2} MiB ({length} bytes)")
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if not text:
@@ -78,7 +78,7 @@ def records(
         try:
             yield Numbered(number, parse(text, how))
         except _Unreadable as error:
-            yield Bad(number, str(error))
+            yield BadRecord(number, str(error))
 
 
 def refuse_binary(head: bytes, name: str) -> None:
@@ -104,7 +104,7 @@ def _lines(stream: BufferedReader[Any]) -> Iterator[tuple[bytes | None, int]]:
         yield None, length
 
 
-def parse(line: bytes, how: Reading) -> Record:
+def parse(line: bytes, how: LineReading) -> Record:
     """The record that a line describes. Raises ValueError with the reason if it describes none."""
     try:
         value = json.loads(line.decode())
@@ -127,12 +127,12 @@ def parse(line: bytes, how: Reading) -> Record:
     raise _Unreadable(f"record is {json.dumps(sort)[:40]}, not item, generation, feedback or what is learned")
 
 
-def row_item(value: dict[str, Any], how: Reading, source: str) -> HistoryItem:
+def row_item(value: dict[str, Any], how: LineReading, source: str) -> HistoryItem:
     """The item of one row of a table. Raises ValueError with the reason if it is none."""
     return _item({"source": source, **_renamed(value, how)}, how)
 
 
-def _renamed(value: dict[str, Any], how: Reading) -> dict[str, Any]:
+def _renamed(value: dict[str, Any], how: LineReading) -> dict[str, Any]:
     """`value` with the mapped keys under their fields' names."""
     if not how.columns:
         return value
@@ -141,7 +141,7 @@ def _renamed(value: dict[str, Any], how: Reading) -> dict[str, Any]:
     return rest | {name: value[key] for name, key in how.columns.items() if key in value}
 
 
-def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
+def _item(value: dict[str, Any], how: LineReading) -> HistoryItem:
     metadata = value.get("metadata", {})
     if not isinstance(metadata, dict):
         raise _Unreadable(f"metadata is a {_json_type(metadata)}, not an object")
@@ -157,7 +157,7 @@ def _item(value: dict[str, Any], how: Reading) -> HistoryItem:
     )
 
 
-def _judged(sort: str, value: dict[str, Any], how: Reading) -> Generation | Feedback:
+def _judged(sort: str, value: dict[str, Any], how: LineReading) -> Generation | Feedback:
     owner = "user" if sort == "generation" else "user_id"
     fields = {key: inner for key, inner in value.items() if key not in ("record", "id")}
     fields[owner] = _owner(value, owner, how)
@@ -168,7 +168,7 @@ def _judged(sort: str, value: dict[str, Any], how: Reading) -> Generation | Feed
         raise _Unreadable(f"{sort}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def _owner(value: dict[str, Any], key: str, how: Reading) -> str:
+def _owner(value: dict[str, Any], key: str, how: LineReading) -> str:
     if how.user is not None:
         return how.user
     return _text(value, key) if value.get(key) is not None else how.fallback
@@ -245,7 +245,7 @@ def moment_of(name: str, value: str) -> datetime:
 
 
 def line_of(record: Record) -> str:
-    """The line of an export for this record. Reading it gives the record back; ids of items and feedback are new."""
+    """The line of an export for this record. Reading it gives the record back, ids of items and feedback anew."""
     if isinstance(record, LearnedRecord):
         value = {"record": record.sort, "user_id": record.user_id, **record.values}
     elif isinstance(record, Generation):

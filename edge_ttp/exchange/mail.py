@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
-from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
 from edge_ttp.schema import HistoryItem, utc_now
 
 MAX_MESSAGE = 32 * 2**20
@@ -40,8 +40,8 @@ class MailReading:
 
 
 def mbox(
-    stream: BufferedReader[Any], name: str, how: MailReading, progress: Progress = no_progress
-) -> Iterator[Numbered | Bad]:
+    stream: BufferedReader[Any], name: str, how: MailReading, progress: Advance = no_progress
+) -> Iterator[Numbered | BadRecord]:
     """The mails of an open mbox file. InvalidInput if it is none. progress is called with the bytes read so far."""
     done, number = 0, 0
     message = bytearray()
@@ -70,7 +70,7 @@ def mbox(
         line = stream.readline(_LINE)
 
 
-def maildir(folder: Path, how: MailReading, progress: Progress = no_progress) -> Iterator[Numbered | Bad]:
+def maildir(folder: Path, how: MailReading, progress: Advance = no_progress) -> Iterator[Numbered | BadRecord]:
     """The mails of a Maildir folder and its subfolders, by file name. progress is called with the mails read."""
     files = mails_of(folder)
     if not files:
@@ -79,7 +79,7 @@ def maildir(folder: Path, how: MailReading, progress: Progress = no_progress) ->
         try:
             data = file.read_bytes() if file.stat().st_size <= MAX_MESSAGE else None
         except OSError as error:
-            yield Bad(number, f"{file.name} cannot be read ({error.strerror})")
+            yield BadRecord(number, f"{file.name} cannot be read ({error.strerror})")
             continue
         yield from _one(number, data, how, "maildir")
         progress(number)
@@ -91,17 +91,17 @@ def mails_of(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file() and not file.is_symlink())
 
 
-def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Numbered | Bad]:
+def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Numbered | BadRecord]:
     """The item of one mail: none if another person sent it or it holds no text of the sender's own."""
     if data is None:
-        yield Bad(number, f"the mail is larger than {MAX_MESSAGE // 2**20} MiB")
+        yield BadRecord(number, f"the mail is larger than {MAX_MESSAGE // 2**20} MiB")
         return
     try:
         item = _item(email.message_from_bytes(data), how, source)
         if item is not None:
             yield Numbered(number, item)
     except (ValueError, LookupError, RecursionError, HeaderParseError) as error:
-        yield Bad(number, f"the mail cannot be read ({type(error).__name__})")
+        yield BadRecord(number, f"the mail cannot be read ({type(error).__name__})")
 
 
 def _item(message: Message, how: MailReading, source: str) -> HistoryItem | None:

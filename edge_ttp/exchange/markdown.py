@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import moment_of
-from edge_ttp.exchange.records import Bad, Numbered, Progress, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem
 
 MAX_FILES = 100_000
@@ -36,7 +36,9 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def notes(folder: Path, user: str, kind: str = "note", progress: Progress = no_progress) -> Iterator[Numbered | Bad]:
+def notes(
+    folder: Path, user: str, kind: str = "note", progress: Advance = no_progress
+) -> Iterator[Numbered | BadRecord]:
     """The notes below `folder`. The input is the title: of the front matter, the first heading, or the file's name.
 
     The date is that of the front matter, else the file's. progress is called with the files read.
@@ -44,15 +46,15 @@ def notes(folder: Path, user: str, kind: str = "note", progress: Progress = no_p
     for number, path in enumerate(files_of(folder), 1):
         try:
             if path.stat().st_size > 4 * MAX_TEXT:
-                yield Bad(number, f"{path.name} is longer than {MAX_TEXT} characters")
+                yield BadRecord(number, f"{path.name} is longer than {MAX_TEXT} characters")
                 continue
             changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            yield Bad(number, f"{path.name} is not UTF-8 at byte {error.start + 1}")
+            yield BadRecord(number, f"{path.name} is not UTF-8 at byte {error.start + 1}")
             continue
         except OSError as error:
-            yield Bad(number, f"{path.name} cannot be read ({error.strerror})")
+            yield BadRecord(number, f"{path.name} cannot be read ({error.strerror})")
             continue
         title, moment, body = _parts(text)
         if body.strip():

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import conversations, csv_table, jsonl, mail, markdown
-from edge_ttp.exchange.records import Bad, Numbered, Progress, Source
+from edge_ttp.exchange.records import Advance, BadRecord, Numbered, Records
 from edge_ttp.exchange.streams import STDIN, Twice, opened, size_of
 
 Format = Literal["jsonl", "csv", "mbox", "maildir", "conversations", "markdown"]
@@ -82,7 +82,7 @@ def checked_columns(pairs: list[str]) -> dict[str, str]:
 
 
 @contextmanager
-def source(what: Import, spool: Path, progress: Progress, *, strict: bool) -> Iterator[Source]:
+def source(what: Import, spool: Path, progress: Advance, *, strict: bool) -> Iterator[Records]:
     """The records of `what`, from their beginning whenever it is called. `spool`: folder for a copy of a pipe."""
     path = Path(what.name)
     if what.format in ("maildir", "conversations", "markdown"):
@@ -90,11 +90,11 @@ def source(what: Import, spool: Path, progress: Progress, *, strict: bool) -> It
             raise InvalidInput(f"{what.format} cannot be read from stdin", "name the file or folder")
         yield _of_path(what, path, progress)
         return
-    how = jsonl.Reading(what.user, what.fallback, what.kind, columns=what.columns)
+    how = jsonl.LineReading(what.user, what.fallback, what.kind, columns=what.columns)
     with opened(what.name) as stream:
         twice = Twice(stream, spool)
 
-        def records() -> Iterator[Numbered | Bad]:
+        def records() -> Iterator[Numbered | BadRecord]:
             begin = twice.from_start() if strict else stream
             if what.format == "csv":
                 return csv_table.rows(begin, what.name, how, progress)
@@ -105,7 +105,7 @@ def source(what: Import, spool: Path, progress: Progress, *, strict: bool) -> It
         yield records
 
 
-def _of_path(what: Import, path: Path, progress: Progress) -> Source:
+def _of_path(what: Import, path: Path, progress: Advance) -> Records:
     if what.format == "maildir":
         return lambda: mail.maildir(path, _mails(what), progress)
     if what.format == "markdown":

@@ -38,17 +38,17 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class Bad:
+class BadRecord:
     """A record that cannot be read or stored. number: as in Numbered."""
 
     number: int
     reason: str
 
 
-Progress = Callable[[float], None]
-"""Called with the amount read so far."""
+Advance = Callable[[float], None]
+"""Called with the amount read so far, not the step."""
 
-Source = Callable[[], Iterator[Numbered | Bad]]
+Records = Callable[[], Iterator[Numbered | BadRecord]]
 """Makes the stream of records from its beginning."""
 
 

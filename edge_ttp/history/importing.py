@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput
-from edge_ttp.exchange.records import Bad, Numbered, Record, Source
+from edge_ttp.exchange.records import BadRecord, Numbered, Record, Records
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import RefusedRecord
 from edge_ttp.history.rows import checked_item, metadata_text
@@ -34,7 +34,7 @@ class Imported:
     """Records that were there already."""
     bad: int
     """Records that could not be stored."""
-    named: tuple[Bad, ...]
+    named: tuple[BadRecord, ...]
     """The first of them, with reasons."""
     interrupted: bool = False
     """Ctrl-C came: the counts are those of the batches stored before."""
@@ -47,28 +47,28 @@ class Preview:
     """What an import would store first."""
 
     items: tuple[HistoryItem, ...]
-    bad: tuple[Bad, ...]
+    bad: tuple[BadRecord, ...]
     """Records before them that could not be stored."""
 
 
-def checked(source: Source) -> Iterator[Numbered | Bad]:
+def checked(source: Records) -> Iterator[Numbered | BadRecord]:
     """What `source` yields; items that cannot be stored are bad records."""
     for entry in source():
         if isinstance(entry, Numbered) and isinstance(entry.record, HistoryItem):
             try:
                 metadata_text(checked_item(entry.record).metadata)
             except InvalidInput as error:
-                yield Bad(entry.number, error.fact)
+                yield BadRecord(entry.number, error.fact)
                 continue
         yield entry
 
 
-def first_records(source: Source, count: int) -> Preview:
+def first_records(source: Records, count: int) -> Preview:
     """The first `count` items that `source` yields; nothing is stored."""
     items: list[HistoryItem] = []
-    bad: list[Bad] = []
+    bad: list[BadRecord] = []
     for entry in checked(source):
-        if isinstance(entry, Bad):
+        if isinstance(entry, BadRecord):
             if len(bad) < MAX_NAMED:
                 bad.append(entry)
         elif isinstance(entry.record, HistoryItem):
@@ -78,7 +78,7 @@ def first_records(source: Source, count: int) -> Preview:
     return Preview(tuple(items), tuple(bad))
 
 
-def store_records(history: History, source: Source, *, strict: bool = False) -> Imported:
+def store_records(history: History, source: Records, *, strict: bool = False) -> Imported:
     """Stores what `source` yields and reports on it.
 
     Ctrl-C ends the import with a report (`interrupted`); another error says how much was stored before it. With strict,
@@ -87,7 +87,7 @@ def store_records(history: History, source: Source, *, strict: bool = False) -> 
     return _all_or_nothing(history, source) if strict else _batch_by_batch(history, source)
 
 
-def _batch_by_batch(history: History, source: Source) -> Imported:
+def _batch_by_batch(history: History, source: Records) -> Imported:
     tally = _Tally()
     try:
         records = checked(source)
@@ -95,8 +95,8 @@ def _batch_by_batch(history: History, source: Source) -> Imported:
             good = [entry for entry in batch if isinstance(entry, Numbered)]
             counts, refused = history.restore(entry.record for entry in good)
             tally.counts += counts
-            bad = [entry for entry in batch if isinstance(entry, Bad)]
-            bad += [Bad(good[index].number, reason) for index, reason in refused]
+            bad = [entry for entry in batch if isinstance(entry, BadRecord)]
+            bad += [BadRecord(good[index].number, reason) for index, reason in refused]
             for entry in sorted(bad, key=lambda entry: entry.number):
                 tally.name(entry)
     except KeyboardInterrupt:
@@ -109,20 +109,20 @@ def _batch_by_batch(history: History, source: Source) -> Imported:
     return tally.report()
 
 
-def _all_or_nothing(history: History, source: Source) -> Imported:
+def _all_or_nothing(history: History, source: Records) -> Imported:
     tally = _Tally()
     numbers: list[int] = []
 
     def records() -> Iterator[Record]:
         for entry in checked(source):
-            if isinstance(entry, Bad):
+            if isinstance(entry, BadRecord):
                 raise InvalidInput(f"record {entry.number} changed while it was read: {entry.reason}", "try again")
             numbers.append(entry.number)
             yield entry.record
 
     try:
         for entry in checked(source):
-            if isinstance(entry, Bad):
+            if isinstance(entry, BadRecord):
                 tally.name(entry)
         if tally.bad:
             return tally.report(refused=True)
@@ -130,7 +130,7 @@ def _all_or_nothing(history: History, source: Source) -> Imported:
     except KeyboardInterrupt:
         return tally.report(interrupted=True)
     except RefusedRecord as refused:
-        tally.name(Bad(numbers[refused.index], refused.fact))
+        tally.name(BadRecord(numbers[refused.index], refused.fact))
         return tally.report(refused=True)
     return tally.report()
 
@@ -139,9 +139,9 @@ class _Tally:
     def __init__(self) -> None:
         self.counts = Counts(0, 0)
         self.bad = 0
-        self.named: list[Bad] = []
+        self.named: list[BadRecord] = []
 
-    def name(self, entry: Bad) -> None:
+    def name(self, entry: BadRecord) -> None:
         self.bad += 1
         if len(self.named) < MAX_NAMED:
             self.named.append(entry)

@@ -12,7 +12,7 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import conversations
 from edge_ttp.exchange.conversations import messages
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.schema import HistoryItem
 
 
@@ -87,7 +87,7 @@ def test_the_persons_messages_answer_what_was_said_before(tmp_path: Path, packed
 def test_conversations_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     odd = [{"title": "x"}, {"mapping": 3}, {"chat_messages": {}}, CLAUDE]
     found = list(messages(written(tmp_path, odd), "ann"))
-    assert [one.number for one in found if isinstance(one, Bad)] == [1, 2, 3]
+    assert [one.number for one in found if isinstance(one, BadRecord)] == [1, 2, 3]
     assert sum(isinstance(one, Numbered) for one in found) == 2
 
 

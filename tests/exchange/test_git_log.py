@@ -10,8 +10,8 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import git_log
-from edge_ttp.exchange.git_log import Change, LogReading, commits, count, summary
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.git_log import FileChange, LogReading, commits, count, summary
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history import History
 from edge_ttp.history.importing import store_records
 from edge_ttp.schema import HistoryItem
@@ -62,7 +62,7 @@ def commit(
 
 def items(repository: Path, how: LogReading = HOW) -> list[HistoryItem]:
     found = list(commits(repository, how))
-    assert not [entry for entry in found if isinstance(entry, Bad)]
+    assert not [entry for entry in found if isinstance(entry, BadRecord)]
     return [entry.record for entry in found if isinstance(entry, Numbered) and isinstance(entry.record, HistoryItem)]
 
 
@@ -156,7 +156,7 @@ def test_a_giant_message_is_bad_and_not_kept(git: Git, repository: Path) -> None
     git("commit", "-qa", "-F", str(repository.parent / "message"))
     commit(git, repository, "three")
     found = list(commits(repository, HOW))
-    assert [isinstance(entry, Bad) for entry in found] == [False, True, False]
+    assert [isinstance(entry, BadRecord) for entry in found] == [False, True, False]
 
 
 def test_a_hostile_repository_runs_nothing(git: Git, repository: Path, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_damaged_repository_is_one_clear_error(git: Git, repository: Path) -> 
 
 
 def test_many_files_are_counted_beyond_those_named() -> None:
-    changes = [Change(f"file {number}", 1, 2) for number in range(100)]
+    changes = [FileChange(f"file {number}", 1, 2) for number in range(100)]
     lines = summary(changes).splitlines()
     assert lines[0] == "100 files changed, +100 -200"
     assert lines[-1] == "and 70 more"

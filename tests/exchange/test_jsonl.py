@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import jsonl
-from edge_ttp.exchange.jsonl import Reading, line_of, parse, records
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.jsonl import LineReading, line_of, parse, records
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.schema import HistoryItem
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-HOW = Reading(user=None, fallback="me", now=NOW)
+HOW = LineReading(user=None, fallback="me", now=NOW)
 
 
 def one(**fields: object) -> HistoryItem:
@@ -26,14 +26,14 @@ def one(**fields: object) -> HistoryItem:
     return record
 
 
-def read(content: bytes, how: Reading = HOW) -> list[Numbered | Bad]:
+def read(content: bytes, how: LineReading = HOW) -> list[Numbered | BadRecord]:
     stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
     return list(checked(lambda: records(stream, "file", how)))
 
 
 def reason(line: bytes) -> str:
     [bad] = read(line)
-    assert isinstance(bad, Bad)
+    assert isinstance(bad, BadRecord)
     return bad.reason
 
 
@@ -45,13 +45,13 @@ def test_a_plain_line_becomes_an_item() -> None:
 
 def test_the_owner_is_the_users_option_then_the_line_then_the_default() -> None:
     line = b'{"user_id": "ann", "input": "", "output": "x"}'
-    assert parse(line, Reading(user="bob", fallback="me")).user_id == "bob"  # type: ignore[union-attr]
+    assert parse(line, LineReading(user="bob", fallback="me")).user_id == "bob"  # type: ignore[union-attr]
     assert parse(line, HOW).user_id == "ann"  # type: ignore[union-attr]
     assert one().user_id == "me"
 
 
 def test_the_kind_option_wins_over_the_line() -> None:
-    record = parse(b'{"input": "", "output": "x", "kind": "a"}', Reading(user="u", fallback="me", kind="b"))
+    record = parse(b'{"input": "", "output": "x", "kind": "a"}', LineReading(user="u", fallback="me", kind="b"))
     assert isinstance(record, HistoryItem)
     assert record.kind == "b"
 
@@ -141,7 +141,7 @@ def test_any_bytes_are_read_or_refused_without_a_crash(data: bytes) -> None:
         found = read(data)
     except InvalidInput:
         return
-    assert all(isinstance(entry, Bad) or entry.record for entry in found)
+    assert all(isinstance(entry, BadRecord) or entry.record for entry in found)
 
 
 @given(
@@ -164,7 +164,7 @@ def test_lines_are_numbered_and_blank_ones_passed_over() -> None:
     good = b'{"input": "a", "output": "b"}'
     found = read(b"\xef\xbb\xbf" + good + b"\r\n\n   \nbad\n" + good)
     assert [entry.number for entry in found] == [1, 4, 5]
-    assert [isinstance(entry, Bad) for entry in found] == [False, True, False]
+    assert [isinstance(entry, BadRecord) for entry in found] == [False, True, False]
 
 
 class Endless(io.RawIOBase):
@@ -196,7 +196,7 @@ def test_a_giant_line_is_reported_and_never_loaded_whole() -> None:
     done: list[float] = []
     found = list(records(io.BufferedReader(source), "file", HOW, done.append))
     assert [entry.number for entry in found] == [1, 2]
-    assert found[0] == Bad(1, "the line is longer than 4 MiB (200000001 bytes)")
+    assert found[0] == BadRecord(1, "the line is longer than 4 MiB (200000001 bytes)")
     assert isinstance(found[1], Numbered)
     assert source.largest <= jsonl.MAX_LINE + 1
     assert done == [200_000_001, 200_000_031]

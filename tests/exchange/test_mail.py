@@ -13,7 +13,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import mail
 from edge_ttp.exchange.mail import MailReading, maildir, mbox
 from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.schema import HistoryItem
 
 HOW = MailReading("ann")
@@ -49,11 +49,11 @@ Content-Type: text/html; charset=iso-8859-1
 """
 
 
-def read(data: bytes, how: MailReading = HOW) -> list[Numbered | Bad]:
+def read(data: bytes, how: MailReading = HOW) -> list[Numbered | BadRecord]:
     return list(mbox(BufferedReader(BytesIO(data)), "mails", how))  # type: ignore[arg-type]
 
 
-def items(found: list[Numbered | Bad]) -> list[HistoryItem]:
+def items(found: list[Numbered | BadRecord]) -> list[HistoryItem]:
     return [one.record for one in found if isinstance(one, Numbered) and isinstance(one.record, HistoryItem)]
 
 
@@ -111,7 +111,7 @@ def test_bad_mails_are_named_and_the_others_read(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(mail, "MAX_MESSAGE", 2000)
     large = REPLY.replace(b"Lunch is fine", b"x" * 3000)
     found = read(REPLY + b"\n" + large + b"\n" + REPLY)
-    assert [type(one) for one in found] == [Numbered, Bad, Numbered]
+    assert [type(one) for one in found] == [Numbered, BadRecord, Numbered]
     assert "larger than" in found[1].reason  # type: ignore[union-attr]
 
 
@@ -138,7 +138,7 @@ def test_a_broken_mail_never_ends_the_import(change: tuple[bytes, bytes]) -> Non
 @settings(max_examples=60, deadline=None)
 def test_any_bytes_are_read_or_named(data: bytes) -> None:
     for one in read(b"From x\nFrom: ann\n" + data):
-        assert isinstance(one, Numbered | Bad)
+        assert isinstance(one, Numbered | BadRecord)
 
 
 def test_what_is_no_mbox_is_refused() -> None:

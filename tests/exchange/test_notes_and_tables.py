@@ -15,12 +15,12 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import csv_table, jsonl
 from edge_ttp.exchange.markdown import notes
 from edge_ttp.exchange.readers import checked_columns, format_of
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.schema import MAX_TEXT, HistoryItem
 
 
-def items(found: list[Numbered | Bad]) -> list[HistoryItem]:
+def items(found: list[Numbered | BadRecord]) -> list[HistoryItem]:
     return [one.record for one in found if isinstance(one, Numbered) and isinstance(one.record, HistoryItem)]
 
 
@@ -50,7 +50,7 @@ def test_notes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.md").write_text("x" * (4 * MAX_TEXT + 1))
     (tmp_path / "d.md").write_text("good")
     found = list(checked(lambda: notes(tmp_path, "ann")))
-    assert [type(one) for one in found] == [Bad, Bad, Bad, Numbered]
+    assert [type(one) for one in found] == [BadRecord, BadRecord, BadRecord, Numbered]
     for wrong in (tmp_path / "none", tmp_path / "d.md"):
         with pytest.raises(InvalidInput, match="no folder"):
             list(notes(wrong, "ann"))
@@ -59,8 +59,8 @@ def test_notes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         list(notes(tmp_path / "sub", "ann"))
 
 
-def table(data: bytes, **columns: str) -> list[Numbered | Bad]:
-    how = jsonl.Reading(None, "ann", columns=columns)
+def table(data: bytes, **columns: str) -> list[Numbered | BadRecord]:
+    how = jsonl.LineReading(None, "ann", columns=columns)
     return list(csv_table.rows(BufferedReader(BytesIO(data)), "table", how))  # type: ignore[arg-type]
 
 
@@ -81,8 +81,8 @@ def test_columns_can_have_other_names_and_delimiters(delimiter: str) -> None:
 
 def test_rows_that_cannot_be_stored_are_named() -> None:
     found = table(b"output,date\ngood,2025\n,2025\nx,never\n\xff,2025\na,b,c\n")
-    assert [type(one) for one in found] == [Numbered, Bad, Bad, Bad, Bad]
-    assert [one.number for one in found if isinstance(one, Bad)] == [3, 4, 5, 6]
+    assert [type(one) for one in found] == [Numbered, BadRecord, BadRecord, BadRecord, BadRecord]
+    assert [one.number for one in found if isinstance(one, BadRecord)] == [3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_what_is_no_table_of_texts_is_one_line_or_a_named_row(data: bytes) -> No
         found = table(data)
     except InvalidInput:
         return
-    assert all(isinstance(one, Bad) for one in found)
+    assert all(isinstance(one, BadRecord) for one in found)
 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=80, deadline=None)
 def test_any_bytes_below_a_header_are_read_or_refused(data: bytes) -> None:
     with suppress(InvalidInput):
-        assert all(isinstance(one, Numbered | Bad) for one in table(b"output,input\n" + data))
+        assert all(isinstance(one, Numbered | BadRecord) for one in table(b"output,input\n" + data))
 
 
 def test_the_format_is_told_by_the_file(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_mapping_names_fields_of_items() -> None:
 
 
 def test_mapped_keys_of_json_lines_are_read_by_their_fields() -> None:
-    how = jsonl.Reading(None, "ann", columns={"output": "completion", "input": "prompt"})
+    how = jsonl.LineReading(None, "ann", columns={"output": "completion", "input": "prompt"})
     item = jsonl.parse(b'{"prompt": "q", "completion": "a", "output": "ignored", "tag": 1}', how)
     assert isinstance(item, HistoryItem)
     assert (item.input, item.output, item.metadata) == ("q", "a", {"tag": 1})

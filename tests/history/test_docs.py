@@ -34,7 +34,7 @@ def test_the_python_example_runs(
 
 def test_the_example_line_is_read() -> None:
     [line] = blocks("{")
-    item = jsonl.parse(line.encode(), jsonl.Reading(None, "me"))
+    item = jsonl.parse(line.encode(), jsonl.LineReading(None, "me"))
     assert isinstance(item, HistoryItem)
     assert item.kind == "email"
 

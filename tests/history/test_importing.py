@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge_ttp.errors import HistoryUnavailable
-from edge_ttp.exchange.records import Bad, Numbered
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history import Counts, History
 from edge_ttp.history.importing import BATCH, MAX_NAMED, store_records
 from edge_ttp.history.restore import RefusedRecord
@@ -13,15 +13,15 @@ from edge_ttp.schema import Feedback
 from history.conftest import new_generation, new_item
 
 
-def entries(count: int, bad: tuple[int, ...] = ()) -> Iterator[Numbered | Bad]:
+def entries(count: int, bad: tuple[int, ...] = ()) -> Iterator[Numbered | BadRecord]:
     for number in range(1, count + 1):
-        yield Bad(number, "broken") if number in bad else Numbered(number, new_item(f"text {number}"))
+        yield BadRecord(number, "broken") if number in bad else Numbered(number, new_item(f"text {number}"))
 
 
 def test_good_records_are_stored_and_bad_ones_named(history: History) -> None:
     report = store_records(history, lambda: entries(10, bad=(3, 7)))
     assert (report.added, report.duplicates, report.bad) == (8, 0, 2)
-    assert report.named == (Bad(3, "broken"), Bad(7, "broken"))
+    assert report.named == (BadRecord(3, "broken"), BadRecord(7, "broken"))
     assert history.count("ann") == 8
 
 
@@ -34,7 +34,7 @@ def test_importing_again_adds_nothing(history: History) -> None:
 def test_strict_stores_nothing_if_any_record_is_bad(history: History) -> None:
     report = store_records(history, lambda: entries(1500, bad=(1400,)), strict=True)
     assert report.refused
-    assert (report.added, report.bad, report.named) == (0, 1, (Bad(1400, "broken"),))
+    assert (report.added, report.bad, report.named) == (0, 1, (BadRecord(1400, "broken"),))
     assert history.users() == []
 
 
@@ -59,7 +59,7 @@ def test_bad_records_are_counted_beyond_those_named(history: History) -> None:
     assert len(report.named) == MAX_NAMED
 
 
-def interrupted(at: int) -> Iterator[Numbered | Bad]:
+def interrupted(at: int) -> Iterator[Numbered | BadRecord]:
     for entry in entries(BATCH * 3):
         if entry.number == at:
             raise KeyboardInterrupt
@@ -83,7 +83,7 @@ def test_an_interruption_under_strict_leaves_nothing(history: History) -> None:
 
 
 def test_a_fault_on_the_way_says_how_much_was_stored(history: History) -> None:
-    def failing() -> Iterator[Numbered | Bad]:
+    def failing() -> Iterator[Numbered | BadRecord]:
         for entry in entries(BATCH * 2):
             if entry.number == BATCH + 1:
                 with history._connections.connection() as db:

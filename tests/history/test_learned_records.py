@@ -28,7 +28,7 @@ def load(history: History, exported: list[str]) -> None:
 
     def source() -> object:
         stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
-        return jsonl.records(stream, "export", jsonl.Reading(user=None, fallback="me"))
+        return jsonl.records(stream, "export", jsonl.LineReading(user=None, fallback="me"))
 
     report = store_records(history, source, strict=True)  # type: ignore[arg-type]
     assert (report.bad, report.added) == (0, len(exported))
@@ -69,7 +69,7 @@ def test_an_export_of_everything_restores_everything(history: History, tmp_path:
     sorts = {json.loads(line)["record"] for line in exported}
     assert sorts == {"item", "generation", "feedback", "layer", "calibration", "evidence", "setting"}
     with History.open(tmp_path / "other.db") as other:
-        how = jsonl.Reading(None, "me")
+        how = jsonl.LineReading(None, "me")
         report = store_records(
             other,
             lambda: iter(Numbered(at, jsonl.parse(line.encode(), how)) for at, line in enumerate(exported)),

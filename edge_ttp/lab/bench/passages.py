@@ -12,8 +12,8 @@ from typing import Any, cast
 from edge_ttp.answer.prepare import encode
 from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.jsonl import Reading, records
-from edge_ttp.exchange.records import Bad
+from edge_ttp.exchange.jsonl import LineReading, records
+from edge_ttp.exchange.records import BadRecord
 from edge_ttp.history.importing import checked
 from edge_ttp.policy.formats.derive import Text
 from edge_ttp.policy.formats.fidelity import Passage
@@ -47,9 +47,9 @@ def file_pairs(path: Path, user: str | None = None) -> list[list[Pair]]:
     users: dict[str, list[Pair]] = {}
     try:
         with path.open("rb") as file:
-            lines, how = cast("BufferedReader[Any]", file), Reading(user=None, fallback="me")
+            lines, how = cast("BufferedReader[Any]", file), LineReading(user=None, fallback="me")
             for record in checked(partial(records, lines, str(path), how)):
-                if isinstance(record, Bad):
+                if isinstance(record, BadRecord):
                     raise InvalidInput(f"line {record.number} of {str(path)!r}: {record.reason}", "correct the line")
                 item = record.record
                 if isinstance(item, HistoryItem) and user in (None, item.user_id):

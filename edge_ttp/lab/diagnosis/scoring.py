@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.jsonl import Reading, records, time_of
-from edge_ttp.exchange.records import Bad
+from edge_ttp.exchange.jsonl import LineReading, records, time_of
+from edge_ttp.exchange.records import BadRecord
 from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
 from edge_ttp.lab.diagnosis.source import Source
@@ -96,10 +96,10 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     found: dict[str, list[HistoryItem]] = {}
     try:
         with path.open("rb") as stream:
-            reading = Reading(user=None, fallback="me")
+            reading = LineReading(user=None, fallback="me")
             lines = cast("BufferedReader[Any]", stream)
             for one in checked(partial(records, lines, str(path), reading)):
-                if isinstance(one, Bad):
+                if isinstance(one, BadRecord):
                     raise InvalidInput(f"line {one.number} of {path}: {one.reason}", "correct the line")
                 if isinstance(one.record, HistoryItem):
                     item = one.record.model_copy(update={"id": one.number})
