@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,14 +19,16 @@ from edge_ttp.cli.history_options import (
     User,
     counted,
     open_history,
+    plain,
     selected,
+    text_table,
     user_named,
 )
 from edge_ttp.cli.history_ownership import backup, decrypt, encrypt, forget, restore
 from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,10 +105,10 @@ def list_(
     if not items:
         note(f"no history yet for {name}" if not count else f"nothing of kind {kind} in the history of {name}")
         return
-    table = _table("id", "date", "kind", "input", "output")
+    table = text_table("id", "date", "kind", "input", "output")
     for item in items:
         day = item.created_at.date().isoformat()
-        table.add_row(str(item.id), day, _plain(item.kind), _plain(item.input), _plain(item.output))
+        table.add_row(str(item.id), day, plain(item.kind), plain(item.input), plain(item.output))
     console().print(table)
     if len(items) < count:
         note(f"{len(items)} of {count} shown; --limit shows more")
@@ -140,13 +142,13 @@ def search(
     if not found:
         note(f"nothing found in the history of {name}")
         return
-    table = _table("id", "date", "kind", "field", "text")
+    table = text_table("id", "date", "kind", "field", "text")
     for each in found:
         line = Text(each.snippet)
         for start, end in each.highlights:
             line.stylize("bold", start, end)
         day = each.item.created_at.date().isoformat()
-        table.add_row(str(each.item.id), day, _plain(each.item.kind), each.field, line)
+        table.add_row(str(each.item.id), day, plain(each.item.kind), each.field, line)
     console().print(table)
 
 
@@ -165,13 +167,13 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
         moments = {key: moment and moment.isoformat() for key, moment in ends}
         emit_json({**asdict(found), **moments, "retention_days": retention, "database_bytes": size})
         return
-    table = _table("", "", header=False)
+    table = text_table("", "", header=False)
     span = "" if found.oldest is None else f"{found.oldest.date()} to {found.newest.date()}"  # type: ignore[union-attr]
     rows = [
-        ("users", str(found.users)) if name is None else ("user", _plain(name)),
+        ("users", str(found.users)) if name is None else ("user", plain(name)),
         ("texts", str(found.items)),
-        ("kinds", _plain(_tally(found.kinds))),
-        ("sources", _plain(_tally(found.sources))),
+        ("kinds", plain(_tally(found.kinds))),
+        ("sources", plain(_tally(found.sources))),
         ("written", span),
         ("mean length", f"input {found.mean_input:.0f}, output {found.mean_output:.0f} characters"),
         ("generations", f"{found.generations} with {found.candidates} candidates"),
@@ -274,25 +276,6 @@ def _days(text: str) -> int | None:
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise InvalidInput(f"{text!a} is no number of days", "use such as 90, 90d or forever")
     return int(number)
-
-
-def _table(*columns: str, header: bool = True) -> Table:
-    from rich.table import Table
-
-    wide = {"input": 3, "output": 2, "text": 1}  # these share what the others leave of the terminal's width
-    table = Table(
-        box=None, show_header=header, pad_edge=False, header_style="dim", expand=not wide.keys().isdisjoint(columns)
-    )
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=wide.get(name))
-    return table
-
-
-def _plain(text: str) -> Any:
-    """`text` on one line for a table: no markup, no control characters."""
-    from rich.text import Text
-
-    return Text("".join(character if character.isprintable() else " " for character in text[:500]))
 
 
 def _tally(counts: dict[str, int]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_ttp.cli.history_options import AsJson, Limit, User, open_history, user_named
+from edge_ttp.cli.history_options import AsJson, Limit, User, open_history, plain, text_table, user_named
 from edge_ttp.cli.output import console, emit_json, note
 from edge_ttp.errors import NotFound
 
@@ -40,13 +40,11 @@ def generations(
     if not listed:
         note(f"no answers of {name} are stored yet")
         return
-    from edge_ttp.cli.history import _plain, _table
-
-    table = _table("id", "date", "judged", "input", "output")
+    table = text_table("id", "date", "judged", "input", "output")
     for one, given in listed:
         day = one.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
         judged = ", ".join(_in_words(each) for each in given)
-        table.add_row(one.generation_id, day, judged, _plain(one.prompt), _plain(one.text))
+        table.add_row(one.generation_id, day, judged, plain(one.prompt), plain(one.text))
     console().print(table)
 
 
@@ -66,15 +64,14 @@ def _show(found: Generation, given: list[Feedback], as_json: bool) -> None:
         emit_json(_as_dict(found, given))
         return
     from edge_ttp.cli.generate import print_candidates
-    from edge_ttp.cli.history import _plain
 
     out = console()
     moment = found.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    out.print(_plain(f"{found.generation_id} of {found.user}, {moment}, {found.model}"))
-    out.print(_plain(f"prompt: {found.prompt}"))
+    out.print(plain(f"{found.generation_id} of {found.user}, {moment}, {found.model}"))
+    out.print(plain(f"prompt: {found.prompt}"))
     print_candidates(found)
     for one in given:
-        out.print(_plain(f"judged: {_in_words(one)}" + ("" if one.text is None else f": {one.text}")))
+        out.print(plain(f"judged: {_in_words(one)}" + ("" if one.text is None else f": {one.text}")))
     for line in found.notes:
         note(f"note: {line}")
 

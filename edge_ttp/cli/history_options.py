@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edge_ttp.history import History
 
 User = Annotated[str | None, typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else `me`.")]
@@ -49,3 +51,23 @@ def selected(name: str | None, all_users: bool) -> str | None:
 def counted(count: int, noun: str) -> str:
     """Such as `1 line` and `2 lines`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def text_table(*columns: str, header: bool = True) -> Table:
+    """An empty table of texts, each in one line, for a terminal."""
+    from rich.table import Table
+
+    wide = {"input": 3, "output": 2, "text": 1}  # these share what the others leave of the terminal's width
+    table = Table(
+        box=None, show_header=header, pad_edge=False, header_style="dim", expand=not wide.keys().isdisjoint(columns)
+    )
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=wide.get(name))
+    return table
+
+
+def plain(text: str) -> Any:
+    """`text` on one line for a table: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text("".join(character if character.isprintable() else " " for character in text[:500]))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import driver, migrations
-from edge_ttp.history.connection import Connections, primary_code, translated
+from edge_ttp.history.connection import Connections
+from edge_ttp.history.faults import primary_code, translated
 from edge_ttp.output_file import output_path
 
 

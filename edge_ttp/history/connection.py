@@ -6,10 +6,8 @@ kill -9 and a power failure. The WAL and its index take the file's own mode from
 
 from __future__ import annotations
 
-import errno
 import os
 import random
-import shutil
 import sqlite3
 import threading
 import time
@@ -17,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import driver, migrations
-from edge_ttp.paths import private_folder
+from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.history import driver, migrations, shape
+from edge_ttp.history.faults import locked, primary_code, read_only, translated
+from edge_ttp.history.place import identity, provide
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables came with 3.37."""
@@ -27,10 +26,6 @@ OLDEST_SQLITE = (3, 37, 0)
 MAX_IDLE = 8
 """Connections kept open between calls; more are opened while more threads are inside, and closed after."""
 
-_PRIVATE = 0o600
-
-_LOG_INDEX = 32_768
-"""Bytes of the smallest index of a write-ahead log."""
 _POLL_S = (0.001, 0.008)
 """Shortest and longest pause before a waiting writer tries again."""
 
@@ -51,7 +46,8 @@ class Connections:
             raise HistoryUnavailable(
                 f"SQLite {sqlite3.sqlite_version} is too old", "use a Python built with SQLite 3.37 or newer"
             )
-        _provide(path, create)
+        provide(path, create)
+        self._identity = identity(path)
         self._key = None if driver.is_plain(path) else driver.key_of(path)
         self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         with translated(path):
@@ -78,6 +74,9 @@ class Connections:
         """WAL mode and the tables. Several processes may be first at once; the write lock decides."""
         with self.connection() as db:
             due = migrations.pending(db, str(self.path))
+            applied = len(migrations.STEPS) - len(due)
+            if applied:
+                self._check_shape(db, applied)
             if due and self.read_only:
                 raise HistoryUnavailable(
                     f"the history {self.path} is of an older version and read-only",
@@ -113,6 +112,7 @@ class Connections:
             check_same_thread=False,  # the pool hands a connection to one thread at a time
             cached_statements=256,
         )
+        connection.text_factory = _text
         for pragma in (
             "foreign_keys = ON",
             "secure_delete = ON",
@@ -154,15 +154,16 @@ class Connections:
         `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
         """
         if self.read_only:
-            raise _read_only(self.path)
+            raise read_only(self.path)
         # Threads of one process queue here; SQLite's own waiting is by polling and is left to other processes.
         patience = self.busy_timeout_s if wait_s is None else min(max(wait_s, 0.0), self.busy_timeout_s)
         if not self._writer.acquire(timeout=patience):
-            raise _locked(self.path)
+            raise locked(self.path)
         try:
             with self.connection() as db:
                 _begin_writing(db, patience, self.busy_timeout_s)
                 try:
+                    self._check_identity()
                     yield db
                     db.execute("COMMIT")
                 except BaseException:
@@ -181,8 +182,9 @@ class Connections:
     def alone(self) -> Iterator[sqlite3.Connection]:
         """One connection outside any transaction, while no other thread of this process writes."""
         if self.read_only:
-            raise _read_only(self.path)
+            raise read_only(self.path)
         with self._writer, self.connection() as db:
+            self._check_identity()
             yield db
 
     @contextmanager
@@ -196,6 +198,22 @@ class Connections:
             connection.close()
         with translated(self.path):
             self._prepare_file()
+
+    def _check_shape(self, db: sqlite3.Connection, steps: int) -> None:
+        """Raises HistoryUnavailable where the tables are not as this program made them."""
+        problems = shape.differences(db, steps)
+        if problems:
+            raise HistoryUnavailable(
+                f"the history {self.path} was changed by another program or is damaged: {shape.in_words(problems)}",
+                "save what can be read: edge-ttp history doctor --repair",
+            )
+
+    def _check_identity(self) -> None:
+        """Raises HistoryUnavailable where the file has lost its name: rows written to it now would be lost."""
+        if identity(self.path) != self._identity:
+            raise HistoryUnavailable(
+                f"the history {self.path} was moved, deleted or replaced while it was open", "open it again"
+            )
 
     def other(self, path: Path) -> sqlite3.Connection:
         """A connection to another file of this history, to read from it: plain or encrypted with the same key."""
@@ -236,6 +254,14 @@ class Connections:
             connection.close()
 
 
+def _text(raw: bytes) -> str | bytes:
+    """A text of the database; its bytes where they are not UTF-8, so that the row can be told to be damaged."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
 def _begin_writing(db: sqlite3.Connection, patience_s: float, usual_s: float) -> None:
     """Begins a write transaction, waiting up to `patience_s` for other processes."""
     # SQLite's own waiting polls ever more rarely, so that beside busy writers those who have waited longest would
@@ -262,109 +288,3 @@ def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-def _provide(path: Path, create: bool) -> None:
-    """Makes `path` exist with mode 0600, or tightens an existing file that is ours."""
-    try:
-        if path.is_dir():
-            raise HistoryUnavailable(f"{path} is a folder", "name a file for the history")
-        if path.exists():
-            for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-                _tighten(file)
-            return
-        if not create:
-            raise NotFound(f"there is no history at {path} yet", "add something first: edge-ttp history add")
-        private_folder(path.parent)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
-    except FileExistsError:
-        if not path.exists():  # so it is a link to nowhere, or the folder's name is taken
-            fact = f"{path} leads nowhere" if path.is_symlink() else f"{path.parent} is not a folder"
-            raise HistoryUnavailable(fact, "name another place for the history") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(path) from error
-        raise HistoryUnavailable(
-            f"the history {path} cannot be opened ({error.strerror})", "check the path and the rights of its folder"
-        ) from error
-
-
-def _tighten(file: Path) -> None:
-    """Takes the rights of group and others away from `file`, if it exists and belongs to this user."""
-    try:
-        status = file.stat()
-        if os.name == "posix" and status.st_mode & 0o077 and os.geteuid() in (0, status.st_uid):
-            file.chmod(_PRIVATE)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.EROFS, errno.EPERM):
-            raise
-
-
-def primary_code(error: BaseException) -> int:
-    """SQLite's result code without its extension; 0 where the error is the driver's own."""
-    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-
-
-def _read_only(path: Path) -> HistoryUnavailable:
-    return HistoryUnavailable(
-        f"the history {path} is read-only", f"make the file and its folder writable: chmod u+w {path.parent} {path}"
-    )
-
-
-def _locked(path: Path) -> HistoryUnavailable:
-    return HistoryUnavailable(
-        f"the history {path} is locked by another process", "try again, or end the program that holds it"
-    )
-
-
-def _full(path: Path) -> HistoryUnavailable:
-    return HistoryUnavailable(
-        f"the disk is full: nothing more can be written to {path}", "free some space and try again"
-    )
-
-
-def _no_space(path: Path) -> bool:
-    try:
-        return shutil.disk_usage(path.parent).free < _LOG_INDEX
-    except OSError:
-        return False
-
-
-def _unsound(path: Path, code: int) -> str:
-    """What to do about a file that is no sound database. One that is encrypted looks like no database at all."""
-    if code == sqlite3.SQLITE_NOTADB and not driver.is_plain(path):
-        return "if it is encrypted, unlock the keyring that has its key; otherwise restore a backup"
-    return f"restore a backup, or move it away: mv {path} {path.name}.damaged"
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turns what SQLite reports about the file `path` into HistoryUnavailable. Programming errors pass."""
-    try:
-        yield
-    except driver.error_types() as error:
-        code = primary_code(error)
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise _locked(path) from error
-        if code == sqlite3.SQLITE_FULL:
-            raise _full(path) from error
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-            raise HistoryUnavailable(
-                f"the history {path} is read-only", f"make the file and its folder writable: chmod u+w {path}"
-            ) from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise HistoryUnavailable(
-                f"the history {path} is not a sound database ({error})",
-                _unsound(path, code),
-            ) from error
-        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
-            if _no_space(path):  # not even for the index of the log, which reading needs too
-                raise _full(path) from error
-            raise HistoryUnavailable(
-                f"the history {path} cannot be read or written ({error})", "check the disk and the rights of its folder"
-            ) from error
-        raise
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"{error.object[:40]!a} is not valid Unicode", "re-encode it as UTF-8") from None
-    except OverflowError:
-        raise InvalidInput("a number does not fit into the history", "use numbers below 2**63") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import driver, migrations
-from edge_ttp.history.connection import translated
+from edge_ttp.history.faults import translated
 
 _BLOCK = 2**20
 

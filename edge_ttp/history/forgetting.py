@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge_ttp.errors import HistoryUnavailable, NotFound
-from edge_ttp.history.connection import Connections, primary_code
+from edge_ttp.history.connection import Connections
 from edge_ttp.history.driver import error_types
+from edge_ttp.history.faults import primary_code
 from edge_ttp.history.items import delete_items, items_by_number
 from edge_ttp.history.items import item as stored_item
 

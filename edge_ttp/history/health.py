@@ -8,8 +8,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ttp.history.connection import Connections, primary_code
+from edge_ttp.history.connection import Connections
 from edge_ttp.history.driver import error_types
+from edge_ttp.history.faults import primary_code
 
 _TABLES = (
     "users",

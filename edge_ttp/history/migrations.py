@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.history.faults import REPAIR
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -21,6 +22,8 @@ APPLICATION_ID = 0x45545450
 """Marks the file as this program's (PRAGMA application_id): "ETTP"."""
 
 SET_NAME = "edge_ttp.history"
+BOOKKEEPING = "_sqlite_migrations"
+"""sqlite-utils' own table: which steps were applied."""
 
 _FIRST = """
 CREATE TABLE users (
@@ -207,7 +210,8 @@ def m003_chores(db: Database) -> None:
     db.conn.execute("CREATE TABLE chores (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_learning, m003_chores)
+Step = Callable[["Database"], None]
+STEPS: tuple[Step, ...] = (m001_first_tables, m002_learning, m003_chores)
 
 
 def _statements(script: str) -> list[str]:
@@ -228,13 +232,15 @@ def pending(connection: sqlite3.Connection, path: str) -> list[str]:
     """
     known = [step.__name__ for step in STEPS]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if application not in (0, APPLICATION_ID) or (tables and "_sqlite_migrations" not in tables):
+    filled = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+    if application not in (0, APPLICATION_ID) or (filled and not application):
         raise HistoryUnavailable(f"{path} is a database of another program", "name another file or folder")
     applied: set[str] = set()
-    if tables:
-        query = "SELECT name FROM _sqlite_migrations WHERE migration_set = ?"
-        applied = {row[0] for row in connection.execute(query, (SET_NAME,))}
+    if filled:
+        if not is_table(connection, BOOKKEEPING):
+            raise HistoryUnavailable(f"the history {path} does not say of which version it is", REPAIR)
+        query = f"SELECT name FROM {BOOKKEEPING} WHERE migration_set = ?"  # noqa: S608
+        applied = {str(row[0]) for row in connection.execute(query, (SET_NAME,))}
     newer = sorted(applied - set(known))
     if newer:
         raise HistoryUnavailable(
@@ -242,6 +248,23 @@ def pending(connection: sqlite3.Connection, path: str) -> list[str]:
             "upgrade: pip install --upgrade edge-ttp",
         )
     return [name for name in known if name not in applied]
+
+
+def is_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether `name` is an ordinary table: no view and no virtual table, which could compute for ever."""
+    row = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    return row is not None and row[0] == "table" and computes_nothing("table", row[1])
+
+
+def computes_nothing(kind: str, sql: object) -> bool:
+    """Whether an entry of the schema is a plain table or index, without an expression in it."""
+    if sql is None:
+        return kind == "index"  # SQLite's own, for UNIQUE and PRIMARY KEY
+    if not isinstance(sql, str) or kind not in ("table", "index"):
+        return False
+    words = sql.upper().replace("(", " ( ").split()
+    plain = (["CREATE", "TABLE"], ["CREATE", "INDEX"], ["CREATE", "UNIQUE"])
+    return words[:2] in plain and not {"AS", "GENERATED", "CHECK", "DEFAULT", "WHERE", "REFERENCES"} & set(words)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

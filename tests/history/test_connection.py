@@ -417,7 +417,7 @@ def test_a_migration_that_fails_leaves_no_half_of_itself(path: Path, monkeypatch
         db.conn.execute("INSERT INTO nowhere VALUES (1)")  # type: ignore[attr-defined]
 
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m002_broken))
-    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+    with pytest.raises(HistoryUnavailable, match="nowhere"):
         History.open(path)
     monkeypatch.undo()
     with History.open(path) as history, history._connections.reading() as db:

@@ -5,6 +5,7 @@ from __future__ import annotations
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "paths": ("errors",),
+    "output_file": ("errors", "paths"),
     "schema": ("errors",),
     "samples": (),
     "scaling": ("errors",),
@@ -12,7 +13,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "budget.load": (),
     "budget.device": ("schema", "budget.load"),
     "exchange": ("errors", "schema"),
-    "history": ("errors", "paths", "schema", "exchange"),
+    "history": ("errors", "paths", "output_file", "schema", "exchange"),
     "reward": ("errors", "schema"),
     "policy": ("errors", "paths", "schema", "registry", "budget.device"),
     "learning": ("errors", "paths", "schema", "scaling", "history", "reward"),
