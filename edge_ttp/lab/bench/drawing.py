@@ -1,0 +1,132 @@
+"""Draws candidates for the queries of a corpus as a request would: recall, prompt and lengths of the runtime's own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_ttp.answer.ask import DEFAULT_EXAMPLES
+from edge_ttp.answer.prepare import encode
+from edge_ttp.answer.prompt import Style, tokens_for
+from edge_ttp.errors import OutOfCapacity
+from edge_ttp.history import History
+from edge_ttp.lab.bench.corpus import Query, seed_of
+from edge_ttp.policy.engine import Control, Request
+from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import HistoryItem
+
+_LENGTHS_FROM = 32
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One drawn text, as it is kept between the runs of a measurement."""
+
+    text: str
+    tokens: int
+    logprob: float
+    finish_reason: str
+    temperature: float
+
+    def as_list(self) -> list[Any]:
+        """For JSON."""
+        return [self.text, self.tokens, round(self.logprob, 4), self.finish_reason, self.temperature]
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Candidate:
+        """What `as_list` gave."""
+        text, tokens, logprob, finish, temperature = values
+        return cls(str(text), int(tokens), float(logprob), str(finish), float(temperature))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What was drawn for one query."""
+
+    candidates: tuple[Candidate, ...]
+    examples: int
+    """Recalled examples in the prompt."""
+    seconds: float
+    """Reading the prompt and drawing."""
+
+
+class Artist:
+    """Draws for the users whose items it was opened with, in a history of its own that is deleted at the end."""
+
+    def __init__(self, policy: LlamaPolicy, style: Style, history: History, *, longest: int) -> None:
+        """Use `over`."""
+        self.policy, self.style, self.history, self._longest = policy, style, history, longest
+
+    @classmethod
+    @contextmanager
+    def over(cls, policy: LlamaPolicy, style: Style, queries: Sequence[Query], *, longest: int) -> Iterator[Artist]:
+        """`longest`: most tokens of a candidate, however long the user's texts are."""
+        latest: dict[tuple[str, str], Query] = {}
+        for query in queries:
+            owner = (query.task, query.item.user_id)
+            if owner not in latest or latest[owner].place < query.place:
+                latest[owner] = query
+        with (
+            tempfile.TemporaryDirectory(prefix="edge-ttp-bench-") as folder,
+            History.open(Path(folder) / "bench.db") as history,
+        ):
+            for query in latest.values():
+                user = owner_of(query)
+                history.add_many(
+                    HistoryItem(user_id=user, input=one.input, output=one.output, created_at=one.created_at)
+                    for one in (*query.history, query.item)
+                    if one.output.strip()
+                )
+            yield cls(policy, style, history, longest=longest)
+
+    def examples(self, query: Query, count: int = DEFAULT_EXAMPLES) -> list[tuple[str, str]]:
+        """What the runtime would have recalled before the query's item was written, the most similar first."""
+        if not count:
+            return []
+        found = self.history.recall(owner_of(query), query.item.input, count, before=query.item.created_at)
+        return [(one.item.input, one.item.output) for one in found]
+
+    def draw(
+        self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]
+    ) -> Pool:
+        """One candidate at each of `temperatures`, from a prompt with as many of the examples as fit."""
+        longest = self.longest(query)
+        shown = list(examples)
+        while True:
+            prompt, tokens = encode(self.policy, self.style, query.item.input, shown)
+            try:
+                self.policy.width(len(tokens), longest, 1)
+                break
+            except OutOfCapacity:
+                if not shown:
+                    raise
+                shown.pop()
+        request = Request(
+            prompt=tokens,
+            n=len(temperatures),
+            filters=Filters(temperatures=tuple(temperatures)),
+            seed=seed_of(query),
+            max_tokens=longest,
+            stop=prompt.stop,
+        )
+        drawn = self.policy.sample(request, Control())
+        candidates = [
+            Candidate(one.text.strip(), one.tokens, one.logprob, one.finish_reason, temperature)
+            for one, temperature in zip(drawn.candidates, temperatures, strict=True)
+        ]
+        return Pool(tuple(candidates), len(shown), drawn.prefill_s + drawn.decode_s)
+
+    def longest(self, query: Query) -> int:
+        """Most tokens of a candidate for this query: by what the user wrote before."""
+        lengths = [self.policy.count_tokens(one.output) for one in query.history[-_LENGTHS_FROM:]]
+        return min(self._longest, tokens_for(lengths))
+
+
+def owner_of(query: Query) -> str:
+    """The name that a query's user has in the measurement's history: a user of two tasks is two."""
+    return f"{query.task}/{query.item.user_id}"
