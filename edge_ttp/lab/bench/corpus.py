@@ -64,6 +64,11 @@ def tasks_in(folder: Path) -> list[str]:
     return found
 
 
+def tasks_of(keys: Iterable[tuple[str, str, int]]) -> list[str]:
+    """The tasks of these queries, by name."""
+    return sorted({task for task, _, _ in keys})
+
+
 def read_users(path: Path, *, tenths: Sequence[int]) -> dict[str, list[HistoryItem]]:
     """Items by user, oldest first, of users in these tenths; ids are unique within the file.
 

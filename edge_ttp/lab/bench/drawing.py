@@ -91,9 +91,7 @@ class Artist:
         found = self.history.recall(owner_of(query), query.item.input, count, before=query.item.created_at)
         return [(one.item.input, one.item.output) for one in found]
 
-    def draw(
-        self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]
-    ) -> Pool:
+    def draw(self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]) -> Pool:
         """One candidate at each of `temperatures`, from a prompt with as many of the examples as fit."""
         longest = self.longest(query)
         shown = list(examples)

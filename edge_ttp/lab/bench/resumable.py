@@ -51,6 +51,17 @@ class Resumable:
                 state._put(header)
             yield state
 
+    @staticmethod
+    def read(path: Path) -> tuple[dict[str, Any], dict[Key, dict[str, Any]]]:
+        """The header of a file and its results by query, a torn last line left out. Raises InvalidInput."""
+        try:
+            lines, _ = _whole_lines(path.read_bytes(), path)
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror or error}", "choose another file") from error
+        if not lines:
+            raise InvalidInput(f"{path} holds no results", "choose another file")
+        return lines[0], {_key(line, path): line for line in lines[1:]}
+
     def write(self, key: Key, result: Mapping[str, Any]) -> None:
         """Adds one query's result and makes it durable."""
         line = {"task": key[0], "user": key[1], "place": key[2], **result}

@@ -7,16 +7,19 @@ at one temperature, or a ladder of several, is then a part of what was drawn (`e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Artist
+from edge_ttp.lab.bench.drawing import Artist, Candidate
+from edge_ttp.lab.bench.ladders import Arm, Judge, Judged
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.reward.model import RewardModel
+from edge_ttp.reward.utility import utility
 
 TEMPERATURES = (0.3, 0.45, 0.6, 0.8)
 TASKS = (
@@ -89,3 +92,42 @@ def _pool(artist: Artist, query: Query, recipe: Recipe) -> dict[str, Any]:
         "seconds": round(found.seconds, 2),
         "candidates": [one.as_list() for one in found.candidates],
     }
+
+
+def arms(temperatures: Sequence[float]) -> list[Arm]:
+    """Every temperature alone and after the greedy answer, and ladders of all and of the colder ones."""
+    ladders = [tuple(temperatures), tuple(temperatures[:-1])] if len(temperatures) > 2 else [tuple(temperatures)]
+    cycles = [*((one,) for one in temperatures), *ladders]
+    return [Arm(cycle, greedy) for cycle in cycles for greedy in (False, True)]
+
+
+def judge(
+    reward: RewardModel, queries: Sequence[Query], pools: Path, *, advance: Advance, cancel: Event | None = None
+) -> dict[tuple[str, str, int], tuple[float, dict[str, dict[int, Judged]]]]:
+    """For every query in the pool file: utility of the greedy answer, and what every arm gives at every size.
+
+    What is found is kept beside the pools, in FILE.judged of this reward model, and not computed again.
+    """
+    header, drawn = Resumable.read(pools)
+    tried = arms(header["temperatures"])
+    kept = {"results": "judged pools", "format": 1, "reward": reward.fingerprint, "arms": [arm.name for arm in tried]}
+    judging = Judge(reward)
+    found = {}
+    with Resumable.append(pools.with_name(f"{pools.name}.{reward.fingerprint}.judged"), kept) as state:
+        for number, query in enumerate(queries, 1):
+            if cancel is not None and cancel.is_set():
+                break
+            if query.key in drawn and query.key not in state.done:
+                candidates = [Candidate.of(one) for one in drawn[query.key]["candidates"]]
+                greedy = next(one.text for one in candidates if one.temperature == 0)
+                judged = judging.judge(query, candidates, tried)
+                values = {arm: {n: astuple(one) for n, one in sizes.items()} for arm, sizes in judged.items()}
+                state.write(query.key, {"greedy": utility(greedy, query.item.output), "judged": values})
+            if query.key in state.done:
+                line = state.done[query.key]
+                by_arm = {
+                    arm: {int(n): Judged(*one) for n, one in by_n.items()} for arm, by_n in line["judged"].items()
+                }
+                found[query.key] = (float(line["greedy"]), by_arm)
+            advance(number)
+    return found
