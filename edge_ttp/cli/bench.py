@@ -17,7 +17,7 @@ from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.lab.bench.candidates import Row
+    from edge_ttp.lab.bench.candidates import CandidateSpeed
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -68,7 +68,7 @@ def candidates(
     paths, used = locate(), threads or cores()
     registry = Registry(paths)
     found = [registry.locate(name, kind="policy") for name in names]
-    rows: list[Row] = []
+    rows: list[CandidateSpeed] = []
     calls = len(temperatures) * len({1, *counts}) * len(tasks)
     with options.interruptible() as cancel, progress("measuring", calls * len(names), "calls") as advance:
         for place, located in enumerate(found):
@@ -156,10 +156,10 @@ def diagnose_command(
     """Time and memory that `edge-ttp diagnose` takes over a large file of simulated candidates."""
     from dataclasses import asdict
 
-    from edge_ttp.lab.bench import diagnosing
+    from edge_ttp.lab.bench import diagnose_cost
 
     with progress("writing", rows, "rows") as advance:
-        taken = diagnosing.measure(rows, advance)
+        taken = diagnose_cost.measure(rows, advance)
     if as_json:
         emit_json(asdict(taken))
         return

@@ -13,8 +13,8 @@ from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.lab.bench.adapting import Row
-    from edge_ttp.lab.bench.feedback import Point
+    from edge_ttp.lab.bench.adapting import AdaptedShare
+    from edge_ttp.lab.bench.simulated_feedback import FeedbackRound
 
 
 def adapt(
@@ -37,7 +37,7 @@ def adapt(
 
     Scores the pools with the reward model, so that it can be run again with another one.
     """
-    from edge_ttp.lab.bench import adapting, costs, feedback
+    from edge_ttp.lab.bench import adapting, learning_costs, simulated_feedback
     from edge_ttp.lab.bench.user_pools import load
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_REWARD, Registry
@@ -57,12 +57,12 @@ def adapt(
     rows += adapting.curve(model.stock, adapting.split(found, adapting.LONG), (adapting.LONG,))
     carried = adapting.carry_over(model.stock, found)
     strangers = adapting.others(model.stock, tested, most)
-    rounds = min(feedback.ROUNDS, most) if most else 0
-    points = feedback.simulate(model.stock, tested, rounds=rounds) if rounds else []
+    rounds = min(simulated_feedback.ROUNDS, most) if most else 0
+    points = simulated_feedback.simulate(model.stock, tested, rounds=rounds) if rounds else []
     failures = [adapting.failures(model.stock, tested, count) for count in (8, 20) if _able(rows, count)]
     longest = max(tested, key=lambda one: len(one.earlier))
-    update = costs.update_cost(model, longest.earlier[:40])
-    recall = costs.recall_cost(items, users) if items else None
+    update = learning_costs.update_cost(model, longest.earlier[:40])
+    recall = learning_costs.recall_cost(items, users) if items else None
     result: dict[str, Any] = {
         "rows": [row.as_dict() for row in rows],
         "other_user": {"items": most, "rows": [row.as_dict() for row in strangers]},
@@ -101,11 +101,11 @@ def adapt(
     note(f"reward model {model.name} ({model.fingerprint}); intervals: 95% bootstrap over users")
 
 
-def _able(rows: list[Row], count: int) -> bool:
+def _able(rows: list[AdaptedShare], count: int) -> bool:
     return any(row.items == count and row.users >= 2 for row in rows)
 
 
-def _table(rows: list[Row], strangers: list[Row]) -> list[str]:
+def _table(rows: list[AdaptedShare], strangers: list[AdaptedShare]) -> list[str]:
     lines = ["| task | items | users | queries | share | stock | gain | trust |", "| --- " * 8 + "|"]
     for row in sorted(rows, key=lambda row: (row.task != "all", row.task, row.items)):
         lines.append(_line(row, row.task))
@@ -113,7 +113,7 @@ def _table(rows: list[Row], strangers: list[Row]) -> list[str]:
     return lines
 
 
-def _line(row: Row, name: str) -> str:
+def _line(row: AdaptedShare, name: str) -> str:
     return (
         f"| {name} | {row.items} | {row.users} | {row.queries} | {row.share:.3f} ({row.low:.3f} to {row.high:.3f}) | "
         f"{row.stock:.3f} | {row.gain:+.3f} ({row.gain_low:+.3f} to {row.gain_high:+.3f}) | {row.trust:.2f} |"
@@ -129,7 +129,7 @@ def _carried(found: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _feedback(points: list[Point]) -> list[str]:
+def _feedback(points: list[FeedbackRound]) -> list[str]:
     shown = [point for point in points if point.round in (0, 1, 2, 5, 10, 15, 20)]
     lines = ["| feedback | rounds | share | stock | online without prior | gain |", "| --- " * 6 + "|"]
     return lines + [

@@ -15,11 +15,11 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.output_file import checked_output, output_file
 
 if TYPE_CHECKING:
+    from edge_ttp.lab.diagnosis.evidence_worth import Worth
     from edge_ttp.lab.diagnosis.judge import Diagnosis, Picked
-    from edge_ttp.lab.diagnosis.own import Judgments
-    from edge_ttp.lab.diagnosis.source import Source
-    from edge_ttp.lab.diagnosis.table import Table
-    from edge_ttp.lab.diagnosis.worth import Worth
+    from edge_ttp.lab.diagnosis.line_source import LineSource
+    from edge_ttp.lab.diagnosis.own_evidence import Judgments
+    from edge_ttp.lab.diagnosis.score_table import Table
     from edge_ttp.reward.model import RewardModel
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -70,23 +70,23 @@ def diagnose(
     ceiling, who collapsed, which queries are hacked, and a verdict. What the pools cannot tell is said. With --user the
     same from one user's own texts and edits, and how many candidates they justify.
     """
-    from edge_ttp.lab.diagnosis import judge, texts
-    from edge_ttp.lab.diagnosis.source import Source
-    from edge_ttp.lab.diagnosis.table import Columns, read_table
+    from edge_ttp.lab.diagnosis import candidate_texts, judge
+    from edge_ttp.lab.diagnosis.line_source import LineSource
+    from edge_ttp.lab.diagnosis.score_table import Columns, read_table
 
     _check(pools, user, model, history, score == utility)
     for file in (html, plot):  # before the work, not after it
         if file is not None:
             checked_output(file, force=force)
     if plot is not None:
-        from edge_ttp.lab.diagnosis.picture import require_matplotlib
+        from edge_ttp.lab.diagnosis.png_picture import require_matplotlib
 
         require_matplotlib()
     out = _Out(as_json, html, plot, force, (utility, score))
     if user is not None:
         _diagnose_user(user, model, out, bootstrap, seed)
         return
-    source = Source.of(str(pools))
+    source = LineSource.of(str(pools))
     columns = Columns(utility, score, variance) if model is None else Columns(utility, None, None)
     with progress("reading", source.size, "bytes") as advance:
         table = read_table(source, columns, advance)
@@ -96,7 +96,7 @@ def diagnose(
         table, picked = _scored(table, source, model, history)
     found = judge.judge(table, source.name, resamples=bootstrap, seed=seed, picked=picked)
     wanted = [one.line for query in found.hacked for one in (query.preferred, query.best)]
-    written = texts.texts_of(source, wanted) if table.has_text else {}
+    written = candidate_texts.texts_of(source, wanted) if table.has_text else {}
     _tell(found, table, written, out, None)
 
 
@@ -130,8 +130,8 @@ def _diagnose_user(name: str, model: str | None, out: _Out, bootstrap: int, seed
     from edge_ttp.history import History
     from edge_ttp.history.user import valid_user
     from edge_ttp.lab.diagnosis import judge
-    from edge_ttp.lab.diagnosis.own import judgments, own, own_table
-    from edge_ttp.lab.diagnosis.worth import worth
+    from edge_ttp.lab.diagnosis.evidence_worth import worth
+    from edge_ttp.lab.diagnosis.own_evidence import judgments, own, own_table
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_REWARD
     from edge_ttp.reward.posterior import MAX_EVIDENCE
@@ -160,7 +160,7 @@ def _tell(
     found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, float, Worth] | None
 ) -> None:
     """Writes and prints the answer in the forms asked for."""
-    from edge_ttp.lab.diagnosis import report
+    from edge_ttp.lab.diagnosis import json_report
     from edge_ttp.lab.diagnosis.verdict import limits, own_limits, own_verdict, verdict
 
     if own is None:
@@ -169,21 +169,21 @@ def _tell(
         judged, _, value = own
         said, unsaid = own_verdict(found, judged, value), own_limits(found, table, judged)
     if out.html is not None:
-        from edge_ttp.lab.diagnosis.page import page
+        from edge_ttp.lab.diagnosis.html_page import page
 
         _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"), out.force)
     if out.plot is not None:
-        from edge_ttp.lab.diagnosis.picture import picture
+        from edge_ttp.lab.diagnosis.png_picture import picture
 
         _write(out.plot, picture(found), out.force)
     if out.as_json:
-        shown = report.as_object(found, table, texts, verdict=said, limits=unsaid)
-        emit_json({**shown, "own": report.own_object(*own) if own is not None else None})
+        shown = json_report.as_object(found, table, texts, verdict=said, limits=unsaid)
+        emit_json({**shown, "own": json_report.own_object(*own) if own is not None else None})
         return
     _print(found, texts, said, unsaid)
 
 
-def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
+def _scored(table: Table, source: LineSource, model: str, history: Path | None) -> tuple[Table, Picked]:
     """The table with the scores of the reward model of this name or in this folder."""
     from edge_ttp.lab.diagnosis.scoring import score_table
 

@@ -71,21 +71,21 @@ def restore(
 
 def encrypt(as_json: AsJson = False) -> None:
     """Encrypt the whole history at rest (SQLCipher); its key goes into the keyring. Needs the extra `encrypted`."""
-    from edge_ttp.history.encryption import encrypt as turn
+    from edge_ttp.history import encryption
     from edge_ttp.paths import locate
 
     database = locate().database
-    turn(database)
+    encryption.encrypt(database)
     _tell(as_json, database, encrypted=True)
 
 
 def decrypt(as_json: AsJson = False) -> None:
     """Make the whole history a plain file again."""
-    from edge_ttp.history.encryption import decrypt as turn
+    from edge_ttp.history import encryption
     from edge_ttp.paths import locate
 
     database = locate().database
-    turn(database)
+    encryption.decrypt(database)
     _tell(as_json, database, encrypted=False)
 
 

@@ -15,8 +15,8 @@ from edge_ttp.output_file import checked_output, text_output
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
-@app.command()
-def reproduce(
+@app.command("reproduce")
+def reproduce_command(
     scores: Annotated[Path, typer.Option("--scores", help="Score file, made by `edge-ttp export scores`.")] = Path(
         "docs/reproduction/scores.npz"
     ),
@@ -35,14 +35,14 @@ def reproduce(
     """
     from edge_ttp.lab.reproduction.document import document
     from edge_ttp.lab.reproduction.findings import Bootstrap
-    from edge_ttp.lab.reproduction.reproduce import reproduce as run
+    from edge_ttp.lab.reproduction.reproduce import reproduce
     from edge_ttp.lab.reproduction.score_file import read_scores
 
     if not as_json:
         checked_output(out / "reproduction.md", force=force)  # before the work, not after it
     file = read_scores(scores)
     with progress("splitting users", 2 * splits, "splits") as advance:
-        found = run(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
+        found = reproduce(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
     if as_json:
         emit_json(found.as_object())
         return

@@ -9,8 +9,7 @@ import numpy as np
 
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.reward.posterior import Evidence, Floats
-from edge_ttp.scaling.correlation import Evidence as Pools
-from edge_ttp.scaling.correlation import correlate, gather
+from edge_ttp.scaling.correlation import QueryEvidence, correlate, gather
 from edge_ttp.scaling.gauge import Gauge
 
 ENOUGH = 10
@@ -81,7 +80,7 @@ def _slope(products: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return float(up.sum() / down.sum()), error
 
 
-def _hacked(told: Pools) -> float:
+def _hacked(told: QueryEvidence) -> float:
     """Share of the queries whose true correlation is negative; 0 where chance alone explains the negative ones."""
     gauge = Gauge.over(told, np.ones(len(told), dtype=np.bool_))
     if gauge is None or not gauge.fit.hacked:

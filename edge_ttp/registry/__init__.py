@@ -6,13 +6,13 @@ from edge_ttp.registry.gguf import Header, read_header
 from edge_ttp.registry.manifest import Kind, Manifest, PromptStyle, read_manifest, write_manifest
 from edge_ttp.registry.model_store import DEFAULT_POLICY, DEFAULT_REWARD, Registry
 from edge_ttp.registry.results import Located, ModelEntry, Verification
-from edge_ttp.registry.variants import Choice, Facts
+from edge_ttp.registry.variants import Facts, FormatChoice
 
 __all__ = [
     "DEFAULT_POLICY",
     "DEFAULT_REWARD",
-    "Choice",
     "Facts",
+    "FormatChoice",
     "Header",
     "Kind",
     "Located",

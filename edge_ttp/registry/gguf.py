@@ -123,7 +123,7 @@ def read_header(path: Path) -> Header:
             if size < 24:
                 raise _not_gguf(path)
             with mmap.mmap(file.fileno(), min(size, MAX_HEADER), access=mmap.ACCESS_READ) as view:
-                return _Reader(view, path, size).header()
+                return _HeaderReader(view, path, size).header()
     except OSError as error:
         raise ModelUnavailable(
             f"cannot read {str(path)!r}: {error.strerror or error}", "give a readable file"
@@ -134,7 +134,7 @@ def _not_gguf(path: Path) -> ModelUnavailable:
     return ModelUnavailable(f"{str(path)!r} is not a GGUF file", "give the model as a .gguf file")
 
 
-class _Reader:
+class _HeaderReader:
     def __init__(self, view: mmap.mmap, path: Path, size: int) -> None:
         self._view, self._path, self._size, self._at = view, path, size, 0
 

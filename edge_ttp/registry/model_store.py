@@ -23,7 +23,7 @@ from edge_ttp.registry.pull import Note, Progress, Puller
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.stamps import Stamps
-from edge_ttp.registry.variants import Choice, Make, Variants, refuse_derivation, split_name
+from edge_ttp.registry.variants import FormatChoice, Make, Variants, refuse_derivation, split_name
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
 """Policy used where none is named."""
@@ -251,7 +251,7 @@ class Registry:
             ) from error
         return located
 
-    def choice(self, name: str) -> Choice | None:
+    def choice(self, name: str) -> FormatChoice | None:
         """What this device prefers for the model `name`; None where nothing was chosen, or for another file of it."""
         own = self._catalog.find(split_name(name)[0]).manifest
         choice = self._variants.choice(own.name)

@@ -63,7 +63,7 @@ Make = Callable[[Path, Path], Facts]
 """Called with the source and the path where the new file is to be written."""
 
 
-class Choice(BaseModel):
+class FormatChoice(BaseModel):
     """The format that this device prefers for a model. Untrusted where it is read."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -166,16 +166,16 @@ class Variants:
                     left.unlink()
         return manifest
 
-    def choice(self, name: str) -> Choice | None:
+    def choice(self, name: str) -> FormatChoice | None:
         """What this device prefers for the model; None where nothing was chosen or the note cannot be read."""
         try:
-            return Choice.model_validate(self._choices(name).get(processor()))
+            return FormatChoice.model_validate(self._choices(name).get(processor()))
         except ValidationError:
             return None
 
     def choose(self, own: Manifest, format: str, reason: str) -> None:
         """Notes that this device prefers `format` for the model whose own manifest is `own`."""
-        choice = Choice(
+        choice = FormatChoice(
             format=format,
             source_sha256=own.sha256,
             reason=reason,

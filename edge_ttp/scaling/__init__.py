@@ -5,7 +5,7 @@ project's own reading of the abstract of arXiv 2605.10991, checked by simulation
 """
 
 from edge_ttp.scaling.collapse import Users, judge_users
-from edge_ttp.scaling.correlation import Evidence, correlate
+from edge_ttp.scaling.correlation import QueryEvidence, correlate
 from edge_ttp.scaling.curves import (
     CeilingFit,
     Ceilings,
@@ -38,12 +38,12 @@ __all__ = [
     "Ceilings",
     "Deconvolution",
     "Estimate",
-    "Evidence",
     "Gains",
     "Law",
     "Moments",
     "Pools",
     "Quantities",
+    "QueryEvidence",
     "Rates",
     "RuleCurve",
     "Users",

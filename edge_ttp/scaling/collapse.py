@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.correlation import QueryEvidence
 from edge_ttp.scaling.curves import Ints
 from edge_ttp.scaling.order_statistics import Floats
 
@@ -70,7 +70,7 @@ class Users:
         return _collapsed(self.spread, part * self.typical, self._confirmed)
 
 
-def judge_users(evidence: Evidence, user: Ints, users: int) -> Users:
+def judge_users(evidence: QueryEvidence, user: Ints, users: int) -> Users:
     """The table of users 0 .. users-1; `user` gives each query's. With one user nobody counts as collapsed."""
     rows = np.flatnonzero(evidence.informative)
     owner, weight, rho = user[rows], evidence.weight[rows], evidence.rho[rows]

@@ -24,7 +24,7 @@ _SMALLEST_JACKKNIFE = 4
 
 
 @dataclass(frozen=True)
-class Evidence:
+class QueryEvidence:
     """What each query's pool says. All arrays are (queries,)."""
 
     size: Ints
@@ -49,9 +49,9 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.size)
 
-    def take(self, rows: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Evidence:
+    def take(self, rows: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> QueryEvidence:
         """The evidence of some of the queries."""
-        return Evidence(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        return QueryEvidence(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     @property
     def informative(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -59,7 +59,7 @@ class Evidence:
         return np.asarray((self.size > 1) & (self.weight > 0))
 
 
-def correlate(utilities: Floats, scores: Floats) -> Evidence:
+def correlate(utilities: Floats, scores: Floats) -> QueryEvidence:
     """The evidence of pools of one size: `utilities` and `scores` are (queries, N), finite."""
     utility, score = np.asarray(utilities, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     if utility.ndim != 2 or utility.shape != score.shape or utility.shape[1] < 1:
@@ -73,7 +73,7 @@ def correlate(utilities: Floats, scores: Floats) -> Evidence:
     weight, score_sd = np.sqrt(suu / below), np.sqrt(sss / below)
     rho = _ratio(sus, suu, sss)
     reach = rho * weight
-    full = Evidence(
+    full = QueryEvidence(
         size=np.full(queries, size, dtype=np.int64),
         utility_mean=utility.mean(axis=1),
         utility_sd=weight.copy(),
@@ -89,15 +89,15 @@ def correlate(utilities: Floats, scores: Floats) -> Evidence:
     return full
 
 
-def gather(parts: list[tuple[Ints, Evidence]], queries: int) -> Evidence:
-    """One Evidence of `queries` queries from parts, each with the places where its queries belong."""
+def gather(parts: list[tuple[Ints, QueryEvidence]], queries: int) -> QueryEvidence:
+    """The evidence of `queries` queries from parts, each with the places where its queries belong."""
     columns: dict[str, Any] = {}
-    for one in fields(Evidence):
+    for one in fields(QueryEvidence):
         column = np.zeros(queries, dtype=np.int64 if one.name == "size" else np.float64)
         for places, part in parts:
             column[places] = getattr(part, one.name)
         columns[one.name] = column
-    return Evidence(**columns)
+    return QueryEvidence(**columns)
 
 
 def _centred(values: Floats) -> Floats:
@@ -120,7 +120,7 @@ def _ratio(sus: Floats, suu: Floats, sss: Floats) -> Floats:
     return np.asarray(np.clip(rho, -1.0, 1.0), dtype=np.float64)
 
 
-def _jackknife(full: Evidence, u: Floats, s: Floats) -> None:
+def _jackknife(full: QueryEvidence, u: Floats, s: Floats) -> None:
     """Fills in utility_sd, reach and inflation where every leave-one-out pool still has spread on both sides."""
     size = u.shape[1]
     suu, sss, sus = _sums(u, u), _sums(s, s), _sums(u, s)

@@ -14,7 +14,7 @@ from math import erf, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.correlation import QueryEvidence
 from edge_ttp.scaling.curves import Ints
 from edge_ttp.scaling.order_statistics import Floats
 
@@ -78,7 +78,7 @@ class Deconvolution:
     Weights and resampling only change how much each cell holds, so a bootstrap never sees the queries again.
     """
 
-    def __init__(self, evidence: Evidence, inflation: float) -> None:
+    def __init__(self, evidence: QueryEvidence, inflation: float) -> None:
         """`evidence`: informative queries with N > 3 and finite rho. `inflation` multiplies the variance 1/(N-3)."""
         level, sizes = _classes(evidence.size)
         z = np.arctanh(np.clip(evidence.rho, -np.tanh(_REACH), np.tanh(_REACH)))
@@ -159,7 +159,7 @@ class Deconvolution:
         return (joint @ self.negative)[self._cell], (joint @ self.rho)[self._cell]
 
 
-def normal_moments(evidence: Evidence, weight: Floats, inflation: float) -> Moments:
+def normal_moments(evidence: QueryEvidence, weight: Floats, inflation: float) -> Moments:
     """The moments if zeta were normally distributed, its mean and variance matched to the measured ones."""
     z = np.arctanh(np.clip(evidence.rho, -np.tanh(_REACH), np.tanh(_REACH)))
     z = z - _shift(evidence.rho, evidence.size.astype(np.float64))

@@ -8,7 +8,7 @@ from math import nan
 import numpy as np
 
 from edge_ttp.scaling.collapse import Booleans
-from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.correlation import QueryEvidence
 from edge_ttp.scaling.curves import Ints
 from edge_ttp.scaling.deconvolution import Deconvolution, Moments, naive_moments, normal_moments
 from edge_ttp.scaling.intervals import resampled
@@ -57,7 +57,7 @@ class Fit:
 class Gauge:
     """Turns weights of queries into estimates, so that a resample costs a pass over cells, not over queries."""
 
-    def __init__(self, evidence: Evidence, rows: Ints, flat: Ints) -> None:
+    def __init__(self, evidence: QueryEvidence, rows: Ints, flat: Ints) -> None:
         """`rows` are the queries to estimate from, `flat` those beside them whose scores are all equal (rho is 0).
 
         `second_order`, (queries, 4), is what `moments` needs summed.
@@ -70,7 +70,7 @@ class Gauge:
         self.fit = self._fit(measured)
 
     @classmethod
-    def over(cls, evidence: Evidence, alive: Booleans) -> Gauge | None:
+    def over(cls, evidence: QueryEvidence, alive: Booleans) -> Gauge | None:
         """The gauge over the `alive` queries whose pools are large enough; None if they are too few."""
         used = alive & (evidence.size >= SMALLEST_POOL)
         flat = evidence.score_sd == 0
@@ -106,7 +106,7 @@ class Gauge:
                 np.minimum(found.rho_minus * factor, 1.0),
             )
 
-    def _fit(self, measured: Evidence) -> Fit:
+    def _fit(self, measured: QueryEvidence) -> Fit:
         held, flat = self.held(np.ones(len(self._evidence)))
         prior = self._deconvolution.fit(held[None])
         p_hacked, expected = self._deconvolution.posterior(prior[0])
@@ -126,7 +126,7 @@ class Gauge:
         )
 
 
-def counts_for_net(evidence: Evidence, alive: Booleans) -> Booleans:
+def counts_for_net(evidence: QueryEvidence, alive: Booleans) -> Booleans:
     """Which queries the mean correlation is taken over: the `alive` ones with large pools, else all of them.
 
     The ratio of sums needs no large pools: for pairs it is the share of the oracle's gain itself.
@@ -135,7 +135,7 @@ def counts_for_net(evidence: Evidence, alive: Booleans) -> Booleans:
     return np.asarray(large if large.any() else alive)
 
 
-def _pooled_inflation(measured: Evidence) -> float:
+def _pooled_inflation(measured: QueryEvidence) -> float:
     """Mean jackknife inflation; 1, the Gaussian value, where ties leave it undefined for most queries."""
     known = np.isfinite(measured.inflation)
     if known.sum() < max(ENOUGH_POOLS, len(measured) // 2):
@@ -183,7 +183,7 @@ class Draws:
 
 
 def estimate_resamples(
-    evidence: Evidence, alive: Booleans, gauge: Gauge | None, *, group: Ints, groups: int, times: int, seed: int
+    evidence: QueryEvidence, alive: Booleans, gauge: Gauge | None, *, group: Ints, groups: int, times: int, seed: int
 ) -> tuple[Draws, Draws]:
     """The estimates from all queries (as resamples of one) and from `times` bootstrap resamples of `groups` groups.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.scaling.correlation import Evidence, correlate, gather
+from edge_ttp.scaling.correlation import QueryEvidence, correlate, gather
 from edge_ttp.scaling.curves import Ints, subset_weights
 from edge_ttp.scaling.curves import best_of_n as _best_of_n
 from edge_ttp.scaling.order_statistics import Floats
@@ -81,7 +81,7 @@ class Pools:
             queries = np.flatnonzero(size == one)
             yield queries, self.start[queries, None] + np.arange(one)
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> QueryEvidence:
         """What each query's pool says."""
         return gather(
             [(queries, correlate(self.utility[at], self.score[at])) for queries, at in self.blocks()], len(self)
@@ -113,7 +113,7 @@ class Gains:
         return replace(self, n=n, measured=measured, oracle=self.oracle[:, columns], linear=self.linear[:, columns])
 
 
-def gains(pools: Pools, evidence: Evidence, group: Ints, groups: int) -> Gains:
+def gains(pools: Pools, evidence: QueryEvidence, group: Ints, groups: int) -> Gains:
     """The gains of the informative queries, summed by `group`, (queries,): users, or queries themselves."""
     informative = evidence.informative
     longest = longest_curve(evidence.size[informative])

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.scaling.collapse import COLLAPSED_BELOW, SENSITIVITY, Users, judge_users
-from edge_ttp.scaling.correlation import Evidence
+from edge_ttp.scaling.correlation import QueryEvidence
 from edge_ttp.scaling.curves import Ints
 from edge_ttp.scaling.gauge import Gauge, Rates, estimate_resamples
 from edge_ttp.scaling.intervals import UNKNOWN, Estimate, interval, wilson
@@ -79,7 +79,9 @@ class Quantities:
         return Law(c, self.h.value, self.rho_plus.value, minus, self.sigma.value)
 
 
-def four_quantities(evidence: Evidence, user: Ints, users: int, *, resamples: int = 400, seed: int = 0) -> Quantities:
+def four_quantities(
+    evidence: QueryEvidence, user: Ints, users: int, *, resamples: int = 400, seed: int = 0
+) -> Quantities:
     """The four quantities from each query's evidence; `user` is each query's, from 0 to users-1.
 
     What cannot be estimated is nan. Raises InvalidInput for fewer than 20 resamples.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_ttp.reward.config import RewardConfig
-from edge_ttp_export.gates import Gate
+from edge_ttp_export.export_gates import Gate
 
 _SOURCES = {
     "huffpost_headline": "News Category Dataset (R. Misra; HuffPost headlines and summaries), CC BY",

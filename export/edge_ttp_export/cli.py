@@ -71,8 +71,8 @@ def pools(
     from edge_ttp.policy.sampling import Filters
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.session import default_threads
-    from edge_ttp_export.pools import Recipe, Who, make_pools
-    from edge_ttp_export.split import PARTS
+    from edge_ttp_export.draw_pools import Recipe, Who, make_pools
+    from edge_ttp_export.user_split import PARTS
 
     wanted = next((one for one in PARTS if one == part), None)
     if part is not None and wanted is None:
@@ -152,8 +152,8 @@ def rows(
 ) -> None:
     """Write pools as rows that `edge-ttp diagnose` reads: a candidate a line, with utility, and text or score."""
     _need("zstandard")
-    from edge_ttp_export.rows import write_rows
-    from edge_ttp_export.split import PARTS
+    from edge_ttp_export.candidate_rows import write_rows
+    from edge_ttp_export.user_split import PARTS
 
     if part is not None and part not in PARTS:
         raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
@@ -163,7 +163,7 @@ def rows(
         from edge_ttp.paths import locate
         from edge_ttp.registry.model_store import Registry
         from edge_ttp.reward.model import RewardModel
-        from edge_ttp_export.rows import write_scored_rows
+        from edge_ttp_export.candidate_rows import write_scored_rows
 
         folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
         known: Any = part

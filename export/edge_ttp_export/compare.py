@@ -10,11 +10,11 @@ import numpy as np
 from edge_ttp.scaling.pools import Pools
 from edge_ttp.scaling.quantities import four_quantities
 from edge_ttp_export.checkpoint import Checkpoint
-from edge_ttp_export.choices import SIZES, Choice, at_random, choose, cut, describe, growth, paired
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
+from edge_ttp_export.rule_choices import SIZES, RuleChoice, at_random, choose, cut, describe, growth, paired
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
-from edge_ttp_export.variants import PROBABILISTIC, RULES, Fixed, Floats, judge
+from edge_ttp_export.trained_rules import PROBABILISTIC, RULES, Fixed, Floats, judge
 
 GROWTH_FROM = 4
 """Candidates from which the change up to the largest pool is told: more must not make choices worse."""
@@ -24,7 +24,7 @@ Scores = Mapping[str, Sequence[Sequence[Floats]]]
 
 
 def compare(
-    pools: Sequence[Pool],
+    pools: Sequence[LabelledPool],
     by_loss: Mapping[str, Sequence[Checkpoint]],
     strangers: Mapping[str, Checkpoint],
     rules: Mapping[str, Fixed],
@@ -33,12 +33,12 @@ def compare(
     """Rows, paired differences, the four quantities and the growth with N on one policy's report pools.
 
     Networks of one loss are its seeds. `strangers` are networks that never saw a task, by the task's name; they are
-    measured on that task alone. `rules` come from `edge_ttp_export.variants.fix_rules`. `labels` go into every row.
+    measured on that task alone. `rules` come from `trained_rules.fix_rules`. `labels` go into every row.
     """
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
     diagnosis: list[dict[str, Any]] = []
-    chosen_of: dict[int, dict[str, list[Choice]]] = {}
+    chosen_of: dict[int, dict[str, list[RuleChoice]]] = {}
     tasks = sorted({pool.task for pool in pools})
     for size in SIZES:
         members = cut(pools, size)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reward.model import RewardModel
-from edge_ttp_export.choices import RESAMPLES, SIZES, Choice, Metric, at_random, choose, cut, describe, paired
-from edge_ttp_export.examples import Pool, Task
-from edge_ttp_export.gates import Z80, score, within_80
+from edge_ttp_export.examples import LabelledPool, TaskFile
+from edge_ttp_export.export_gates import Z80, score, within_80
+from edge_ttp_export.rule_choices import RESAMPLES, SIZES, Metric, RuleChoice, at_random, choose, cut, describe, paired
 from edge_ttp_export.selectors import Rank, oracle, untrained
 
 _UNSEEN_AT = 16
@@ -22,7 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 
 def evaluate(
-    model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task], policy: str, report: Callable[[str], None]
+    model: RewardModel,
+    pools: Sequence[LabelledPool],
+    tasks: Sequence[TaskFile],
+    policy: str,
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Rows per task, rule and pool size; paired differences from the untrained sum; calibration; the shuffle test.
 
@@ -67,7 +71,7 @@ def evaluate(
     }
 
 
-def calibration(model: RewardModel, pools: Sequence[Pool]) -> dict[str, Any]:
+def calibration(model: RewardModel, pools: Sequence[LabelledPool]) -> dict[str, Any]:
     """Coverage of the central 80% interval for the difference and for the total utility, overall and per task.
 
     `noise_gain`: mean log-likelihood per candidate above that of one constant variance fitted to the same errors.
@@ -97,7 +101,7 @@ def calibration(model: RewardModel, pools: Sequence[Pool]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task]) -> dict[str, float]:
+def shuffle_test(model: RewardModel, pools: Sequence[LabelledPool], tasks: Sequence[TaskFile]) -> dict[str, float]:
     """Mean utility of the model's choice with the user's own history, and with another user's of the same task.
 
     The stranger is drawn among users with at least as many items, and shows as many. `difference` is own minus other,
@@ -127,7 +131,9 @@ def shuffle_test(model: RewardModel, pools: Sequence[Pool], tasks: Sequence[Task
             "queries": len(own)}  # fmt: skip
 
 
-def _choices(rank: Rank, pools: Sequence[Pool], size: int, metric: Metric = "utility") -> dict[str, list[Choice]]:
+def _choices(
+    rank: Rank, pools: Sequence[LabelledPool], size: int, metric: Metric = "utility"
+) -> dict[str, list[RuleChoice]]:
     """What `rank` chooses in the pools cut to `size`, by task."""
     members = cut(pools, size)
     return choose(members, [[rank(pool, rows) for pool, rows in members]], metric)

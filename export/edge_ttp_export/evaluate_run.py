@@ -11,9 +11,9 @@ from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.compare import compare
 from edge_ttp_export.evaluate import evaluate
-from edge_ttp_export.examples import Pool, Task, load_pools
-from edge_ttp_export.split import Part
-from edge_ttp_export.variants import PROBABILISTIC, Fixed, fix_rules
+from edge_ttp_export.examples import LabelledPool, TaskFile, load_pools
+from edge_ttp_export.trained_rules import PROBABILISTIC, Fixed, fix_rules
+from edge_ttp_export.user_split import Part
 
 LISTS = ("rows", "paired", "diagnosis", "growth")
 
@@ -85,9 +85,9 @@ def _by_loss(trained: Sequence[Path]) -> dict[str, list[Checkpoint]]:
 
 
 def _by_policy(
-    pools: Sequence[Pool], headers: Sequence[Mapping[str, Any]], parts: Sequence[Part]
-) -> dict[str, list[Pool]]:
-    found: dict[str, list[Pool]] = {}
+    pools: Sequence[LabelledPool], headers: Sequence[Mapping[str, Any]], parts: Sequence[Part]
+) -> dict[str, list[LabelledPool]]:
+    found: dict[str, list[LabelledPool]] = {}
     start = 0
     for header in headers:
         count = header["loaded"]
@@ -98,6 +98,6 @@ def _by_policy(
     return found
 
 
-def _tasks_of(tasks: Sequence[Task], pools: Sequence[Pool]) -> list[Task]:
+def _tasks_of(tasks: Sequence[TaskFile], pools: Sequence[LabelledPool]) -> list[TaskFile]:
     names = {pool.task for pool in pools}
     return [task for task in tasks if task.name in names]

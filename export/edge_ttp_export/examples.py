@@ -19,15 +19,15 @@ from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemor
 from edge_ttp.reward.utility import Tokens, agreement, tokenize
 from edge_ttp.reward.word_features import PoolWords, pool_words
 from edge_ttp_export.pool_file import read_pools
-from edge_ttp_export.recall import as_history
-from edge_ttp_export.split import PARTS, Part, part_of
-from edge_ttp_export.texts import Item, file_sha256, read_items
+from edge_ttp_export.text_files import Item, file_sha256, read_items
+from edge_ttp_export.text_recall import as_history
+from edge_ttp_export.user_split import PARTS, Part, part_of
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Pool:
+class LabelledPool:
     """One query with its candidates and what each was worth."""
 
     task: str
@@ -59,7 +59,7 @@ class Pool:
         return context_vector(self.profile, self.source.vector, self.source.words, candidates)
 
 
-class Task:
+class TaskFile:
     """One file of texts with the encoder that describes its users, and what reads their inputs."""
 
     def __init__(self, name: str, users: dict[str, list[Item]], reader: Salience) -> None:
@@ -78,7 +78,9 @@ class Task:
         rows = self._rows[shown_as or user_id][:before]
         return build_profile(self.encoder, rows[-HISTORY_ITEMS:], self._memory)
 
-    def pool(self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float]) -> Pool:
+    def pool(
+        self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float]
+    ) -> LabelledPool:
         """The pool of these candidates for the user's item at `place` in their order."""
         item = self.users[user_id][place]
         profile = self.profile(user_id, place)
@@ -89,7 +91,7 @@ class Task:
         source_words, reference = tokenize(item.input), tokenize(item.output)
         reading = self.reader.read(item.input)
         salience = partial(self.reader.numbers, reading, profile, source, texts=texts)
-        return Pool(
+        return LabelledPool(
             task=self.name,
             user_id=user_id,
             place=place,
@@ -112,7 +114,7 @@ def load_pools(
     report: Callable[[str], None],
     *,
     parts: Collection[Part] = PARTS,
-) -> tuple[list[Pool], list[Task], list[dict[str, Any]]]:
+) -> tuple[list[LabelledPool], list[TaskFile], list[dict[str, Any]]]:
     """All pools of `files` (of the users of `parts`), the tasks they come from, and the files' headers.
 
     Pools stand in the order of the files; a header's `loaded` says how many are its file's.
@@ -120,8 +122,8 @@ def load_pools(
     Raises InvalidInput where the texts that a file was made from are not among `data`.
     """
     by_hash = {file_sha256(path): path for path in data}
-    tasks: dict[str, Task] = {}
-    pools: list[Pool] = []
+    tasks: dict[str, TaskFile] = {}
+    pools: list[LabelledPool] = []
     headers = []
     for file in files:
         header, records = read_pools(file)
@@ -129,7 +131,7 @@ def load_pools(
         if source is None:
             raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
         before = len(pools)
-        task = tasks.setdefault(header["task"], Task(header["task"], read_items(source), reader))
+        task = tasks.setdefault(header["task"], TaskFile(header["task"], read_items(source), reader))
         for record in records:
             if part_of(record["user_id"]) not in parts:
                 continue

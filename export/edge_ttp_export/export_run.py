@@ -15,10 +15,10 @@ from edge_ttp_export.card import model_card
 from edge_ttp_export.checkpoint import load_checkpoint
 from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.examples import load_pools
-from edge_ttp_export.gates import Gate, check, quantization_gates, torch_gates
+from edge_ttp_export.export_gates import Gate, check, quantization_gates, torch_gates
 from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.onnx_export import export_heads
-from edge_ttp_export.write import to_json, write_folder
+from edge_ttp_export.write_model import to_json, write_folder
 
 CARD_FILE = "MODEL_CARD.md"
 MEASURED_FILE = "measured.json"

@@ -11,11 +11,11 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.encoder import TextEncoder
 from edge_ttp.reward.salience import Salience
 from edge_ttp.reward.session import default_threads
-from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, Encoder, load_encoder, minilm_folder
+from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, MiniLMEncoder, load_encoder, minilm_folder
 from edge_ttp_export.onnx_export import export_encoder, export_salience
 from edge_ttp_export.quantize import quantize_weights
 from edge_ttp_export.salience_network import SalienceNetwork
-from edge_ttp_export.texts import file_sha256
+from edge_ttp_export.text_files import file_sha256
 from edge_ttp_export.train_salience import WEIGHTS_FILE, load_salience
 
 _NAME = "the model in training"
@@ -25,7 +25,7 @@ _NAME = "the model in training"
 class EncoderGraphs:
     """One encoder in three forms."""
 
-    torch: Encoder
+    torch: MiniLMEncoder
     full: onnx.ModelProto
     small: onnx.ModelProto
 

@@ -33,7 +33,7 @@ KEPT_LAYERS = {3: (0, 3, 5), 4: (0, 2, 4, 5), 6: tuple(range(6))}
 """Layers kept for an encoder of so many: of the choices tried, those whose vectors start nearest to the full one's."""
 
 
-class Encoder(nn.Module):  # type: ignore[misc]
+class MiniLMEncoder(nn.Module):  # type: ignore[misc]
     """Token ids -> mean-pooled, L2-normalised vectors: the graph that becomes encoder.onnx."""
 
     def __init__(self, bert: Any) -> None:
@@ -61,7 +61,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
         return F.normalize(pooled, dim=1)
 
 
-def load_encoder(folder: Path | None = None, layers: Sequence[int] | None = None) -> Encoder:
+def load_encoder(folder: Path | None = None, layers: Sequence[int] | None = None) -> MiniLMEncoder:
     """The encoder saved in `folder` (MiniLM's own without one), with only these of its layers, in evaluation mode."""
     from transformers import AutoModel
     from transformers.utils import logging
@@ -72,7 +72,7 @@ def load_encoder(folder: Path | None = None, layers: Sequence[int] | None = None
     if layers is not None:
         bert.encoder.layer = nn.ModuleList([bert.encoder.layer[index] for index in layers])
         bert.config.num_hidden_layers = len(layers)
-    encoder = Encoder(bert)
+    encoder = MiniLMEncoder(bert)
     encoder.eval()
     return encoder
 
@@ -98,7 +98,7 @@ class Tokens:
 
 
 def distil(
-    student: Encoder,
+    student: MiniLMEncoder,
     texts: Sequence[str],
     *,
     epochs: int,

@@ -15,7 +15,7 @@ from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS
 from edge_ttp.reward.salience import MOST_PIECES
 from edge_ttp.reward.word_features import WORD_FEATURES
-from edge_ttp_export.minilm import WIDTH, Encoder
+from edge_ttp_export.minilm import WIDTH, MiniLMEncoder
 from edge_ttp_export.network import Batch, RewardNetwork
 from edge_ttp_export.salience_network import SalienceNetwork
 
@@ -69,7 +69,7 @@ class OnePool(nn.Module):  # type: ignore[misc]
 class VectorAndStates(nn.Module):  # type: ignore[misc]
     """The encoder with both of its outputs."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: MiniLMEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
@@ -79,7 +79,7 @@ class VectorAndStates(nn.Module):  # type: ignore[misc]
         return self.encoder.pooled(states, attention_mask), states
 
 
-def export_encoder(encoder: Encoder) -> onnx.ModelProto:
+def export_encoder(encoder: MiniLMEncoder) -> onnx.ModelProto:
     """The encoder as FP32 ONNX; batch and length are dynamic."""
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {name: {0: "n", 1: "t"} for name in ("input_ids", "attention_mask", "states")} | {"embedding": {0: "n"}}

@@ -20,12 +20,12 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.diagnosis.scoring import Rows, cut_up, picked
 from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
-from edge_ttp_export.examples import Pool, load_pools
+from edge_ttp_export.examples import LabelledPool, load_pools
 from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.network import Batch
 from edge_ttp_export.selectors import Rank, untrained
 from edge_ttp_export.train import collate
-from edge_ttp_export.variants import judge_batch
+from edge_ttp_export.trained_rules import judge_batch
 
 SUM = "untrained sum"
 """The rule that every trained network has to beat; it is always in the file."""
@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Said:
+class _NetworkView:
     """One network's view of one (cut) pool, (n,) each."""
 
     mean: Floats
@@ -77,7 +77,7 @@ def run_scores(
     return {"file": str(out), "bytes": size, "variants": [SUM, *made], "queries": sum(len(one) for one in sets)}
 
 
-def score_set(pools: Sequence[Pool], policy: str, networks: Mapping[str, Checkpoint], salt: bytes) -> ScoreSet:
+def score_set(pools: Sequence[LabelledPool], policy: str, networks: Mapping[str, Checkpoint], salt: bytes) -> ScoreSet:
     """The numbers of one task's pools drawn from one policy, ids hashed with `salt`.
 
     Raises InvalidInput for pools of several tasks or sizes.
@@ -106,7 +106,7 @@ def hashed(ids: Sequence[str], salt: bytes) -> npt.NDArray[np.int64]:
     return np.array([int.from_bytes(hashlib.sha256(salt + one.encode()).digest()[:4], "big") for one in ids])
 
 
-def _by_rule(rank: Rank, pools: Sequence[Pool], cuts: Sequence[Sequence[Sequence[Rows]]]) -> Scored:
+def _by_rule(rank: Rank, pools: Sequence[LabelledPool], cuts: Sequence[Sequence[Sequence[Rows]]]) -> Scored:
     found = [
         [np.mean([picked(pool.utility, rows, rank(pool, rows)) for rows in parts]) for parts in cut]
         for pool, cut in zip(pools, cuts, strict=True)
@@ -115,7 +115,7 @@ def _by_rule(rank: Rank, pools: Sequence[Pool], cuts: Sequence[Sequence[Sequence
 
 
 def _by_network(
-    networks: Mapping[str, Checkpoint], pools: Sequence[Pool], cuts: Sequence[Sequence[Sequence[Rows]]]
+    networks: Mapping[str, Checkpoint], pools: Sequence[LabelledPool], cuts: Sequence[Sequence[Sequence[Rows]]]
 ) -> dict[str, Scored]:
     """Every network over all cut pools at once: cutting and collating costs more than the networks do."""
     members = [
@@ -126,7 +126,7 @@ def _by_network(
     ]  # fmt: skip
     last = len(cuts[0]) - 1
     sums = {name: np.zeros((len(pools), last + 1)) for name in networks}
-    whole: dict[str, dict[int, _Said]] = {name: {} for name in networks}
+    whole: dict[str, dict[int, _NetworkView]] = {name: {} for name in networks}
     for start in range(0, len(members), _BATCH):
         part = members[start : start + _BATCH]
         batch, _ = collate([(pools[place], rows) for place, _, rows in part])
@@ -149,7 +149,7 @@ def _by_network(
     return scored
 
 
-def _say(checkpoint: Checkpoint, batch: Batch, members: Sequence[tuple[Pool, Rows]]) -> list[_Said]:
+def _say(checkpoint: Checkpoint, batch: Batch, members: Sequence[tuple[LabelledPool, Rows]]) -> list[_NetworkView]:
     """What the runtime's scorer would say, equal and wordless candidates as it treats them."""
     judged, offset = judge_batch(checkpoint, batch)
     said = []
@@ -163,7 +163,7 @@ def _say(checkpoint: Checkpoint, batch: Batch, members: Sequence[tuple[Pool, Row
         mean, spread, total = mean[same], spread[same], total[same]
         wordless = np.array([not one.words for one in drawn])
         mean[wordless], spread[wordless], total[wordless] = 0.0, 0.0, 0.0
-        said.append(_Said(mean, np.sqrt(total), np.sqrt(spread)))
+        said.append(_NetworkView(mean, np.sqrt(total), np.sqrt(spread)))
     return said
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reward.features import FEATURES, with_pool
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 
 Floats = npt.NDArray[np.float64]
-Rank = Callable[[Pool, Sequence[int]], Floats]
+Rank = Callable[[LabelledPool, Sequence[int]], Floats]
 """Scores (n,) of the candidates named, which see only each other; the largest is chosen."""
 
 
@@ -28,7 +28,7 @@ def untrained() -> Mapping[str, Rank]:
     }
 
 
-def oracle(pool: Pool, rows: Sequence[int]) -> Floats:
+def oracle(pool: LabelledPool, rows: Sequence[int]) -> Floats:
     """The true utilities: the best that any rule can do."""
     return np.asarray(pool.utility[list(rows)])
 
@@ -38,13 +38,13 @@ def _column(name: str) -> Rank:
     return lambda pool, rows: _table(pool, rows)[:, place].astype(np.float64)
 
 
-def _sum(pool: Pool, rows: Sequence[int]) -> Floats:
+def _sum(pool: LabelledPool, rows: Sequence[int]) -> Floats:
     """Consensus, similarity to the input and to the user's past outputs: the sum of their z-scores in the pool."""
     table = _table(pool, rows)
     columns = [table[:, FEATURES.index(name)] for name in ("consensus", "input_cosine", "user_cosine")]
     return np.asarray(sum((column - column.mean()) / (column.std() + 1e-9) for column in columns), dtype=np.float64)
 
 
-def _table(pool: Pool, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+def _table(pool: LabelledPool, rows: Sequence[int]) -> npt.NDArray[np.float32]:
     part = pool.encoded.take(rows)
     return with_pool(pool.table[list(rows)], part.similarity, part.vectors)

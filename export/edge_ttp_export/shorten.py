@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from edge_ttp_export.minilm import KEPT_LAYERS, Tokens, distil, load_encoder
-from edge_ttp_export.split import part_of
-from edge_ttp_export.texts import read_items
+from edge_ttp_export.text_files import read_items
+from edge_ttp_export.user_split import part_of
 
 OUTPUTS_PER_FILE = 1500
 INPUTS_PER_FILE = 700

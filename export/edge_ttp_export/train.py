@@ -17,7 +17,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.features import FEATURES, with_pool
 from edge_ttp.reward.salience import COLUMNS as COLUMNS_OF_SALIENCE
 from edge_ttp.reward.word_features import WORD_FEATURES
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.losses import Loss, difference_loss, differences, offset_loss
 from edge_ttp_export.network import COLUMNS, Batch, Heads, RewardNetwork
 from edge_ttp_export.train_words import train_words
@@ -34,7 +34,7 @@ COLLAPSED = 0.1
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainSettings:
     """How a network is trained. Everything that decides the result, with the pools."""
 
     loss: Loss = "beta-nll"
@@ -68,7 +68,7 @@ class Trained:
     """Settings, counts and the course of the training."""
 
 
-Member = tuple[Pool, Sequence[int]]
+Member = tuple[LabelledPool, Sequence[int]]
 State = Mapping[str, Tensor]
 
 
@@ -104,9 +104,9 @@ def collate(members: Sequence[Member]) -> tuple[Batch, Tensor]:
 
 
 def train(
-    real: Sequence[Pool],
-    tune: Sequence[Pool],
-    settings: Settings,
+    real: Sequence[LabelledPool],
+    tune: Sequence[LabelledPool],
+    settings: TrainSettings,
     report: Callable[[str], None],
 ) -> Trained:
     """The network with the best mean share of headroom on `tune`, trained on `real` pools.
@@ -196,7 +196,7 @@ def predict(network: RewardNetwork, members: Sequence[Member], batch: int = 64) 
 
 
 def selection_share(
-    network: RewardNetwork, pools: Sequence[Pool], *, seed: int, sizes: Sequence[int] = (4, 8, 16)
+    network: RewardNetwork, pools: Sequence[LabelledPool], *, seed: int, sizes: Sequence[int] = (4, 8, 16)
 ) -> float:
     """Mean over tasks and pool sizes of the headroom share that the largest predicted difference reaches.
 
@@ -224,7 +224,7 @@ def selection_share(
     return float(np.mean([gain / max(headroom, 1e-9) for gain, headroom in gained.values()]))
 
 
-def score_spread(network: RewardNetwork, pools: Sequence[Pool]) -> float:
+def score_spread(network: RewardNetwork, pools: Sequence[LabelledPool]) -> float:
     """Median over pools of sd(predicted difference) / sd(utility), where the utilities differ at all."""
     ratios = []
     for heads, utility, mask in predict(network, [(pool, range(pool.size)) for pool in pools]):
@@ -234,7 +234,7 @@ def score_spread(network: RewardNetwork, pools: Sequence[Pool]) -> float:
     return float(np.median(ratios)) if ratios else 0.0
 
 
-def _prepare(network: RewardNetwork, pools: Sequence[Pool]) -> None:
+def _prepare(network: RewardNetwork, pools: Sequence[LabelledPool]) -> None:
     """Scales from the training candidates; the last layer starts as the untrained sum."""
     columns = []
     with torch.no_grad():
@@ -251,8 +251,8 @@ def _prepare(network: RewardNetwork, pools: Sequence[Pool]) -> None:
 def _epoch(
     network: RewardNetwork,
     optimizer: torch.optim.Optimizer,
-    pools: Sequence[Pool],
-    settings: Settings,
+    pools: Sequence[LabelledPool],
+    settings: TrainSettings,
     source: random.Random,
 ) -> float:
     network.train()
@@ -274,7 +274,7 @@ def _epoch(
 
 
 def _choose_covariance(
-    network: RewardNetwork, real: Sequence[Pool], tune: Sequence[Pool]
+    network: RewardNetwork, real: Sequence[LabelledPool], tune: Sequence[LabelledPool]
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Covariance (D, D) of the last layer's weights, and the effective number of candidates per pool behind it.
 
@@ -305,7 +305,7 @@ def _choose_covariance(
     return chosen, scale
 
 
-def _calibrate_offset(network: RewardNetwork, tune: Sequence[Pool]) -> None:
+def _calibrate_offset(network: RewardNetwork, tune: Sequence[LabelledPool]) -> None:
     """Scales the offset's noise variance so that on tune pools squared errors are as large as it says, on average."""
     ratios = []
     for heads, utility, mask in predict(network, [(pool, range(pool.size)) for pool in tune]):
@@ -314,7 +314,7 @@ def _calibrate_offset(network: RewardNetwork, tune: Sequence[Pool]) -> None:
     network.scale_offset_variance(max(float(np.mean(ratios)), 1e-3))
 
 
-def _training_distances(network: RewardNetwork, real: Sequence[Pool]) -> tuple[npt.NDArray[np.float64], float]:
+def _training_distances(network: RewardNetwork, real: Sequence[LabelledPool]) -> tuple[npt.NDArray[np.float64], float]:
     distances, variances = [], []
     for heads, _, mask in predict(network, [(pool, range(pool.size)) for pool in real]):
         distances.append(heads.distance[mask > 0].double().numpy())

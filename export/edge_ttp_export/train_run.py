@@ -10,7 +10,7 @@ from edge_ttp_export.checkpoint import save_checkpoint
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.losses import Loss
-from edge_ttp_export.train import Settings, train
+from edge_ttp_export.train import TrainSettings, train
 
 
 def run_training(
@@ -29,7 +29,7 @@ def run_training(
 ) -> dict[str, Any]:
     """Trains on the train users' pools of `files`, writes the checkpoint to `out`, returns the training's facts."""
     pools, _, headers = load_pools(files, data, reader.graphs().runtime(), report)
-    settings = Settings(
+    settings = TrainSettings(
         loss=cast(Loss, loss), beta=beta, seed=seed, epochs=epochs, text_terms=text_terms, salience=use_salience
     )
     train_pools = [pool for pool in pools if pool.part == "train"]

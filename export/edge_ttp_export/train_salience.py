@@ -25,10 +25,10 @@ from edge_ttp.reward.encoder import TextEncoder, Vectors
 from edge_ttp.reward.salience import MOST_PIECES, piece_rows, spelling, user_vectors
 from edge_ttp.reward.user_profile import HISTORY_ITEMS
 from edge_ttp_export.course import Course
-from edge_ttp_export.minilm import Encoder, Tokens
+from edge_ttp_export.minilm import MiniLMEncoder, Tokens
 from edge_ttp_export.salience_network import PLAIN, SalienceNetwork
-from edge_ttp_export.split import part_of
-from edge_ttp_export.texts import Item
+from edge_ttp_export.text_files import Item
+from edge_ttp_export.user_split import part_of
 
 WEIGHTS_FILE = "salience.safetensors"
 USER_ITEMS = 100
@@ -80,7 +80,7 @@ def load_salience(folder: Path) -> SalienceNetwork:
 
 def train_salience(
     tasks: Sequence[Mapping[str, Sequence[Item]]],
-    encoder: Encoder,
+    encoder: MiniLMEncoder,
     texts: TextEncoder,
     *,
     apart: Collection[Key],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.network import WordNetwork
 
 EPOCHS = 30
@@ -18,7 +18,7 @@ DRAWS = 3
 """Random smaller pools that each pool is cut to, since some columns change with the pool."""
 
 
-def train_words(network: WordNetwork, pools: Sequence[Pool], seed: int) -> float:
+def train_words(network: WordNetwork, pools: Sequence[LabelledPool], seed: int) -> float:
     """Fits `network` to the words of `pools` and freezes it; returns the last epoch's mean cross-entropy in nats.
 
     Every pool weighs the same, however many words its candidates use.

@@ -11,14 +11,14 @@ import pytest
 pytest.importorskip("torch")  # the export extra; `make test-export` installs it
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp_export import variants
+from edge_ttp_export import trained_rules
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_ttp_export.choices import choose, cut, share_of_headroom
 from edge_ttp_export.compare import compare
 from edge_ttp_export.evaluate_run import evaluate_files
 from edge_ttp_export.losses import Loss
+from edge_ttp_export.rule_choices import choose, cut, share_of_headroom
 from edge_ttp_export.train import train
-from edge_ttp_export.variants import Fixed, Judged, fix_rules, judge
+from edge_ttp_export.trained_rules import Fixed, Judged, fix_rules, judge
 from tests.export.test_training import SETTINGS, pool
 
 pytestmark = pytest.mark.export
@@ -73,9 +73,9 @@ def test_a_rule_that_is_not_better_by_a_standard_error_is_not_taken(
     networks: dict[str, list[Checkpoint]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wild = Fixed("noise", 50.0)
-    monkeypatch.setattr(variants, "RULES", {"mean": (Fixed("mean"),), "noise": (Fixed("noise", 1e-9),)})
+    monkeypatch.setattr(trained_rules, "RULES", {"mean": (Fixed("mean"),), "noise": (Fixed("noise", 1e-9),)})
     assert fix_rules(networks["beta-nll"], POOLS)["probabilistic"][0] == Fixed("mean")
-    monkeypatch.setattr(variants, "RULES", {"mean": (wild,), "noise": (Fixed("mean"),)})
+    monkeypatch.setattr(trained_rules, "RULES", {"mean": (wild,), "noise": (Fixed("mean"),)})
     assert fix_rules(networks["beta-nll"], POOLS)["probabilistic"][0] == Fixed("mean")
 
 

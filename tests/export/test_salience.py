@@ -20,9 +20,9 @@ from edge_ttp_export.minilm import KEPT_LAYERS, REQUIREMENT, WIDTH, load_encoder
 from edge_ttp_export.onnx_export import export_encoder, export_salience  # noqa: E402
 from edge_ttp_export.quantize import quantize_weights  # noqa: E402
 from edge_ttp_export.salience_network import SalienceNetwork  # noqa: E402
-from edge_ttp_export.split import part_of  # noqa: E402
-from edge_ttp_export.texts import Item  # noqa: E402
+from edge_ttp_export.text_files import Item  # noqa: E402
 from edge_ttp_export.train_salience import load_salience, save_salience, train_salience  # noqa: E402
+from edge_ttp_export.user_split import part_of  # noqa: E402
 
 pytestmark = pytest.mark.export
 

@@ -16,26 +16,26 @@ from repository import SHIPPED_REWARD  # noqa: E402
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.lab.bench.scored_pools import read  # noqa: E402
-from edge_ttp.lab.diagnosis.source import Source  # noqa: E402
+from edge_ttp.lab.diagnosis.line_source import LineSource  # noqa: E402
 from edge_ttp.lab.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
 from edge_ttp.reward.model import RewardModel  # noqa: E402
+from edge_ttp_export.candidate_rows import write_rows, write_scored_rows  # noqa: E402
 from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
-from edge_ttp_export.examples import Pool  # noqa: E402
+from edge_ttp_export.examples import LabelledPool  # noqa: E402
 from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
 from edge_ttp_export.pool_file import PoolFile  # noqa: E402
-from edge_ttp_export.rows import write_rows, write_scored_rows  # noqa: E402
 from edge_ttp_export.scores import SUM, hashed, score_set  # noqa: E402
 from edge_ttp_export.selectors import untrained  # noqa: E402
-from edge_ttp_export.split import part_of  # noqa: E402
-from edge_ttp_export.texts import file_sha256  # noqa: E402
+from edge_ttp_export.text_files import file_sha256  # noqa: E402
 from edge_ttp_export.train import predict  # noqa: E402
+from edge_ttp_export.user_split import part_of  # noqa: E402
 from tests.export.test_training import pool  # noqa: E402
 
 pytestmark = pytest.mark.export
 
 
 @pytest.fixture
-def pools() -> list[Pool]:
+def pools() -> list[LabelledPool]:
     made = [pool(seed, size=8) for seed in range(20)]
     return [replace(one, utility=one.utility.clip(0, 1), part=part_of(one.user_id)) for one in made]
 
@@ -48,7 +48,7 @@ def network(loss: str) -> Checkpoint:
     return Checkpoint(made, 0.01 * np.eye(DIMENSION), 2.0, 0.1, {"settings": {"loss": loss}})
 
 
-def test_scores_are_those_of_the_networks_and_the_rule(pools: list[Pool]) -> None:
+def test_scores_are_those_of_the_networks_and_the_rule(pools: list[LabelledPool]) -> None:
     networks = {"plain": network("mse"), "sure": network("beta-nll")}
     found = score_set(pools, "small", networks, b"salt")
     assert (found.task, found.policy, found.sizes) == ("made", "small", (2, 4, 8))
@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_networks_and_the_rule(pools: list[Pool]) -> Non
     assert found.part.tolist() == [("train", "tune", "report").index(one.part) for one in pools]
 
 
-def test_ids_are_hashed_with_the_salt_and_no_text_is_left(tmp_path: Path, pools: list[Pool]) -> None:
+def test_ids_are_hashed_with_the_salt_and_no_text_is_left(tmp_path: Path, pools: list[LabelledPool]) -> None:
     found = score_set(pools, "small", {}, b"salt")
     assert len(np.unique(found.user)) == len({one.user_id for one in pools})
     assert not np.isin(found.user, hashed([one.user_id for one in pools], b"")).any()
@@ -81,7 +81,7 @@ def test_ids_are_hashed_with_the_salt_and_no_text_is_left(tmp_path: Path, pools:
     assert len(read_scores(tmp_path / "scores.npz").sets[0]) == 20
 
 
-def test_pools_of_several_sizes_are_no_set(pools: list[Pool]) -> None:
+def test_pools_of_several_sizes_are_no_set(pools: list[LabelledPool]) -> None:
     with pytest.raises(InvalidInput, match="one size"):
         score_set([*pools, pool(99, size=5)], "small", {}, b"salt")
 
@@ -100,7 +100,7 @@ def pool_file(tmp_path: Path) -> tuple[Path, Path]:
 def test_rows_are_what_diagnose_reads(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
     data, out = pool_file
     assert write_rows([out], [data], tmp_path / "rows.jsonl.zst", None) == 2
-    lines = [json.loads(line) for _, line, _ in Source.of(str(tmp_path / "rows.jsonl.zst")).lines() if line]
+    lines = [json.loads(line) for _, line, _ in LineSource.of(str(tmp_path / "rows.jsonl.zst")).lines() if line]
     assert lines[0] == {"user_id": "a", "query_id": "notes/2", "order": 2, "input": "in 2", "text": "text 0",
                         "tokens": 3, "logprob": -4.5, "utility": 0.25}  # fmt: skip
     assert "input" not in lines[1]
@@ -111,7 +111,7 @@ def test_scored_rows_are_what_the_planners_benchmark_reads(tmp_path: Path, pool_
     reward = RewardModel.load(SHIPPED_REWARD, threads=1)
     to = tmp_path / "scored.jsonl.zst"
     assert write_scored_rows([out], [data], to, None, reward=reward, report=lambda _: None) == 2
-    lines = [json.loads(line) for _, line, _ in Source.of(str(to)).lines() if line]
+    lines = [json.loads(line) for _, line, _ in LineSource.of(str(to)).lines() if line]
     assert {"user_id", "query_id", "policy", "utility", "score", "variance", "epistemic", "tokens"} <= set(lines[0])
     assert all(line["variance"] > 0 and "text" not in line for line in lines)
     (pool,) = read([str(to)], tenths=range(10), least=2)

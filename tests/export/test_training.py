@@ -16,18 +16,18 @@ from edge_ttp.reward.salience import Reading  # noqa: E402
 from edge_ttp.reward.session import Session  # noqa: E402
 from edge_ttp.reward.user_profile import Style, UserProfile  # noqa: E402
 from edge_ttp.reward.word_features import WORD_FEATURES, pool_words  # noqa: E402
-from edge_ttp_export import choices  # noqa: E402
+from edge_ttp_export import rule_choices  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from edge_ttp_export.choices import Choice, resampled_shares, share_of_headroom  # noqa: E402
-from edge_ttp_export.examples import Pool  # noqa: E402
-from edge_ttp_export.gates import Gate, GateFailed, check, spearman  # noqa: E402
+from edge_ttp_export.examples import LabelledPool  # noqa: E402
+from edge_ttp_export.export_gates import Gate, GateFailed, check, spearman  # noqa: E402
 from edge_ttp_export.losses import difference_loss, differences, offset_loss  # noqa: E402
 from edge_ttp_export.minilm import WIDTH  # noqa: E402
 from edge_ttp_export.network import COLUMNS, DIMENSION, RewardNetwork  # noqa: E402
 from edge_ttp_export.onnx_export import export_heads  # noqa: E402
 from edge_ttp_export.quantize import quantize_weights  # noqa: E402
+from edge_ttp_export.rule_choices import RuleChoice, resampled_shares, share_of_headroom  # noqa: E402
 from edge_ttp_export.selectors import untrained  # noqa: E402
-from edge_ttp_export.train import Settings, collate, predict, selection_share, train  # noqa: E402
+from edge_ttp_export.train import TrainSettings, collate, predict, selection_share, train  # noqa: E402
 
 pytestmark = pytest.mark.export
 
@@ -36,7 +36,7 @@ torch.set_num_threads(1)  # the tensors are small: more threads only wait for ea
 SIGNAL = FEATURES.index("input_coverage")
 
 
-def pool(seed: int, size: int = 8, items: int = 3) -> Pool:
+def pool(seed: int, size: int = 8, items: int = 3) -> LabelledPool:
     """A pool whose utility is one feature plus noise, which the untrained start knows nothing of."""
     source = np.random.default_rng(seed)
 
@@ -54,7 +54,7 @@ def pool(seed: int, size: int = 8, items: int = 3) -> Pool:
         profile, profile.inputs[0], ("text",), tokens, lambda names: np.zeros((len(names), 2), np.float32)
     )
     similarity = np.full((size, size), 0.5) + 0.5 * np.eye(size)
-    return Pool(
+    return LabelledPool(
         task="made", user_id=f"user {seed % 7}", place=items, part="train", profile=profile,
         source=Source(unit(), ("text",), Reading(unit(3), {})),
         encoded=Encoded(drawn, unit(size), similarity), table=table, words=words,
@@ -62,12 +62,12 @@ def pool(seed: int, size: int = 8, items: int = 3) -> Pool:
     )  # fmt: skip
 
 
-SETTINGS = Settings(epochs=40, patience=40, dropout=0.0)
+SETTINGS = TrainSettings(epochs=40, patience=40, dropout=0.0)
 
 
 @pytest.mark.parametrize("loss", ["beta-nll", "mse", "bradley-terry", "listwise"])
 def test_every_loss_learns_the_signal(loss: str) -> None:
-    settings = Settings(**{**vars(SETTINGS), "loss": loss})
+    settings = TrainSettings(**{**vars(SETTINGS), "loss": loss})
     trained = train([pool(seed) for seed in range(120)], [pool(seed) for seed in range(120, 140)], settings, str)
     assert selection_share(trained.network, [pool(seed) for seed in range(140, 170)], seed=1, sizes=(8,)) > 0.8
     assert trained.covariance.shape == (DIMENSION, DIMENSION)
@@ -75,7 +75,7 @@ def test_every_loss_learns_the_signal(loss: str) -> None:
 
 
 def test_training_is_reproducible() -> None:
-    settings = Settings(**{**vars(SETTINGS), "epochs": 2})
+    settings = TrainSettings(**{**vars(SETTINGS), "epochs": 2})
     first, again = (
         train([pool(seed) for seed in range(20)], [pool(seed) for seed in range(20, 26)], settings, str)
         for _ in range(2)
@@ -86,7 +86,7 @@ def test_training_is_reproducible() -> None:
 
 def test_a_network_without_salience_does_not_see_it() -> None:
     pools = [pool(seed) for seed in range(26)]
-    settings = Settings(**{**vars(SETTINGS), "epochs": 1, "salience": False})
+    settings = TrainSettings(**{**vars(SETTINGS), "epochs": 1, "salience": False})
     network = train(pools[:20], pools[20:], settings, str).network
     changed = pool(40)
     changed.words.table[:, WORD_FEATURES.index("affinity")] = 3.0
@@ -155,7 +155,7 @@ def test_the_offsets_noise_is_as_large_as_its_errors_on_tune_pools() -> None:
 
 
 def test_without_text_terms_the_vectors_change_nothing() -> None:
-    settings = Settings(**{**vars(SETTINGS), "epochs": 1, "text_terms": False})
+    settings = TrainSettings(**{**vars(SETTINGS), "epochs": 1, "text_terms": False})
     network = train([pool(seed) for seed in range(20)], [pool(seed) for seed in range(20, 26)], settings, str).network
     batch, _ = collate([(pool(30), range(8))])
     found = network(batch).difference
@@ -191,11 +191,11 @@ def test_rank_correlation_counts_ties_by_mean_rank() -> None:
 
 
 def test_a_share_is_a_ratio_of_sums_and_its_resamples_keep_users_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [Choice("a", 1, 0.5, 0.4, 0.6), Choice("a", 2, 0.4, 0.4, 0.4), Choice("b", 1, 0.1, 0.2, 0.4)]
+    made = [RuleChoice("a", 1, 0.5, 0.4, 0.6), RuleChoice("a", 2, 0.4, 0.4, 0.4), RuleChoice("b", 1, 0.1, 0.2, 0.4)]
     assert share_of_headroom({"t": made}) == pytest.approx((0.1 + 0 - 0.1) / (0.2 + 0 + 0.2))
     by_query = {round(float(value), 6) for value in resampled_shares({"t": made})}
     assert {0.5, 0.0, -0.5} < by_query  # two users are too few: queries are drawn instead, and more mixtures come up
-    monkeypatch.setattr(choices, "FEW_USERS", 2)
+    monkeypatch.setattr(rule_choices, "FEW_USERS", 2)
     assert {round(float(value), 6) for value in resampled_shares({"t": made})} == {0.5, 0.0, -0.5}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_ttp.lab.bench.user_pools import ScoredPool
+from edge_ttp.lab.bench.user_pools import UserPool
 from edge_ttp.reward.posterior import Evidence, Floats, Weights, fit_user
 from edge_ttp.scaling.correlation import correlate, gather
 from edge_ttp.scaling.quantities import four_quantities
@@ -32,7 +32,7 @@ DESCRIPTIVE = frozenset({"wine_review"})
 
 _RESAMPLES = 2000
 
-Users = Mapping[tuple[str, str], Sequence[ScoredPool]]
+Users = Mapping[tuple[str, str], Sequence[UserPool]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Row:
+class AdaptedShare:
     """Share of headroom after `items` self-calibrated items, beside the stock model on the same users and pools.
 
     Intervals are central 95% bootstrap intervals over users.
@@ -74,7 +74,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class UserSums:
     """Sums over one user's latest pools: utility above the pool's mean of what was chosen, and of the best."""
 
     task: str
@@ -101,7 +101,7 @@ def split(users: Users, learned: int = COUNTS[-1]) -> list[Tested]:
     return found
 
 
-def curve(stock: Weights, users: Sequence[Tested], counts: Sequence[int] = COUNTS) -> list[Row]:
+def curve(stock: Weights, users: Sequence[Tested], counts: Sequence[int] = COUNTS) -> list[AdaptedShare]:
     """Rows per number of items, for all users and per task; users with fewer earlier items are left out of a row."""
     rows = []
     for count in counts:
@@ -112,7 +112,7 @@ def curve(stock: Weights, users: Sequence[Tested], counts: Sequence[int] = COUNT
     return rows
 
 
-def others(stock: Weights, users: Sequence[Tested], count: int) -> list[Row]:
+def others(stock: Weights, users: Sequence[Tested], count: int) -> list[AdaptedShare]:
     """The rows with somebody else's posterior: the next user's of the same task, from as many items."""
     able = [one for one in users if len(one.earlier) >= count]
     outcomes = []
@@ -171,12 +171,12 @@ def _gradient(stock: Weights, pool: Evidence) -> Floats:
     return np.asarray((missed / pool.noise) @ pool.features / len(pool.noise))
 
 
-def outcome(stock: Weights, one: Tested, posterior: Any) -> Outcome:
+def outcome(stock: Weights, one: Tested, posterior: Any) -> UserSums:
     """What choosing by the posterior's mean gives on the user's latest pools, and what the stock model's gives."""
     chosen, by_stock, best = (
         sum(gain_of(pool, weights) for pool in one.latest) for weights in (posterior.weights.mean, stock.mean, None)
     )
-    return Outcome(one.task, chosen, by_stock, best, len(one.latest), posterior.trust)
+    return UserSums(one.task, chosen, by_stock, best, len(one.latest), posterior.trust)
 
 
 def gain_of(pool: Evidence, weights: Floats | None) -> float:
@@ -186,14 +186,14 @@ def gain_of(pool: Evidence, weights: Floats | None) -> float:
     return float(pool.utility[at] - pool.utility.mean())
 
 
-def _rows(outcomes: Sequence[Outcome], count: int) -> list[Row]:
-    groups: dict[str, list[Outcome]] = {ALL: [one for one in outcomes if one.task not in DESCRIPTIVE]}
+def _rows(outcomes: Sequence[UserSums], count: int) -> list[AdaptedShare]:
+    groups: dict[str, list[UserSums]] = {ALL: [one for one in outcomes if one.task not in DESCRIPTIVE]}
     for one in outcomes:
         groups.setdefault(one.task, []).append(one)
     return [_row(task, count, group) for task, group in groups.items() if group]
 
 
-def _row(task: str, count: int, group: Sequence[Outcome]) -> Row:
+def _row(task: str, count: int, group: Sequence[UserSums]) -> AdaptedShare:
     sums = np.array([[one.chosen, one.stock, one.best] for one in group])
     rng = np.random.default_rng(len(group))
     drawn = rng.integers(0, len(group), (_RESAMPLES, len(group)))
@@ -202,7 +202,7 @@ def _row(task: str, count: int, group: Sequence[Outcome]) -> Row:
     low, high = np.quantile(share, (0.025, 0.975))
     gain_low, gain_high = np.quantile(share - before, (0.025, 0.975))
     total = sums.sum(axis=0)
-    return Row(
+    return AdaptedShare(
         task=task,
         items=count,
         users=len(group),

@@ -36,7 +36,7 @@ PROMPT = 400
 
 
 @dataclass(frozen=True)
-class Setting:
+class TimePrice:
     """What time is reckoned at, and what it buys."""
 
     price: float
@@ -46,7 +46,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RuleOutcome:
     """One rule on one query, means over the orders."""
 
     utility: float
@@ -74,7 +74,7 @@ class Timing:
 
 def compare(
     pools: Sequence[ScoredPool],
-    setting: Setting,
+    setting: TimePrice,
     *,
     calibration: Callable[[str], Calibration] = lambda user: POPULATION,
     seed: int = 0,
@@ -92,7 +92,7 @@ def compare(
     rng = np.random.default_rng(seed)
     fixed_u = np.zeros((len(pools), most))
     fixed_t = np.zeros((len(pools), most))
-    adaptive: list[Outcome] = []
+    adaptive: list[RuleOutcome] = []
     for place, pool in enumerate(pools):
         fixed_u[place] = best_of_n(pool.utility, pool.mean, np.arange(1, most + 1))
         orders = [rng.permutation(pool.size)[:most] for _ in range(ORDERS)]
@@ -104,7 +104,7 @@ def compare(
         longest = int(pool.tokens.max())
         predicted = setting.profile.draw_s(most, prompt=PROMPT, longest=longest, free=setting.cores)
         runs = [_adaptive(pool, order, setting, timing=timing, predicted=predicted, record=record) for order in orders]
-        adaptive.append(Outcome(*np.mean(runs, axis=0).tolist()))
+        adaptive.append(RuleOutcome(*np.mean(runs, axis=0).tolist()))
     utility = np.array([one.utility for one in adaptive])
     seconds = np.array([one.seconds for one in adaptive])
     users = sorted({pool.user for pool in pools})
@@ -144,7 +144,7 @@ def compare(
 def _adaptive(
     pool: ScoredPool,
     order: npt.NDArray[np.int64],
-    setting: Setting,
+    setting: TimePrice,
     *,
     timing: Timing,
     predicted: Floats,
@@ -221,7 +221,7 @@ def study(files: Sequence[str], profile: Profile, *, advance: Callable[[int], No
     for policy in sorted({pool.policy for pool in pools}):
         mine = [pool for pool in pools if pool.policy == policy]
         for mode in PRICES:
-            setting = Setting(price(Budget(mode=mode)), profile, max(profile.speeds))
+            setting = TimePrice(price(Budget(mode=mode)), profile, max(profile.speeds))
             rows.append({"mode": mode, **compare(mine, setting)})
             advance(len(rows))
     return rows

@@ -21,7 +21,7 @@ from edge_ttp.answer.ask import DEFAULT_EXAMPLES
 from edge_ttp.answer.prepare import encode
 from edge_ttp.answer.prompt import Style
 from edge_ttp.history import History
-from edge_ttp.lab.bench.bare import Bare
+from edge_ttp.lab.bench.bare_decode import Bare
 from edge_ttp.lab.bench.tasks import Task
 from edge_ttp.paths import Paths
 from edge_ttp.policy.bindings import plain_completer
@@ -40,7 +40,7 @@ Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Row:
+class CandidateSpeed:
     """One line of the table. Medians over the prompts."""
 
     model: str
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one prompt showed at one n. Names as in Row; `decode_s` and `long_s` are per candidate (token)."""
+    """What one prompt showed at one n. Names as in CandidateSpeed; `decode_s`, `long_s`: per candidate (token)."""
 
     tokens_per_s: float
     ratio_loop: float
@@ -100,7 +100,7 @@ def measure(
     threads: int,
     advance: Advance,
     cancel: Event | None = None,
-) -> list[Row]:
+) -> list[CandidateSpeed]:
     """Rows for one model, for every n in `counts` and temperature. n = 1 is always measured: the others refer to it.
 
     `cancel` ends it before the next call; the rows are then of the prompts that were measured whole.
@@ -179,7 +179,7 @@ def _look(
     )
 
 
-def _row(name: str, n: int, temperature: float, looks: Sequence[_Look], alone: Sequence[_Look]) -> Row:
+def _row(name: str, n: int, temperature: float, looks: Sequence[_Look], alone: Sequence[_Look]) -> CandidateSpeed:
     """The medians over the prompts; costs relative to n = 1 are taken prompt by prompt."""
 
     def middle(value: Callable[[_Look], float]) -> float:
@@ -188,7 +188,7 @@ def _row(name: str, n: int, temperature: float, looks: Sequence[_Look], alone: S
     def against_one(value: Callable[[_Look], float]) -> float:
         return statistics.median(value(look) / value(one) for look, one in zip(looks, alone, strict=True))
 
-    return Row(
+    return CandidateSpeed(
         model=name,
         n=n,
         temperature=temperature,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.diagnosis.source import Source
+from edge_ttp.lab.diagnosis.line_source import LineSource
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def read(files: Sequence[str], *, tenths: Sequence[int], least: int = 8) -> list
     """
     pools: list[ScoredPool] = []
     for name in files:
-        source = Source.of(name)
+        source = LineSource.of(name)
         rows: dict[tuple[str, str, str], list[tuple[float, float, float, int]]] = {}
         for place, row in _rows(source):
             user, query = str(row.get("user_id")), str(row.get("query_id"))
@@ -83,7 +83,7 @@ def read(files: Sequence[str], *, tenths: Sequence[int], least: int = 8) -> list
     return pools
 
 
-def _rows(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(source: LineSource) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line, _ in source.lines():
         try:
             row = json.loads(line or b"")

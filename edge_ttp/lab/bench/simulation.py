@@ -32,7 +32,7 @@ _LOGIT_MEAN, _LOGIT_SD = -2.5, 1.2
 
 
 @dataclass(frozen=True)
-class Setting:
+class Population:
     """A population of users and queries."""
 
     name: str
@@ -53,15 +53,15 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("healthy", c=0.0, h=0.0, rho_plus=0.5, rho_minus=0.5),
-    Setting("collapse only", c=0.2, h=0.0, rho_plus=0.6, rho_minus=0.6),
-    Setting("sign-flipped group", c=0.1, h=0.2, rho_plus=0.8, rho_minus=0.8),
-    Setting("sign-flipped, clumped in users", c=0.1, h=0.2, rho_plus=0.6, rho_minus=0.6, clumped=0.3),
-    Setting("few flipped", c=0.0, h=0.05, rho_plus=0.7, rho_minus=0.7),
-    Setting("flipped queries spread more", c=0.15, h=0.25, rho_plus=0.5, rho_minus=0.6, loud=1.5),
-    Setting("groups with spread", c=0.1, h=0.2, rho_plus=0.5, rho_minus=0.5, spread=0.2),
-    Setting("weak and mixed", c=0.3, h=0.3, rho_plus=0.4, rho_minus=0.3),
-    Setting("one broad normal group", c=0.1, h=0.0, rho_plus=0.4, rho_minus=0.4, spread=0.4),
+    Population("healthy", c=0.0, h=0.0, rho_plus=0.5, rho_minus=0.5),
+    Population("collapse only", c=0.2, h=0.0, rho_plus=0.6, rho_minus=0.6),
+    Population("sign-flipped group", c=0.1, h=0.2, rho_plus=0.8, rho_minus=0.8),
+    Population("sign-flipped, clumped in users", c=0.1, h=0.2, rho_plus=0.6, rho_minus=0.6, clumped=0.3),
+    Population("few flipped", c=0.0, h=0.05, rho_plus=0.7, rho_minus=0.7),
+    Population("flipped queries spread more", c=0.15, h=0.25, rho_plus=0.5, rho_minus=0.6, loud=1.5),
+    Population("groups with spread", c=0.1, h=0.2, rho_plus=0.5, rho_minus=0.5, spread=0.2),
+    Population("weak and mixed", c=0.3, h=0.3, rho_plus=0.4, rho_minus=0.3),
+    Population("one broad normal group", c=0.1, h=0.0, rho_plus=0.4, rho_minus=0.4, spread=0.4),
 )
 
 
@@ -76,7 +76,7 @@ class Truth:
     net: float
 
 
-def truth(setting: Setting, shape: Shape) -> Truth:
+def truth(setting: Population, shape: Shape) -> Truth:
     """The population values of a setting: a fine sum over each group's correlations, since h has a step at 0."""
     nodes = np.linspace(-8, 8, 64_001)
     weights = np.exp(-0.5 * nodes**2)
@@ -98,14 +98,20 @@ def truth(setting: Setting, shape: Shape) -> Truth:
     )
 
 
-def _weighted_collapse(setting: Setting) -> float:
+def _weighted_collapse(setting: Population) -> float:
     """c by spread: collapsed users have no flipped queries, so that theirs are not loud."""
     alive = (1 - setting.c) * (1 - setting.h + setting.h * setting.loud)
     return setting.c / (setting.c + alive)
 
 
 def simulate(
-    setting: Setting, shape: Shape, size: int, rng: np.random.Generator, *, users: int = USERS, queries: int = QUERIES
+    setting: Population,
+    shape: Shape,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    users: int = USERS,
+    queries: int = QUERIES,
 ) -> Pools:
     """Pools of `users` users with `queries` queries each and `size` candidates per query."""
     total = users * queries
@@ -143,7 +149,7 @@ def _slope(shape: Shape) -> float:
 
 
 @dataclass(frozen=True)
-class Row:
+class EstimatorError:
     """One quantity in one setting: how three estimators do over the runs. Bias is estimate minus truth."""
 
     setting: str
@@ -169,7 +175,7 @@ class Row:
         return asdict(self)
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def table(rows: Sequence[EstimatorError]) -> list[str]:
     """The rows as lines of text, under a header."""
     width = max(len(row.setting) for row in rows)
     names = ("truth", "bias", "sd", "cover", "width", "counted", "normal")
@@ -185,7 +191,7 @@ HELD = (0.86, 0.94)
 """Coverage that 90% intervals are meant to have."""
 
 
-def summary(rows: Sequence[Row]) -> list[str]:
+def summary(rows: Sequence[EstimatorError]) -> list[str]:
     """A line per n and quantity: largest bias, coverage, and how the simpler estimators do.
 
     Coverage is taken over truths that do not lie on the edge of what is possible (an h of 0 has its interval's end on
@@ -213,7 +219,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _rivals(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+def _rivals(rows: Sequence[EstimatorError]) -> tuple[list[float], list[float]]:
     return [row.naive_bias for row in rows], [row.normal_bias for row in rows]
 
 
@@ -222,13 +228,13 @@ def study(
     runs: int,
     sizes: Sequence[int] = SIZES,
     shapes: Sequence[Shape] = SHAPES,
-    settings: Sequence[Setting] = SETTINGS,
+    settings: Sequence[Population] = SETTINGS,
     resamples: int = 200,
     seed: int = 0,
     advance: Callable[[float], None],
-) -> list[Row]:
+) -> list[EstimatorError]:
     """One row per setting, shape, pool size and quantity. Quantities that the truth leaves undefined have none."""
-    rows: list[Row] = []
+    rows: list[EstimatorError] = []
     done = 0
     for setting in settings:
         for shape in shapes:
@@ -247,14 +253,14 @@ def study(
     return [row for row in rows if row.truth == row.truth]
 
 
-def _row(place: tuple[str, Shape, int], name: str, true: float, found: list[Quantities]) -> Row:
+def _row(place: tuple[str, Shape, int], name: str, true: float, found: list[Quantities]) -> EstimatorError:
     estimates: list[Estimate] = [getattr(one, name) for one in found]
     known = [one for one in estimates if one.known]
     values = np.array([one.value for one in known])
     rivals = [[getattr(one.naive, name, nan), getattr(one.normal, name, nan)] for one in found]
     naive, normal = np.array(rivals).mean(axis=0) - true
     setting, shape, size = place
-    return Row(
+    return EstimatorError(
         setting=setting,
         shape=shape,
         n=size,

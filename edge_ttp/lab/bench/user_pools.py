@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.diagnosis.source import Source
+from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.posterior import Evidence
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, VectorMemory
@@ -29,7 +29,7 @@ _START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class ScoredPool:
+class UserPool:
     """One past item of one user: the candidates' last layer and what each was worth."""
 
     task: str
@@ -42,7 +42,7 @@ class ScoredPool:
 
 def load(
     files: Sequence[Path], data: Path, reward: RewardModel, advance: Callable[[float], None], *, part: str = "report"
-) -> dict[tuple[str, str], list[ScoredPool]]:
+) -> dict[tuple[str, str], list[UserPool]]:
     """(task, user) -> their pools, newest first. `data` is the folder with the texts that the pools were drawn from.
 
     Pools of users of another `part` of the split are passed over, those that name none are taken.
@@ -51,7 +51,7 @@ def load(
     are not in `data`.
     """
     texts = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(data.glob("*.jsonl"))}
-    found: dict[tuple[str, str], list[ScoredPool]] = {}
+    found: dict[tuple[str, str], list[UserPool]] = {}
     done = 0
     for file in files:
         lines = _records(file)
@@ -81,7 +81,7 @@ def _scored(
     record: Mapping[str, Any],
     reward: RewardModel,
     memory: VectorMemory,
-) -> ScoredPool:
+) -> UserPool:
     user, order = str(record["user_id"]), int(record["order"])
     items = users.get(user, [])
     place = next((at for at, item in enumerate(items) if item.metadata["order"] == order), None)
@@ -93,11 +93,11 @@ def _scored(
     utility = agreement([tokenize(text) for text, _, _ in drawn], [tokenize(items[place].output)])[:, 0]
     # What the history keeps has 32 bits; so has this.
     narrow = [np.asarray(values, np.float32).astype(np.float64) for values in (scores.features, scores.aleatoric)]
-    return ScoredPool(task, user, place, Evidence("written", narrow[0], narrow[1], utility))
+    return UserPool(task, user, place, Evidence("written", narrow[0], narrow[1], utility))
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:
-    for number, line, _ in Source.of(str(file)).lines():
+    for number, line, _ in LineSource.of(str(file)).lines():
         if line is None or not line.strip():
             continue
         try:

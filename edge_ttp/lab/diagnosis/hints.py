@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.scaling import Evidence, Pools, correlate, gains
+from edge_ttp.scaling import Pools, QueryEvidence, correlate, gains
 from edge_ttp.scaling.quantities import ENOUGH_USERS
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ def _mean_rho(pools: Pools, first: Floats, second: Floats) -> float:
     return total / count if count else float("nan")
 
 
-def weigh_variance(pools: Pools, evidence: Evidence, variance: Floats) -> Variance | None:
+def weigh_variance(pools: Pools, evidence: QueryEvidence, variance: Floats) -> Variance | None:
     """What `variance`, (candidates,), says; None where it is 0 everywhere or no pool has a score that differs."""
     squares, products, count = 0.0, 0.0, 0
     utility, score = np.zeros_like(variance), np.zeros_like(variance)
@@ -122,7 +122,7 @@ def weigh_variance(pools: Pools, evidence: Evidence, variance: Floats) -> Varian
     )
 
 
-def _gains(pools: Pools, evidence: Evidence) -> tuple[Floats, Floats]:
+def _gains(pools: Pools, evidence: QueryEvidence) -> tuple[Floats, Floats]:
     """Gain and oracle's gain at the largest n of the curve, summed by user, or by query where users are few."""
     few = pools.users < ENOUGH_USERS
     found = gains(pools, evidence, *((np.arange(len(pools)), len(pools)) if few else (pools.user, pools.users)))

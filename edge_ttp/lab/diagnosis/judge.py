@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.lab.diagnosis.hints import Length, Variance, follow_length, weigh_variance
-from edge_ttp.lab.diagnosis.table import Table
+from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.scaling import (
     Ceilings,
-    Evidence,
     Gains,
     Pools,
     Quantities,
+    QueryEvidence,
     expected_maximum,
     exponential_fits_better,
     fit_ceilings,
@@ -37,7 +37,7 @@ BARS = 40
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One n of the curve. Gains over a random pick, utility units; nan where they cannot be estimated."""
 
     n: int
@@ -124,7 +124,7 @@ class Diagnosis:
     """Queries whose utilities differ."""
     largest_pool: int
     quantities: Quantities | None
-    curve: list[Point]
+    curve: list[CurvePoint]
     left_out: int
     """Informative queries whose pools are smaller than the curve's largest n."""
     ceilings: Ceilings | None
@@ -172,7 +172,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
         quantities = four_quantities(evidence, pools.user, users, resamples=resamples, seed=seed)
         users_few = quantities.over == "queries"
     group, groups = (np.arange(len(pools)), len(pools)) if users_few else (pools.user, users)
-    curve: list[Point] = []
+    curve: list[CurvePoint] = []
     ceilings, better, left_out = None, float("nan"), 0
     if table.utility is not None and evidence.informative.any():
         found = gains(pools, evidence, group, groups)
@@ -212,7 +212,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
     )
 
 
-def _measured_as(found: Gains, picked: Picked, evidence: Evidence, group: Ints, groups: int) -> Gains:
+def _measured_as(found: Gains, picked: Picked, evidence: QueryEvidence, group: Ints, groups: int) -> Gains:
     """The gains with what was picked from smaller pools, over the queries that the curve is made of."""
     counted = evidence.informative & (evidence.size >= found.n[-1])
     measured = np.zeros((groups, len(picked.n)))
@@ -220,7 +220,7 @@ def _measured_as(found: Gains, picked: Picked, evidence: Evidence, group: Ints, 
     return found.measured_as(picked.n, measured)
 
 
-def marked(curve: list[Point]) -> list[Point]:
+def marked(curve: list[CurvePoint]) -> list[CurvePoint]:
     """The points that a short table shows: n = 1, 2, 4, 8 ... and the last."""
     return [point for point in curve if point.n & (point.n - 1) == 0 or point.n == curve[-1].n]
 
@@ -243,7 +243,7 @@ def _curves(found: Gains, groups: int, resamples: int, seed: int) -> _Curves:
     return _Curves(np.array(measured), np.array(oracle))
 
 
-def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list[Point]:
+def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list[CurvePoint]:
     total = found.queries.sum()
     measured, oracle = found.measured.sum(axis=0) / total, found.oracle.sum(axis=0) / total
     linear = found.linear.sum(axis=0) / total
@@ -257,7 +257,7 @@ def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list
         band = interval(draws.measured[:, place], float(measured[place]), int((found.queries > 0).sum()))
         known = quantities is not None
         points.append(
-            Point(
+            CurvePoint(
                 n=int(n),
                 measured=float(measured[place]) if known else float("nan"),
                 low=band.low if known else float("nan"),
@@ -304,7 +304,7 @@ def _user_lines(table: Table, pools: Pools, quantities: Quantities) -> list[User
 
 
 def _hacked(
-    table: Table, pools: Pools, order: Ints, quantities: Quantities, evidence: Evidence
+    table: Table, pools: Pools, order: Ints, quantities: Quantities, evidence: QueryEvidence
 ) -> tuple[list[HackedQuery], int]:
     """The hacked queries that cost most, and how many there are in all."""
     p_hacked = quantities.p_hacked
@@ -337,7 +337,7 @@ def _hacked(
     return worst, len(suspects)
 
 
-def _histogram(pools: Pools, evidence: Evidence, quantities: Quantities) -> Histogram | None:
+def _histogram(pools: Pools, evidence: QueryEvidence, quantities: Quantities) -> Histogram | None:
     alive = evidence.informative & ~quantities.users.collapsed[pools.user] & (evidence.size > 3)
     if not alive.any():
         return None
@@ -347,7 +347,7 @@ def _histogram(pools: Pools, evidence: Evidence, quantities: Quantities) -> Hist
     return Histogram(edges, measured / measured.sum(), true if len(quantities.rho_grid) else np.empty(0))
 
 
-def _constant(table: Table, pools: Pools, evidence: Evidence) -> list[str]:
+def _constant(table: Table, pools: Pools, evidence: QueryEvidence) -> list[str]:
     """Users with queries of several candidates, none of which the score tells apart."""
     several = pools.size > 1
     differing = np.bincount(pools.user, weights=several & (evidence.score_sd > 0), minlength=len(table.users))

@@ -24,10 +24,9 @@ from edge_ttp.exchange.jsonl import LineReading, records, time_of
 from edge_ttp.exchange.records import BadRecord
 from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
-from edge_ttp.lab.diagnosis.source import Source
-from edge_ttp.lab.diagnosis.table import Table
-from edge_ttp.reward.model import Encoded, RewardModel
-from edge_ttp.reward.model import Source as Input
+from edge_ttp.lab.diagnosis.line_source import LineSource
+from edge_ttp.lab.diagnosis.score_table import Table
+from edge_ttp.reward.model import Encoded, RewardModel, Source
 from edge_ttp.reward.user_profile import UserProfile, VectorMemory
 from edge_ttp.scaling import LONGEST_CURVE, Pools, longest_curve
 from edge_ttp.schema import HistoryItem, utc_now
@@ -53,7 +52,7 @@ class _Query:
 
 
 def score_table(
-    table: Table, source: Source, model: RewardModel, history: Path | None, advance: Callable[[float], None]
+    table: Table, source: LineSource, model: RewardModel, history: Path | None, advance: Callable[[float], None]
 ) -> tuple[Table, Picked]:
     """The table with the model's means as scores and its variances, and what it picks from smaller pools.
 
@@ -109,7 +108,7 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     return found
 
 
-def _read(source: Source, table: Table) -> dict[int, _Query]:
+def _read(source: LineSource, table: Table) -> dict[int, _Query]:
     """The queries by their number in the table."""
     numbers = {int(line): int(query) for line, query in zip(table.line, table.query, strict=True)}
     now = utc_now()
@@ -162,7 +161,7 @@ def _sizes(table: Table) -> list[int]:
 
 
 def _picks(
-    model: RewardModel, seen: tuple[UserProfile, Input, Encoded], utility: Floats, sizes: Sequence[int], seed: int
+    model: RewardModel, seen: tuple[UserProfile, Source, Encoded], utility: Floats, sizes: Sequence[int], seed: int
 ) -> Floats:
     """(sizes,) mean utility picked among n candidates, each subset scored by itself; nan where the pool is smaller."""
     profile, prepared, encoded = seen

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import isfinite
 
-from edge_ttp.lab.diagnosis.judge import Diagnosis, Point
-from edge_ttp.lab.diagnosis.own import Judgments
-from edge_ttp.lab.diagnosis.table import Table
-from edge_ttp.lab.diagnosis.worth import Worth
+from edge_ttp.lab.diagnosis.evidence_worth import Worth
+from edge_ttp.lab.diagnosis.judge import CurvePoint, Diagnosis
+from edge_ttp.lab.diagnosis.own_evidence import Judgments
+from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.scaling import Quantities
 from edge_ttp.scaling.collapse import ENOUGH_QUERIES
 from edge_ttp.scaling.gauge import ENOUGH_POOLS, SMALLEST_POOL
@@ -158,7 +158,7 @@ def _departure(found: Diagnosis, quantities: Quantities) -> list[str]:
     if not points:
         return []
 
-    def missed(point: Point) -> float:
+    def missed(point: CurvePoint) -> float:
         return point.share - quantities.share.value
 
     worst = max(points, key=lambda point: abs(missed(point)))

@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from edge_ttp.lab.reproduction.cells import REPORT, rows_of
-from edge_ttp.lab.reproduction.findings import ALL, Ceiling, Measured
+from edge_ttp.lab.reproduction.findings import ALL, Ceiling, VariantQuantities
 from edge_ttp.lab.reproduction.law_test import CONSTANT, FORMS, LAW, ORDER, SPACED, TRANSFER, LawTest
 from edge_ttp.lab.reproduction.reproduce import R2_TARGET, SHARE_TARGET, Reproduction
 from edge_ttp.lab.reproduction.score_file import ScoreFile
@@ -139,7 +139,7 @@ def _met(value: bool) -> str:
     return "met" if value else "missed"
 
 
-def _mode_words(rows: Sequence[Measured], name: str) -> str:
+def _mode_words(rows: Sequence[VariantQuantities], name: str) -> str:
     whole = [row for row in rows if row.task == ALL]
     known = [(row, getattr(row.quantities, name)) for row in whole]
     known = [(row, value) for row, value in known if value.known]

@@ -62,7 +62,7 @@ class Ceiling:
 
 
 @dataclass(frozen=True)
-class Measured:
+class VariantQuantities:
     """The quantities of one variant on report users."""
 
     task: str
@@ -114,7 +114,7 @@ def _log_fit(n: Ints, gain: Floats) -> float:
     return 1 - float(left @ left) / float(np.sum((gain - gain.mean()) ** 2))
 
 
-def measure(file: ScoreFile, bootstrap: Bootstrap) -> list[Measured]:
+def measure(file: ScoreFile, bootstrap: Bootstrap) -> list[VariantQuantities]:
     """The quantities of every variant on report users: for each task, and for all tasks of a policy together."""
     found = cells(file, REPORT)
     rows = [_measured(cell.task, [cell], bootstrap) for cell in found]
@@ -126,10 +126,10 @@ def measure(file: ScoreFile, bootstrap: Bootstrap) -> list[Measured]:
     return rows
 
 
-def _measured(task: str, many: Sequence[Cell], bootstrap: Bootstrap) -> Measured:
+def _measured(task: str, many: Sequence[Cell], bootstrap: Bootstrap) -> VariantQuantities:
     pools = together([cell.pools for cell in many])
     gains = [np.stack([cell.gain[:, -1], cell.oracle[:, -1]], axis=1) for cell in many]
-    return Measured(
+    return VariantQuantities(
         task=task,
         policy=many[0].policy,
         variant=many[0].variant,

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_ttp.lab.reproduction.cells import EVERYBODY, REPORT, cells
 from edge_ttp.lab.reproduction.figures import ceiling_figure, curves_figure, law_figure
-from edge_ttp.lab.reproduction.findings import Bootstrap, Ceiling, Curve, Measured, ceilings, curves, measure
+from edge_ttp.lab.reproduction.findings import Bootstrap, Ceiling, Curve, VariantQuantities, ceilings, curves, measure
 from edge_ttp.lab.reproduction.law_test import LawTest, law_test
 from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.lab.reproduction.variance import Ranked, variance_use
@@ -26,7 +26,7 @@ class Reproduction:
     law_report: LawTest | None
     """On report users; None if they are too few."""
     law_everybody: LawTest | None
-    measured: list[Measured]
+    measured: list[VariantQuantities]
     ranked: list[Ranked]
     curves: list[Curve]
     figures: dict[str, tuple[str, str]]

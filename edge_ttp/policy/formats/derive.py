@@ -19,7 +19,7 @@ from edge_ttp.paths import Paths, private_folder
 from edge_ttp.policy import bindings
 from edge_ttp.policy.formats import speeds
 from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, Reference, compare, reference
-from edge_ttp.policy.formats.speeds import ANSWER_TOKENS, COUNTS, PROMPT_TOKENS, USUAL, Speed
+from edge_ttp.policy.formats.speeds import ANSWER_TOKENS, COUNTS, PROMPT_TOKENS, USUAL, FormatSpeed
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Facts, Located, Manifest, PromptStyle, Registry
 from edge_ttp.registry.variants import processor, refuse_derivation
@@ -55,7 +55,7 @@ class Findings:
     own: str
     """The format of the model's own file: what the others are compared with."""
     sizes: Mapping[str, int]
-    speeds: Mapping[str, Speed]
+    speeds: Mapping[str, FormatSpeed]
     losses: Mapping[str, Fidelity | None]
     """None for the own file, which is the reference."""
     unfit: Mapping[str, str]
@@ -104,7 +104,7 @@ class Findings:
 
 def decide(
     own: str,
-    found: Mapping[str, Speed],
+    found: Mapping[str, FormatSpeed],
     losses: Mapping[str, Fidelity | None],
     sizes: Mapping[str, int],
     *,
@@ -224,7 +224,7 @@ class Maker:
         )
         self._fallbacks[format] = made.fallbacks
 
-    def speeds(self, files: Mapping[str, Path]) -> tuple[dict[str, Speed], dict[str, str]]:
+    def speeds(self, files: Mapping[str, Path]) -> tuple[dict[str, FormatSpeed], dict[str, str]]:
         """The speeds of `files` beside the own file's, and which do not fit."""
         together = {self._own.format: self._own.path, **files}
         total = len(together) * self._rounds
@@ -236,7 +236,7 @@ class Maker:
             advance=lambda done: self._report("measuring speeds", done, total),
         )
 
-    def facts(self, format: str, loss: Fidelity, found: Mapping[str, Speed]) -> Facts:
+    def facts(self, format: str, loss: Fidelity, found: Mapping[str, FormatSpeed]) -> Facts:
         """Recipe and measurements for the manifest of a format that `write` made."""
         recipe = {
             "tool": f"llama_model_quantize of llama-cpp-python {bindings.version()}",

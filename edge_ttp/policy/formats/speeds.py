@@ -51,7 +51,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Speed:
+class FormatSpeed:
     """What some rounds found of one format. Ratios are medians over the rounds, above 1 where faster than the base."""
 
     prompt_tps: float
@@ -75,7 +75,7 @@ def measure(
     rounds: int = ROUNDS,
     gpu_layers: int | None = None,
     advance: Advance | None = None,
-) -> tuple[dict[str, Speed], dict[str, str]]:
+) -> tuple[dict[str, FormatSpeed], dict[str, str]]:
     """The speed of each format in `files` relative to the format `base`, and of those that do not fit, why.
 
     Raises ModelUnavailable where a file does not load, and OutOfCapacity where the base itself does not fit.
@@ -101,11 +101,11 @@ def measure(
     return {name: summarize(visits[name], visits[base]) for name in files if name not in unfit}, unfit
 
 
-def summarize(visits: Sequence[Visit], base: Sequence[Visit]) -> Speed:
+def summarize(visits: Sequence[Visit], base: Sequence[Visit]) -> FormatSpeed:
     """The speed found in `visits`, relative to those of the `base` in the same rounds."""
     pairs = list(zip(visits, base, strict=True))
     requests = [theirs.request_s / ours.request_s for ours, theirs in pairs]
-    return Speed(
+    return FormatSpeed(
         prompt_tps=1 / statistics.median(one.prompt_token_s for one in visits),
         decode_tps={n: n / statistics.median(one.step_s[n] for one in visits) for n in COUNTS},
         prompt_ratio=statistics.median(theirs.prompt_token_s / ours.prompt_token_s for ours, theirs in pairs),

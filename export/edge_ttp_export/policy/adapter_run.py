@@ -22,8 +22,8 @@ from edge_ttp_export.policy.build import Workshop, style_of
 from edge_ttp_export.policy.converter import ADAPTER_SCRIPT, RELEASE, Report, converter
 from edge_ttp_export.policy.held_out import Texts, read_texts
 from edge_ttp_export.policy.lora import convert_adapter, inspect_lora
+from edge_ttp_export.policy.policy_source import fingerprint, inspect
 from edge_ttp_export.policy.register import Origin, free_name, put
-from edge_ttp_export.policy.source import fingerprint, inspect
 from edge_ttp_export.policy.work_folder import work_folder
 
 

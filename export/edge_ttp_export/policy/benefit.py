@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge_ttp.reward.utility import utility
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import HistoryItem
-from edge_ttp_export.policy.held_out import Query
+from edge_ttp_export.policy.held_out import HeldOutQuery
 
 QUERIES = 24
 CANDIDATES = 8
@@ -57,7 +57,7 @@ class Benefit:
 
 def measure_utilities(
     path: Path,
-    queries: Sequence[Query],
+    queries: Sequence[HeldOutQuery],
     *,
     candidates: int,
     threads: int,

@@ -17,7 +17,7 @@ from edge_ttp_export.policy.held_out import Texts
 from edge_ttp_export.policy.imatrix import compute_imatrix, load_network
 from edge_ttp_export.policy.imatrix_file import ImportanceMatrix, read_imatrix, write_imatrix
 from edge_ttp_export.policy.lora import Lora, merge
-from edge_ttp_export.policy.source import Source
+from edge_ttp_export.policy.policy_source import PolicySource
 from edge_ttp_export.policy.work_folder import WorkFolder
 
 CALIBRATION_TOKENS = 8192
@@ -28,7 +28,7 @@ CALIBRATION_TOKENS = 8192
 class Workshop:
     """What the steps work with."""
 
-    source: Source
+    source: PolicySource
     folder: WorkFolder
     script: Path | None
     """llama.cpp's converter; None for a source that is GGUF already."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.formats.derive import MAX_KL, TIE
-from edge_ttp_export.policy.gates import Limits, Measured, keeps
+from edge_ttp_export.policy.format_gates import FormatLimits, MeasuredFormat, keeps
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Chosen:
     """Formats that no other one beats in utility without being slower, the fastest first."""
 
 
-def pareto(measured: Sequence[Measured]) -> tuple[str, ...]:
+def pareto(measured: Sequence[MeasuredFormat]) -> tuple[str, ...]:
     """The formats for which no other one is as fast and as useful, and better in one of the two; the fastest first."""
     usable = [one for one in measured if one.speed is not None]
 
-    def beaten(one: Measured) -> bool:
+    def beaten(one: MeasuredFormat) -> bool:
         return any(
             _speed(other) >= _speed(one)
             and other.benefit.chosen >= one.benefit.chosen
@@ -35,7 +35,7 @@ def pareto(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(one.format for one in sorted(usable, key=_speed, reverse=True) if not beaten(one))
 
 
-def choose(measured: Sequence[Measured], limits: Limits, reference: str) -> Chosen:
+def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: str) -> Chosen:
     """The format with the fastest usual request among those that lose nothing that could be measured.
 
     That is: all limits are kept, the mean KL divergence is at most the limit (MAX_KL unless one was given), and the
@@ -71,6 +71,6 @@ def choose(measured: Sequence[Measured], limits: Limits, reference: str) -> Chos
     return Chosen(best.format, reason + passed_over, pareto(measured))
 
 
-def _speed(one: Measured) -> float:
+def _speed(one: MeasuredFormat) -> float:
     """Speed of a usual request, relative to the reference's."""
     return one.speed.request_ratio if one.speed is not None else 0.0

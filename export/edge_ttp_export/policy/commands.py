@@ -13,7 +13,7 @@ from edge_ttp.cli.stages import stages
 from edge_ttp.errors import ExtraMissing
 
 if TYPE_CHECKING:
-    from edge_ttp_export.policy.run import Exported
+    from edge_ttp_export.policy.policy_run import Exported
 
 Checkpoint = Annotated[Path, typer.Argument(help="Hugging Face folder with safetensors.")]
 Data = Annotated[
@@ -86,8 +86,8 @@ def export_policy_command(
     """Make a quantized GGUF of a checkpoint, measure it on this device, and put it into the store."""
     _prepare(threads)
     from edge_ttp.paths import locate
-    from edge_ttp_export.policy.gates import Limits, parse_size
-    from edge_ttp_export.policy.run import AUTO, AUTO_FORMATS, Order, export_policy
+    from edge_ttp_export.policy.format_gates import FormatLimits, parse_size
+    from edge_ttp_export.policy.policy_run import AUTO, AUTO_FORMATS, Order, export_policy
 
     if lora_folder is not None and lora_as == "adapter":
         _adapter(source, lora_folder, name, licence, data, user, positions, threads, as_json)
@@ -103,7 +103,7 @@ def export_policy_command(
         user=user,
         name=name,
         licence=licence,
-        limits=Limits(max_kl, parse_size(max_size) if max_size is not None else None, min_tps),
+        limits=FormatLimits(max_kl, parse_size(max_size) if max_size is not None else None, min_tps),
         positions=positions,
         queries=queries,
         candidates=candidates,
@@ -123,7 +123,7 @@ def export_policy_command(
 def _print_table(done: Exported) -> None:
     from rich.table import Table
 
-    from edge_ttp_export.policy.gates import HEADER, table
+    from edge_ttp_export.policy.format_gates import HEADER, table
 
     shown = Table(*HEADER)
     for line in table(done.rows, done.reference_perplexity):

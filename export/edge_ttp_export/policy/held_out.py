@@ -20,7 +20,7 @@ MIN_ITEMS = 9
 
 
 @dataclass(frozen=True)
-class Query:
+class HeldOutQuery:
     """One held-out item, and what its user wrote before the first of them."""
 
     user: str
@@ -47,14 +47,14 @@ class Texts:
         """The last third, by user."""
         return [list(items[_cut(items) :]) for items in self.users]
 
-    def queries(self, count: int) -> list[Query]:
+    def queries(self, count: int) -> list[HeldOutQuery]:
         """At most `count` held-out items, the users in turns, each with the newest first."""
         found = []
         for back in range(1, max(len(items) for items in self.users) // _SHARE + 1):
             for index, items in enumerate(self.users):
                 if back <= len(items) - _cut(items):
                     given, written = items[-back]
-                    found.append(Query(f"user-{index}", given, written, items[: _cut(items)]))
+                    found.append(HeldOutQuery(f"user-{index}", given, written, items[: _cut(items)]))
         return found[:count]
 
 

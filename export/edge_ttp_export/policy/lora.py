@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable
 from edge_ttp_export.policy.converter import Report
 from edge_ttp_export.policy.converter import run as run_converter
+from edge_ttp_export.policy.policy_source import read_json, tensors_of, weight_files
 from edge_ttp_export.policy.safetensors_file import Tensor, read_tensors
-from edge_ttp_export.policy.source import read_json, tensors_of, weight_files
 
 CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
 _PART = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight$")

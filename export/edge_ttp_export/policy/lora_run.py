@@ -19,7 +19,7 @@ from edge_ttp_export.policy.build import Workshop, style_of
 from edge_ttp_export.policy.converter import Report, converter
 from edge_ttp_export.policy.held_out import read_texts
 from edge_ttp_export.policy.lora_train import LoraSettings, train_lora, write_lora
-from edge_ttp_export.policy.source import fingerprint, inspect
+from edge_ttp_export.policy.policy_source import fingerprint, inspect
 from edge_ttp_export.policy.work_folder import work_folder
 
 _ALL = 1 << 30

@@ -12,12 +12,12 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench.passages import passages
 from edge_ttp.policy.formats import speeds
 from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, Reference, compare, reference
-from edge_ttp.policy.formats.speeds import Speed
+from edge_ttp.policy.formats.speeds import FormatSpeed
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp_export.policy.agreement import as_dict, compare_logits, compare_tokenizers, template_kept
 from edge_ttp_export.policy.benefit import Utilities, compare_utilities, measure_utilities
 from edge_ttp_export.policy.build import Workshop, style_of
-from edge_ttp_export.policy.gates import Measured
+from edge_ttp_export.policy.format_gates import MeasuredFormat
 from edge_ttp_export.policy.held_out import Texts
 
 POSITIONS = 512
@@ -90,13 +90,13 @@ class Bench:
         self._shop.report("comparing with the checkpoint", 1, 1)
         return as_dict(logits, tokens, template)
 
-    def measure(self, files: Mapping[str, tuple[Path, int]], base: str, own: str) -> list[Measured]:
+    def measure(self, files: Mapping[str, tuple[Path, int]], base: str, own: str) -> list[MeasuredFormat]:
         """Every file's measurements, `base` (the reference) among them. `own`: the format that the source was in."""
         losses = {name: self.loss(path, name) for name, (path, _) in files.items() if name != base}
         utilities = {name: self._utilities(path, name) for name, (path, _) in files.items()}
         found = self._speeds({name: path for name, (path, _) in files.items()}, base)
         return [
-            Measured(
+            MeasuredFormat(
                 format=name,
                 size_bytes=path.stat().st_size,
                 loss=losses.get(name),
@@ -138,7 +138,7 @@ class Bench:
         noted = self._shop.folder.noted(f"utility {name} {self._test.key}", find)
         return Utilities(*(tuple(noted[key]) for key in ("chosen", "mean", "best")))
 
-    def _speeds(self, files: Mapping[str, Path], base: str) -> dict[str, Speed]:
+    def _speeds(self, files: Mapping[str, Path], base: str) -> dict[str, FormatSpeed]:
         """Speeds of all files in the same minutes, so they are not kept from an earlier run."""
         total = len(files) * self._test.rounds
         found, _ = speeds.measure(

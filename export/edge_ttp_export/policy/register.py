@@ -19,10 +19,10 @@ from edge_ttp.registry.manifest import MANIFEST_NAME, Bundled, Kind, ModelFile, 
 from edge_ttp.registry.variants import NOTICE_OF_CHANGE, processor
 from edge_ttp_export.policy.choice import Chosen
 from edge_ttp_export.policy.converter import RELEASE
-from edge_ttp_export.policy.gates import Limits, Measured, gates
+from edge_ttp_export.policy.format_gates import FormatLimits, MeasuredFormat, gates
 from edge_ttp_export.policy.imatrix_file import ImportanceMatrix
 from edge_ttp_export.policy.lora import Lora
-from edge_ttp_export.policy.source import Source
+from edge_ttp_export.policy.policy_source import PolicySource
 from edge_ttp_export.policy.work_folder import WorkFolder
 
 
@@ -37,7 +37,7 @@ class Origin:
     calibration: str = ""
 
 
-def free_name(registry: Registry, wanted: str | None, source: Source, lora: Lora | None) -> str:
+def free_name(registry: Registry, wanted: str | None, source: PolicySource, lora: Lora | None) -> str:
     """The name to register under. Raises InvalidInput where it is taken or none."""
     name = wanted if wanted is not None else suggest_name(source.name + ("-lora" if lora is not None else ""))
     try:
@@ -64,14 +64,14 @@ def register(
     *,
     name: str,
     style: Style,
-    source: Source,
+    source: PolicySource,
     origin: Origin,
     licence: str | None,
     lora: Lora | None,
     imatrix: ImportanceMatrix | None,
-    rows: Sequence[Measured],
+    rows: Sequence[MeasuredFormat],
     chosen: Chosen,
-    limits: Limits,
+    limits: FormatLimits,
     conversion: dict[str, Any],
     text: str,
     threads: int,

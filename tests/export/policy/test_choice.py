@@ -6,15 +6,15 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.formats.fidelity import Fidelity
-from edge_ttp.policy.formats.speeds import Speed
-from edge_ttp_export.gates import GateFailed
+from edge_ttp.policy.formats.speeds import FormatSpeed
+from edge_ttp_export.export_gates import GateFailed
 from edge_ttp_export.policy.benefit import Benefit, Utilities, compare_utilities
 from edge_ttp_export.policy.choice import choose, pareto
-from edge_ttp_export.policy.gates import HEADER, Limits, Measured, gates, parse_size, refuse, table
+from edge_ttp_export.policy.format_gates import HEADER, FormatLimits, MeasuredFormat, gates, parse_size, refuse, table
 
 pytestmark = pytest.mark.export
 
-NONE = Limits()
+NONE = FormatLimits()
 
 
 def measured(
@@ -26,13 +26,13 @@ def measured(
     lost: float = 0.0,
     size: int = 100,
     own: bool = False,
-) -> Measured:
+) -> MeasuredFormat:
     loss = None if kl is None else Fidelity(100, kl, 0.001, 5 * kl, 0.9, 20.0, 19.0)
     found = None
     if speed is not None:
-        found = Speed(100 * speed, {1: 10 * speed, 8: 50 * speed, 32: 90 * speed}, speed, {}, speed, 5, 5)
+        found = FormatSpeed(100 * speed, {1: 10 * speed, 8: 50 * speed, 32: 90 * speed}, speed, {}, speed, 5, 5)
     benefit = Benefit(24, 8, utility, 0.4, 0.7, -lost, 0.01)
-    return Measured(format, size, loss, found, benefit, own=own)
+    return MeasuredFormat(format, size, loss, found, benefit, own=own)
 
 
 FULL = measured("F16", kl=None, size=300)
@@ -67,17 +67,17 @@ def test_the_format_the_source_was_in_is_not_free() -> None:
 
 def test_limits_come_first_and_may_leave_nothing() -> None:
     rows = [FULL, measured("Q8_0", speed=1.4, size=200), measured("Q6_K", speed=1.2, size=100)]
-    assert choose(rows, Limits(max_size=150), "F16").format == "Q6_K"
-    assert choose(rows, Limits(min_tps=65), "F16").format == "Q8_0"
+    assert choose(rows, FormatLimits(max_size=150), "F16").format == "Q6_K"
+    assert choose(rows, FormatLimits(min_tps=65), "F16").format == "Q8_0"
     with pytest.raises(InvalidInput, match="no format keeps the limits") as caught:
-        choose(rows, Limits(max_size=50), "F16")
+        choose(rows, FormatLimits(max_size=50), "F16")
     assert "\n" not in str(caught.value)
 
 
 def test_more_loss_is_taken_where_it_is_allowed() -> None:
     rows = [FULL, measured("Q4_0", speed=2.0, kl=0.4)]
     assert choose(rows, NONE, "F16").format == "F16"
-    assert choose(rows, Limits(max_kl=0.5), "F16").format == "Q4_0"
+    assert choose(rows, FormatLimits(max_kl=0.5), "F16").format == "Q4_0"
 
 
 def test_what_does_not_fit_into_memory_is_not_chosen() -> None:
@@ -97,10 +97,10 @@ def test_the_pareto_set_is_what_nothing_beats_in_both() -> None:
 
 def test_gates_say_what_was_demanded_and_what_was_reached() -> None:
     row = measured("Q4_0", kl=0.2, size=10**8, speed=0.5)
-    assert [gate.passed for gate in gates(row, Limits(0.3, 2 * 10**8, 20))] == [True, True, True]
-    refuse(row, Limits(0.3, 2 * 10**8, 20))
+    assert [gate.passed for gate in gates(row, FormatLimits(0.3, 2 * 10**8, 20))] == [True, True, True]
+    refuse(row, FormatLimits(0.3, 2 * 10**8, 20))
     with pytest.raises(GateFailed) as caught:
-        refuse(row, Limits(0.1, 10**7, 100))
+        refuse(row, FormatLimits(0.1, 10**7, 100))
     for words in ("mean KL divergence, nats: 0.2", "size, bytes", "decode t/s at N = 8: 25, at least 100"):
         assert words in str(caught.value)
     with pytest.raises(GateFailed, match="memory does not hold"):

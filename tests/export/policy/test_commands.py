@@ -11,7 +11,7 @@ import pytest
 from edge_ttp.cli.main import run
 from edge_ttp.paths import locate
 from edge_ttp_export.policy import build, converter
-from edge_ttp_export.policy.source import inspect
+from edge_ttp_export.policy.policy_source import inspect
 
 from .test_run import left_behind
 

@@ -14,8 +14,8 @@ from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp_export.policy.agreement import compare_logits, compare_tokenizers
 from edge_ttp_export.policy.gguf_tokenizer import Vocabulary, write_tokenizer
 from edge_ttp_export.policy.imatrix import load_network
+from edge_ttp_export.policy.policy_source import inspect
 from edge_ttp_export.policy.readback import read_back
-from edge_ttp_export.policy.source import inspect
 
 pytestmark = pytest.mark.export
 

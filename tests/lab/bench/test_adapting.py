@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from edge_ttp.cli.main import run
-from edge_ttp.lab.bench import adapting, costs, feedback
-from edge_ttp.lab.bench.user_pools import ScoredPool
+from edge_ttp.lab.bench import adapting, learning_costs, simulated_feedback
+from edge_ttp.lab.bench.user_pools import UserPool
 from edge_ttp.reward.posterior import Evidence, Floats, Weights
 
 SIZE = 8
 STOCK = Weights(np.linspace(-0.1, 0.3, SIZE), 0.02 * np.eye(SIZE))
 
 
-def simulated(users: int, pools: int, *, deviation: float = 0.2) -> dict[tuple[str, str], list[ScoredPool]]:
+def simulated(users: int, pools: int, *, deviation: float = 0.2) -> dict[tuple[str, str], list[UserPool]]:
     rng = np.random.default_rng(3)
-    found: dict[tuple[str, str], list[ScoredPool]] = {}
+    found: dict[tuple[str, str], list[UserPool]] = {}
     for user in range(users):
         own: Floats = STOCK.mean + rng.normal(0, deviation, SIZE)
         for place in reversed(range(pools)):
@@ -28,7 +28,7 @@ def simulated(users: int, pools: int, *, deviation: float = 0.2) -> dict[tuple[s
             features -= features.mean(axis=0)
             utility = 0.3 + features @ own + rng.normal(0, 0.05, 16)
             evidence = Evidence("written", features, np.full(16, 0.0025), utility)
-            found.setdefault(("task", f"user {user}"), []).append(ScoredPool("task", f"user {user}", place, evidence))
+            found.setdefault(("task", f"user {user}"), []).append(UserPool("task", f"user {user}", place, evidence))
     return found
 
 
@@ -85,9 +85,9 @@ def test_failures_fall_where_users_differ() -> None:
 
 def test_feedback_of_every_kind_starts_at_stock_and_labels_teach_most() -> None:
     tested = adapting.split(simulated(10, 28))
-    points = feedback.simulate(STOCK, tested)
-    assert len(points) == len(feedback.KINDS) * (feedback.ROUNDS + 1)
-    last = {point.kind: point for point in points if point.round == feedback.ROUNDS}
+    points = simulated_feedback.simulate(STOCK, tested)
+    assert len(points) == len(simulated_feedback.KINDS) * (simulated_feedback.ROUNDS + 1)
+    last = {point.kind: point for point in points if point.round == simulated_feedback.ROUNDS}
     assert all(point.gain == 0 for point in points if point.round == 0)
     assert last["edit"].gain > last["prefer"].gain > 0
     assert last["accept/reject"].share > last["accept/reject"].online
@@ -95,7 +95,7 @@ def test_feedback_of_every_kind_starts_at_stock_and_labels_teach_most() -> None:
 
 
 def test_costs_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    found = costs.recall_cost(50, 3, queries=5)
+    found = learning_costs.recall_cost(50, 3, queries=5)
     assert 0 < found.p50_ms <= found.p95_ms
     assert found.database_bytes > 0
 

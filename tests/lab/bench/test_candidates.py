@@ -15,7 +15,7 @@ from policy.tiny import language_model
 
 from edge_ttp.cli.main import run
 from edge_ttp.lab.bench import candidates
-from edge_ttp.lab.bench.bare import Bare, steps_of
+from edge_ttp.lab.bench.bare_decode import Bare, steps_of
 from edge_ttp.lab.bench.tasks import sample_tasks
 from edge_ttp.policy.bindings import Step
 from edge_ttp.policy.engine import Control, Request
@@ -141,7 +141,7 @@ def test_the_command_prints_rows_or_a_table_that_is_not_cut_off(tiny: Path, caps
     assert run([*plain, "--threads", "1", "--json"]) == 0
     found = one_object(capsys.readouterr().out)
     (row,) = found["rows"]
-    assert set(row) == {field.name for field in fields(candidates.Row)} >= NAMED
+    assert set(row) == {field.name for field in fields(candidates.CandidateSpeed)} >= NAMED
     assert (row["n"], row["temperature"], found["prompts"], found["pipeline_overhead"]) == (3, 0.8, 1, None)
     assert run([*plain, "--threads", "1"]) == 0
     header, line = capsys.readouterr().out.splitlines()

@@ -20,9 +20,8 @@ from edge_ttp.budget.cost import KNOTS, Speed
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.bench import adaptive_n as adaptive
-from edge_ttp.lab.bench import deadlines as budget
-from edge_ttp.lab.bench.adaptive_n import Setting, compare
+from edge_ttp.lab.bench import adaptive_n, deadlines
+from edge_ttp.lab.bench.adaptive_n import TimePrice, compare
 from edge_ttp.lab.bench.scored_pools import REPORT, ScoredPool, part_of, read
 from edge_ttp.lab.bench.tasks import sample_tasks
 from edge_ttp.runtime import Runtime
@@ -44,12 +43,12 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime
 @affinity
 def test_states_of_the_machine_end_with_the_block() -> None:
     before = os.sched_getaffinity(0)
-    with budget.state("one core") as possible:
+    with deadlines.state("one core") as possible:
         assert possible
         assert len(os.sched_getaffinity(0)) == 1
     assert os.sched_getaffinity(0) == before
     children = len(psutil.Process().children())
-    with budget.state("busy neighbour") as possible:
+    with deadlines.state("busy neighbour") as possible:
         assert possible
         assert len(psutil.Process().children()) == children + 1
     assert len(psutil.Process().children()) == children
@@ -58,27 +57,29 @@ def test_states_of_the_machine_end_with_the_block() -> None:
 def test_a_machine_of_one_core_has_no_other_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
     for name in ("one core", "busy neighbour"):
-        with budget.state(name) as possible:
+        with deadlines.state(name) as possible:
             assert not possible
 
 
 def test_every_part_reports_what_it_measured(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "STATES", ("quiet",))
-    monkeypatch.setattr(budget, "LOADS", ("quiet",))
-    monkeypatch.setattr(budget, "PROMPTS", (50, 100))
+    monkeypatch.setattr(deadlines, "STATES", ("quiet",))
+    monkeypatch.setattr(deadlines, "LOADS", ("quiet",))
+    monkeypatch.setattr(deadlines, "PROMPTS", (50, 100))
     tasks = sample_tasks(2)
-    budget.fill(runtime, tasks)
+    deadlines.fill(runtime, tasks)
     done: list[int] = []
-    told = budget.prediction(runtime, tasks, rounds=1, advance=done.append)
-    assert told["calls"] == 2 * len(budget.COUNTS)
-    assert done[-1] == told["calls"] + budget.ADAPTING
+    told = deadlines.prediction(runtime, tasks, rounds=1, advance=done.append)
+    assert told["calls"] == 2 * len(deadlines.COUNTS)
+    assert done[-1] == told["calls"] + deadlines.ADAPTING
     assert told["median_error"] >= 0
-    assert set(told["by_n"]) == {str(n) for n in budget.COUNTS}
-    (row,) = budget.deadlines(runtime, tasks, calls=3, wanted=[5.0], advance=done.append)
+    assert set(told["by_n"]) == {str(n) for n in deadlines.COUNTS}
+    (row,) = deadlines.deadlines(runtime, tasks, calls=3, wanted=[5.0], advance=done.append)
     assert (row["deadline_s"], row["load"], row["calls"]) == (5.0, "quiet", 3)
     assert row["kept"] == (row["p95_overshoot_s"] <= row["allowed_s"])
-    limits = budget.memory(runtime, tasks, advance=done.append)
-    assert [(row["limit_mb"], row["max_tokens"]) for row in limits] == list(product(budget.LIMITS_MB, budget.LENGTHS))
+    limits = deadlines.memory(runtime, tasks, advance=done.append)
+    assert [(row["limit_mb"], row["max_tokens"]) for row in limits] == list(
+        product(deadlines.LIMITS_MB, deadlines.LENGTHS)
+    )
     assert all(row["process_mb"] > 0 for row in limits)
 
 
@@ -91,9 +92,9 @@ DEVICE = Profile({1: SPEED}, {1: SPEED})
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less of everything random: these tests ask for signs, not for digits."""
-    monkeypatch.setattr(adaptive, "ORDERS", 3)
-    monkeypatch.setattr(adaptive, "TIMED_ORDERS", 2)
-    monkeypatch.setattr(adaptive, "RESAMPLES", 50)
+    monkeypatch.setattr(adaptive_n, "ORDERS", 3)
+    monkeypatch.setattr(adaptive_n, "TIMED_ORDERS", 2)
+    monkeypatch.setattr(adaptive_n, "RESAMPLES", 50)
 
 
 def made_up(rho: Callable[[int], float], count: int = 24, size: int = 16) -> list[ScoredPool]:
@@ -110,7 +111,7 @@ def made_up(rho: Callable[[int], float], count: int = 24, size: int = 16) -> lis
 
 @pytest.mark.usefixtures("few")
 def test_an_oracle_gains_over_fixed_n_and_times_are_compared_at_their_mean() -> None:
-    found = compare(made_up(lambda query: 0.6 if query % 2 else 0.1), Setting(0.01, DEVICE, 1))
+    found = compare(made_up(lambda query: 0.6 if query % 2 else 0.1), TimePrice(0.01, DEVICE, 1))
     assert found["oracle_gain"] > 0
     assert found["low"] <= found["gain_over_best_fixed"] <= found["high"]
     assert 1 <= found["mean_n"] <= 16
@@ -119,13 +120,13 @@ def test_an_oracle_gains_over_fixed_n_and_times_are_compared_at_their_mean() -> 
 
 @pytest.mark.usefixtures("few")
 def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive.gain, "first_wave", lambda n, **known: 6)
-    monkeypatch.setattr(adaptive, "more", lambda *args, **limits: 0)
+    monkeypatch.setattr(adaptive_n.gain, "first_wave", lambda n, **known: 6)
+    monkeypatch.setattr(adaptive_n, "more", lambda *args, **limits: 0)
     same = [
         ScoredPool(one.policy, one.user, one.query, one.utility, one.mean, one.epistemic, np.full(16, 20))
         for one in made_up(lambda query: 0.5)
     ]
-    found = compare(same, Setting(0.01, DEVICE, 1))
+    found = compare(same, TimePrice(0.01, DEVICE, 1))
     assert found["mean_n"] == 6
     assert found["gain_over_best_fixed"] == pytest.approx(0, abs=0.012)
 
@@ -133,7 +134,7 @@ def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.M
 @pytest.mark.usefixtures("few")
 def test_dearer_time_is_answered_with_fewer_candidates() -> None:
     pools = made_up(lambda query: 0.5)
-    counts = [compare(pools, Setting(price, DEVICE, 1))["mean_n"] for price in (0.001, 0.02, 0.5)]
+    counts = [compare(pools, TimePrice(price, DEVICE, 1))["mean_n"] for price in (0.001, 0.02, 0.5)]
     assert counts[0] > counts[1] > counts[2]
 
 
@@ -196,6 +197,6 @@ def test_the_command_prints_what_it_promises(
 
 
 def test_the_profile_used_for_stored_pools_is_this_devices() -> None:
-    timing = adaptive.Timing(PROFILE, 2)
+    timing = adaptive_n.Timing(PROFILE, 2)
     assert timing.wave_s(np.array([20] * 8)) > timing.wave_s(np.array([20])) > 0
     assert sys.float_info.max > timing.wave_s(np.array([1]))

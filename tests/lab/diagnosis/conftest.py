@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.lab.diagnosis.judge import Diagnosis, judge
-from edge_ttp.lab.diagnosis.source import Source
-from edge_ttp.lab.diagnosis.table import Columns, Table, read_table
+from edge_ttp.lab.diagnosis.line_source import LineSource
+from edge_ttp.lab.diagnosis.score_table import Columns, Table, read_table
 from tests.lab.diagnosis.makers import (
     Row,
     collapsed_for_a_third,
@@ -34,7 +34,7 @@ def judged(tmp_path: Path) -> Judge:
 
 
 def _judge(path: Path) -> Judged:
-    table = read_table(Source.of(str(path)), Columns(), lambda done: None)
+    table = read_table(LineSource.of(str(path)), Columns(), lambda done: None)
     return table, judge(table, path.name, resamples=60, seed=0)
 
 

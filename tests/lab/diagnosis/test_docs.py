@@ -10,7 +10,7 @@ import typer
 from repository import DOCS
 
 from edge_ttp.cli.diagnose import app
-from edge_ttp.lab.diagnosis.report import as_object
+from edge_ttp.lab.diagnosis.json_report import as_object
 from edge_ttp.scaling.collapse import COLLAPSED_BELOW, ENOUGH_QUERIES
 from edge_ttp.scaling.deconvolution import EM_STEPS, GRID_POINTS
 from edge_ttp.scaling.gauge import ENOUGH_POOLS, SMALLEST_POOL

@@ -15,9 +15,9 @@ from repository import SHIPPED_REWARD
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.diagnosis.judge import judge
+from edge_ttp.lab.diagnosis.line_source import LineSource
+from edge_ttp.lab.diagnosis.score_table import Columns, read_table
 from edge_ttp.lab.diagnosis.scoring import cut_up, known_before, picked, read_history, score_table
-from edge_ttp.lab.diagnosis.source import Source
-from edge_ttp.lab.diagnosis.table import Columns, read_table
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
 from tests.lab.diagnosis.makers import write
@@ -40,7 +40,7 @@ def rows(users: int = 3, queries: int = 4, size: int = 8) -> list[dict[str, Any]
 
 
 def table_of(path: Path) -> Any:
-    return read_table(Source.of(str(path)), Columns("utility", None, None), lambda done: None)
+    return read_table(LineSource.of(str(path)), Columns("utility", None, None), lambda done: None)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def model() -> RewardModel:
 
 def test_scores_are_those_of_the_model(tmp_path: Path, model: RewardModel) -> None:
     path = write(tmp_path / "pools.jsonl", rows())
-    scored, smaller = score_table(table_of(path), Source.of(str(path)), model, None, lambda done: None)
+    scored, smaller = score_table(table_of(path), LineSource.of(str(path)), model, None, lambda done: None)
     mine = [row for row in rows() if (row["user_id"], row["query_id"]) == ("u1", 2)]
     expected = model.score(model.profile(()), mine[0]["input"], [(row["text"], 9, -9.0) for row in mine])
     assert scored.score is not None
@@ -74,7 +74,7 @@ def test_the_history_changes_scores_and_only_its_past_is_seen(tmp_path: Path, mo
 
     def scored(history: list[dict[str, Any]]) -> Sequence[float]:
         held = write(tmp_path / "history.jsonl", history)
-        table, _ = score_table(table_of(path), Source.of(str(path)), model, held, lambda done: None)
+        table, _ = score_table(table_of(path), LineSource.of(str(path)), model, held, lambda done: None)
         assert table.score is not None
         return table.score.tolist()
 
@@ -115,13 +115,13 @@ def test_what_is_missing_is_named_with_its_line(
 ) -> None:
     path = write(tmp_path / "pools.jsonl", [{**rows()[0], **change}, *rows()[1:]])
     with pytest.raises(InvalidInput, match=f"line 1 .*{words}"):
-        score_table(table_of(path), Source.of(str(path)), model, None, lambda done: None)
+        score_table(table_of(path), LineSource.of(str(path)), model, None, lambda done: None)
 
 
 def test_two_inputs_of_one_query_are_refused(tmp_path: Path, model: RewardModel) -> None:
     path = write(tmp_path / "pools.jsonl", [rows()[0], {**rows()[1], "input": "something else"}, *rows()[2:]])
     with pytest.raises(InvalidInput, match=r"line 2 .* another `input`"):
-        score_table(table_of(path), Source.of(str(path)), model, None, lambda done: None)
+        score_table(table_of(path), LineSource.of(str(path)), model, None, lambda done: None)
 
 
 def test_an_unreadable_history_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edge_ttp.paths import Paths, locate
 from edge_ttp.policy.formats import speeds
 from edge_ttp.policy.formats.derive import MAX_KL, Text, decide, derive, in_words, measure, table
 from edge_ttp.policy.formats.fidelity import Fidelity
-from edge_ttp.policy.formats.speeds import COUNTS, Speed, Visit, summarize
+from edge_ttp.policy.formats.speeds import COUNTS, FormatSpeed, Visit, summarize
 from edge_ttp.registry import Registry
 from edge_ttp.registry.manifest import describe_files
 from policy.tiny import language_model
@@ -26,15 +26,15 @@ from policy.tiny import language_model
 LOSS = Fidelity(512, 0.01, 0.001, 0.1, 0.95, 31.0, 30.0)
 
 
-def speed(ratio: float, faster: int = 5) -> Speed:
-    return Speed(100.0, dict.fromkeys(COUNTS, 50.0), ratio, dict.fromkeys(COUNTS, ratio), ratio, faster, 5)
+def speed(ratio: float, faster: int = 5) -> FormatSpeed:
+    return FormatSpeed(100.0, dict.fromkeys(COUNTS, 50.0), ratio, dict.fromkeys(COUNTS, ratio), ratio, faster, 5)
 
 
 def losses(**kl: float) -> dict[str, Fidelity | None]:
     return {"Q4_1": None, **{name: replace(LOSS, mean_kl=value) for name, value in kl.items()}}
 
 
-def choose(found: Mapping[str, Speed], sizes: Mapping[str, int] | None = None, **kl: float) -> str:
+def choose(found: Mapping[str, FormatSpeed], sizes: Mapping[str, int] | None = None, **kl: float) -> str:
     everything = {"Q4_1": speed(1.0, 0), **found}
     return decide("Q4_1", everything, losses(**kl), sizes or dict.fromkeys(everything, 100))[0]
 

@@ -29,7 +29,7 @@ _PICKLE_START = (b"PK\x03\x04", b"\x80")
 
 
 @dataclass(frozen=True)
-class Source:
+class PolicySource:
     """A policy to export, found sound as far as its headers tell."""
 
     path: Path
@@ -58,7 +58,7 @@ class Source:
         return self.weights * (4 if self.format == "F32" else 2) + (32 << 20)
 
 
-def inspect(path: Path) -> Source:
+def inspect(path: Path) -> PolicySource:
     """The source at `path`. Raises InvalidInput or ModelUnavailable with the first thing that is wrong."""
     path = path.expanduser().absolute()
     if path.is_dir():
@@ -73,7 +73,7 @@ def inspect(path: Path) -> Source:
         raise InvalidInput(f"{path.name!r} is a file of weights alone", "give its folder, with config and tokenizer")
     header = read_header(path)
     refuse_unsuitable(path, header, "policy")
-    return Source(
+    return PolicySource(
         path=path,
         is_gguf=True,
         architecture=header.architecture,
@@ -139,7 +139,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def fingerprint(source: Source, cancel: Event | None = None) -> str:
+def fingerprint(source: PolicySource, cancel: Event | None = None) -> str:
     """SHA-256 over the names and contents of the source's files: what the result is made of."""
     digest = hashlib.sha256()
     for file in source.files:
@@ -147,7 +147,7 @@ def fingerprint(source: Source, cancel: Event | None = None) -> str:
     return digest.hexdigest()
 
 
-def _checkpoint(folder: Path) -> Source:
+def _checkpoint(folder: Path) -> PolicySource:
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
             raise InvalidInput(f"{folder.name!r} is a LoRA adapter", "give its base model, and the adapter with --lora")
@@ -174,7 +174,7 @@ def _checkpoint(folder: Path) -> Source:
     note = read_json(folder / NOTE_NAME) if (folder / NOTE_NAME).is_file() else {}
     former = former_format(folder)
     files = [*weight_files(folder), *(folder / name for name in _BESIDE if (folder / name).is_file())]
-    return Source(
+    return PolicySource(
         path=folder,
         is_gguf=False,
         architecture=architecture,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ttp.lab.bench.simulation import SETTINGS, SHAPES, Setting, Shape, simulate, study, summary, table, truth
+from edge_ttp.lab.bench.simulation import SETTINGS, SHAPES, Population, Shape, simulate, study, summary, table, truth
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_truth_is_what_large_samples_show(setting: Setting, shape: Shape) -> None:
+def test_the_truth_is_what_large_samples_show(setting: Population, shape: Shape) -> None:
     """Pools of 400 candidates measure each query nearly without error."""
     pools = simulate(setting, shape, 400, np.random.default_rng(0), users=1500, queries=2)
     evidence = pools.evidence()

@@ -14,10 +14,10 @@ from edge_ttp.errors import Cancelled, InvalidInput, OutOfCapacity
 from edge_ttp.paths import Paths, locate
 from edge_ttp.registry import Registry
 from edge_ttp.runtime import Runtime
-from edge_ttp_export.gates import GateFailed
-from edge_ttp_export.policy import build, run, work_folder
-from edge_ttp_export.policy.gates import Limits
-from edge_ttp_export.policy.run import Order, export_policy
+from edge_ttp_export.export_gates import GateFailed
+from edge_ttp_export.policy import build, policy_run, work_folder
+from edge_ttp_export.policy.format_gates import FormatLimits
+from edge_ttp_export.policy.policy_run import Order, export_policy
 
 pytestmark = pytest.mark.export
 
@@ -57,7 +57,7 @@ def left_behind(paths: Paths) -> list[Path]:
 
 def test_a_checkpoint_becomes_a_policy_that_answers(checkpoint: Path, data: Path, paths: Paths, script: Path) -> None:
     told: list[str] = []
-    order = Order(checkpoint, "Q8_0", data=data, name="mine", licence="MIT", limits=Limits(max_kl=1.0), **SMALL)
+    order = Order(checkpoint, "Q8_0", data=data, name="mine", licence="MIT", limits=FormatLimits(max_kl=1.0), **SMALL)
     done = export_policy(order, paths, report=lambda what, *_: told.append(what))
     manifest = Registry(paths).manifest("mine")
     assert manifest == done.manifest
@@ -84,7 +84,9 @@ def test_a_checkpoint_becomes_a_policy_that_answers(checkpoint: Path, data: Path
 
 @pytest.mark.usefixtures("no_conversion")
 def test_auto_measures_and_explains(checkpoint: Path, data: Path, paths: Paths) -> None:
-    order = Order(checkpoint, formats=("Q8_0", "Q4_0"), calibrate=data, data=data, limits=Limits(max_kl=5.0), **SMALL)
+    order = Order(
+        checkpoint, formats=("Q8_0", "Q4_0"), calibrate=data, data=data, limits=FormatLimits(max_kl=5.0), **SMALL
+    )
     done = export_policy(order, paths)
     assert {row.format for row in done.rows} == {"F16", "Q8_0", "Q4_0"}
     assert done.chosen.pareto
@@ -101,7 +103,7 @@ def test_a_quantized_gguf_is_measured_against_itself_and_says_so(
 
     source = tmp_path / "some.gguf"
     bindings.quantize(converted, source, "Q8_0", threads=1)
-    order = Order(source, formats=("Q4_0",), data=data, name="again", limits=Limits(max_kl=9.0), **SMALL)
+    order = Order(source, formats=("Q4_0",), data=data, name="again", limits=FormatLimits(max_kl=9.0), **SMALL)
     done = export_policy(order, paths)
     assert [(row.format, row.own) for row in done.rows] == [("Q8_0", True), ("Q4_0", False)]
     assert done.manifest.recipe["source_was_quantized"] == "Q8_0"
@@ -112,7 +114,7 @@ def test_a_quantized_gguf_is_measured_against_itself_and_says_so(
 
 @pytest.mark.usefixtures("no_conversion")
 def test_a_missed_limit_registers_and_leaves_nothing(checkpoint: Path, data: Path, paths: Paths) -> None:
-    order = Order(checkpoint, "Q4_0", data=data, name="mine", limits=Limits(max_size=1000), **SMALL)
+    order = Order(checkpoint, "Q4_0", data=data, name="mine", limits=FormatLimits(max_size=1000), **SMALL)
     with pytest.raises(GateFailed, match="Q4_0 was not registered: size"):
         export_policy(order, paths)
     assert left_behind(paths) == []
@@ -187,13 +189,13 @@ def test_what_a_gguf_source_cannot_have(converted: Path, paths: Paths, tmp_path:
 
 def test_a_tokenizer_or_template_that_changed_is_told() -> None:
     same: dict[str, Any] = {"tokenizer": {"first_difference": ""}, "chat_template_kept": True}
-    assert run.differences(same) == run.differences({}) == []
+    assert policy_run.differences(same) == policy_run.differences({}) == []
     changed = {"tokenizer": {"first_difference": "1984"}, "chat_template_kept": False}
-    assert [line.split(" ")[2] for line in run.differences(changed)] == ["tokenizer", "chat"]
+    assert [line.split(" ")[2] for line in policy_run.differences(changed)] == ["tokenizer", "chat"]
 
 
 def test_space_counts_what_is_built_and_what_is_stored(checkpoint: Path) -> None:
-    source = run.inspect(checkpoint)
-    one, merged = (run.space(source, Order(checkpoint, "Q8_0"), merged=value) for value in (False, True))
+    source = policy_run.inspect(checkpoint)
+    one, merged = (policy_run.space(source, Order(checkpoint, "Q8_0"), merged=value) for value in (False, True))
     assert one > 2 * source.full_bytes
     assert merged == one + source.size

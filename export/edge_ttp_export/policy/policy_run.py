@@ -20,13 +20,13 @@ from edge_ttp_export.policy.benefit import CANDIDATES, QUERIES
 from edge_ttp_export.policy.build import Workshop
 from edge_ttp_export.policy.choice import Chosen, choose, pareto
 from edge_ttp_export.policy.converter import Report, converter
-from edge_ttp_export.policy.gates import Limits, Measured, refuse
+from edge_ttp_export.policy.format_gates import FormatLimits, MeasuredFormat, refuse
 from edge_ttp_export.policy.held_out import Texts, read_texts
 from edge_ttp_export.policy.imatrix_file import read_imatrix
 from edge_ttp_export.policy.lora import inspect_lora
 from edge_ttp_export.policy.measure import POSITIONS, Bench, Test
+from edge_ttp_export.policy.policy_source import PolicySource, fingerprint, inspect
 from edge_ttp_export.policy.register import Origin, free_name, register
-from edge_ttp_export.policy.source import Source, fingerprint, inspect
 from edge_ttp_export.policy.work_folder import work_folder
 
 AUTO = "AUTO"
@@ -54,7 +54,7 @@ class Order:
     """The user of that text to take alone."""
     name: str | None = None
     licence: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: FormatLimits = field(default_factory=FormatLimits)
     positions: int = POSITIONS
     queries: int = QUERIES
     candidates: int = CANDIDATES
@@ -68,7 +68,7 @@ class Exported:
 
     manifest: Manifest
     path: Path
-    rows: tuple[Measured, ...]
+    rows: tuple[MeasuredFormat, ...]
     chosen: Chosen
     reference_perplexity: float | None
     conversion: dict[str, Any]
@@ -181,7 +181,7 @@ def differences(conversion: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def check(order: Order, source: Source) -> None:
+def check(order: Order, source: PolicySource) -> None:
     """Raises InvalidInput for an order that cannot be carried out on this source."""
     wanted: Sequence[str] = order.formats if order.quant == AUTO else (order.quant,)
     for format in wanted:
@@ -202,7 +202,7 @@ def check(order: Order, source: Source) -> None:
         raise InvalidInput(f"{source.path.name!r} is {source.format} already", "take it in with `edge-ttp models add`")
 
 
-def space(source: Source, order: Order, *, merged: bool) -> int:
+def space(source: PolicySource, order: Order, *, merged: bool) -> int:
     """Bytes of disk that the export needs at most, the copy in the store included."""
     full = source.size if source.is_gguf else source.full_bytes
     wanted = order.formats if order.quant == AUTO else (order.quant,)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
+from edge_ttp_export.policy.policy_source import INDEX_NAME, fingerprint, inspect
 from edge_ttp_export.policy.safetensors_file import read_tensors
-from edge_ttp_export.policy.source import INDEX_NAME, fingerprint, inspect
 
 from . import checkpoints
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from edge_ttp_export.checkpoint import Checkpoint
-from edge_ttp_export.choices import SIZES, choose, cut, resampled_shares, share_of_headroom
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.network import Batch
+from edge_ttp_export.rule_choices import SIZES, choose, cut, resampled_shares, share_of_headroom
 from edge_ttp_export.train import Member, collate
 
 PROBABILISTIC = "beta-nll"
@@ -100,7 +100,7 @@ def judge_batch(checkpoint: Checkpoint, batch: Batch) -> tuple[Judged, Floats]:
     return judged, np.asarray(heads.offset.double().numpy())
 
 
-def fix_rules(checkpoints: Sequence[Checkpoint], tune: Sequence[Pool]) -> dict[str, tuple[Fixed, float]]:
+def fix_rules(checkpoints: Sequence[Checkpoint], tune: Sequence[LabelledPool]) -> dict[str, tuple[Fixed, float]]:
     """For each rule its best constant on tune pools of all sizes above 1, and its mean share there.
 
     "probabilistic" is the best rule of all if it beats `mean` by more than one standard error over users, else `mean`

@@ -15,9 +15,9 @@ from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
 from edge_ttp.history.learning import Drawn, Layer, Sourced
+from edge_ttp.lab.diagnosis.evidence_worth import DOUBLING_PAYS, SIZES, worth
 from edge_ttp.lab.diagnosis.judge import judge
-from edge_ttp.lab.diagnosis.own import Own, judgments, own, own_table
-from edge_ttp.lab.diagnosis.worth import DOUBLING_PAYS, SIZES, worth
+from edge_ttp.lab.diagnosis.own_evidence import Own, judgments, own, own_table
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.learning.evidence import judged as evidence_of
 from edge_ttp.learning.evidence import written

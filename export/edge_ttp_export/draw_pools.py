@@ -17,9 +17,9 @@ from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.sampling import Filters
 from edge_ttp.reward.utility import utility
 from edge_ttp_export.pool_file import PoolFile
-from edge_ttp_export.recall import Recall
-from edge_ttp_export.split import PARTS, Part, part_of
-from edge_ttp_export.texts import Item, file_sha256, read_items, task_of
+from edge_ttp_export.text_files import Item, file_sha256, read_items, task_of
+from edge_ttp_export.text_recall import Recall
+from edge_ttp_export.user_split import PARTS, Part, part_of
 
 MIN_HISTORY = 4
 """Fewest earlier items a query's user must have."""
@@ -57,14 +57,14 @@ class Who:
 
 
 @dataclass(frozen=True)
-class Query:
+class PoolQuery:
     """One item to be written again by the policy, and everything its user wrote before it."""
 
     item: Item
     history: tuple[Item, ...]
 
 
-def choose_queries(users: dict[str, list[Item]], count: int, min_history: int = MIN_HISTORY) -> list[Query]:
+def choose_queries(users: dict[str, list[Item]], count: int, min_history: int = MIN_HISTORY) -> list[PoolQuery]:
     """The first `count` queries of a fixed order, so that a larger count only adds to a smaller one.
 
     Parts are mixed in fixed shares; within a part the users take turns, each with the newest item first. Wherever one
@@ -74,7 +74,7 @@ def choose_queries(users: dict[str, list[Item]], count: int, min_history: int = 
         part: _turns({user: items for user, items in users.items() if part_of(user) == part}, min_history)
         for part in PARTS
     }
-    chosen: list[Query] = []
+    chosen: list[PoolQuery] = []
     while len(chosen) < count:
         block = [query for part in PARTS for _, query in zip(range(_SHARE[part]), lines[part], strict=False)]
         if not block:
@@ -83,14 +83,14 @@ def choose_queries(users: dict[str, list[Item]], count: int, min_history: int = 
     return chosen[:count]
 
 
-def _turns(users: dict[str, list[Item]], min_history: int) -> Iterator[Query]:
+def _turns(users: dict[str, list[Item]], min_history: int) -> Iterator[PoolQuery]:
     """Queries of these users in turns: everybody's newest item, then everybody's newest but one ..."""
     names = sorted(users, key=lambda name: (len(name), name[::-1]))  # any order that does not depend on the file's
     columns = [list(range(len(users[name]) - 1, min_history - 1, -1)) for name in names]
     for places in zip_longest(*columns):
         for name, place in zip(names, places, strict=True):
             if place is not None:
-                yield Query(users[name][place], tuple(users[name][:place]))
+                yield PoolQuery(users[name][place], tuple(users[name][:place]))
 
 
 def make_pools(
@@ -129,7 +129,7 @@ def make_pools(
         policy.close()
 
 
-def _pool(policy: LlamaPolicy, recall: Recall, query: Query, recipe: Recipe) -> dict[str, Any]:
+def _pool(policy: LlamaPolicy, recall: Recall, query: PoolQuery, recipe: Recipe) -> dict[str, Any]:
     """One record of the pool file."""
     item = query.item
     shown = recall.examples(item, recipe.examples)
@@ -183,7 +183,7 @@ def _seed(seed: int, item: Item) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {item.user_id} {item.order}".encode()).digest()[:6], "big")
 
 
-def _key(query: Query) -> tuple[str, int]:
+def _key(query: PoolQuery) -> tuple[str, int]:
     return query.item.user_id, query.item.order
 
 

@@ -29,7 +29,7 @@ _SIGNATURES = (
 
 
 @dataclass(frozen=True)
-class Source:
+class LineSource:
     """Lines that can be read more than once. Standard input is kept in memory for that."""
 
     name: str
@@ -38,7 +38,7 @@ class Source:
     held: bytes = b""
 
     @classmethod
-    def of(cls, argument: str) -> Source:
+    def of(cls, argument: str) -> LineSource:
         """The source that a command's argument means; `-` is standard input, read here."""
         if argument == "-":
             return cls("standard input", None, sys.stdin.buffer.read())

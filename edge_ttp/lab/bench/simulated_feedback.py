@@ -34,7 +34,7 @@ WIDE = 25.0
 
 
 @dataclass(frozen=True)
-class Point:
+class FeedbackRound:
     """Share of headroom on the latest items after some rounds of one kind, with 95% bootstrap intervals over users."""
 
     kind: str
@@ -71,10 +71,10 @@ def judgment(kind: str, pool: Evidence, chosen: int, rng: np.random.Generator) -
     return Evidence(names[0] if good else names[1], pool.features, pool.noise, None, chosen)
 
 
-def simulate(stock: Weights, users: Sequence[Tested], *, rounds: int = ROUNDS, seed: int = 0) -> list[Point]:
+def simulate(stock: Weights, users: Sequence[Tested], *, rounds: int = ROUNDS, seed: int = 0) -> list[FeedbackRound]:
     """Points of all kinds and rounds (0 too), over the users with enough earlier pools, tasks together."""
     able = [one for one in users if len(one.earlier) >= rounds and one.task not in DESCRIPTIVE]
-    points: list[Point] = []
+    points: list[FeedbackRound] = []
     for kind in KINDS if able else ():
         runs = [_run(stock, one, kind, rounds, np.random.default_rng([seed, at])) for at, one in enumerate(able)]
         points += _points(kind, np.array(runs))
@@ -109,7 +109,7 @@ def _gains(one: Tested, *arms: Floats) -> list[float]:
     return [sum(gain_of(pool, weights) for pool in one.latest) for weights in (*arms, None)]
 
 
-def _points(kind: str, runs: Floats) -> list[Point]:
+def _points(kind: str, runs: Floats) -> list[FeedbackRound]:
     """`runs` is (users, rounds + 1, 4)."""
     rng = np.random.default_rng(1)
     drawn = rng.integers(0, len(runs), (1000, len(runs)))
@@ -119,7 +119,7 @@ def _points(kind: str, runs: Floats) -> list[Point]:
         again = runs[drawn, number].sum(axis=1)
         low, high = np.quantile((again[:, 0] - again[:, 1]) / again[:, 3], (0.025, 0.975))
         points.append(
-            Point(
+            FeedbackRound(
                 kind=kind,
                 round=number,
                 share=float(own / best),

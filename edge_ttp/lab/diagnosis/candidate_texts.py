@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from edge_ttp.lab.diagnosis.source import Source
+from edge_ttp.lab.diagnosis.line_source import LineSource
 
 
-def texts_of(source: Source, lines: Iterable[int]) -> dict[int, str]:
+def texts_of(source: LineSource, lines: Iterable[int]) -> dict[int, str]:
     """The `text` on each of these lines that has one. Stops at the last of them."""
     wanted = set(lines)
     found: dict[int, str] = {}

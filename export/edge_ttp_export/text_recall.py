@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_ttp.history.store import History
 from edge_ttp.schema import HistoryItem
-from edge_ttp_export.texts import Item
+from edge_ttp_export.text_files import Item
 
 _START = datetime(2000, 1, 1, tzinfo=UTC)
 

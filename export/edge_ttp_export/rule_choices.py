@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 
 SIZES = (1, 2, 4, 8, 16, 32)
 REPEATS = 4
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Choice:
+class RuleChoice:
     """What one rule chose in one (cut) pool. The metric is utility or chrF."""
 
     user_id: str
@@ -36,7 +36,7 @@ class Choice:
     best: float
 
 
-def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
+def cut(pools: Sequence[LabelledPool], size: int) -> list[tuple[LabelledPool, list[int]]]:
     """Each pool cut to REPEATS random smaller pools of `size`, or whole where it has that size.
 
     Always the same, so that rules can be compared in pairs. Pools with fewer candidates are left out.
@@ -51,29 +51,31 @@ def cut(pools: Sequence[Pool], size: int) -> list[tuple[Pool, list[int]]]:
 
 
 def choose(
-    members: Sequence[tuple[Pool, Sequence[int]]], by_seed: Sequence[Sequence[Floats]], metric: Metric = "utility"
-) -> dict[str, list[Choice]]:
+    members: Sequence[tuple[LabelledPool, Sequence[int]]],
+    by_seed: Sequence[Sequence[Floats]],
+    metric: Metric = "utility",
+) -> dict[str, list[RuleChoice]]:
     """What is chosen, by task; the seeds' choices one after another, so that their shares are averaged."""
-    found: dict[str, list[Choice]] = {}
+    found: dict[str, list[RuleChoice]] = {}
     for scores in by_seed:
         for (pool, rows), score in zip(members, scores, strict=True):
             values = (pool.utility if metric == "utility" else pool.chrf)[list(rows)]
             chosen = float(values[int(np.argmax(score))])
             found.setdefault(pool.task, []).append(
-                Choice(pool.user_id, pool.place, chosen, float(values.mean()), float(values.max()))
+                RuleChoice(pool.user_id, pool.place, chosen, float(values.mean()), float(values.max()))
             )
     return found
 
 
-def at_random(by_task: Mapping[str, Sequence[Choice]]) -> dict[str, list[Choice]]:
+def at_random(by_task: Mapping[str, Sequence[RuleChoice]]) -> dict[str, list[RuleChoice]]:
     """What a random pick from the same pools is worth on average."""
     return {
-        task: [Choice(one.user_id, one.query, one.mean, one.mean, one.best) for one in found]
+        task: [RuleChoice(one.user_id, one.query, one.mean, one.mean, one.best) for one in found]
         for task, found in by_task.items()
     }
 
 
-def describe(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: int) -> dict[str, Any]:
+def describe(by_task: Mapping[str, list[RuleChoice]], task: str, rule: str, size: int) -> dict[str, Any]:
     """One row: mean utility of what `rule` chose and its share of the headroom with a central 95% interval.
 
     Task "all" is the mean over tasks.
@@ -88,7 +90,7 @@ def describe(by_task: Mapping[str, list[Choice]], task: str, rule: str, size: in
 
 
 def paired(
-    ours: Mapping[str, list[Choice]], theirs: Mapping[str, list[Choice]], task: str, against: str, size: int
+    ours: Mapping[str, list[RuleChoice]], theirs: Mapping[str, list[RuleChoice]], task: str, against: str, size: int
 ) -> dict[str, Any]:
     """Our share minus that of the rule `against`, with its interval over the same resampled users."""
     names = [task] if task != "all" else list(ours)
@@ -100,7 +102,7 @@ def paired(
             "low": float(low), "high": float(high), "error": float(drawn.std())}  # fmt: skip
 
 
-def share_of_headroom(by_task: Mapping[str, Sequence[Choice]]) -> float:
+def share_of_headroom(by_task: Mapping[str, Sequence[RuleChoice]]) -> float:
     """Mean over tasks of (sum chosen - sum mean) / (sum best - sum mean)."""
     shares = []
     for choices in by_task.values():
@@ -110,7 +112,7 @@ def share_of_headroom(by_task: Mapping[str, Sequence[Choice]]) -> float:
 
 
 def growth(
-    few: Mapping[str, list[Choice]], many: Mapping[str, list[Choice]], task: str, sizes: tuple[int, int]
+    few: Mapping[str, list[RuleChoice]], many: Mapping[str, list[RuleChoice]], task: str, sizes: tuple[int, int]
 ) -> dict[str, Any]:
     """Mean utility of what is chosen among many candidates minus that among few, with its interval over users."""
     names = [task] if task != "all" else list(many)
@@ -130,7 +132,7 @@ def growth(
     }
 
 
-def resampled_shares(by_task: Mapping[str, Sequence[Choice]]) -> Floats:
+def resampled_shares(by_task: Mapping[str, Sequence[RuleChoice]]) -> Floats:
     """(RESAMPLES,) shares over users drawn with replacement within each task, the same draws at every call.
 
     Where a task has fewer than FEW_USERS, over its queries: their spread is all that can be told.
@@ -142,7 +144,7 @@ def resampled_shares(by_task: Mapping[str, Sequence[Choice]]) -> Floats:
     return shares / len(by_task)
 
 
-def _resampled_sums(values: Sequence[tuple[Choice, float, float]]) -> Floats:
+def _resampled_sums(values: Sequence[tuple[RuleChoice, float, float]]) -> Floats:
     """(RESAMPLES, 2) sums of both numbers over the units drawn: users, or queries where users are few."""
     few = len({one.user_id for one, _, _ in values}) < FEW_USERS
     units = sorted({(one.user_id, one.query if few else 0) for one, _, _ in values})

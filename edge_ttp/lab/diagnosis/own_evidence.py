@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.history.learning import Sourced
-from edge_ttp.lab.diagnosis.table import Table
+from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.learning.calibration import Calibration
 from edge_ttp.learning.estimate import calibration
 from edge_ttp.learning.evidence import as_evidence

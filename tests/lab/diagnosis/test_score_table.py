@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.diagnosis.source import Source
-from edge_ttp.lab.diagnosis.table import MAX_NAMED, Columns, Table, read_table
+from edge_ttp.lab.diagnosis.line_source import LineSource
+from edge_ttp.lab.diagnosis.score_table import MAX_NAMED, Columns, Table, read_table
 from tests.lab.diagnosis.makers import write
 
 ROW = {"user_id": "ada", "query_id": "q1", "utility": 0.5, "score": 1.5}
@@ -19,7 +19,7 @@ ROW = {"user_id": "ada", "query_id": "q1", "utility": 0.5, "score": 1.5}
 
 def read(tmp_path: Path, *rows: Any, columns: Columns | None = None) -> Table:
     path = write(tmp_path / "pools.jsonl", rows)
-    return read_table(Source.of(str(path)), columns or Columns(), lambda done: None)
+    return read_table(LineSource.of(str(path)), columns or Columns(), lambda done: None)
 
 
 def test_rows_become_columns(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_line_that_cannot_be_used_is_named_with_its_reason(tmp_path: Path, lin
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     path = tmp_path / "pools.jsonl"
     path.write_bytes(json.dumps(ROW).encode() + b'\n{"user_id": "\xff"}\n')
-    table = read_table(Source.of(str(path)), Columns(), lambda done: None)
+    table = read_table(LineSource.of(str(path)), Columns(), lambda done: None)
     assert table.bad[0].reason == "not UTF-8"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.formats.fidelity import Fidelity
-from edge_ttp.policy.formats.speeds import COUNTS, Speed
-from edge_ttp_export.gates import Gate, GateFailed
+from edge_ttp.policy.formats.speeds import COUNTS, FormatSpeed
+from edge_ttp_export.export_gates import Gate, GateFailed
 from edge_ttp_export.policy.benefit import Benefit
 
 TPS_AT = 8
@@ -20,7 +20,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?B?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Limits:
+class FormatLimits:
     """What the user demands of the result; None demands nothing."""
 
     max_kl: float | None = None
@@ -32,14 +32,14 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFormat:
     """One format of the policy, as measured on this device."""
 
     format: str
     size_bytes: int
     loss: Fidelity | None
     """Against the reference; None for the reference itself."""
-    speed: Speed | None
+    speed: FormatSpeed | None
     """None where this device's memory does not hold it."""
     benefit: Benefit
     fallbacks: int = 0
@@ -80,7 +80,7 @@ def parse_size(text: str) -> int:
     return round(float(match[1]) * _UNITS[unit if unit.endswith("B") or not unit else unit + "B"])
 
 
-def gates(measured: Measured, limits: Limits) -> list[Gate]:
+def gates(measured: MeasuredFormat, limits: FormatLimits) -> list[Gate]:
     """The limits that were demanded, each with what was measured."""
     found = []
     if limits.max_kl is not None:
@@ -93,12 +93,12 @@ def gates(measured: Measured, limits: Limits) -> list[Gate]:
     return found
 
 
-def keeps(measured: Measured, limits: Limits) -> bool:
+def keeps(measured: MeasuredFormat, limits: FormatLimits) -> bool:
     """Whether it keeps all limits and fits into this device's memory."""
     return measured.speed is not None and all(gate.passed for gate in gates(measured, limits))
 
 
-def refuse(measured: Measured, limits: Limits) -> None:
+def refuse(measured: MeasuredFormat, limits: FormatLimits) -> None:
     """Raises GateFailed with every limit that is missed."""
     missed = [
         f"{gate.name}: {gate.value:.4g}, {'at least' if gate.at_least else 'at most'} {gate.limit:.4g} is demanded"
@@ -120,12 +120,12 @@ HEADER = (
 """Names of the columns of `table`."""
 
 
-def table(rows: Sequence[Measured], reference_perplexity: float | None = None) -> list[tuple[str, ...]]:
+def table(rows: Sequence[MeasuredFormat], reference_perplexity: float | None = None) -> list[tuple[str, ...]]:
     """The measurements as lines of text, one per format."""
     return [_line(row, reference_perplexity) for row in rows]
 
 
-def _line(row: Measured, reference_perplexity: float | None) -> tuple[str, ...]:
+def _line(row: MeasuredFormat, reference_perplexity: float | None) -> tuple[str, ...]:
     loss, speed, benefit = row.loss, row.speed, row.benefit
     perplexity = loss.perplexity if loss is not None else reference_perplexity
     speeds: Mapping[int, float] = speed.decode_tps if speed is not None else {}

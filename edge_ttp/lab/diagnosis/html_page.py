@@ -9,7 +9,7 @@ from math import isfinite
 
 from edge_ttp.lab.diagnosis.charts import Dot, Line, bars_chart, lines_chart, map_chart, swatch
 from edge_ttp.lab.diagnosis.judge import Diagnosis, HackedQuery, Shown, UserLine, marked
-from edge_ttp.lab.diagnosis.table import Table
+from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.lab.diagnosis.verdict import printable
 from edge_ttp.scaling import Estimate, exponential_ceiling, gaussian_ceiling
 from edge_ttp.scaling.collapse import COLLAPSED_BELOW

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.diagnosis.source import MAX_LINE, Source
+from edge_ttp.lab.diagnosis.line_source import MAX_LINE, LineSource
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ _EVERYBODY = "(everybody)"
 
 
 @dataclass(frozen=True)
-class Bad:
+class BadLine:
     """A line that was left out, and why."""
 
     line: int
@@ -68,7 +68,7 @@ class Table:
     has_text: bool
     has_users: bool
     """Whether rows name users; otherwise all of them are one user's."""
-    bad: list[Bad]
+    bad: list[BadLine]
     """The first unusable lines."""
     bad_reasons: dict[str, int]
     """How many lines were left out for each reason."""
@@ -93,13 +93,13 @@ class Columns:
     variance: str | None = "variance"
 
 
-def read_table(source: Source, columns: Columns, progress: Callable[[float], None]) -> Table:
+def read_table(source: LineSource, columns: Columns, progress: Callable[[float], None]) -> Table:
     """Reads every line of `source`. `progress` gets the bytes read so far.
 
     Raises InvalidInput where no line is usable, where no row says which query it answers, or where one query has more
     than MAX_POOL candidates.
     """
-    reader = _Reader(columns)
+    reader = _RowReader(columns)
     for number, line, done in source.lines():
         if number % 4096 == 0:
             progress(done)
@@ -107,7 +107,7 @@ def read_table(source: Source, columns: Columns, progress: Callable[[float], Non
     return reader.table(source.name)
 
 
-class _Reader:
+class _RowReader:
     """Collects rows. What a row lacks is kept as nan until it is known whether any row has it."""
 
     def __init__(self, columns: Columns) -> None:
@@ -121,7 +121,7 @@ class _Reader:
         self._query, self._line = array("q"), array("q")
         self._utility, self._score, self._variance = array("d"), array("d"), array("d")
         self._characters, self._tokens = array("d"), array("d")
-        self._bad: list[Bad] = []
+        self._bad: list[BadLine] = []
         self._reasons: Counter[str] = Counter()
         self._keys: Counter[str] = Counter()
         self._without_query = 0
@@ -138,7 +138,7 @@ class _Reader:
     def _leave_out(self, number: int, reason: str) -> None:
         self._reasons[reason] += 1
         if len(self._bad) < MAX_NAMED:
-            self._bad.append(Bad(number, reason))
+            self._bad.append(BadLine(number, reason))
 
     def _row(self, number: int, line: bytes) -> None:
         try:
@@ -244,7 +244,7 @@ class _Reader:
     def _drop(self, lines: Ints, reason: str) -> None:
         if len(lines):
             self._reasons[reason] += len(lines)
-            self._bad += [Bad(int(number), reason) for number in lines[:MAX_NAMED]]
+            self._bad += [BadLine(int(number), reason) for number in lines[:MAX_NAMED]]
 
     def _nothing(self, name: str) -> tuple[str, str]:
         """Fact and cure where no row is left."""

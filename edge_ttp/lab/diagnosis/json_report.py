@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from edge_ttp.lab.diagnosis.evidence_worth import Worth
 from edge_ttp.lab.diagnosis.judge import Diagnosis, HackedQuery, Shown
-from edge_ttp.lab.diagnosis.own import Judgments
-from edge_ttp.lab.diagnosis.table import Table
-from edge_ttp.lab.diagnosis.worth import Worth
+from edge_ttp.lab.diagnosis.own_evidence import Judgments
+from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.scaling import UNKNOWN, Estimate, Quantities
 
 _FOUR = ("c", "h", "rho_plus", "rho_minus")

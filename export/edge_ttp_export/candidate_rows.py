@@ -12,8 +12,8 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.pool_file import read_pools
-from edge_ttp_export.split import PARTS, Part, part_of
-from edge_ttp_export.texts import file_sha256, read_items
+from edge_ttp_export.text_files import file_sha256, read_items
+from edge_ttp_export.user_split import PARTS, Part, part_of
 
 
 def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str | None) -> int:

@@ -12,7 +12,7 @@ import torch
 from edge_ttp.errors import EdgeTTPError
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.salience import INPUTS
-from edge_ttp_export.examples import Pool
+from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.graphs import Reader
 from edge_ttp_export.minilm import Tokens
 from edge_ttp_export.network import RewardNetwork
@@ -54,7 +54,9 @@ def check(gates: Sequence[Gate]) -> None:
         raise GateFailed(f"nothing was written: {'; '.join(missed)}", "train or export with other settings")
 
 
-def torch_gates(reader: Reader, network: RewardNetwork, exported: RewardModel, pools: Sequence[Pool]) -> list[Gate]:
+def torch_gates(
+    reader: Reader, network: RewardNetwork, exported: RewardModel, pools: Sequence[LabelledPool]
+) -> list[Gate]:
     """Largest difference between torch and the FP32 graphs: vectors, words' numbers, differences and variances."""
     texts = sorted({one.text for pool in pools[:20] for one in pool.encoded.drawn}, key=len)
     ids, mask = Tokens()(texts)
@@ -79,7 +81,7 @@ def torch_gates(reader: Reader, network: RewardNetwork, exported: RewardModel, p
     ]
 
 
-def _word_error(reader: Reader, exported: RewardModel, pool: Pool) -> float:
+def _word_error(reader: Reader, exported: RewardModel, pool: LabelledPool) -> float:
     """The largest difference of what torch and the FP32 graph say of the words of a pool's candidates."""
     profile, source = pool.profile, pool.source
     texts = [one.text for one in pool.encoded.drawn]
@@ -93,7 +95,7 @@ def _word_error(reader: Reader, exported: RewardModel, pool: Pool) -> float:
 
 
 def quantization_gates(
-    full: RewardModel, small: RewardModel, of_full: Sequence[Pool], of_small: Sequence[Pool]
+    full: RewardModel, small: RewardModel, of_full: Sequence[LabelledPool], of_small: Sequence[LabelledPool]
 ) -> list[Gate]:
     """How the 8-bit model ranks, selects and is calibrated against the FP32 one, on the same pools."""
     correlations, losses, covered = [], [], np.zeros((2, 2))
@@ -112,7 +114,7 @@ def quantization_gates(
     ]
 
 
-def score(model: RewardModel, pool: Pool, rows: Sequence[int] | None = None) -> Scores:
+def score(model: RewardModel, pool: LabelledPool, rows: Sequence[int] | None = None) -> Scores:
     """The model's scores of a pool, or of some of its candidates."""
     encoded = pool.encoded if rows is None else pool.encoded.take(rows)
     return model.score(pool.profile, pool.source, encoded)

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from edge_ttp.lab.diagnosis.candidate_texts import texts_of
 from edge_ttp.lab.diagnosis.charts import Dot, Line, bars_chart, lines_chart, map_chart
-from edge_ttp.lab.diagnosis.page import page
-from edge_ttp.lab.diagnosis.source import Source
-from edge_ttp.lab.diagnosis.texts import texts_of
+from edge_ttp.lab.diagnosis.html_page import page
+from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.lab.diagnosis.verdict import limits, verdict
 from tests.lab.diagnosis.conftest import Judge, Judged
 from tests.lab.diagnosis.makers import collapsed_for_a_third, flipped_for_a_fifth, good_model, write
@@ -99,7 +99,7 @@ def test_what_comes_from_the_data_cannot_become_markup(judged: Judge, tmp_path: 
     path = write(tmp_path / "evil.jsonl", evil_rows())
     table, found = judged(evil_rows())
     wanted = [shown.line for query in found.hacked for shown in (query.preferred, query.best)]
-    texts = texts_of(Source.of(str(path)), wanted)
+    texts = texts_of(LineSource.of(str(path)), wanted)
     assert set(texts.values()) == {EVIL}
     html = rendered((table, found), texts)
     checker = checked(html)
@@ -131,7 +131,7 @@ def test_poor_pools_make_a_page_too(judged: Judge, rows: list[object]) -> None:
 
 
 def test_many_users_are_thinned_out_and_the_sick_are_kept(judged: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_ttp.lab.diagnosis.page.MOST_DOTS", 40)
+    monkeypatch.setattr("edge_ttp.lab.diagnosis.html_page.MOST_DOTS", 40)
     html = rendered(judged(collapsed_for_a_third(good_model(users=90, queries=10, size=8))))
     figure = html[html.index("For whom?") : html.index("<figcaption><ul class=legend>")]
     assert figure.count('<g class="dot collapsed">') == 30
@@ -143,7 +143,7 @@ def test_texts_are_read_again_for_the_lines_that_are_shown(tmp_path: Path) -> No
     path = write(
         tmp_path / "pools.jsonl", [{"text": "one"}, {"text": "two"}, {"text": 3}, "nonsense", {"text": "five"}]
     )
-    source = Source.of(str(path))
+    source = LineSource.of(str(path))
     assert texts_of(source, [2, 3]) == {2: "two"}
     assert texts_of(source, []) == {}
     assert texts_of(source, [1, 99]) == {1: "one"}

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp_export.pools import MIN_HISTORY, Recipe, Who, choose_queries, make_pools
-from edge_ttp_export.split import part_of
-from edge_ttp_export.texts import Item, read_items
+from edge_ttp_export.draw_pools import MIN_HISTORY, Recipe, Who, choose_queries, make_pools
+from edge_ttp_export.text_files import Item, read_items
+from edge_ttp_export.user_split import part_of
 
 zstandard = pytest.importorskip("zstandard", reason="needs the export extra")
 from edge_ttp_export.pool_file import PoolFile, read_pools  # noqa: E402
-from edge_ttp_export.recall import Recall  # noqa: E402
+from edge_ttp_export.text_recall import Recall  # noqa: E402
 
 pytestmark = pytest.mark.export
 

@@ -13,14 +13,14 @@ import pytest
 import zstandard
 
 from edge_ttp.errors import ExtraMissing, InvalidInput
-from edge_ttp.lab.diagnosis import source as module
-from edge_ttp.lab.diagnosis.source import Source
+from edge_ttp.lab.diagnosis import line_source
+from edge_ttp.lab.diagnosis.line_source import LineSource
 
 
 def test_lines_are_numbered_from_one_and_can_be_read_again(tmp_path: Path) -> None:
     path = tmp_path / "pools.jsonl"
     path.write_bytes(b"\xef\xbb\xbfone\ntwo\n\nlast")
-    source = Source.of(str(path))
+    source = LineSource.of(str(path))
     for _ in range(2):
         assert [(number, line) for number, line, _ in source.lines()] == [
             (1, b"one\n"),
@@ -35,7 +35,7 @@ def test_compressed_lines_are_the_same_lines_whatever_the_frames(tmp_path: Path)
     path = tmp_path / "pools.jsonl.zst"
     pack = zstandard.ZstdCompressor().compress
     path.write_bytes(pack(b"one\ntw") + pack(b"o\nthree\n"))
-    assert [line for _, line, _ in Source.of(str(path)).lines()] == [b"one\n", b"two\n", b"three\n"]
+    assert [line for _, line, _ in LineSource.of(str(path)).lines()] == [b"one\n", b"two\n", b"three\n"]
 
 
 def test_compressed_lines_without_zstandard_say_what_to_install(
@@ -52,7 +52,7 @@ def test_compressed_lines_without_zstandard_say_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ExtraMissing, match="pip install zstandard"):
-        list(Source.of(str(path)).lines())
+        list(LineSource.of(str(path)).lines())
 
 
 def test_a_damaged_compressed_file_is_one_line(tmp_path: Path) -> None:
@@ -61,17 +61,23 @@ def test_a_damaged_compressed_file_is_one_line(tmp_path: Path) -> None:
     packed[10] ^= 0xFF
     path.write_bytes(packed)
     with pytest.raises(InvalidInput, match="damaged"):
-        list(Source.of(str(path)).lines())
+        list(LineSource.of(str(path)).lines())
 
 
 def test_a_line_that_is_too_long_is_passed_over_without_being_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_LINE", 10)
-    monkeypatch.setattr(module, "_SKIP", 7)
+    monkeypatch.setattr(line_source, "MAX_LINE", 10)
+    monkeypatch.setattr(line_source, "_SKIP", 7)
     path = tmp_path / "pools.jsonl"
     path.write_bytes(b"short\n" + b"x" * 100 + b"\n" + b"y" * 9 + b"\nend\n" + b"z" * 50)
-    assert [line for _, line, _ in Source.of(str(path)).lines()] == [b"short\n", None, b"y" * 9 + b"\n", b"end\n", None]
+    assert [line for _, line, _ in LineSource.of(str(path)).lines()] == [
+        b"short\n",
+        None,
+        b"y" * 9 + b"\n",
+        b"end\n",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,19 +93,19 @@ def test_what_is_no_text_says_what_it_is(tmp_path: Path, content: bytes, fact: s
     path = tmp_path / "pools"
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match=fact):
-        list(Source.of(str(path)).lines())
+        list(LineSource.of(str(path)).lines())
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no file"):
-        Source.of(str(tmp_path / "nothing"))
+        LineSource.of(str(tmp_path / "nothing"))
     with pytest.raises(InvalidInput, match="folder"):
-        Source.of(str(tmp_path))
+        LineSource.of(str(tmp_path))
 
 
 def test_standard_input_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n")))
-    source = Source.of("-")
+    source = LineSource.of("-")
     for _ in range(2):
         assert [line for _, line, _ in source.lines()] == [b"one\n", b"two\n"]
     assert source.name == "standard input"
