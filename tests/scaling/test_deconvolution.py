@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ttp.scaling import Deconvolution, Evidence, correlate, naive_moments, normal_moments
+from edge_ttp.scaling import Deconvolution, QueryEvidence, correlate, naive_moments, normal_moments
 
 
-def measured(rho: np.ndarray, size: int, seed: int = 0) -> Evidence:
-    """Evidence of Gaussian pools with these true correlations."""
+def measured(rho: np.ndarray, size: int, seed: int = 0) -> QueryEvidence:
+    """QueryEvidence of Gaussian pools with these true correlations."""
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((len(rho), size))
     score = rho[:, None] * z + np.sqrt(1 - rho[:, None] ** 2) * rng.standard_normal(z.shape)
