@@ -7,10 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from edge_ttp.policy.scheduler import Scheduler
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -65,12 +62,22 @@ class Claim:
     """Seconds of the engine's time that the job will probably take."""
 
 
+class Desk(Protocol):
+    """Where a job's caller is heard: the scheduler."""
+
+    def look_at(self, job: Job[Any]) -> None:
+        """Makes a job end whose flag was set."""
+
+    def resume(self, job: Job[Any], value: Any) -> None:
+        """Lets a job go on that asked something."""
+
+
 class Job(Generic[T]):
     """A request with the scheduler. What happens to it arrives as messages, in order: progress, questions, the end."""
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        desk: Desk,
         start: Start[T],
         claim: Claim,
         *,
@@ -83,7 +90,7 @@ class Job(Generic[T]):
         self.deadline = deadline
         self.abort: Callable[[], None] | None = None
         """Cuts the computation under way off. Set by `start`; called from any thread."""
-        self._scheduler = scheduler
+        self._desk = desk
         self.start = start
         self.given = cancel
         self._flag = threading.Event()
@@ -107,7 +114,7 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Ends it within a step, from any thread: what it had so far is its result. May be called again."""
         self._flag.set()
-        self._scheduler.look_at(self)
+        self._desk.look_at(self)
 
     def abandon(self) -> None:
         """Ends it without a result, from any thread: nobody waits for it any more."""
@@ -116,7 +123,7 @@ class Job(Generic[T]):
 
     def reply(self, value: Any) -> None:
         """Answers the question of its last message; it goes on."""
-        self._scheduler.resume(self, value)
+        self._desk.resume(self, value)
 
     def wait(self, timeout: float | None = None) -> object:
         """The next message: Queued, Asked, Ended, or what the job itself tells. Raises queue.Empty after `timeout`."""

@@ -13,7 +13,7 @@ from edge_ttp.paths import locate
 from edge_ttp_export.policy import build, converter
 from edge_ttp_export.policy.policy_source import inspect
 
-from .test_run import left_behind
+from .test_policy_run import left_behind
 
 pytestmark = pytest.mark.export
 
