@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from repository import ROOT
 
 from edge_ttp.paths import locate
 
@@ -14,7 +16,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C need it back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ROOT = Path(__file__).parent.parent
+settings.register_profile("edge-ttp", deadline=None)  # an example may take as long as a busy machine makes it
+settings.load_profile("edge-ttp")
+
 MODELS_HOME = Path(os.environ.get("EDGE_TTP_TEST_MODELS", ROOT / ".edge-ttp"))
 """Where `make test` pulls the policy to, once; the tests only read it."""
 

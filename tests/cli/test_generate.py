@@ -163,12 +163,14 @@ def test_every_option_reaches_its_room(generate: Command, models: Models, home: 
     assert {item.kind for item in models.reward.profiles[-1]} == {"email"}
 
 
-def test_auto_takes_what_mode_and_deadline_allow(generate: Command) -> None:
+def test_auto_takes_what_mode_and_deadline_allow(generate: Command, models: Models, home: Path) -> None:
     fast = one_object(generate("--n", "auto", "--mode", "fast", "--json"))
     best = one_object(generate("--n", "auto", "--mode", "best", "--json"))
     assert 1 < fast["n"] < best["n"]
     assert fast["plan"]["bound_by"] == "value"
-    hurried = one_object(generate("--n", "auto", "--mode", "best", "--deadline", "300ms", "--json"))
+    models.policy = FakePolicy(slowness=3000)  # by its plan; in truth it has all the time
+    (locate(home).cache / "device.json").unlink()
+    hurried = one_object(generate("--n", "auto", "--mode", "best", "--deadline", "30s", "--json"))
     assert hurried["plan"]["bound_by"] == "deadline"
     assert hurried["n"] < best["n"]
 
@@ -191,8 +193,9 @@ def test_no_store_keeps_a_request_out_of_the_history(generate: Command, home: Pa
         assert b"something private" not in file.read_bytes()
 
 
-def test_notes_of_a_narrow_plan_go_to_stderr(generate: Command) -> None:
-    generate("--n", "64", "--deadline", "100ms")
+def test_notes_of_a_narrow_plan_go_to_stderr(generate: Command, models: Models) -> None:
+    models.policy = FakePolicy(slowness=300)
+    generate("--n", "64", "--deadline", "5s")
     assert "64 candidates were asked for, " in generate.err
     assert "(deadline)" in generate.err
 

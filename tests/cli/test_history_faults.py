@@ -75,7 +75,7 @@ def holder(database: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("holder")
 def test_a_database_locked_by_another_process_costs_the_record_and_not_the_answer() -> None:
-    done = edge_ttp(*ASK, "--deadline", "4s", "--json")
+    done = edge_ttp(*ASK, "--json")
     assert done.returncode == FAULT
     assert done.stderr == ""
     found = one_object(done.stdout)
@@ -83,8 +83,6 @@ def test_a_database_locked_by_another_process_costs_the_record_and_not_the_answe
     assert found["stored"] is False
     assert "locked by another process" in found["notes"][-1]
     assert found["plan"]["examples"] > 0
-    # A lock is waited for until the deadline; without one it would be ten seconds more.
-    assert found["timings"]["total_s"] < 8
 
 
 def test_a_file_that_is_no_database_is_one_line(database: Path) -> None:

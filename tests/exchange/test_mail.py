@@ -135,7 +135,7 @@ def test_a_broken_mail_never_ends_the_import(change: tuple[bytes, bytes]) -> Non
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bytes_are_read_or_named(data: bytes) -> None:
     for one in read(b"From x\nFrom: ann\n" + data):
         assert isinstance(one, Numbered | BadRecord)

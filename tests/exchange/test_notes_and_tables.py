@@ -105,7 +105,7 @@ def test_what_is_no_table_of_texts_is_one_line_or_a_named_row(data: bytes) -> No
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_bytes_below_a_header_are_read_or_refused(data: bytes) -> None:
     with suppress(InvalidInput):
         assert all(isinstance(one, Numbered | BadRecord) for one in table(b"output,input\n" + data))

@@ -51,7 +51,8 @@ def endless(_: tuple[int, ...]) -> npt.NDArray[np.float64]:
 class FakePolicy:
     """A generation.Policy whose tokens are words: the real engine over a table of logits.
 
-    With a `clock`, reading a prompt and every decode step take `step_s` on it.
+    With a `clock`, reading a prompt and every decode step take `step_s` on it. Its measured times are `slowness` times
+    those of a usual policy, so that a plan is bound by a deadline that a busy machine still keeps.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class FakePolicy:
         step_s: float = 0.0,
         cells: int = 100_000,
         words: Sequence[str] = WORDS,
+        slowness: float = 1.0,
     ) -> None:
         self.context = context
         self.template = template
@@ -76,6 +78,7 @@ class FakePolicy:
         self.device = "cpu"
         self.words = tuple(words)
         self.measured = 0
+        self.slowness = slowness
         self._turns = Turns()
         self.decoder = TableDecoder(
             table,
@@ -139,8 +142,9 @@ class FakePolicy:
 
     def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
         self.measured += 1
-        chunks = tuple((128, start, 0.0128) for start in (0, 128))
-        return Measured(threads or 1, chunks, tuple((rows, 256, 0.001 + rows * 0.0001) for rows in (1, 8, 16)))
+        chunks = tuple((128, start, 0.0128 * self.slowness) for start in (0, 128))
+        steps = tuple((rows, 256, (0.001 + rows * 0.0001) * self.slowness) for rows in (1, 8, 16))
+        return Measured(threads or 1, chunks, steps)
 
     def held_bytes(self) -> int:
         return 0

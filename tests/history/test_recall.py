@@ -77,7 +77,7 @@ def test_thousand_texts_of_another_user_change_no_score_at_all(history: History)
     assert [history.recall("ann", query, 20) for query in queries] == before
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     mine=st.lists(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=6).map(" ".join), min_size=1, max_size=12),
     others=st.lists(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=9).map(" ".join), max_size=12),
@@ -215,7 +215,7 @@ def test_index_terms_of_two_users_never_meet() -> None:
     assert recall.index_term(1, "fcat") == "1_fcat"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(min_size=1).filter(lambda text: text.strip() and text.isprintable()))
 def test_the_index_holds_exactly_the_words_of_the_text(history: History, text: str) -> None:
     user = f"user of {text[:100]}"

@@ -117,7 +117,7 @@ def test_without_sharing_every_candidate_takes_its_own_row() -> None:
     assert sampled.rows == 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(1, 24),
     seed=st.integers(0, 1000),
@@ -319,7 +319,7 @@ def test_the_same_prompt_again_computes_only_its_last_chunk() -> None:
 prompts = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(prompts, min_size=2, max_size=5), st.booleans())
 def test_reuse_changes_nothing(asked: list[tuple[int, ...]], can_truncate: bool) -> None:
     decoder = TableDecoder(restless, ends=[0])

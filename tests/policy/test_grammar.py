@@ -163,7 +163,7 @@ def test_parentheses_in_quotes_and_classes_do_not_nest(policy: LlamaPolicy) -> N
     assert len(sampled.candidates) == 12
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from('root:=|()[]"\\{}0123456789,*+?.- \n#ab^<>!é'), max_size=60))
 def test_no_text_as_a_grammar_ends_the_process(policy: LlamaPolicy, text: str) -> None:
     for grammar in (text, "root ::= " + text):

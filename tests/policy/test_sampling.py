@@ -384,7 +384,7 @@ filters_strategy = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(arrays.arrays(np.float32, st.integers(1, 80), elements=extreme), filters_strategy, st.integers(0, 2**63 - 1))
 def test_any_logits_give_a_token_that_the_filters_allow(
     logits: npt.NDArray[np.float32], filters: Filters, seed: int
@@ -401,7 +401,7 @@ def test_any_logits_give_a_token_that_the_filters_allow(
     assert np.isfinite(drawn.logprobs[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays.arrays(np.float32, (3, 33), elements=finite), filters_strategy, st.permutations(range(6)))
 def test_the_order_of_candidates_and_rows_does_not_matter(
     logits: npt.NDArray[np.float32], filters: Filters, order: Sequence[int]

@@ -111,7 +111,7 @@ def test_a_tensor_placed_beyond_the_file_is_a_truncation(tmp_path: Path) -> None
         read(tmp_path, b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + tensor + bytes(64))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(4, len(gguf()) - 1), st.binary(min_size=1, max_size=12))
 def test_a_damaged_header_is_read_or_refused_never_worse(
     tmp_path_factory: pytest.TempPathFactory, at: int, damage: bytes
