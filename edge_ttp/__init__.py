@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the host program wants to hear
 
 if TYPE_CHECKING:
+    from edge_ttp.confined import freeze_support
     from edge_ttp.errors import EdgeTTPError
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Candidate, Event, Feedback, Generation, HistoryItem, LoraAdapter, Plan, Sampling
@@ -29,6 +30,7 @@ _HOMES = {
     "Plan": "edge_ttp.schema",
     "Runtime": "edge_ttp.runtime",
     "Sampling": "edge_ttp.schema",
+    "freeze_support": "edge_ttp.confined",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Runtime",
     "Sampling",
     "__version__",
+    "freeze_support",
 ]
 
 

@@ -8,6 +8,10 @@ import sys
 def main() -> None:
     """Runs the command line and leaves the process with its exit code."""
     try:
+        if getattr(sys, "frozen", False):
+            from edge_ttp.confined import freeze_support
+
+            freeze_support()
         from edge_ttp.cli.main import main as run
 
         run()

@@ -213,7 +213,10 @@ class Runtime:
             return self._answer(ask)
 
     def _answer(self, ask: Ask) -> Generation:
-        return generate(self._rooms(ask.rule, ask.budget), ask)
+        rooms = self._rooms(ask.rule, ask.budget)
+        for adapter in ask.sampling.adapters:  # like the loading of models, before the deadline begins
+            self.registry.try_adapter(Path(adapter.path), self._policy.get().located, cancel=ask.cancel)
+        return generate(rooms, ask)
 
     def _rooms(self, rule: Rule, budget: Budget) -> Rooms:
         """The parts that a request with this rule passes through, loaded, and the state of the device now."""

@@ -16,6 +16,7 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.paths import Paths
 from edge_ttp.registry.folder import link_file, model_folder, parent_of, write_private
 from edge_ttp.registry.gguf import Header, read_header
+from edge_ttp.registry.gguf_bounds import refuse_unloadable
 from edge_ttp.registry.manifest import (
     MANIFEST_NAME,
     Kind,
@@ -46,6 +47,15 @@ class Adoption:
     manifest: Manifest
     originals: dict[str, Path]
     """Path in the manifest -> where the file is now. Empty for a manifest alone."""
+
+    @property
+    def opened(self) -> Path | None:
+        """What a room would open of it where it is now; None for a manifest alone, whose files `pull` fetches."""
+        first = self.manifest.files[0].path
+        if first not in self.originals:
+            return None
+        file = self.originals[first]
+        return file.parents[len(Path(first).parts) - 1] if self.manifest.kind == "reward" else file
 
 
 def prepare(
@@ -132,6 +142,7 @@ def refuse_unsuitable(path: Path, header: Header, kind: Kind) -> None:
         raise ModelUnavailable(f"{str(path)!r} is an adapter, not a whole model", "use the model it adapts")
     if kind == "adapter" and not header.is_adapter:
         raise ModelUnavailable(f"{str(path)!r} is a whole model, not an adapter", "leave out the kind")
+    refuse_unloadable(path, header)
 
 
 def guess_prompt_style(header: Header) -> PromptStyle:

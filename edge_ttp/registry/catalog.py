@@ -140,6 +140,10 @@ class Catalog:
         """Whether `name` is taken by a model of this package."""
         return any(entry.shipped and entry.manifest.name == name for entry in self.entries())
 
+    def shipped_digests(self) -> frozenset[str]:
+        """The SHA-256s, each of a whole model, in the manifests of this package."""
+        return frozenset(entry.manifest.sha256 for entry in self.entries() if entry.shipped)
+
     def _read(self) -> tuple[list[Entry], list[str]]:
         found: dict[str, Entry] = {}
         problems: list[str] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ttp.errors import ModelUnavailable
@@ -21,6 +21,8 @@ MAX_ENTRIES = 65_536
 MAX_KEY = 65_535
 MAX_STRING = 16 << 20
 MAX_DIMENSIONS = 4
+MAX_SHORT = 1024
+"""Most elements of an array of whole numbers that is kept: one for each layer, with room to spare."""
 
 Scalar = str | int | float | bool
 
@@ -28,6 +30,8 @@ _STRING, _ARRAY = 8, 9
 # GGUF value type -> struct format. 7 is bool, one byte.
 _FORMATS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _SIZES = {kind: struct.calcsize(form) for kind, form in _FORMATS.items()}
+
+_WHOLE = {0, 1, 2, 3, 4, 5, 10, 11}
 
 # ggml tensor type -> (weights in a block, bytes of a block), from ggml.c. Of other types only the offset is checked.
 _BLOCKS = {
@@ -65,6 +69,17 @@ EMBEDDING_ARCHITECTURES = frozenset(
 
 
 @dataclass(frozen=True)
+class ListedTensor:
+    """One entry of the list of tensors."""
+
+    name: str
+    shape: tuple[int, ...]
+    """The fastest dimension first."""
+    type: int
+    """ggml's number of it."""
+
+
+@dataclass(frozen=True)
 class Header:
     """What a GGUF header says about the model behind it."""
 
@@ -73,9 +88,18 @@ class Header:
     """Every entry that is one value. Arrays (the vocabulary above all) are left out."""
     array_lengths: dict[str, int]
     """Number of elements of every entry that is an array."""
-    tensor_count: int
+    tensors: tuple[ListedTensor, ...]
     file_bytes: int
     """Size the file has."""
+    short_arrays: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Every entry that is an array of at most MAX_SHORT whole numbers: counts by layer."""
+
+    def integers(self, key: str) -> tuple[int, ...]:
+        """The whole numbers of an entry, be it one or an array of some; empty where there are none."""
+        value = self.metadata.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        return self.short_arrays.get(key, ())
 
     @property
     def architecture(self) -> str:
@@ -151,26 +175,30 @@ class _HeaderReader:
         entries = self._bounded(self._integer("<Q"), MAX_ENTRIES, "metadata entries")
         metadata: dict[str, Scalar] = {}
         lengths: dict[str, int] = {}
+        short: dict[str, tuple[int, ...]] = {}
         for _ in range(entries):
             key = self._string(MAX_KEY)
             kind = self._integer("<I")
             if kind == _ARRAY:
-                lengths[key] = self._skip_array()
+                lengths[key] = self._array(key, short)
             else:
                 metadata[key] = self._value(kind)
-        self._check_tensors(tensors, metadata)
-        return Header(version, metadata, lengths, tensors, self._size)
+        return Header(version, metadata, lengths, self._tensors(tensors, metadata), self._size, short)
 
-    def _check_tensors(self, tensors: int, metadata: dict[str, Scalar]) -> None:
-        """Reads the list of tensors and refuses a file that ends before the last of them."""
+    def _tensors(self, count: int, metadata: dict[str, Scalar]) -> tuple[ListedTensor, ...]:
+        """The list of tensors. Refuses a file that ends before the last of them."""
+        found = []
         end = 0
-        for _ in range(tensors):
-            self._string(MAX_KEY)
+        for _ in range(count):
+            name = self._string(MAX_KEY)
             dimensions = self._bounded(self._integer("<I"), MAX_DIMENSIONS, "dimensions of one tensor")
             weights = 1
+            shape = []
             for _ in range(dimensions):
-                weights = self._bounded(weights * self._integer("<Q"), 1 << 48, "weights in one tensor")
+                shape.append(self._integer("<Q"))
+                weights = self._bounded(weights * shape[-1], 1 << 48, "weights in one tensor")
             kind = self._integer("<I")
+            found.append(ListedTensor(name, tuple(shape), kind))
             offset = self._integer("<Q")
             per_block, block_bytes = _BLOCKS.get(kind, (1, 0))
             end = max(end, offset + -(-weights // per_block) * block_bytes)
@@ -178,11 +206,12 @@ class _HeaderReader:
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise self._absurd(f"an alignment of {alignment}")
         start = -(-self._at // alignment) * alignment
-        if tensors and start + end > self._size:
+        if found and start + end > self._size:
             raise ModelUnavailable(
                 f"the GGUF file {str(self._path)!r} is truncated: {self._size} of {start + end} bytes",
                 "fetch or copy it again",
             )
+        return tuple(found)
 
     def _take(self, count: int) -> int:
         """Moves on by `count` bytes; returns where they begin."""
@@ -213,13 +242,16 @@ class _HeaderReader:
         value: Scalar = struct.unpack_from(_FORMATS[kind], self._view, self._take(_SIZES[kind]))[0]
         return value
 
-    def _skip_array(self) -> int:
+    def _array(self, key: str, short: dict[str, tuple[int, ...]]) -> int:
+        """The length of an array, which is kept in `short` if it is short and of whole numbers."""
         kind = self._integer("<I")
         length = self._integer("<Q")
         if kind == _STRING:
             self._skip_strings(self._bounded(length, MAX_HEADER // 8, "strings in one array"))
         elif kind in _SIZES:
-            self._take(self._bounded(length, MAX_HEADER, "elements in one array") * _SIZES[kind])
+            begin = self._take(self._bounded(length, MAX_HEADER, "elements in one array") * _SIZES[kind])
+            if length <= MAX_SHORT and kind in _WHOLE:
+                short[key] = struct.unpack_from(f"<{length}{_FORMATS[kind][1]}", self._view, begin)
         else:
             raise self._absurd(f"an array of type {kind}")
         return length

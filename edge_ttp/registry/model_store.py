@@ -23,6 +23,7 @@ from edge_ttp.registry.pull import Note, Progress, Puller
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.stamps import Stamps
+from edge_ttp.registry.trials import Trials
 from edge_ttp.registry.variants import FormatChoice, Make, Variants, refuse_derivation, split_name
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
@@ -51,6 +52,7 @@ class Registry:
         self._catalog = Catalog(shipped or shipped_folder(), paths.models)
         self._variants = Variants(paths.models)
         self._integrity = Integrity(Stamps(paths.cache / "verified.json"))
+        self._trials = Trials(paths.cache / "tried.json", self._catalog.shipped_digests)
         self._index = index
         self._allow_http_localhost = allow_http_localhost
         self._backoff_s = backoff_s
@@ -72,20 +74,31 @@ class Registry:
 
         Takes a name, a name with a format (`name:Q4_0`), the path of a .gguf file that need not be in the store, or
         the path of a folder with a manifest. A name alone means the format chosen for this device, else the own file.
-        Raises NotFound for an unknown name, ModelUnavailable for files that are missing, truncated, altered or of
-        another kind than `kind`, InvalidInput for an empty name.
+        What did not come with this package is tried in a process of its own when it is first named (trials.py).
+        Raises NotFound for an unknown name, ModelUnavailable for files that are missing, truncated, altered, of
+        another kind than `kind` or that did not survive the trial, InvalidInput for an empty name.
         """
         text = str(name_or_path)
         if not text.strip() or "\0" in text:
             raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
         if isinstance(name_or_path, Path) or "/" in text or os.sep in text or text.lower().endswith(".gguf"):
-            return self._locate_path(Path(text).expanduser().absolute(), kind, cancel)
+            return self._tried(self._locate_path(Path(text).expanduser().absolute(), kind, cancel), cancel)
         entry = self._catalog.find(text)
         _refuse_kind(text, entry.manifest.kind, kind)
         if ":" not in text:
             entry = self._catalog.preferred(entry)
         self._check(entry, cancel=cancel)
-        return self._located(entry, explicit=":" in text)
+        return self._tried(self._located(entry, explicit=":" in text), cancel)
+
+    def try_adapter(self, path: Path, policy: Located, *, cancel: Event | None = None) -> None:
+        """Tries the LoRA adapter at `path` with `policy` in a process of its own, unless that was done before.
+
+        Raises ModelUnavailable where it is no adapter for that policy or did not survive.
+        """
+        header = read_header(path)
+        refuse_unsuitable(path, header, "adapter")
+        sha256 = self._integrity.digest(path, cancel=cancel)
+        self._trials.adapter(path, sha256, policy=policy.path, policy_sha256=policy.sha256, cancel=cancel)
 
     def pull(
         self,
@@ -124,7 +137,7 @@ class Registry:
                 f"cannot store the model {name!r}: {error.strerror or error}",
                 "make room or fix the folder's permissions, then pull again",
             ) from error
-        return entry.manifest.place(entry.folder)
+        return self._tried(self._located(entry, explicit=False), cancel).path
 
     def add(
         self,
@@ -170,6 +183,10 @@ class Registry:
                 known = self._refuse_taken(adoption)
                 if known is not None:
                     return known
+                if adoption.opened is not None:
+                    self._trials.survive(
+                        adoption.manifest.kind, adoption.opened, adoption.manifest.sha256, cancel=cancel
+                    )
                 size = adoption.manifest.size
                 folder = take_in(
                     adoption, self._paths, link=link, advance=lambda done: report(done, size), cancel=cancel
@@ -185,7 +202,7 @@ class Registry:
         """The model `name`'s own file, whatever this device prefers. Raises as `locate` does."""
         entry = self._catalog.find(split_name(name)[0])
         self._check(entry)
-        return self._located(entry, explicit=True)
+        return self._tried(self._located(entry, explicit=True))
 
     def formats(self, name: str) -> tuple[Located, ...]:
         """The model `name` in every format this device has: its own file first, then those made here. All verified.
@@ -196,7 +213,7 @@ class Registry:
         found = [entry, *(one for one in self._catalog.variants(entry) if not one.stale)]
         for one in found:
             self._check(one)
-        return tuple(self._located(one, explicit=True) for one in found)
+        return tuple(self._tried(self._located(one, explicit=True)) for one in found)
 
     def derive(
         self,
@@ -222,6 +239,7 @@ class Registry:
         try:
             with self._lock(own.name, lambda: tell(f"another process is busy with {own.name}; waiting for it"), cancel):
                 self._check(entry, cancel=cancel)
+                self._tried(self._located(entry, explicit=True), cancel)
                 known = next((one for one in self._catalog.variants(entry) if one.format == format), None)
                 usable = known is not None and not known.stale
                 if known is None or force or not usable or not self._integrity.is_sound(known.manifest, known.folder):
@@ -369,6 +387,11 @@ class Registry:
         located = _located(entry.manifest, entry.folder, entry.format)
         with_format = (explicit or entry.variant) and located.format
         return replace(located, name=f"{located.name}:{located.format}") if with_format else located
+
+    def _tried(self, located: Located, cancel: Event | None = None) -> Located:
+        """`located`, once it has survived its trial."""
+        self._trials.survive(located.kind, located.path, located.sha256, cancel=cancel)
+        return located
 
     def _locate_path(self, path: Path, kind: Kind | None, cancel: Event | None) -> Located:
         if path.is_dir():

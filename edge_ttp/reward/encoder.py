@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 import numpy as np
@@ -38,15 +39,12 @@ class TextEncoder:
         self.fingerprint = fingerprint
         self.width = width
         self.max_tokens = max_tokens
-        try:
+        with _sound_tokenizer(f"the tokenizer of {name}"):
             self._tokenizer = Tokenizer.from_str(tokenizer.decode("utf-8"))
-        except Exception as error:  # tokenizers raises plain Exception
-            raise ModelUnavailable(
-                f"the tokenizer of {name} cannot be read: {str(error)[:120]}", "pull or export the reward model again"
-            ) from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
-        self._pad = self._tokenizer.token_to_id("[PAD]") or 0
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(max_tokens)
+            self._pad = self._tokenizer.token_to_id("[PAD]") or 0
+        self._name = name
         self._session = Session(
             graph,
             name=f"encoder.onnx of {name}",
@@ -66,8 +64,9 @@ class TextEncoder:
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
         limit = self.max_tokens * MAX_CHARACTERS_PER_TOKEN
-        encodings = self._tokenizer.encode_batch([_encodable(text[:limit]) for text in texts])
-        ids = [encoding.ids or [self._pad] for encoding in encodings]
+        with _sound_tokenizer(f"the tokenizer of {self._name}"):
+            encodings = self._tokenizer.encode_batch([_encodable(text[:limit]) for text in texts])
+            ids = [encoding.ids[: self.max_tokens] or [self._pad] for encoding in encodings]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         vectors = np.empty((len(ids), self.width), dtype=np.float32)
         for _, bucket in groupby(order, key=lambda index: _bucket(len(ids[index]))):
@@ -92,11 +91,13 @@ class TextEncoder:
 
     def pieces(self, word: str) -> list[int]:
         """The wordpieces of one word alone."""
-        return list(self._tokenizer.encode(_encodable(word[:_LONGEST_WORD]), add_special_tokens=False).ids)
+        with _sound_tokenizer(f"the tokenizer of {self._name}"):
+            return list(self._tokenizer.encode(_encodable(word[:_LONGEST_WORD]), add_special_tokens=False).ids)
 
     def _encoding(self, text: str) -> Encoding:
         limit = self.max_tokens * MAX_CHARACTERS_PER_TOKEN
-        encoding: Encoding = self._tokenizer.encode(_encodable(text[:limit]))
+        with _sound_tokenizer(f"the tokenizer of {self._name}"):
+            encoding: Encoding = self._tokenizer.encode(_encodable(text[:limit]))
         return encoding
 
     def _run(self, batch: Sequence[Sequence[int]]) -> Vectors:
@@ -110,6 +111,21 @@ class TextEncoder:
         if vectors.shape != (len(batch), self.width) or not np.isfinite(vectors).all():
             raise ModelUnavailable("the text encoder gave no usable vectors", "pull or export the reward model again")
         return vectors.astype(np.float32, copy=False)
+
+
+@contextmanager
+def _sound_tokenizer(name: str) -> Iterator[None]:
+    """Raises ModelUnavailable for whatever the library raises in the block: plain Exception, or a panic of Rust."""
+    try:
+        yield
+    except ModelUnavailable:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise  # Ctrl-C
+        raise ModelUnavailable(
+            f"{name} cannot be used: {str(error)[:120]}", "pull or export the reward model again"
+        ) from error
 
 
 def _encodable(text: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable
+from edge_ttp.reward.graph_bounds import refuse_unbounded
 
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
 
@@ -43,6 +44,9 @@ _ERRORS: tuple[type[Exception], ...] = (
 
 Array = npt.NDArray[Any]
 
+_NUMBERS = ("tensor(float)", "tensor(double)", "tensor(float16)")
+"""Types of output that a reward model's graph may have."""
+
 
 class Session:
     """One loaded ONNX graph. `run` may be called from several threads."""
@@ -59,11 +63,12 @@ class Session:
     ) -> None:
         """Loads `model` (the bytes of an ONNX file) for `threads` threads.
 
-        The bytes are loaded, not a path: what was checked is what runs, and a graph cannot name other files.
+        The bytes are loaded, not a path: what was checked is what runs. A graph that names other files is refused.
         Raises ModelUnavailable where onnxruntime refuses the graph, a wanted input or output is missing, or the first
         of `providers` is not the one in use.
         """
         self.name = name
+        refuse_unbounded(model, name)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, threads)
         options.inter_op_num_threads = 1
@@ -73,6 +78,7 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Weights stored in 8 bits become FP32 at load: the same numbers on every CPU, with or without VNNI.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format is not checked
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=list(providers))
         except _ERRORS as error:
@@ -89,6 +95,9 @@ class Session:
         extra = [one for one in self.inputs if one not in inputs]
         if missing or extra:
             raise ModelUnavailable(f"{name} has other inputs or outputs than a reward model: {missing or extra}", _CURE)
+        wrong = [one.name for one in self._session.get_outputs() if one.type not in _NUMBERS]
+        if wrong:
+            raise ModelUnavailable(f"{name} gives what is no number: {wrong[0][:80]}", _CURE)
         self._wanted = list(outputs)
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:

@@ -235,6 +235,7 @@ class Models:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runtime, "LlamaPolicy", self.load_policy)
         monkeypatch.setattr(runtime.RewardModel, "load", self.load_reward)
+        monkeypatch.setattr("edge_ttp.registry.trials.run", lambda *_, **__: None)
         self.policy = FakePolicy()
         self.reward = FakeReward()
         self.policies: list[dict[str, Any]] = []

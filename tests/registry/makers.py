@@ -18,8 +18,17 @@ POLICY = {
     "general.file_type": 2,
     "llama.context_length": 4096,
     "tokenizer.chat_template": "{{ messages }}",
+    "tokenizer.ggml.model": "gpt2",
     "tokenizer.ggml.tokens": ["a", "bc", ""],
-    "tokenizer.ggml.scores": [0.5, 1.5],
+    "tokenizer.ggml.scores": [0.5, 1.5, 2.5],
+}
+BARE = {"general.architecture": "llama", "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": ["a"]}
+"""The least that a policy's header says."""
+ADAPTER = {
+    "general.architecture": "llama",
+    "general.type": "adapter",
+    "adapter.type": "lora",
+    "adapter.lora.alpha": 8.0,
 }
 
 

@@ -14,7 +14,7 @@ from edge_ttp.paths import Paths
 from edge_ttp.registry import Registry, read_manifest
 from edge_ttp.registry.stamps import Stamps
 
-from .makers import CONTENT, FILE, NAME, POLICY, gguf, policy_toml, reward_folder, sha256
+from .makers import ADAPTER, BARE, CONTENT, FILE, NAME, POLICY, gguf, policy_toml, reward_folder, sha256
 
 Offer = Callable[[], str]
 
@@ -112,7 +112,7 @@ def test_a_file_outside_the_store_is_used_as_it_is(registry: Registry, gguf_file
 
 def test_a_base_model_outside_the_store_is_few_shot(registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "base.gguf"
-    path.write_bytes(gguf({"general.architecture": "llama"}))
+    path.write_bytes(gguf(BARE))
     located = registry.locate(path)
     assert (located.prompt_style, located.context) == ("few-shot", None)
 
@@ -259,7 +259,7 @@ def test_adding_refuses_an_embedding_model(registry: Registry, tmp_path: Path, p
 
 def test_an_adapter_is_added_as_one(registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "style.gguf"
-    path.write_bytes(gguf({"general.architecture": "llama", "general.type": "adapter"}))
+    path.write_bytes(gguf(ADAPTER))
     assert registry.add(path).kind == "adapter"
     with pytest.raises(InvalidInput, match="belong to a policy"):
         registry.add(path, name="other", context=512)
@@ -304,7 +304,7 @@ def test_adding_the_same_model_twice_is_no_error_another_under_its_name_is(
     first = registry.add(gguf_file, name="mine")
     assert registry.add(gguf_file, name="mine") == first
     other = tmp_path / "other.gguf"
-    other.write_bytes(gguf({"general.architecture": "llama"}))
+    other.write_bytes(gguf(BARE))
     with pytest.raises(InvalidInput, match=r"the name 'mine' is taken; choose another with --name"):
         registry.add(other, name="mine")
     assert registry.locate("mine").sha256 == sha256(gguf())

@@ -67,7 +67,7 @@ def test_more_texts_than_one_run_holds(encoder: TextEncoder) -> None:
 
 
 def test_a_graph_that_is_none_is_one_line() -> None:
-    with pytest.raises(ModelUnavailable, match="cannot load the graph") as raised:
+    with pytest.raises(ModelUnavailable, match="the graph cannot be used: it is no ONNX file") as raised:
         Session(b"not a graph", name="the graph", inputs=("a",), outputs=("b",), threads=1)
     assert "\n" not in str(raised.value)
 
