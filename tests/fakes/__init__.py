@@ -236,6 +236,7 @@ class Models:
         monkeypatch.setattr(runtime, "LlamaPolicy", self.load_policy)
         monkeypatch.setattr(runtime.RewardModel, "load", self.load_reward)
         monkeypatch.setattr("edge_ttp.registry.trials.run", lambda *_, **__: None)
+        monkeypatch.setattr(runtime.Registry, "try_adapter", lambda *_, **__: None)
         self.policy = FakePolicy()
         self.reward = FakeReward()
         self.policies: list[dict[str, Any]] = []
