@@ -6,9 +6,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -82,31 +82,48 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
+class Advance(Protocol):
+    """Tells a progress bar how far the work is."""
+
+    def __call__(self, done: float, total: float | None = None, /) -> None:
+        """`done` is the amount done so far (not the step); `total`, once known, what it will be."""
+
+
 @contextmanager
-def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Callable[[float], None]]:
+def progress(description: str, total: float | None, unit: str = "items") -> Iterator[Advance]:
     """A progress bar on stderr while the block runs, on a terminal only.
 
-    Yields `advance(done)`, to be called with the amount done so far (not the step). `unit` "bytes" prints sizes.
+    Yields what is to be called with the amount done so far. `unit` "bytes" prints sizes.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total=None: None
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        MofNCompleteColumn,
         Progress,
         ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.text import Text
 
-    amount: list[ProgressColumn] = (
-        [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
-    )
+    class Amount(ProgressColumn):
+        """`3/10 items`, or `3 items` where nobody knows how many there will be."""
+
+        def render(self, task: Any) -> Text:
+            """The words for the state of `task`."""
+            among = "" if task.total is None else f"/{int(task.total)}"
+            return Text(f"{int(task.completed)}{among} {unit}", style="progress.download")
+
+    amount: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [Amount()]
     columns = [TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+        def advance(done: float, total: float | None = None, /) -> None:
+            bar.update(task, completed=done, total=total)  # a total of None leaves what it was
+
+        yield advance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from edge_ttp.registry.manifest import (
     LocalFile,
     Manifest,
     PromptStyle,
+    Source,
     describe_files,
     file_sha256,
     is_format,
@@ -70,11 +71,15 @@ def prepare(
     description: str | None,
     derivable: bool | None = None,
     made: bool = False,
+    file_name: str | None = None,
+    sources: tuple[Source, ...] = (),
+    recipe: Mapping[str, str] | None = None,
     advance: Callable[[int], None] | None = None,
     cancel: Event | None = None,
 ) -> Adoption:
     """The adoption of the .gguf file, folder with a manifest, or manifest at `path`; options overrule a .gguf header.
 
+    `file_name` (None: that of `path`), `sources` (empty: `path` itself) and `recipe` are for the manifest of a file.
     `made`: the folder at `path` was made on this device and will not stay, so it becomes no source.
     Raises InvalidInput for options that do not fit, ModelUnavailable for a file that is no usable model.
     """
@@ -98,7 +103,7 @@ def prepare(
     known_licence = licence or _printable(header.metadata.get("general.license")) or "unknown"
     if derivable is None:
         derivable = kind == "policy" and known_licence.casefold() in PERMISSIVE_LICENCES
-    file_name = re.sub(r"[^A-Za-z0-9._+-]+", "-", path.name).lstrip(".-+") or "model.gguf"
+    file_name = re.sub(r"[^A-Za-z0-9._+-]+", "-", file_name or path.name).lstrip(".-+") or "model.gguf"
     fields: dict[str, Any] = {
         "name": name if name is not None else suggest_name(path.stem),
         "kind": kind,
@@ -114,9 +119,10 @@ def prepare(
                 "path": file_name,
                 "size": header.file_bytes,
                 "sha256": file_sha256(path, advance, cancel),
-                "sources": [LocalFile(path=str(path))],
+                "sources": sources or (LocalFile(path=str(path)),),
             }
         ],
+        "recipe": dict(recipe or {}),
     }
     try:
         manifest = Manifest.model_validate(fields)
@@ -195,9 +201,17 @@ def _from_manifest(path: Path, cancel: Event | None, *, made: bool) -> Adoption:
 
 
 def take_in(
-    adoption: Adoption, paths: Paths, *, link: bool, advance: Callable[[int], None], cancel: Event | None = None
+    adoption: Adoption,
+    paths: Paths,
+    *,
+    link: bool,
+    move: bool = False,
+    advance: Callable[[int], None],
+    cancel: Event | None = None,
 ) -> Path:
     """Puts the files of `adoption` and its manifest into the store; returns the model's folder.
+
+    They are copied, or with `link` given another name, or with `move` taken from where they are.
 
     The caller holds the model's lock and has made sure that the name is free. Nothing stays behind after a failure.
     """
@@ -213,6 +227,8 @@ def take_in(
             target = parent_of(folder / file.path) / Path(file.path).name
             if link:
                 link_file(original, target)
+            elif move:
+                shutil.move(original, target)
             else:
                 copy_checked(original, file, target, advance, cancel)
         write_private(folder / MANIFEST_NAME, adoption.manifest.to_toml())

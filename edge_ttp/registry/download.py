@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,25 +48,56 @@ class _TryAgain(Exception):
         self.wait_s = wait_s
 
 
+class RefusedByServer(DownloadFailed):
+    """An answer that trying again does not change."""
+
+    def __init__(self, url: str, status: int) -> None:
+        self.status = status
+        super().__init__(f"{_shown(url)} answers HTTP {status}")
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What a server says of a file before it is fetched."""
+
+    url: str
+    """Where it finally lies, as far as redirects were followed."""
+    size: int | None
+    sha256: str | None
+    """From the header `x-linked-etag`, which the Hugging Face hub sends; None elsewhere."""
+    etag: str
+    """Tells versions of the file apart; empty where the server has none."""
+
+
 @dataclass(frozen=True)
 class _Wanted:
-    """A file to be downloaded: its address, where it grows, its size if known, and what it may have at most."""
+    """A file to be downloaded: its address, where it grows, its size if known, its most, its version."""
 
     url: str
     part: Path
     size: int | None
     bound: int
+    validator: str
 
 
 class Downloader:
     """Fetches addresses. A context manager: the connections are closed at its end.
 
     Only https is spoken. `allow_http_localhost` admits plain http to this machine itself, for tests; it cannot be set
-    from outside the program. `backoff_s` is the first pause between two tries; it doubles each time.
+    from outside the program. `backoff_s` is the first pause between two tries; it doubles each time. `logins`: what
+    each host (with its port) gets as Authorization; no other host ever does, not by a redirect either.
     """
 
-    def __init__(self, *, allow_http_localhost: bool = False, backoff_s: float = 0.5, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        allow_http_localhost: bool = False,
+        backoff_s: float = 0.5,
+        timeout_s: float = 30.0,
+        logins: Mapping[str, str] | None = None,
+    ) -> None:
         self._allow_http_localhost = allow_http_localhost
+        self._logins = logins or {}
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s
         self._client: httpx.Client | None = None
@@ -101,25 +133,71 @@ class Downloader:
         except (ValueError, RecursionError) as error:
             raise DownloadFailed(f"{_shown(url)} sends malformed JSON") from error
 
+    def announced(self, url: str, cancel: Event | None = None) -> Announced:
+        """What the server says of the file at `url`, without fetching it. Raises DownloadFailed, Cancelled."""
+
+        def attempt() -> Announced:
+            _check(cancel, url)
+            return self._announced("HEAD", url)
+
+        return self._persist(attempt, url, lambda: 0, cancel)
+
+    def _announced(self, method: str, url: str) -> Announced:
+
+        at = url
+        for _ in range(MAX_REDIRECTS + 1):
+            self._refuse_scheme(at)
+            headers = {"Accept-Encoding": "identity", **self._login(at)}
+            with self._connection().stream(method, at, headers=headers) as response:
+                linked = _sha256_of(response.headers.get("x-linked-etag", ""))
+                size = response.headers.get("x-linked-size", "")
+                if linked is not None and size.isdecimal():
+                    return Announced(at, int(size), linked, linked)
+                if response.has_redirect_location:
+                    at = _joined(at, response.headers["location"])
+                    continue
+                if method == "HEAD" and response.status_code in (403, 405, 501):  # signed addresses are for GET alone
+                    return self._announced("GET", url)
+                self._refuse_status(response, url)
+                length = response.headers.get("content-length", "")
+                etag = response.headers.get("etag", "")
+                strong = etag if not etag.startswith("W/") else response.headers.get("last-modified", "")
+                return Announced(at, int(length) if length.isdecimal() else None, None, strong)
+        raise DownloadFailed(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times")
+
+    def _login(self, url: str) -> dict[str, str]:
+        import httpx
+
+        login = self._logins.get(httpx.URL(url).netloc.decode())
+        return {"Authorization": login} if login else {}
+
     def file(
         self,
         url: str,
         part: Path,
         *,
-        sha256: str,
+        sha256: str | None,
         size: int | None,
         limit: int,
         advance: Advance,
+        validator: str = "",
         cancel: Event | None = None,
     ) -> None:
         """Makes `part` the complete file at `url`, going on where an earlier download stopped.
 
         `size` is what the file must have, if known; `limit` is what it may have at most. After an interruption `part`
         stays and the next call goes on. A file with the wrong SHA-256 is deleted and, if it had been resumed, fetched
-        once more from the start. Raises DownloadFailed, Cancelled, or OSError for the disk.
+        once more from the start. `sha256` None: nobody knows it; then `validator`, an ETag, keeps the server from going
+        on with another file. Raises DownloadFailed, Cancelled, or OSError for the disk.
         """
         bound = size if size is not None else limit
-        wanted = _Wanted(url, part, size, bound)
+        wanted = _Wanted(url, part, size, bound, "" if sha256 else validator)
+        if sha256 is None:
+            if size is None or _length(part) > size:
+                part.unlink(missing_ok=True)
+            if size is None or _length(part) < size:
+                self._persist(lambda: self._append(wanted, advance, cancel), url, lambda: _length(part), cancel)
+            return
         if part.exists() and size in (None, _length(part)) and file_sha256(part, cancel=cancel) == sha256:
             advance(_length(part), _length(part))
             return
@@ -144,6 +222,8 @@ class Downloader:
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
+            if wanted.validator:
+                headers["If-Range"] = wanted.validator
         with self._open(url, headers) as (response, _):
             if response.status_code == 416 and have:  # what we have is not a beginning of what they have
                 part.unlink()
@@ -196,18 +276,14 @@ class Downloader:
     @contextmanager
     def _open(self, url: str, headers: dict[str, str]) -> Iterator[tuple[httpx.Response, str]]:
         """The response to GET `url` and its final address, redirects followed as long as they stay on https."""
-        import httpx
 
         for _ in range(MAX_REDIRECTS + 1):
             self._refuse_scheme(url)
-            with self._connection().stream("GET", url, headers=headers) as response:
+            with self._connection().stream("GET", url, headers={**headers, **self._login(url)}) as response:
                 if not response.has_redirect_location:
                     yield response, url
                     return
-                try:
-                    url = str(httpx.URL(url).join(response.headers["location"]))
-                except httpx.InvalidURL as error:
-                    raise DownloadFailed(f"{_shown(url)} redirects to a malformed address") from error
+                url = _joined(url, response.headers["location"])
         raise DownloadFailed(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times")
 
     def _connection(self) -> httpx.Client:
@@ -246,7 +322,23 @@ class Downloader:
             after = response.headers.get("retry-after", "")
             raise _TryAgain(f"HTTP {code}", min(float(after), MAX_WAIT_S) if after.isdecimal() else None)
         if code not in (200, 206):
-            raise DownloadFailed(f"{_shown(url)} answers HTTP {code}")
+            raise RefusedByServer(url, code)
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect from `url` leads."""
+    import httpx
+
+    try:
+        return str(httpx.URL(url).join(location))
+    except httpx.InvalidURL as error:
+        raise DownloadFailed(f"{_shown(url)} redirects to a malformed address") from error
+
+
+def _sha256_of(etag: str) -> str | None:
+    """The SHA-256 that an ETag of the hub is; None for another one."""
+    text = etag.removeprefix("W/").strip('"').lower()
+    return text if re.fullmatch(r"[0-9a-f]{64}", text) else None
 
 
 def _shown(url: str) -> str:

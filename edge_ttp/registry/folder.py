@@ -51,7 +51,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def link_file(original: Path, path: Path) -> None:
-    """Makes `path` another name of the file `original`: a hard link, or a symbolic one where disks differ."""
+    """Makes `path` another name of the file `original`: a hard link, or a symbolic one where disks differ.
+
+    Where `original` is itself a symbolic link (as in the Hugging Face cache), the file behind it is meant.
+    """
+    original = original.resolve()
     try:
         os.link(original, path)
     except OSError as error:

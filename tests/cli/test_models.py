@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from registry.makers import CONTENT, gguf, policy_toml, reward_folder, wheel_source
 from registry.server import Server, running
+from registry.test_found import put_ollama
 
-from edge_ttp.cli import models
+from edge_ttp.cli import models_options
 from edge_ttp.cli.main import run
 from edge_ttp.paths import locate
 from edge_ttp.registry import DEFAULT_POLICY, Registry
@@ -42,7 +43,7 @@ def registry(tmp_path: Path, shipped: Path, server: Server, monkeypatch: pytest.
     """The store the commands use: everything else about them is real."""
     monkeypatch.setenv("EDGE_TTP_HOME", str(tmp_path / "home"))
     registry = Registry(locate(), shipped=shipped, index=server.index, allow_http_localhost=True, backoff_s=0.001)
-    monkeypatch.setattr(models, "_registry", lambda: registry)
+    monkeypatch.setattr(models_options, "registry", lambda: registry)
     monkeypatch.setattr("edge_ttp.registry.trials.run", lambda *_, **__: None)  # the files are no models
     return registry
 
@@ -187,12 +188,12 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-from edge_ttp.cli import models
+from edge_ttp.cli import models_options
 from edge_ttp.cli.main import main
 from edge_ttp.paths import locate
 from edge_ttp.registry import Registry
 shipped, index = sys.argv[1:]
-models._registry = lambda: Registry(locate(), shipped=Path(shipped), index=index, allow_http_localhost=True)
+models_options.registry = lambda: Registry(locate(), shipped=Path(shipped), index=index, allow_http_localhost=True)
 main(["models", "pull"])
 """
 
@@ -223,3 +224,112 @@ def test_ctrl_c_during_a_pull_says_that_it_can_be_resumed(
     out(capsys, "pull")
     assert registry.locate(DEFAULT_POLICY).path.read_bytes() == CONTENT
     assert server.requests[-1][1] is not None  # resumed
+
+
+# Models that people have or want
+
+
+@pytest.fixture
+def somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the user's own with a model of Ollama, one of llama.cpp and one that cannot write."""
+    home = tmp_path / "somebody"
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("OLLAMA_MODELS", "HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    put_ollama(home / ".ollama" / "models", "llama3.2:1b", gguf())
+    cache = home / ".cache" / "llama.cpp"
+    cache.mkdir(parents=True)
+    (cache / "bert.gguf").write_bytes(gguf({"general.architecture": "bert"}))
+    (cache / "Some_Model.gguf").write_bytes(gguf(tensors=(("w", (32, 4)),)))
+    return home
+
+
+def test_find_lists_the_models_of_other_programs(somebody: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "find"]) == 0
+    printed = capsys.readouterr()
+    assert [line.split()[0] for line in printed.out.splitlines() if not line.startswith(" ")] == [
+        "llama.cpp/Some_Model.gguf",
+        "llama.cpp/bert.gguf",
+        "ollama/llama3.2:1b",
+    ]
+    assert "    cannot be used: an embedding model: it cannot write text" in printed.out
+    assert printed.err == ("edge-ttp models add 'llama.cpp/Some_Model.gguf' links one into the store, without a copy\n")
+    found = json.loads(out(capsys, "find", "--json"))["found"]
+    assert [(one["label"], one["problem"] is None) for one in found] == [
+        ("llama.cpp/Some_Model.gguf", True),
+        ("llama.cpp/bert.gguf", False),
+        ("ollama/llama3.2:1b", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("ollama/llama3.2:1b", "llama3.2-1b"), ("llama.cpp/Some_Model.gguf", "some_model")]
+)
+def test_add_links_what_find_found(
+    somebody: Path, registry: Registry, capsys: pytest.CaptureFixture[str], label: str, name: str
+) -> None:
+    assert out(capsys, "add", label).startswith(f"{name}: policy")
+    path = registry.locate(name).path
+    assert path.suffix == ".gguf"
+    assert path.stat().st_nlink == 2
+
+
+def test_add_copies_a_found_model_where_that_is_asked_for(
+    somebody: Path, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out(capsys, "add", "ollama/llama3.2:1b", "--copy", "--name", "mine")
+    assert registry.locate("mine").path.stat().st_nlink == 1
+
+
+def test_add_of_what_was_not_found_or_is_of_no_use_is_one_line(
+    somebody: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "add", "ollama/nothing:1b"]) == 8
+    assert capsys.readouterr().err.startswith("edge-ttp: no model 'ollama/nothing:1b' was found on this disk")
+    assert run(["models", "add", "llama.cpp/bert.gguf"]) == 2
+    assert "it cannot write text" in capsys.readouterr().err
+
+
+def test_find_without_any_says_what_else_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    assert run(["models", "find"]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, "models suggest" in printed.err) == ("", True)
+
+
+@pytest.fixture
+def real_offers(registry: Registry, shipped: Path) -> None:
+    from edge_ttp.registry.catalog import shipped_folder
+
+    (shipped / "offers").symlink_to(shipped_folder() / "offers")
+
+
+@pytest.mark.usefixtures("real_offers")
+def test_suggest_picks_by_memory_cores_and_language(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "suggest", "--language", "de", "--memory", "8GB", "--cores", "4"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("* eurollm-1.7b-instruct: 1.7 billion parameters")
+    assert "does not fit: its maker does not name the language 'de'" in printed.out
+    assert printed.err == "edge-ttp models pull eurollm-1.7b-instruct\n"
+    found = json.loads(out(capsys, "suggest", "--language", "en-GB", "--memory", "100MB", "--json"))
+    assert found["language"] == "en"
+    assert not any(one["fits"] for one in found["suggestions"])
+    assert run(["models", "suggest", "--language", "klingon!"]) == 2
+
+
+@pytest.mark.usefixtures("real_offers")
+def test_the_list_has_what_can_be_pulled_from_the_hub(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "on the hub" in out(capsys, "list")
+    assert "on the hub" not in out(capsys, "list", "--installed")
+    assert len(json.loads(out(capsys, "list", "--json"))["offers"]) >= 12
+
+
+def test_pull_from_an_address_names_the_model(
+    server: Server, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "pull", "http://127.0.0.1/x.gguf"]) == 2
+    assert "only https addresses are fetched" in capsys.readouterr().err
+    assert run(["models", "pull", DEFAULT_POLICY, "--name", "x"]) == 2
+    assert run(["models", "pull", "a", "b", "--name", "x"]) == 2

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from edge_ttp.paths import Paths, locate
 from edge_ttp.registry import Registry
@@ -29,6 +31,31 @@ def untried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def server() -> Iterator[Server]:
     with running() as state:
         yield state
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Signs the certificate of the test server that speaks https."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server that speaks https, and whose certificate this process believes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with running(context) as state:
+        yield state
+
+
+@pytest.fixture
+def hubbed(paths: Paths, shipped: Path, secure: Server, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """A store whose hub is the server that speaks https."""
+    monkeypatch.setenv("HF_ENDPOINT", secure.address)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return Registry(paths, shipped=shipped, backoff_s=0.001)
 
 
 @pytest.fixture

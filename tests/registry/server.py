@@ -1,10 +1,11 @@
-"""A small web server on this machine: a package index (PEP 691), wheels, ranges, and the faults a network has."""
+"""A small web server on this machine: a package index (PEP 691), wheels, a model hub, ranges, faults of a network."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import ssl
 import threading
 import zipfile
 from collections import defaultdict
@@ -38,11 +39,16 @@ class Server:
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of every request."""
     authorizations: list[str | None] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    """Paths of HEAD requests."""
+    no_head: set[str] = field(default_factory=set)
+    """Paths that answer HEAD with 405."""
     port: int = 0
+    scheme: str = "http"
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def index(self) -> str:
@@ -84,10 +90,58 @@ class Server:
         self.types[page] = SIMPLE_JSON
         return path
 
+    def add_repository(
+        self,
+        repository: str,
+        files: Mapping[str, bytes],
+        *,
+        licence: str = "apache-2.0",
+        revision: str = "a" * 40,
+        linked: bool = True,
+    ) -> None:
+        """Serves a repository as the Hugging Face hub does: its API, files behind redirects with x-linked headers."""
+        page = f"/api/models/{repository}"
+        about = {
+            "id": repository,
+            "sha": revision,
+            "cardData": {"license": licence},
+            "tags": ["gguf", f"license:{licence}"],
+            "siblings": [{"rfilename": name} for name in files],
+        }
+        self.files[page] = json.dumps(about).encode()
+        self.types[page] = "application/json"
+        for name, content in files.items():
+            path = f"/{repository}/resolve/{revision}/{name}"
+            digest = hashlib.sha256(content).hexdigest()
+            self.redirects[path] = f"{self.address}/cdn/{digest}?signed=1"
+            self.files[f"/cdn/{digest}?signed=1"] = content
+            self.no_head.add(f"/cdn/{digest}?signed=1")
+            if linked:
+                self.headers[path] = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: Server
+
+    def do_HEAD(self) -> None:
+        state, path = self.state, self.path
+        state.heads.append(path)
+        state.authorizations.append(self.headers.get("Authorization"))
+        if path in state.no_head:
+            self._plain(405)
+        elif state.statuses.get(path):
+            self._plain(state.statuses[path].pop(0))
+        elif path in state.redirects:
+            self._redirect(path)
+        elif path not in state.files:
+            self._plain(404)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(state.files[path])))
+            for name, value in state.headers.get(path, {}).items():
+                self.send_header(name, value)
+            self.end_headers()
 
     def do_GET(self) -> None:
         state, path = self.state, self.path
@@ -97,14 +151,19 @@ class _Handler(BaseHTTPRequestHandler):
         if state.statuses.get(path):
             self._plain(state.statuses[path].pop(0))
         elif path in state.redirects:
-            self.send_response(302)
-            self.send_header("Location", state.redirects[path])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._redirect(path)
         elif path not in state.files:
             self._plain(404)
         else:
             self._file(path, wanted)
+
+    def _redirect(self, path: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.state.redirects[path])
+        self.send_header("Content-Length", "0")
+        for name, value in self.state.headers.get(path, {}).items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _plain(self, status: int) -> None:
         self.send_response(status)
@@ -116,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, path: str, wanted: str | None) -> None:
         state, body = self.state, self.state.files[path]
         start = 0
+        etag = state.headers.get(path, {}).get("ETag")
+        if self.headers.get("If-Range", etag) != etag:
+            wanted = None
         if wanted and state.ranges:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
             if start >= len(body):
@@ -160,11 +222,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A running server, stopped at the end of the block."""
-    state = Server()
+def running(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A running server, stopped at the end of the block; it speaks https where `tls` has its certificate."""
+    state = Server(scheme="http" if tls is None else "https")
     handler = type("Handler", (_Handler,), {"state": state})
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
     http.daemon_threads = True
     state.port = http.server_address[1]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
