@@ -28,7 +28,7 @@ def hub(secure: Server) -> Server:
 
 
 def test_a_model_of_the_hub_has_its_size_licence_and_checksum_from_there(
-    hubbed: Registry, hub: Server, paths: Paths
+    hubbed: Registry, hub: Server, paths: Paths, untried: list[str]
 ) -> None:
     notes: list[str] = []
     path = hubbed.pull(f"hf:{REPO}:Q8_0", note=notes.append)
@@ -45,6 +45,7 @@ def test_a_model_of_the_hub_has_its_size_licence_and_checksum_from_there(
     assert notes == ["tiny-q8_0: tiny-Q8_0.gguf, 0 MB, licence apache-2.0, its SHA-256 is known"]
     assert hubbed.locate("tiny-q8_0", kind="policy").prompt_style == "chat"
     assert not [*(paths.cache / "downloads").iterdir()]
+    assert len(untried) == 1  # it was tried like every file from outside
 
 
 @pytest.mark.parametrize(
