@@ -12,6 +12,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
+from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
@@ -28,6 +29,7 @@ OVERHEAD_AT = 16
 app.command("adapt")(adapt)
 app.command("budget")(budget)
 app.command("temperature")(temperature)
+app.command("recall")(recall)
 
 
 @app.callback()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REFERENCE = "0.8"
 """The temperature that others are compared with: the default before any was measured."""
 
-_ALL = 10**9
+ALL_QUERIES = 10**9
 
 
 def temperature(
@@ -76,7 +76,7 @@ def temperature(
     found: dict[tuple[str, str, int], tuple[float, dict[str, dict[int, ladders.Judged]]]] = {}
     for file in pools:
         _, drawn = Resumable.read(file)
-        asked = [one for one in choose(folder, tasks_of(drawn), tenths=TUNE, count=_ALL) if one.key in drawn]
+        asked = [one for one in choose(folder, tasks_of(drawn), tenths=TUNE, count=ALL_QUERIES) if one.key in drawn]
         with options.interruptible() as cancel, progress(f"judging {file.name}", len(asked), "queries") as advance:
             found |= measurement.judge(judging, asked, file, advance=advance, cancel=cancel)
     if not found:

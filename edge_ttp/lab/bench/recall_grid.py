@@ -1,0 +1,214 @@
+"""What recalled examples are worth: number, choice and order, for users of short and of long texts.
+
+For every query the policy draws a greedy answer and a pool from each prompt of the grid. The numbers that the planner
+uses (`edge_ttp.answer.examples`) are those of this table, in units of the utility's spread inside a pool.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from edge_ttp.answer.prompt import Style
+from edge_ttp.lab.bench.corpus import Query
+from edge_ttp.lab.bench.drawing import Artist, Candidate
+from edge_ttp.lab.bench.ladders import Arm, Difference, Judge
+from edge_ttp.lab.bench.resumable import Key, Resumable
+from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.reward.model import RewardModel
+from edge_ttp.reward.utility import utility
+
+NUMBERS = (0, 1, 2, 3, 4, 6, 8)
+"""Examples by BM25, the most similar last."""
+OTHERS = (("newest", 4), ("reversed", 4))
+"""The newest items instead, and the most similar first."""
+
+LONG = 32
+"""Users whose median text has more tokens write long texts."""
+
+Advance = Callable[[int], None]
+Examples = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class GridRecipe:
+    """How the pools of one file are drawn."""
+
+    model: str
+    """The policy file's SHA-256."""
+    style: Style
+    temperature: float
+    n: int = 8
+    longest: int = 64
+    """Most tokens of a candidate."""
+
+    def header(self) -> dict[str, Any]:
+        """The first line of the file."""
+        return {"results": "recall grid", "format": 1, **self.__dict__}
+
+
+def draw(
+    policy: LlamaPolicy,
+    queries: Sequence[Query],
+    out: Path,
+    recipe: GridRecipe,
+    *,
+    advance: Advance,
+    cancel: Event | None = None,
+) -> int:
+    """Draws the grid of every query that `out` lacks; returns how many queries it holds now.
+
+    `advance` is called with the number of queries done. Raises InvalidInput where `out` was made in another way.
+    """
+    with (
+        Resumable.append(out, recipe.header()) as state,
+        Artist.over(policy, recipe.style, queries, longest=recipe.longest) as artist,
+    ):
+        for number, query in enumerate(queries, 1):
+            if cancel is not None and cancel.is_set():
+                break
+            if query.key not in state.done:
+                state.write(query.key, _grid(artist, query, recipe))
+            advance(number)
+        return len(state.done)
+
+
+def _grid(artist: Artist, query: Query, recipe: GridRecipe) -> dict[str, Any]:
+    median = statistics.median(artist.policy.count_tokens(item.output) for item in query.history[-32:])
+    temperatures = (0.0, *[recipe.temperature] * recipe.n)
+    drawn: dict[str, Any] = {}
+    for name, examples in _prompts(artist, query):
+        pool = artist.draw(query, examples, temperatures)
+        drawn[name] = {
+            "examples": pool.examples,
+            "seconds": round(pool.seconds, 2),
+            "candidates": [one.as_list() for one in pool.candidates],
+        }
+    return {"long": median > LONG, "drawn": drawn}
+
+
+def _prompts(artist: Artist, query: Query) -> Iterator[tuple[str, Examples]]:
+    """Every prompt of the grid: its name and its examples, best first. Those that are no other prompt are left out."""
+    found = artist.examples(query, max(NUMBERS))
+    for number in NUMBERS:
+        if number <= len(found):
+            yield f"BM25 {number}", found[:number]
+    for name, number in OTHERS:
+        if name == "newest":
+            yield f"newest {number}", [(one.input, one.output) for one in reversed(query.history[-number:])]
+        else:
+            yield f"reversed {number}", found[:number][::-1]
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One prompt of the grid, over users of short or of long texts. Utilities, 0 to 1."""
+
+    texts: str
+    """`short`, `long`, or `all`."""
+    prompt: str
+    queries: int
+    users: int
+    greedy: float
+    mean: float
+    chosen: float
+    over_none: Difference
+    """The pool's mean over that of the prompt without examples."""
+    over_default: Difference
+    """What is chosen over what is chosen with the four most similar."""
+    worth: float
+    """`over_none` in units of the utility's spread inside a pool."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self.__dict__, "over_none": self.over_none.as_dict(), "over_default": self.over_default.as_dict()}
+
+
+@dataclass(frozen=True)
+class GridPoint:
+    """What one prompt gave on one query."""
+
+    greedy: float
+    mean: float
+    chosen: float
+    spread: float
+
+
+GridResult = tuple[bool, Mapping[str, GridPoint]]
+"""Whether a query's user writes long texts, and what each prompt gave."""
+Grid = Mapping[Key, GridResult]
+
+
+def judge(
+    reward: RewardModel, queries: Sequence[Query], grid: Path, *, advance: Advance, cancel: Event | None = None
+) -> dict[Key, GridResult]:
+    """What every prompt gave on every query in the file; kept beside it, and not computed again."""
+    header, drawn = Resumable.read(grid)
+    arm, n = Arm((header["temperature"],)), int(header["n"])
+    kept = {"results": "judged grid", "format": 1, "reward": reward.fingerprint}
+    judging = Judge(reward)
+    found: dict[Key, GridResult] = {}
+    with Resumable.append(grid.with_name(f"{grid.name}.{reward.fingerprint}.judged"), kept) as state:
+        for number, query in enumerate(queries, 1):
+            if cancel is not None and cancel.is_set():
+                break
+            if query.key in drawn and query.key not in state.done:
+                line = drawn[query.key]
+                points = {
+                    name: _point(judging, query, [Candidate.of(one) for one in pool["candidates"]], arm, n)
+                    for name, pool in line["drawn"].items()
+                }
+                state.write(query.key, {"long": line["long"], "points": points})
+            if query.key in state.done:
+                line = state.done[query.key]
+                found[query.key] = line["long"], {name: GridPoint(*point) for name, point in line["points"].items()}
+            advance(number)
+    return found
+
+
+def _point(judging: Judge, query: Query, candidates: Sequence[Candidate], arm: Arm, n: int) -> list[float]:
+    judged = judging.judge(query, candidates, [arm], (n,))[arm.name][n]
+    utilities = [(one.temperature, utility(one.text, query.item.output)) for one in candidates]
+    greedy = next(value for temperature, value in utilities if temperature == 0)
+    drawn = [value for temperature, value in utilities if temperature != 0]
+    return [greedy, judged.mean, judged.chosen, float(np.std(drawn, ddof=1))]
+
+
+def rows(grid: Grid) -> list[GridRow]:
+    """Rows for all users, those of short and those of long texts, over the queries that have the prompt."""
+    names = list(dict.fromkeys(name for _, points in grid.values() for name in points))
+    table = []
+    for texts, wanted in (("all", (True, False)), ("short", (False,)), ("long", (True,))):
+        for name in names:
+            mine = [
+                (f"{key[0]}/{key[1]}", points[name], points["BM25 0"], points.get("BM25 4", points[name]))
+                for key, (is_long, points) in grid.items()
+                if is_long in wanted and name in points
+            ]
+            if mine:
+                table.append(_row(texts, name, mine))
+    return table
+
+
+def _row(texts: str, name: str, mine: Sequence[tuple[str, GridPoint, GridPoint, GridPoint]]) -> GridRow:
+    users = [user for user, *_ in mine]
+    over_none = Difference.of([one.mean - none.mean for _, one, none, _ in mine], users)
+    spread = float(np.mean([one.spread for _, one, _, _ in mine]))
+    return GridRow(
+        texts=texts,
+        prompt=name,
+        queries=len(mine),
+        users=len(set(users)),
+        greedy=float(np.mean([one.greedy for _, one, _, _ in mine])),
+        mean=float(np.mean([one.mean for _, one, _, _ in mine])),
+        chosen=float(np.mean([one.chosen for _, one, _, _ in mine])),
+        over_none=over_none,
+        over_default=Difference.of([one.chosen - four.chosen for _, one, _, four in mine], users),
+        worth=over_none.mean / spread if spread > 0 else 0.0,
+    )
