@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from edge_ttp.answer import generate
-from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms, check
+from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms
 from edge_ttp.answer.explain import Explanation, explain
 from edge_ttp.answer.select import NEEDS_REWARD, RULES
 from edge_ttp.budget import device
@@ -208,7 +208,6 @@ class Runtime:
             cancel=cancel,
             emit=on_event,
         )
-        check(ask)
         with self._request(), self._foreground.active():
             return self._answer(ask)
 
@@ -265,7 +264,6 @@ class Runtime:
             kind=kind,
             examples=examples,
         )
-        check(ask)
         with self._request():
             return explain(self._rooms(ask.rule, ask.budget), ask)
 

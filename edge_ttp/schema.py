@@ -16,6 +16,11 @@ Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "fir
 DEFAULT_RULE: Rule = "lcb"
 """The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/reward.md)."""
 FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+Bound = Literal[
+    "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"
+]
+"""What bound a plan's number of candidates. `value`: a further one would not have been worth its time. `trust`: this
+user's scores order nothing. `no_reward`: nothing tells the candidates apart."""
 FeedbackKind = Literal["accept", "reject", "edit", "prefer", "copied", "regenerated"]
 """The last two are not said by the user but seen by the app: the answer was copied, or another one was asked for."""
 
@@ -60,50 +65,91 @@ class LoraAdapter(_Border):
 
 
 class Sampling(_Border):
-    """How a candidate is drawn: bias, penalties, top-k, typical, top-p, min-p and the temperature, in this order."""
+    """How a candidate is drawn: bias, penalties, top-k, typical, top-p, min-p and the temperature, in this order.
 
-    top_k: Annotated[int, Field(ge=0)] = 40
-    """Keep the k most probable tokens. 0 keeps all."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-    """Keep the smallest set of tokens whose probability reaches p. 1 keeps all."""
-    min_p: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Drop tokens less probable than this share of the most probable one. 0 drops none."""
-    temperature: Annotated[float, Field(ge=0, le=5)] = 0.8
-    """Divides the logits. 0 always takes the most probable token."""
-    max_tokens: Annotated[int, Field(ge=1, le=8192)] | None = None
-    """Longest candidate in tokens. None: from the lengths of what this user wrote before."""
-    stop: tuple[str, ...] = ()
-    """A candidate ends before the first of these strings."""
-    typical_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Keep the tokens whose surprise is nearest to the expected one, up to this probability. 1 keeps all."""
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
-    """Makes tokens that the candidate drew before less likely: divides a positive logit, multiplies a negative one."""
-    presence_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.0
-    """Taken off the logits of tokens drawn before. Negative values invite repetition."""
-    frequency_penalty: Annotated[float, Field(ge=-100, le=100)] = 0.0
-    """Taken off the logits of tokens drawn before, once for every time."""
-    penalty_window: Annotated[int, Field(ge=0)] = 64
-    """The last tokens of a candidate that count as drawn before; the prompt never does. 0 counts all."""
-    logit_bias: Annotated[dict[int | str, Annotated[float, Field(ge=-1000, le=1000)]], Field(max_length=1000)] = {}
-    """What is added to logits. A key is a token id (digits), or a text all of whose tokens are meant, a leading space
-    included. -1000 bans."""
-    temperatures: Annotated[tuple[Annotated[float, Field(ge=0, le=5)], ...], Field(max_length=MAX_CANDIDATES)] = ()
-    """Temperatures that the candidates take in turn, instead of `temperature`: more diverse candidates."""
-    grammar: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
-    """GBNF grammar (llama.cpp's) that every candidate follows from its rule `root`."""
-    json_schema: dict[str, Any] | None = None
-    """JSON schema that every candidate fits. Excludes `grammar`."""
-    adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=8)] = ()
-    """LoRA adapters to draw with. Another choice than the call before reads the prompt anew."""
-    share_prefixes: bool = True
-    """Compute a token once for all candidates that have drawn the same so far. False only to compare: it changes no
-    distribution and costs time."""
+    Goes unchanged from the caller to the engine; the command line takes its defaults and its help from these fields.
+    """
+
+    top_k: Annotated[int, Field(ge=0, description="Keep the k most probable tokens; 0 keeps all.")] = 40
+    top_p: Annotated[
+        float,
+        Field(gt=0, le=1, description="Keep the smallest set of tokens whose probability reaches this; 1 keeps all."),
+    ] = 0.95
+    min_p: Annotated[
+        float,
+        Field(ge=0, le=1, description="Drop tokens less probable than this share of the most probable; 0 drops none."),
+    ] = 0.05
+    temperature: Annotated[
+        float, Field(ge=0, le=5, description="Divides the logits; 0 always takes the most probable token.")
+    ] = 0.8
+    max_tokens: Annotated[
+        Annotated[int, Field(ge=1, le=8192)] | None, Field(description="Longest answer in tokens.")
+    ] = None
+    """None: from the lengths of what this user wrote before."""
+    stop: Annotated[tuple[str, ...], Field(description="End before the first of these texts.")] = ()
+    typical_p: Annotated[
+        float, Field(gt=0, le=1, description="Keep the most typical tokens up to this probability; 1 keeps all.")
+    ] = 1.0
+    """Typical: of a surprise near the expected one (Meister et al. 2023, Locally Typical Sampling)."""
+    repetition_penalty: Annotated[
+        float, Field(ge=0.01, le=100, description="Above 1: less of what the candidate said before; 1 is off.")
+    ] = 1.0
+    """Of tokens drawn before, divides a positive logit and multiplies a negative one."""
+    presence_penalty: Annotated[
+        float,
+        Field(ge=-100, le=100, description="Taken off the logits of tokens drawn before; below 0 invites repetition."),
+    ] = 0.0
+    frequency_penalty: Annotated[
+        float, Field(ge=-100, le=100, description="The same, once for every time a token was drawn.")
+    ] = 0.0
+    penalty_window: Annotated[
+        int, Field(ge=0, description="The last tokens of a candidate that count as drawn before; 0 counts all.")
+    ] = 64
+    """The prompt never counts."""
+    logit_bias: Annotated[
+        dict[int | str, Annotated[float, Field(ge=-1000, le=1000)]],
+        Field(max_length=1000, description="Added to the logit of a token id, or of a text's tokens; -1000 bans."),
+    ] = {}
+    """A key is a token id (digits), or a text all of whose tokens are meant, a leading space included."""
+    temperatures: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=5)], ...],
+        Field(max_length=MAX_CANDIDATES, description="Candidates take these temperatures in turn: more diverse ones."),
+    ] = ()
+    grammar: Annotated[
+        Annotated[str, Field(max_length=MAX_TEXT)] | None,
+        Field(description="GBNF grammar (llama.cpp's) that every candidate follows."),
+    ] = None
+    """From its rule `root` on."""
+    json_schema: Annotated[
+        dict[str, Any] | None, Field(description="JSON schema that every candidate fits; excludes a grammar.")
+    ] = None
+    adapters: Annotated[
+        tuple[LoraAdapter, ...], Field(max_length=8, description="LoRA adapters (GGUF) to draw with.")
+    ] = ()
+    """Another choice than the call before reads the prompt anew."""
+    share_prefixes: Annotated[bool, Field(description="Compute equal beginnings once for all candidates.")] = True
+    """False only to compare: it changes no distribution and costs time."""
 
     @field_validator("logit_bias")
     @classmethod
     def _token_ids(cls, value: dict[int | str, float]) -> dict[int | str, float]:
         """Ids written in digits, as JSON has to, are ids."""
         return {int(key) if isinstance(key, str) and key.isdecimal() else key: bias for key, bias in value.items()}
+
+    @property
+    def greedy(self) -> bool:
+        """Whether every candidate takes the most probable token."""
+        return not any(self.temperatures) if self.temperatures else self.temperature == 0
+
+    @property
+    def penalizes(self) -> bool:
+        """Whether tokens drawn before are treated differently."""
+        return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+
+    @property
+    def structured(self) -> bool:
+        """Whether candidates follow a grammar, which alone says where a text is complete."""
+        return self.grammar is not None or self.json_schema is not None
 
 
 class HistoryItem(_Border):
@@ -124,15 +170,17 @@ class HistoryItem(_Border):
 
 
 class Candidate(_Border):
-    """One answer the policy drew, and what the reward model thinks of it."""
+    """One answer the policy drew and, once scored, what the reward model thinks of it."""
 
     text: str
+    """Without space around it."""
     tokens: int
     """Tokens drawn, the end token included."""
     logprob: float
     """Sum of the drawn tokens' log-probabilities under the unmodified policy (temperature 1, no filter)."""
-    finish_reason: FinishReason
-    seed: int
+    finish_reason: FinishReason = "stop"
+    seed: int = 0
+    """0 where it was not kept."""
     mean: float | None = None
     """Expected utility (0 to 1: agreement with what this user would have written)."""
     variance: float | None = None
@@ -156,19 +204,7 @@ class Plan(_Border):
     """How many candidates a request gets on this device, and what bound their number."""
 
     n: int
-    bound_by: Literal[
-        "requested",
-        "mode",
-        "value",
-        "trust",
-        "max_candidates",
-        "deadline",
-        "memory",
-        "energy",
-        "heat",
-        "no_reward",
-    ]
-    """`value`: a further candidate would not have been worth its time. `trust`: this user's scores order nothing."""
+    bound_by: Bound
     max_tokens: int
     """Longest candidate that the plan reckons with."""
     examples: int

@@ -106,13 +106,6 @@ def test_a_module_is_one_reading() -> None:
 
 
 KNOWN: set[str] = {
-    "class Drawn twice",
-    "class Encoded twice",
-    "class Gpu twice",
-    "class Pool twice",
-    "class Progress twice",
-    "class Recalled twice",
-    "class Weights twice",
     "long edge_ttp.registry.model_store",
     "long edge_ttp.runtime",
 }

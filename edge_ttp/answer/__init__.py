@@ -5,20 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from edge_ttp import schema
 from edge_ttp.answer import events
-from edge_ttp.answer.ask import Ask, Rooms, check
+from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.prepare import Prepared, prepare
 from edge_ttp.answer.select import NEEDS_SIMILARITY, Choice, Pool, select
 from edge_ttp.answer.waves import Drawing
 from edge_ttp.budget.device_profile import Call
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.learning.evidence import layer_of
-from edge_ttp.policy.engine import Drawn, Sampled
+from edge_ttp.policy.request import Sampled
 from edge_ttp.reward.model import Scores
 from edge_ttp.reward.utility import agreement_matrix
 
@@ -33,7 +32,6 @@ _RECORD_WAIT_S = 0.1
 
 def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     """The answer to `ask`, with everything that led to it. Recorded in the history unless the caller forbade it."""
-    check(ask)
     began = time.monotonic()
     deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
 
@@ -50,7 +48,7 @@ def generate(rooms: Rooms, ask: Ask) -> schema.Generation:
     notes = [*prepared.notes, *sampled.notes, *cut]
 
     # Score, select.
-    drawn = [replace(candidate, text=candidate.text.strip()) for candidate in sampled.candidates]
+    drawn = sampled.candidates
     scores = drawing.scores(drawn)
     selecting = time.monotonic()
     complete = [
@@ -143,16 +141,15 @@ def _saved_s(sampled: Sampled, rooms: Rooms) -> float:
     return sampled.cached_tokens * sampled.prefill_s / max(1, computed)
 
 
-def _score(rooms: Rooms, ask: Ask, prepared: Prepared, drawn: Sequence[Drawn]) -> Scores | None:
+def _score(rooms: Rooms, ask: Ask, prepared: Prepared, drawn: Sequence[schema.Candidate]) -> Scores | None:
     recalled = prepared.recalled
     if rooms.reward is None or recalled.profile is None or recalled.learned is None:
         return None
-    candidates = [(one.text, one.tokens, one.logprob) for one in drawn]
-    return rooms.reward.score(recalled.profile, ask.prompt, candidates, recalled.learned.weights)
+    return rooms.reward.score(recalled.profile, ask.prompt, drawn, recalled.learned.weights)
 
 
 def _choose(
-    rule: schema.Rule, drawn: Sequence[Drawn], complete: Sequence[bool], scores: Scores | None, seed: int
+    rule: schema.Rule, drawn: Sequence[schema.Candidate], complete: Sequence[bool], scores: Scores | None, seed: int
 ) -> Choice:
     similarity = scores.similarity if scores is not None else None
     if similarity is None and rule in NEEDS_SIMILARITY:
@@ -168,24 +165,18 @@ def _choose(
     return select(pool, rule, rng=np.random.default_rng(seed))
 
 
-def _candidates(drawn: Sequence[Drawn], scores: Scores | None, choice: Choice) -> tuple[schema.Candidate, ...]:
+def _candidates(
+    drawn: Sequence[schema.Candidate], scores: Scores | None, choice: Choice
+) -> tuple[schema.Candidate, ...]:
+    """The candidates with what the reward model and the rule said of them."""
     result = []
     for index, one in enumerate(drawn):
-        score = float(choice.scores[index])
-        result.append(
-            schema.Candidate(
-                text=one.text,
-                tokens=one.tokens,
-                logprob=one.logprob,
-                finish_reason=one.finish_reason,
-                seed=one.seed,
-                mean=float(scores.mean[index]) if scores is not None else None,
-                variance=float(scores.variance[index]) if scores is not None else None,
-                aleatoric=float(scores.aleatoric[index]) if scores is not None else None,
-                epistemic=float(scores.epistemic[index]) if scores is not None else None,
-                score=score if np.isfinite(score) else None,
-            )
-        )
+        rank = float(choice.scores[index])
+        said: dict[str, float | None] = {"score": rank if np.isfinite(rank) else None}
+        if scores is not None:
+            for name in ("mean", "variance", "aleatoric", "epistemic"):
+                said[name] = float(getattr(scores, name)[index])
+        result.append(one.model_copy(update=said))
     return tuple(result)
 
 

@@ -14,7 +14,7 @@ from edge_ttp.budget.device_profile import Call, Profile
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
 from edge_ttp.history.rows import checked_label, checked_text
-from edge_ttp.policy.engine import Control, Request, Sampled
+from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.reward.model import RewardModel
 
 DEFAULT_EXAMPLES = 4
@@ -83,7 +83,7 @@ class Rooms:
 
 @dataclass(frozen=True)
 class Ask:
-    """One request as the caller made it."""
+    """One request as the caller made it, checked. Raises InvalidInput for one that cannot be meant."""
 
     prompt: str
     user: str
@@ -103,10 +103,15 @@ class Ask:
     store: bool = True
     cancel: Flag | None = None
     emit: Callable[[schema.Event], None] | None = None
+    grammar: str | None = field(init=False)
+    """What every candidate follows, in GBNF: the caller's grammar, or their JSON schema."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+        object.__setattr__(self, "grammar", controls.check(self.sampling))
 
 
-def check(ask: Ask) -> None:
-    """Raises InvalidInput for a request that cannot be meant."""
+def _check(ask: Ask) -> None:
     if not ask.prompt.strip():
         raise InvalidInput("the prompt is empty", "write what should be answered")
     checked_text("the prompt", ask.prompt)
@@ -115,7 +120,6 @@ def check(ask: Ask) -> None:
         checked_text("an earlier answer", written)
     if ask.recall_for is not None:
         checked_text("the text to recall for", ask.recall_for)
-    controls.check(ask.sampling)
     if ask.kind is not None:
         checked_label("kind", ask.kind)
     if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:

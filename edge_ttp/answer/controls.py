@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.rows import checked_text
 from edge_ttp.policy import bindings
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.request import Request
-from edge_ttp.policy.sampling import Filters
 from edge_ttp.schema import Sampling
 
 STRUCTURED_TOKENS = 256
@@ -22,45 +19,23 @@ Tokenize = Callable[[str], tuple[int, ...]]
 """Tokens of a text alone."""
 
 
-def check(sampling: Sampling) -> None:
-    """Raises InvalidInput for what can be known to be wrong before a model is loaded."""
+def check(sampling: Sampling) -> str | None:
+    """The GBNF grammar that candidates have to follow, None for free text.
+
+    Raises InvalidInput for what can be known to be wrong before a model is loaded.
+    """
     for stop in sampling.stop:
         checked_text("a stop string", stop)
     for key in sampling.logit_bias:
         if isinstance(key, str) and not checked_text("a text with a logit bias", key):
             raise InvalidInput("a logit bias is for no text", "name a token id or a text")
-    if sampling.grammar is not None and sampling.json_schema is not None:
+        if isinstance(key, int) and key < 0:
+            raise InvalidInput(f"a logit bias is for the token {key}", "token ids begin at 0")
+    if sampling.json_schema is None:
+        return sampling.grammar
+    if sampling.grammar is not None:
         raise InvalidInput("a candidate cannot follow both a grammar and a JSON schema", "give one of them")
-    grammar(sampling)
-
-
-def structured(sampling: Sampling) -> bool:
-    """Whether candidates follow a grammar, which alone says where a text is complete."""
-    return sampling.grammar is not None or sampling.json_schema is not None
-
-
-def grammar(sampling: Sampling) -> str | None:
-    """The GBNF grammar to follow, if any. Raises InvalidInput for a JSON schema that cannot be one."""
-    if sampling.json_schema is not None:
-        return bindings.schema_to_grammar(json.dumps(sampling.json_schema))
-    return sampling.grammar
-
-
-def filters(sampling: Sampling, tokenize: Tokenize) -> Filters:
-    """The filters of the engine's sampler."""
-    return Filters(
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        min_p=sampling.min_p,
-        temperature=sampling.temperature,
-        typical_p=sampling.typical_p,
-        repetition_penalty=sampling.repetition_penalty,
-        presence_penalty=sampling.presence_penalty,
-        frequency_penalty=sampling.frequency_penalty,
-        penalty_window=sampling.penalty_window,
-        logit_bias=_by_token(sampling.logit_bias, tokenize),
-        temperatures=sampling.temperatures,
-    )
+    return bindings.schema_to_grammar(json.dumps(sampling.json_schema))
 
 
 def request(
@@ -72,18 +47,18 @@ def request(
     n: int,
     seed: int,
     max_tokens: int,
+    grammar: str | None = None,
 ) -> Request:
     """One call of the engine. `prompt_stop` ends answers to this prompt where no grammar says when they end."""
     return Request(
         prompt=prompt,
         n=n,
-        filters=filters(sampling, tokenize),
+        sampling=sampling,
         seed=seed,
         max_tokens=max_tokens,
-        stop=sampling.stop if structured(sampling) else (*sampling.stop, *prompt_stop),
-        share=sampling.share_prefixes,
-        grammar=grammar(sampling),
-        adapters=tuple(Adapter(Path(one.path), one.scale) for one in sampling.adapters),
+        stop=sampling.stop if grammar is not None else (*sampling.stop, *prompt_stop),
+        grammar=grammar,
+        logit_bias=_by_token(sampling.logit_bias, tokenize),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from edge_ttp.policy.engine import Drawn, Progress, Sampled
-from edge_ttp.schema import Event, FinishReason
+from edge_ttp.policy.request import Sampled, StepReport
+from edge_ttp.schema import Candidate, Event, FinishReason
 
 _CUT_SHORT: dict[FinishReason, str] = {
     "deadline": "the deadline ended",
@@ -14,26 +15,21 @@ _CUT_SHORT: dict[FinishReason, str] = {
 }
 
 
-def forward(emit: Callable[[Event], None]) -> Callable[[Progress], None]:
+def forward(emit: Callable[[Event], None]) -> Callable[[StepReport], None]:
     """What the engine calls after every step, in the caller's events: candidates that ended, then the progress."""
 
-    def tell(progress: Progress) -> None:
-        for ended in progress.finished:
-            emit(_ended("finished", ended))
-        for ended in progress.dropped:
-            emit(_ended("dropped", ended))
-        emit(Event(type="progress", tokens=progress.tokens))
+    def tell(report: StepReport) -> None:
+        for index, candidate in report.finished.items():
+            emit(_ended("finished", index, candidate))
+        for index, candidate in report.dropped.items():
+            emit(_ended("dropped", index, candidate))
+        emit(Event(type="progress", tokens=report.tokens))
 
     return tell
 
 
-def _ended(kind: str, candidate: Drawn) -> Event:
-    return Event(
-        type=kind,  # type: ignore[arg-type]  # one of two literals
-        candidate=candidate.index,
-        finish_reason=candidate.finish_reason,
-        text=candidate.text.strip(),
-    )
+def _ended(kind: Literal["finished", "dropped"], index: int, candidate: Candidate) -> Event:
+    return Event(type=kind, candidate=index, finish_reason=candidate.finish_reason, text=candidate.text)
 
 
 def cut_short(sampled: Sampled, planned: int, *, structured: bool) -> list[str]:

@@ -19,7 +19,7 @@ CURVE_AT = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 
 @dataclass(frozen=True)
-class Point:
+class PlanPoint:
     """What so many candidates are expected to gain and to take."""
 
     n: int
@@ -36,7 +36,7 @@ class Explanation:
     """A plan, how it came about, and what it stands on."""
 
     plan: Plan
-    curve: tuple[Point, ...]
+    curve: tuple[PlanPoint, ...]
     limits: dict[str, int]
     """Every limit on the number of candidates, by what makes it."""
     price: float
@@ -88,7 +88,7 @@ def explain(rooms: Rooms, ask: Ask) -> Explanation:
     for n in places:
         gain = float(option.gain[n - 1])
         seconds = None if option.seconds is None else float(option.seconds[n - 1])
-        curve.append(Point(n, gain, seconds, None if seconds is None else gain - planned.price * seconds))
+        curve.append(PlanPoint(n, gain, seconds, None if seconds is None else gain - planned.price * seconds))
     limits = Limits(
         requested=ask.n,
         deadline_s=None if deadline is None else deadline - began - took - margin_s(rooms),

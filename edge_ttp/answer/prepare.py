@@ -44,7 +44,7 @@ _RESERVE_S = 0.02
 
 
 @dataclass(frozen=True)
-class Recalled:
+class Recollection:
     """What is known of the user when the request comes."""
 
     examples: tuple[tuple[str, str], ...]
@@ -61,7 +61,7 @@ class Recalled:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPrompt:
     """A composed prompt in tokens."""
 
     prompt: Prompt
@@ -72,8 +72,8 @@ class Encoded:
 class Prepared:
     """A request that is ready to be drawn."""
 
-    recalled: Recalled
-    encoded: Encoded
+    recalled: Recollection
+    encoded: EncodedPrompt
     planned: Planned
     plan: schema.Plan
     budget: schema.Budget
@@ -89,14 +89,14 @@ class Prepared:
         return self.planned.option.longest
 
 
-def recall(rooms: Rooms, ask: Ask) -> Recalled:
+def recall(rooms: Rooms, ask: Ask) -> Recollection:
     """What this user wrote in answer to something similar, their profile, and what was learned of them."""
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
     found = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
     recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS)
     # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
     profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
-    return Recalled(
+    return Recollection(
         examples=tuple((one.item.input, one.item.output) for one in found),
         recent=tuple(recent),
         profile=profile,
@@ -113,7 +113,7 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
     notes = []
     if not recalled.recent:
         notes.append(f"no history yet for {ask.user!r}: nothing to imitate, answers are not personal")
-    structured = controls.structured(ask.sampling)
+    structured = ask.sampling.structured
     lengths = [rooms.policy.count_tokens(item.output) for item in recalled.recent[:_LENGTHS_FROM]]
     caps = _caps(ask, lengths, structured)
     usual = caps[0] if structured else min(caps[0], tokens_for(lengths))
@@ -203,13 +203,13 @@ def _caps(ask: Ask, lengths: Sequence[int], structured: bool) -> list[int]:
 def _options(
     rooms: Rooms,
     ask: Ask,
-    recalled: Recalled,
+    recalled: Recollection,
     *,
     turns: Sequence[tuple[str, str]],
     caps: Sequence[int],
     usual: int,
     lengths: Sequence[int],
-) -> tuple[list[Option], list[Encoded], OutOfCapacity | None]:
+) -> tuple[list[Option], list[EncodedPrompt], OutOfCapacity | None]:
     """Every way to put the request that context and memory hold, its prompt, and why the others do not fit."""
     most = ask.n or ask.budget.max_candidates or schema.MAX_CANDIDATES
     calibration = recalled.calibration
@@ -218,7 +218,7 @@ def _options(
     best = _worth(len(recalled.examples))
     options, prompts, refusal = [], [], None
     for count in reversed(shown):
-        encoded = Encoded(*encode(rooms.policy, rooms.style, ask.prompt, recalled.examples[:count], turns))
+        encoded = EncodedPrompt(*encode(rooms.policy, rooms.style, ask.prompt, recalled.examples[:count], turns))
         size = len(encoded.tokens)
         for longest in caps:
             try:
@@ -282,9 +282,9 @@ def _late(option: Option, limits: Limits) -> bool:
 
 
 def _left_out(
-    recalled: Recalled,
+    recalled: Recollection,
     ask: Ask,
-    encoded: Encoded,
+    encoded: EncodedPrompt,
     *,
     turns: Sequence[object],
     refusal: OutOfCapacity | None,

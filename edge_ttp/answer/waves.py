@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,13 @@ from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.prepare import Prepared, margin_s, reserve_s
 from edge_ttp.budget import gain
 from edge_ttp.budget.planner import more, part_wave
-from edge_ttp.policy.engine import Control, Drawn, Sampled
+from edge_ttp.policy.request import Control, Sampled
 from edge_ttp.reward.model import Scores
 
 LARGEST_RESERVE = 0.4
 """Part of the time left that scoring and recording may claim: an answer comes first."""
 
-Score = Callable[[Sequence[Drawn]], Scores | None]
+Score = Callable[[Sequence[schema.Candidate]], Scores | None]
 
 
 class Drawing:
@@ -70,6 +69,7 @@ class Drawing:
                 n=most,
                 seed=seed,
                 max_tokens=prepared.longest,
+                grammar=ask.grammar,
             ),
             Control(
                 deadline=self._drawn_by(likely),
@@ -108,7 +108,7 @@ class Drawing:
         left = max(0.0, self._deadline - time.monotonic())
         return self._deadline - min(reserve_s(self._rooms, n), LARGEST_RESERVE * left)
 
-    def scores(self, drawn: Sequence[Drawn]) -> Scores | None:
+    def scores(self, drawn: Sequence[schema.Candidate]) -> Scores | None:
         """The scores of all candidates; those of the last wave's decision where none came after it."""
         count, scores = self._latest
         if count == len(drawn) and scores is not None:
@@ -122,11 +122,10 @@ class Drawing:
         self._latest = (len(drawn), scores)
         return scores
 
-    def _more(self, candidates: Sequence[Drawn]) -> int:
+    def _more(self, drawn: Sequence[schema.Candidate]) -> int:
         """How many further candidates are worth their time, now that these are scored."""
         costs, planned = self._rooms.costs, self._prepared.planned
         assert costs is not None
-        drawn = [replace(candidate, text=candidate.text.strip()) for candidate in candidates]
         scores = self.scores(drawn)
         if scores is None:
             return 0

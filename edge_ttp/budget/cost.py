@@ -17,7 +17,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 CHUNK = 128
-"""Prompt tokens that are read at once."""
+"""Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
 
 KNOTS = (1, 2, 4, 8, 16, 32, 64)
 """Rows of a decode step at which its seconds are kept; between them, and beyond the last, they are interpolated."""
@@ -35,6 +35,17 @@ _RELAX = 0.1
 """Part of the way back to its measured speed that a number of threads goes with each call that does not use it."""
 _LONGEST_GRID = 192
 """Steps that are summed over; longer candidates are summed in strides."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Timings of one policy on this device with one number of threads."""
+
+    threads: int
+    chunks: tuple[tuple[int, int, float], ...]
+    """Prompt tokens read at once, tokens before them, seconds."""
+    steps: tuple[tuple[int, int, float], ...]
+    """Rows of a decode step, tokens in the cache, seconds."""
 
 
 @dataclass(frozen=True)
@@ -210,10 +221,7 @@ def decode_s(
 
 
 def fit(chunks: Sequence[tuple[int, int, float]], steps: Sequence[tuple[int, int, float]]) -> Speed:
-    """The speed that explains measurements best (least relative squares, every part at least a little above 0).
-
-    `chunks`: (tokens, context before them, seconds); `steps`: (rows, tokens in the cache, seconds).
-    """
+    """The speed that explains what was `Timed` best: least relative squares, every part at least a little above 0."""
     reading = np.array([prefill_amounts(context + tokens, context) for tokens, context, _ in chunks])
     chunk, token, pair = _positive(reading, np.array([seconds for *_, seconds in chunks]))
     rows = np.array([count for count, _, _ in steps], dtype=np.float64)

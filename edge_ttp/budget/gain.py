@@ -40,7 +40,7 @@ _CASES = 9
 
 
 @dataclass(frozen=True)
-class Pool:
+class Outlook:
     """What a scored wave says about drawing more."""
 
     spread: float
@@ -92,7 +92,7 @@ def after_part(calibration: Calibration, drawn: int, most: int) -> Floats:
     reach = REALIZED * calibration.reach
     quantiles = (np.arange(_CASES) + 0.5) / _CASES
     leads = [NormalDist().inv_cdf(float(one) ** (1 / drawn)) for one in quantiles]
-    return np.stack([Pool(reach, reach * lead, reach, drawn).improvement(most) for lead in leads])
+    return np.stack([Outlook(reach, reach * lead, reach, drawn).improvement(most) for lead in leads])
 
 
 def first_wave(n: int, *, record: Calibration, seconds: Floats, score_s: Callable[[int], Floats], cost: float) -> int:
@@ -108,7 +108,7 @@ def first_wave(n: int, *, record: Calibration, seconds: Floats, score_s: Callabl
     return planner.first_wave(n, seconds=seconds, again_s=float(score_s(part)), improvement=improvement, cost=cost)
 
 
-def after_wave(calibration: Calibration, mean: Floats) -> Pool:
+def after_wave(calibration: Calibration, mean: Floats) -> Outlook:
     """What the predicted means of a wave, (n,), say.
 
     The spread is the user's record, with the pool's own counting n - 1 against PRIOR_CANDIDATES: in a small pool a wide
@@ -120,4 +120,4 @@ def after_wave(calibration: Calibration, mean: Floats) -> Pool:
     weight = n - 1
     spread = sqrt((weight * seen + PRIOR_CANDIDATES * calibration.reach**2) / (weight + PRIOR_CANDIDATES))
     lead = slope * float(np.max(mean) - np.mean(mean))
-    return Pool(spread=REALIZED * spread, lead=REALIZED * lead, reach=REALIZED * calibration.reach, drawn=n)
+    return Outlook(spread=REALIZED * spread, lead=REALIZED * lead, reach=REALIZED * calibration.reach, drawn=n)

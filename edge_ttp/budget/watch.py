@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from edge_ttp.budget import device
-from edge_ttp.budget.cost import fit
+from edge_ttp.budget.cost import Timed, fit
 from edge_ttp.budget.device_profile import Call, Profile, Profiles
 from edge_ttp.budget.load import LoadMeter
 
@@ -20,22 +20,6 @@ _SHARE_KEPT = 0.4
 """Part of a core that others must use before a thread makes way for them."""
 
 _HEAT_EVERY_S = 10.0
-
-
-class Timed(Protocol):
-    """Timings with one number of threads (policy.llama.Measured)."""
-
-    @property
-    def threads(self) -> int:
-        """Threads that ran."""
-
-    @property
-    def chunks(self) -> Sequence[tuple[int, int, float]]:
-        """Prompt tokens, tokens before them, seconds."""
-
-    @property
-    def steps(self) -> Sequence[tuple[int, int, float]]:
-        """Rows, tokens in the cache, seconds."""
 
 
 class Measurable(Protocol):

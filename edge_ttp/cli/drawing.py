@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edge_ttp.cli import options
 from edge_ttp.errors import InvalidInput
+from edge_ttp.schema import Sampling
 
 MAX_FILE_BYTES = 200_000
 
@@ -98,73 +99,47 @@ def _given(name: str, value: Any) -> Any:
     return value
 
 
-# Field of schema.Sampling -> its option. None stands for the field's own default, which the help line names.
-_OPTIONS: dict[str, Any] = {
-    "max_tokens": options.MaxTokens,
-    "temperature": Annotated[
-        float | None, typer.Option("--temperature", help="0 always takes the likeliest token. Default: 0.8.")
-    ],
-    "temperatures": Annotated[
-        str | None,
-        typer.Option("--temperatures", metavar="T,T,...", help="Candidates take these in turn: more diverse ones."),
-    ],
-    "top_k": Annotated[
-        int | None, typer.Option("--top-k", help="Keep the k likeliest tokens; 0 keeps all. Default: 40.")
-    ],
-    "top_p": Annotated[
-        float | None,
-        typer.Option("--top-p", help="Keep the likeliest tokens up to this probability. Default: 0.95."),
-    ],
-    "min_p": Annotated[
-        float | None,
-        typer.Option("--min-p", help="Drop tokens below this share of the likeliest. Default: 0.05."),
-    ],
-    "typical_p": Annotated[
-        float | None,
-        typer.Option("--typical-p", help="Keep the most typical tokens up to this probability. Default: 1, all."),
-    ],
-    "repetition_penalty": Annotated[
-        float | None,
-        typer.Option("--repetition-penalty", help="Above 1: less of what the candidate said before. Default: 1."),
-    ],
-    "presence_penalty": Annotated[
-        float | None,
-        typer.Option("--presence-penalty", help="Taken off the logits of tokens drawn before. Default: 0."),
-    ],
-    "frequency_penalty": Annotated[
-        float | None,
-        typer.Option("--frequency-penalty", help="The same, once for every time. Default: 0."),
-    ],
-    "penalty_window": Annotated[
-        int | None,
-        typer.Option("--penalty-window", help="Last tokens that count as drawn before; 0: all. Default: 64."),
-    ],
-    "logit_bias": Annotated[
-        list[str] | None,
-        typer.Option(
-            "--logit-bias",
-            metavar="TOKEN=BIAS",
-            help="Add to the logit of a token id, or of a text's tokens; -1000 bans. May be repeated.",
-        ),
-    ],
-    "stop": Annotated[list[str] | None, typer.Option("--stop", help="End before this string. May be repeated.")],
-    "grammar": Annotated[
-        str | None,
-        typer.Option("--grammar", metavar="FILE|GBNF", help="GBNF grammar that every candidate follows."),
-    ],
-    "json_schema": Annotated[
-        str | None,
-        typer.Option("--json-schema", metavar="FILE|JSON", help="JSON schema that every candidate fits."),
-    ],
-    "adapters": Annotated[
-        list[str] | None,
-        typer.Option("--lora", metavar="FILE[:SCALE]", help="LoRA adapter (GGUF) to draw with. May be repeated."),
-    ],
-    "share_prefixes": Annotated[
-        bool | None,
-        typer.Option("--share/--no-share", help="Compute equal beginnings once for all. Default: share."),
-    ],
+@dataclass(frozen=True)
+class _Written:
+    """How a field of schema.Sampling is written on the command line where that is not its name and its type."""
+
+    flag: str = ""
+    type: Any = None
+    metavar: str | None = None
+    more: str = ""
+    """What the field's own description does not say."""
+
+
+_WRITTEN = {
+    "max_tokens": _Written(type=int, more="Default: from what this user wrote before."),
+    "temperatures": _Written(type=str, metavar="T,T,..."),
+    "logit_bias": _Written(type=list[str], metavar="TOKEN=BIAS", more="May be repeated."),
+    "stop": _Written(type=list[str], more="May be repeated."),
+    "grammar": _Written(type=str, metavar="FILE|GBNF"),
+    "json_schema": _Written(type=str, metavar="FILE|JSON"),
+    "adapters": _Written("--lora", list[str], "FILE[:SCALE]", "May be repeated."),
+    "share_prefixes": _Written("--share/--no-share"),
 }
+
+
+def _options() -> dict[str, Any]:
+    """Field of schema.Sampling -> its option. None stands for the field's own default, which the help line names."""
+    found = {}
+    for name, field in Sampling.model_fields.items():
+        written = _WRITTEN.get(name, _Written())
+        number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
+        default = f"Default: {field.default:g}." if number else ""
+        option = typer.Option(
+            written.flag or f"--{name.replace('_', '-')}",
+            metavar=written.metavar,
+            help=" ".join(part for part in (field.description, written.more, default) if part),
+        )
+        kind: Any = written.type or field.annotation
+        found[name] = Annotated[kind | None, option]
+    return found
+
+
+OPTIONS = _options()
 
 
 def with_drawing(command: Callable[..., None]) -> Callable[..., None]:
@@ -178,14 +153,14 @@ def with_drawing(command: Callable[..., None]) -> Callable[..., None]:
         if parameter.name == "drawing":
             parameters += [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-                for name, annotation in _OPTIONS.items()
+                for name, annotation in OPTIONS.items()
             ]
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @wraps(command)
     def run(**values: Any) -> None:
-        drawing = {name: values.pop(name) for name in _OPTIONS}
+        drawing = {name: values.pop(name) for name in OPTIONS}
         given = {name: _given(name, value) for name, value in drawing.items() if value not in (None, [], ())}
         command(drawing=given, **values)
 

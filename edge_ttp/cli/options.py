@@ -73,9 +73,6 @@ Select = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Replays a generation with the same --n on this device.")]
-MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens", help="Longest answer. Default: from what this user wrote before.")
-]
 Kind = Annotated[str | None, typer.Option("--kind", help="Recall only items of this kind.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.output import emit_json, note, print_table
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
+@with_drawing
 def plan(
     prompt: Annotated[
         str | None, typer.Argument(metavar="[PROMPT]", help="Default: one like the user's newest item.")
@@ -31,7 +33,8 @@ def plan(
     ] = None,
     most: Annotated[int | None, typer.Option("--max-candidates", help="Upper limit on the candidates.")] = None,
     select: options.Select = options.DEFAULT_RULE,
-    max_tokens: options.MaxTokens = None,
+    *,
+    drawing: dict[str, Any],
     kind: options.Kind = None,
     examples: Annotated[int, typer.Option("--examples", help="Most history items shown to the model.")] = 4,
     threads: options.Threads = None,
@@ -50,7 +53,7 @@ def plan(
             user=user,
             budget=budget,
             select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
-            sampling=Sampling(max_tokens=max_tokens),
+            sampling=Sampling.model_validate(drawing),
             kind=kind,
             examples=examples,
         )

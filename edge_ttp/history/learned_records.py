@@ -21,7 +21,6 @@ from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.exchange.records import LearnedRecord
 from edge_ttp.history.items import user_number
 from edge_ttp.history.learning import (
-    Drawn,
     Floats,
     Layer,
     StoredEvidence,
@@ -30,6 +29,7 @@ from edge_ttp.history.learning import (
     put_layer,
 )
 from edge_ttp.history.user import valid_user
+from edge_ttp.schema import Candidate
 
 MAX_BLOB = 4 * 2**20
 """Longest array of one field, in characters of base64."""
@@ -172,8 +172,10 @@ def _integer(value: Any) -> int:
     return number
 
 
-def _drawn(value: Any) -> list[Drawn]:
-    return [Drawn(str(text), _integer(tokens), float(logprob)) for text, tokens, logprob in value]
+def _drawn(value: Any) -> list[Candidate]:
+    return [
+        Candidate(text=str(text), tokens=_integer(tokens), logprob=float(logprob)) for text, tokens, logprob in value
+    ]
 
 
 def _base64(blob: bytes) -> str:

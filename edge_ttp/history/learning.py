@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.items import OWN_WORDS, user_number
 from edge_ttp.history.rows import FEEDBACK, ITEMS, feedback_from, item_from, to_milliseconds
-from edge_ttp.schema import Feedback, HistoryItem, utc_now
+from edge_ttp.schema import Candidate, Feedback, HistoryItem, utc_now
 
 Floats = npt.NDArray[np.float64]
 _STORED = np.dtype("<f4")
@@ -55,22 +55,14 @@ class StoredEvidence:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One candidate drawn for a past item."""
-
-    text: str
-    tokens: int
-    logprob: float
-
-
-@dataclass(frozen=True)
 class Calibrated:
     """A past item that the policy answered anew, with only earlier history in view."""
 
     number: int
     """Row number."""
     item: HistoryItem
-    candidates: tuple[Drawn, ...]
+    candidates: tuple[Candidate, ...]
+    """Text, tokens and log-probability of each; nothing else of them is kept."""
     model: str
 
 
@@ -117,7 +109,7 @@ def layer(db: sqlite3.Connection, generation_id: str) -> Layer | None:
 
 
 def put_calibration(
-    db: sqlite3.Connection, item: HistoryItem, model: str, candidates: Sequence[Drawn], evidence: StoredEvidence
+    db: sqlite3.Connection, item: HistoryItem, model: str, candidates: Sequence[Candidate], evidence: StoredEvidence
 ) -> bool:
     """Stores what was drawn for an item and what it says. False where the item is gone or calibrated already."""
     row = db.execute(
@@ -131,9 +123,17 @@ def put_calibration(
     return True
 
 
-def candidates_text(candidates: Sequence[Drawn]) -> str:
-    """The candidates as JSON."""
+def candidates_text(candidates: Sequence[Candidate]) -> str:
+    """What is kept of the candidates, as JSON."""
     return json.dumps([[one.text, one.tokens, one.logprob] for one in candidates], ensure_ascii=False)
+
+
+def candidates_from(text: str) -> tuple[Candidate, ...]:
+    """The reverse of `candidates_text`. Raises ValueError or TypeError for anything else."""
+    return tuple(
+        Candidate(text=str(text), tokens=int(tokens), logprob=float(logprob))
+        for text, tokens, logprob in json.loads(text)
+    )
 
 
 def put_evidence(
@@ -319,8 +319,7 @@ def renew(db: sqlite3.Connection, source: Calibrated | Feedback, evidence: Store
 
 def _calibrated(row: tuple[object, ...]) -> Calibrated:
     number, model, text, *item = row
-    candidates = tuple(Drawn(str(one[0]), int(one[1]), float(one[2])) for one in json.loads(str(text)))
-    return Calibrated(int(str(number)), item_from(tuple(item)), candidates, str(model))
+    return Calibrated(int(str(number)), item_from(tuple(item)), candidates_from(str(text)), str(model))
 
 
 def _layer(reward: str, features: bytes, noise: bytes) -> Layer:

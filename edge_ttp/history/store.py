@@ -30,14 +30,14 @@ from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.items import Counts
-from edge_ttp.history.learning import Calibrated, Drawn, Layer, Sourced, StoredEvidence, StoredPosterior
+from edge_ttp.history.learning import Calibrated, Layer, Sourced, StoredEvidence, StoredPosterior
 from edge_ttp.history.restore import restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.vectors import Vector
-from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
+from edge_ttp.schema import Candidate, Feedback, FeedbackKind, Generation, HistoryItem
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""
@@ -308,7 +308,9 @@ class History:
         with self._connections.reading() as db:
             return learning.uncalibrated(db, user_id, limit)
 
-    def calibrate(self, item: HistoryItem, model: str, candidates: Sequence[Drawn], evidence: StoredEvidence) -> bool:
+    def calibrate(
+        self, item: HistoryItem, model: str, candidates: Sequence[Candidate], evidence: StoredEvidence
+    ) -> bool:
         """Stores the candidates drawn for a past item with the evidence; False if the item is gone or has some."""
         with self._connections.writing() as db:
             return learning.put_calibration(db, item, model, candidates, evidence)

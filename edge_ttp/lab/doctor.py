@@ -57,7 +57,10 @@ def _llama() -> Iterator[Check]:
     from edge_ttp.policy import bindings
 
     yield Check("llama.cpp", "ok", f"llama-cpp-python {bindings.version()}")
-    gpus = [f"{gpu.name}, {gpu.free / 2**30:.1f} of {gpu.total / 2**30:.1f} GiB free" for gpu in bindings.gpus()]
+    gpus = [
+        f"{gpu.name}, {gpu.memory_free / 2**30:.1f} of {gpu.memory_total / 2**30:.1f} GiB free"
+        for gpu in bindings.gpus()
+    ]
     yield Check("GPU", "ok", "; ".join(gpus) or "none that this llama.cpp can use: the CPU decodes")
     features = [part.strip() for part in bindings.system_info().replace("CPU :", "").split("|") if part.strip()]
     yield Check("CPU features", "ok", ", ".join(features))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,14 +22,14 @@ from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Rooms
 from edge_ttp.answer.prepare import StoredVectors, encode
 from edge_ttp.answer.prompt import tokens_for
 from edge_ttp.errors import Cancelled, NotFound, OutOfCapacity
-from edge_ttp.history.learning import Calibrated, Drawn, Layer
+from edge_ttp.history.learning import Calibrated, Layer
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import Learned, learned
-from edge_ttp.policy.engine import Control
+from edge_ttp.policy.request import Control
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import information
 from edge_ttp.reward.user_profile import HISTORY_ITEMS
-from edge_ttp.schema import Feedback, HistoryItem, Sampling
+from edge_ttp.schema import Candidate, Feedback, HistoryItem, Sampling
 
 CANDIDATES = 16
 """Candidates drawn for a past item."""
@@ -190,8 +190,7 @@ class _Run:
         asked = HistoryItem(
             user_id=self._user, input=generation.prompt, output=generation.text, created_at=generation.created_at
         )
-        drawn = [Drawn(one.text, one.tokens, one.logprob) for one in generation.candidates]
-        layer, texts = self._layer(asked, drawn)
+        layer, texts = self._layer(asked, generation.candidates)
         history.renew_evidence(source, judged(source, layer, texts))
 
     def go(self) -> Stopped:
@@ -240,7 +239,9 @@ class _Run:
                 self._user, item.input, DEFAULT_EXAMPLES, before=item.created_at, exclude=(item.id,)
             )
             texts = [item.output, *(one.item.output for one in seen)]
-            drawn = [Drawn(text, len(text.split()), -float(len(text.split()))) for text in texts]
+            drawn = [
+                Candidate(text=text, tokens=len(text.split()), logprob=-float(len(text.split()))) for text in texts
+            ]
             self._guesses[item.id] = self._layer(item, drawn)[0]
         return self._guesses[item.id]
 
@@ -258,7 +259,7 @@ class _Run:
         evidence = written(item, layer, texts)
         return layer if self._rooms.history.calibrate(item, self._rooms.policy_name, drawn, evidence) else None
 
-    def _draw(self, item: HistoryItem) -> list[Drawn] | None:
+    def _draw(self, item: HistoryItem) -> tuple[Candidate, ...] | None:
         """Candidates for the item from a prompt that holds earlier items only; None where it had to make way."""
         history, policy = self._rooms.history, self._rooms.policy
         assert item.id is not None
@@ -293,13 +294,13 @@ class _Run:
         if any(one.finish_reason == "cancelled" for one in sampled.candidates):
             self.yielded += self._manners.over() is None
             return None
-        return [Drawn(one.text.strip(), one.tokens, one.logprob) for one in sampled.candidates]
+        return sampled.candidates
 
-    def _layer(self, item: HistoryItem, drawn: tuple[Drawn, ...] | list[Drawn]) -> tuple[Layer, list[str]]:
+    def _layer(self, item: HistoryItem, drawn: Sequence[Candidate]) -> tuple[Layer, list[str]]:
         """The last layer over candidates for the item, with the user seen as they were before it; and the texts."""
         before = self._rooms.history.items(self._user, before=item.created_at, limit=HISTORY_ITEMS)
         profile = self._reward.profile(before, StoredVectors(self._rooms.history))
-        scores: Scores = self._reward.score(profile, item.input, [(one.text, one.tokens, one.logprob) for one in drawn])
+        scores: Scores = self._reward.score(profile, item.input, drawn)
         layer = layer_of(self._reward.fingerprint, scores)
         narrow = [np.asarray(part, np.float32).astype(np.float64) for part in (layer.features, layer.noise)]
         return Layer(layer.reward, *narrow), [one.text for one in drawn]

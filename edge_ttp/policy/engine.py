@@ -19,10 +19,9 @@ import numpy.typing as npt
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
-from edge_ttp.policy.request import Control, Drawn, Finish, Progress, Request, Sampled
+from edge_ttp.policy.request import Control, Request, Sampled, StepReport
 from edge_ttp.policy.sampling import Sampler
-
-__all__ = ["Control", "Drawn", "Engine", "Finish", "Progress", "Request", "Sampled"]
+from edge_ttp.schema import Candidate, FinishReason
 
 Clock = Callable[[], float]
 
@@ -37,19 +36,17 @@ class _Running:
     drawn: list[int] = field(default_factory=list)
     data: bytearray = field(default_factory=bytearray)
     logprob: float = 0.0
-    finish: Finish | None = None
+    finish: FinishReason | None = None
     constraint: Constraint | None = None
 
-    def result(self) -> Drawn:
-        """This candidate as it stands."""
-        return Drawn(
-            index=self.index,
-            text=_decode_text(self.data),
+    def result(self) -> Candidate:
+        """This candidate as it stands. Space around an answer is no part of it."""
+        return Candidate(
+            text=_decode_text(self.data).strip(),
             tokens=len(self.drawn),
             logprob=self.logprob,
             finish_reason=self.finish or "cancelled",
             seed=self.seed,
-            token_ids=tuple(self.drawn),
         )
 
 
@@ -114,6 +111,7 @@ class Engine:
         decode_s = self._clock() - prefilled - paused_s
         return Sampled(
             candidates=call.results(),
+            token_ids=tuple(tuple(candidate.drawn) for candidate in call.candidates if candidate.drawn),
             prompt_tokens=len(request.prompt),
             cached_tokens=cached,
             prefill_s=prefilled - started,
@@ -184,11 +182,11 @@ class _Call:
         self._clock = clock
         self._request = request
         self._control = control
-        self._share = request.share and decoder.shares_rows
+        self._share = request.sampling.share_prefixes and decoder.shares_rows
         self._stops = tuple(text.encode("utf-8", "surrogatepass") for text in request.stop if text)
         self._reach = max((len(stop) for stop in self._stops), default=0)
         seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
-        self._sampler = Sampler(request.filters, seeds, request.max_tokens, pool=pool)
+        self._sampler = Sampler(request.sampling, seeds, request.max_tokens, logit_bias=request.logit_bias, pool=pool)
         self.candidates = [_Running(index, seed) for index, seed in enumerate(seeds)]
         self._constraint: Constraint | None = None
         self.decoder_s = 0.0
@@ -209,7 +207,7 @@ class _Call:
             if held is not None:
                 held.close()
 
-    def results(self) -> tuple[Drawn, ...]:
+    def results(self) -> tuple[Candidate, ...]:
         """The candidates begun so far, as they stand."""
         return tuple(candidate.result() for candidate in self.candidates if candidate.drawn)
 
@@ -217,7 +215,7 @@ class _Call:
         """How many further candidates the caller wants, having seen those that there are; none without being asked."""
         return 0 if self._control.more is None else max(0, self._control.more(self.results()))
 
-    def ended(self) -> Finish | None:
+    def ended(self) -> FinishReason | None:
         """Why the call has to end now: a cancel, or a deadline that the next step would pass."""
         if self._control.cancel is not None and self._control.cancel.is_set():
             return "cancelled"
@@ -272,7 +270,7 @@ class _Call:
     ) -> tuple[list[_Running], npt.NDArray[np.int64]]:
         indices = np.fromiter((candidate.index for candidate in active), dtype=np.int64, count=len(active))
         drawn = allowed = None
-        if self._constraint is not None or self._request.filters.penalizes:
+        if self._constraint is not None or self._request.sampling.penalizes:
             # Candidates of one row drew the same tokens: any of them stands for the row.
             leaders = dict(zip(row_of.tolist(), active, strict=True))
             drawn = [leaders[row].drawn for row in range(len(logits))]
@@ -351,7 +349,7 @@ class _Call:
             return logits, active, new_row
         return np.empty((0, 0), dtype=np.float32), [], row_of
 
-    def _end(self, candidates: list[_Running], reason: Finish) -> None:
+    def _end(self, candidates: list[_Running], reason: FinishReason) -> None:
         for candidate in candidates:
             candidate.finish = reason
             self._decoder.drop(candidate.sequence)
@@ -360,9 +358,9 @@ class _Call:
         """Tells the caller how far the candidates are."""
         if self._control.on_step is not None:
             self._control.on_step(
-                Progress(
+                StepReport(
                     tokens=tuple(len(candidate.drawn) for candidate in self.candidates[: self._shown]),
-                    finished=tuple(candidate.result() for candidate in finished),
-                    dropped=tuple(candidate.result() for candidate in dropped),
+                    finished={candidate.index: candidate.result() for candidate in finished},
+                    dropped={candidate.index: candidate.result() for candidate in dropped},
                 )
             )

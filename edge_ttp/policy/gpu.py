@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from edge_ttp.budget.device import Gpu
 from edge_ttp.policy.memory import MIB
 
 ALL_LAYERS = 999
@@ -14,18 +14,9 @@ _SHARE = 0.9  # of what is free; the rest is for the driver and for other progra
 _RESERVE = 256 * MIB  # for the cache and buffers of a usual call
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU and its memory in bytes."""
-
-    name: str
-    free: int
-    total: int
-
-
 def room(gpus: Sequence[Gpu]) -> int:
     """Bytes that a policy may take on these GPUs together; llama.cpp spreads layers over all of them."""
-    return int(sum(gpu.free for gpu in gpus) * _SHARE)
+    return int(sum(gpu.memory_free for gpu in gpus) * _SHARE)
 
 
 def layers_for(weights: int, layers: int, gpus: Sequence[Gpu]) -> int:

@@ -7,21 +7,20 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 from edge_ttp.budget import device
+from edge_ttp.budget.cost import CHUNK, Timed
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings, gpu
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.engine import Control, Engine, Request, Sampled
+from edge_ttp.policy.engine import Engine
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
+from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.turn import Turns
 from edge_ttp.registry.gguf import read_header
-
-CHUNK = 128
-"""Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
+from edge_ttp.schema import LoraAdapter
 
 _KEPT_ADAPTERS = 4  # adapters in memory, for callers that switch between some
 _Scaled = tuple[bindings.LoadedAdapter, float]
@@ -34,17 +33,6 @@ _THOROUGH_ROWS = (1, 2, 4, 8, 16, 32)
 _THOROUGH_PROMPT = 1024
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
 _STACK_BYTES = 8 * MIB
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Timings of one policy on this device with one number of threads."""
-
-    threads: int
-    chunks: tuple[tuple[int, int, float], ...]
-    """Prompt tokens read at once, tokens before them, seconds."""
-    steps: tuple[tuple[int, int, float], ...]
-    """Rows of a decode step, tokens in the cache, seconds."""
 
 
 class LlamaPolicy:
@@ -211,7 +199,7 @@ class LlamaPolicy:
         `threads`: for reading the prompt and for drawing; None: all of them for both.
         """
         with self._turn(deadline=control.deadline, cancel=control.cancel):
-            adapters = self._load(request.adapters, memory_bytes)
+            adapters = self._load(request.sampling.adapters, memory_bytes)
             widest = request.n if control.first_wave is None else min(request.n, control.first_wave)
             layout = self.layout(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
             context, engine = self._prepare(layout, memory_bytes)
@@ -229,7 +217,7 @@ class LlamaPolicy:
                 raise
         return replace(sampled, notes=layout.notes)
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
+    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
         """Times this policy on this device with so many threads (None: all): reading a prompt, and decode steps.
 
         About a second for a small model. Thorough: longer prompts and wider steps as well, some ten times as long.
@@ -260,7 +248,7 @@ class LlamaPolicy:
             context.prefill(filler[:small], CHUNK, want_logits=True)
             chunks.append((small, CHUNK, time.perf_counter() - started))
             context.clear()
-        return Measured(used, tuple(chunks), tuple(steps))
+        return Timed(used, tuple(chunks), tuple(steps))
 
     def _timed_steps(
         self, context: bindings.Context, filler: list[int], position: int, widths: Sequence[int]
@@ -310,9 +298,9 @@ class LlamaPolicy:
         free = _free_bytes(self.threads) + self.held_bytes()
         return _least(free, self._gpu_bytes, self._memory_bytes if memory_bytes is None else memory_bytes)
 
-    def _load(self, adapters: Sequence[Adapter], memory_bytes: int | None) -> list[_Scaled]:
+    def _load(self, adapters: Sequence[LoraAdapter], memory_bytes: int | None) -> list[_Scaled]:
         """The adapters in memory, with their scales. A file that changed is loaded anew; those unused go."""
-        states = [_file_state(adapter.path) for adapter in adapters]
+        states = [_file_state(Path(adapter.path)) for adapter in adapters]
         missing = [state for state in dict.fromkeys(states) if state not in self._loaded]
         if missing:
             self._release()  # llama.cpp reserves room for adapters when it makes a context
@@ -364,7 +352,7 @@ class LlamaPolicy:
         self._adapters = []
 
 
-def _layers_for(path: Path, gpus: Sequence[gpu.Gpu]) -> int:
+def _layers_for(path: Path, gpus: Sequence[device.Gpu]) -> int:
     """Layers to put on `gpus`, by the file's header."""
     if not gpus:
         return 0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.sampling import Filters
-
-Finish = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+from edge_ttp.schema import Candidate, Sampling
 
 
 @dataclass(frozen=True)
@@ -23,16 +19,16 @@ class Request:
 
     prompt: tuple[int, ...]
     n: int
-    filters: Filters
+    sampling: Sampling
+    """As the caller wrote it. What it leaves open is settled below; the engine looks there alone for these."""
     seed: int
     max_tokens: int
     stop: tuple[str, ...] = ()
-    share: bool = True
-    """Decode equal prefixes once. Off only to measure what that saves."""
+    """The caller's, and those that the prompt calls for."""
     grammar: str | None = None
     """GBNF that every candidate follows (bindings.schema_to_grammar makes it of a JSON schema)."""
-    adapters: tuple[Adapter, ...] = ()
-    """LoRA adapters to decode with. Another choice than the call before computes the prompt anew."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token, what is added to its logit), texts turned into their tokens."""
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -50,36 +46,22 @@ class Control:
     deadline: float | None = None
     """Moment on the engine's clock (time.monotonic)."""
     cancel: threading.Event | None = None
-    on_step: Callable[[Progress], None] | None = None
+    on_step: Callable[[StepReport], None] | None = None
     first_wave: int | None = None
     """Candidates drawn before `more` is asked; None: all of them at once."""
-    more: Callable[[Sequence[Drawn]], int] | None = None
+    more: Callable[[Sequence[Candidate]], int] | None = None
     """Called after each wave with the candidates so far: how many more to draw, 0 to end. No wave is larger than the
     first, and `n` of the request is the most in all."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """The state after one step: tokens drawn per candidate, and candidates that ended in this step."""
+class StepReport:
+    """The state after one step: tokens drawn per candidate, and by their index the candidates that ended in it."""
 
     tokens: tuple[int, ...]
-    finished: tuple[Drawn, ...]
-    dropped: tuple[Drawn, ...] = ()
+    finished: Mapping[int, Candidate]
+    dropped: Mapping[int, Candidate] = field(default_factory=dict)
     """Candidates that the call ended before they were complete: no room, deadline or cancel."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One candidate as drawn."""
-
-    index: int
-    text: str
-    tokens: int
-    logprob: float
-    finish_reason: Finish
-    seed: int
-    token_ids: tuple[int, ...] = ()
-    """The tokens drawn, the end token or the tokens of a stop string included."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,9 @@ class Sampled:
     Fewer than n where the call was cut short before some of them had begun.
     """
 
-    candidates: tuple[Drawn, ...]
+    candidates: tuple[Candidate, ...]
+    token_ids: tuple[tuple[int, ...], ...]
+    """The tokens that each of them drew, the end token or the tokens of a stop text included."""
     prompt_tokens: int
     cached_tokens: int
     prefill_s: float

@@ -17,70 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
-from edge_ttp.policy.shortlist import Allowed, Change, Doubles, Floats, Integers, Scanner, Shortlist
+from edge_ttp.policy.shortlist import Allowed, Doubles, Floats, Integers, LogitChange, Scanner, Shortlist
+from edge_ttp.schema import Sampling
 
 _BELOW_ONE = 1 - 2.0**-50  # times any total, it rounds to less than the total
-_LEAST_P = 1e-9  # a top-p of 0 keeps the most probable token
 _DRAWS_AHEAD = 256  # random numbers made at once for every stream
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which tokens may be drawn, and how likely. Raises InvalidInput for values out of range."""
-
-    top_k: int = 40
-    """Keep the k most probable tokens. 0 keeps all."""
-    top_p: float = 0.95
-    """Keep the smallest set of tokens whose probability reaches p. 1 keeps all."""
-    min_p: float = 0.05
-    """Drop tokens less probable than this share of the most probable one. 0 drops none."""
-    temperature: float = 0.8
-    """Divides the logits. 0 always takes the most probable token."""
-    typical_p: float = 1.0
-    """Keep the tokens whose surprise is nearest to the expected one, up to this probability (Meister et al. 2023,
-    Locally Typical Sampling). 1 keeps all."""
-    repetition_penalty: float = 1.0
-    """Divides positive logits, and multiplies negative ones, of tokens drawn before. 1 is off."""
-    presence_penalty: float = 0.0
-    """Taken off the logits of tokens drawn before. 0 is off; negative values invite repetition."""
-    frequency_penalty: float = 0.0
-    """Taken off the logits of tokens drawn before, once for every time. 0 is off."""
-    penalty_window: int = 64
-    """The last tokens of a candidate that count as drawn before (the prompt never does). 0 counts all."""
-    logit_bias: tuple[tuple[int, float], ...] = ()
-    """(token, what is added to its logit). -inf bans a token."""
-    temperatures: tuple[float, ...] = ()
-    """Temperatures that the candidates take in turn, instead of `temperature`. Empty: all the same."""
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("top_k", 0, math.inf),
-            ("top_p", 0, 1),
-            ("min_p", 0, 1),
-            ("temperature", 0, math.inf),
-            ("typical_p", 0, 1),
-            ("repetition_penalty", 1e-3, 1e3),
-            ("presence_penalty", -1e3, 1e3),
-            ("frequency_penalty", -1e3, 1e3),
-            ("penalty_window", 0, math.inf),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InvalidInput(f"{name}={value} cannot be sampled with", f"choose from {low:g} to {high:g}")
-        if not all(0 <= value < math.inf for value in self.temperatures):
-            raise InvalidInput(f"temperatures={self.temperatures} cannot be sampled with", "choose 0 or more")
-        if any(token < 0 or math.isnan(bias) or bias == math.inf for token, bias in self.logit_bias):
-            raise InvalidInput("a logit bias needs a token id and a number below infinity", "correct it")
-
-    @property
-    def greedy(self) -> bool:
-        """Whether every candidate takes the most probable token."""
-        return not any(self.temperatures) if self.temperatures else self.temperature == 0
-
-    @property
-    def penalizes(self) -> bool:
-        """Whether tokens drawn before are treated differently."""
-        return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
 
 
 @dataclass(frozen=True)
@@ -94,17 +35,28 @@ class Draw:
 class Sampler:
     """Random streams for a set of candidates and the filters they share.
 
+    `logit_bias`: (token, what is added to its logit); -inf bans.
+
     `seeds` holds one seed per candidate; the t-th draw of a candidate uses the t-th number of its own stream. `pool`
     lends a second thread for large vocabularies.
     """
 
-    def __init__(self, filters: Filters, seeds: Sequence[int], max_draws: int, *, pool: Executor | None = None) -> None:
-        self._filters = filters
+    def __init__(
+        self,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        max_draws: int,
+        *,
+        logit_bias: Sequence[tuple[int, float]] = (),
+        pool: Executor | None = None,
+    ) -> None:
+        self._sampling = sampling
+        self._bias = dict(logit_bias)
         self._streams = [np.random.default_rng(seed) for seed in seeds]
         self._uniform = np.empty((len(seeds), 0))
         self._max_draws = max_draws
         self._scanner = Scanner(pool)
-        cycle = filters.temperatures or (filters.temperature,)
+        cycle = sampling.temperatures or (sampling.temperature,)
         self._temperature = np.array([cycle[index % len(cycle)] for index in range(len(seeds))])
 
     def draw(
@@ -128,7 +80,7 @@ class Sampler:
             raise ModelUnavailable("the model computed logits that are no numbers", "check it: edge-ttp models verify")
         if shortlist.values.shape[1] == 0 or shortlist.values[:, 0].min() == -np.inf:
             raise InvalidInput("grammar and bias leave no token that can follow", "allow more")
-        if self._filters.greedy:
+        if self._sampling.greedy:
             picked = np.zeros(len(row_of), dtype=np.int64)
         else:
             picked = self._pick(shortlist, whole, row_of, candidates, step)
@@ -139,15 +91,15 @@ class Sampler:
         self, logits: Floats, drawn: Sequence[Sequence[int]] | None, allowed: Sequence[Allowed] | None
     ) -> tuple[Shortlist, bool]:
         """The tokens that may be drawn, and whether top-p may count among them alone."""
-        filters = self._filters
+        sampling = self._sampling
         vocabulary = logits.shape[1]
-        keep = 1 if filters.greedy else min(filters.top_k or vocabulary, vocabulary)
+        keep = 1 if sampling.greedy else min(sampling.top_k or vocabulary, vocabulary)
         changes = None
-        if filters.logit_bias or (filters.penalizes and drawn is not None):
+        if self._bias or (sampling.penalizes and drawn is not None):
             changes = [self._change(row, drawn[index] if drawn else ()) for index, row in enumerate(logits)]
-        dropped = math.log(filters.min_p) if filters.min_p > 0 and filters.typical_p == 1 else -math.inf
+        dropped = math.log(sampling.min_p) if sampling.min_p > 0 and sampling.typical_p == 1 else -math.inf
         # Without top-k, tokens that min-p will drop need not be sorted; typical has to see them.
-        early = filters.top_k == 0 and dropped > -math.inf and changes is None and allowed is None
+        early = sampling.top_k == 0 and dropped > -math.inf and changes is None and allowed is None
         shortlist = self._scanner.scan(
             logits,
             keep,
@@ -158,37 +110,37 @@ class Sampler:
         )
         return shortlist, not early
 
-    def _change(self, row: Floats, drawn: Sequence[int]) -> Change:
+    def _change(self, row: Floats, drawn: Sequence[int]) -> LogitChange:
         """What bias and penalties make of the logits of `row`; the formulas are llama.cpp's."""
-        filters = self._filters
-        bias = dict(filters.logit_bias)
-        counts = Counter(drawn[-filters.penalty_window :] if filters.penalty_window else drawn)
-        tokens = sorted({*bias, *(counts if filters.penalizes else ())})
+        sampling = self._sampling
+        bias = self._bias
+        counts = Counter(drawn[-sampling.penalty_window :] if sampling.penalty_window else drawn)
+        tokens = sorted({*bias, *(counts if sampling.penalizes else ())})
         if tokens and tokens[-1] >= len(row):
             raise InvalidInput(f"the model has no token {tokens[-1]}", f"its ids end at {len(row) - 1}")
         ids = np.array(tokens, dtype=np.int64)
         values = row[ids].astype(np.float64) + [bias.get(token, 0.0) for token in tokens]
-        count = np.array([counts[token] for token in tokens]) if filters.penalizes else np.zeros(len(tokens))
-        scaled = np.where(values > 0, values / filters.repetition_penalty, values * filters.repetition_penalty)
+        count = np.array([counts[token] for token in tokens]) if sampling.penalizes else np.zeros(len(tokens))
+        scaled = np.where(values > 0, values / sampling.repetition_penalty, values * sampling.repetition_penalty)
         values = np.where(count > 0, scaled, values)
-        values = values - count * filters.frequency_penalty - (count > 0) * filters.presence_penalty
-        return Change(ids, values)
+        values = values - count * sampling.frequency_penalty - (count > 0) * sampling.presence_penalty
+        return LogitChange(ids, values)
 
     def _pick(self, shortlist: Shortlist, whole: bool, row_of: Integers, candidates: Integers, step: int) -> Integers:
         """Index into the shortlist for each candidate, by the inverse of the cumulative distribution."""
         relative = shortlist.values - shortlist.values[:, :1]
         kept = self._filter(shortlist, relative, whole)
-        if self._filters.temperatures:
+        if self._sampling.temperatures:
             temperature = self._temperature[candidates]
             relative, kept = relative[row_of], kept[row_of]
             weights = np.exp(relative / np.where(temperature > 0, temperature, 1.0)[:, None]) * kept
             cumulative = np.cumsum(weights, axis=1)
         else:
-            weights = np.exp(relative * (1 / self._filters.temperature)) * kept
+            weights = np.exp(relative * (1 / self._sampling.temperature)) * kept
             cumulative = np.cumsum(weights, axis=1)[row_of]
         u = self._draws(step)[candidates] * cumulative[:, -1]
         picked = (cumulative <= u[:, None]).sum(axis=1)
-        return np.where(temperature > 0, picked, 0) if self._filters.temperatures else picked
+        return np.where(temperature > 0, picked, 0) if self._sampling.temperatures else picked
 
     def _filter(self, shortlist: Shortlist, relative: Doubles, whole: bool) -> npt.NDArray[np.bool_]:
         """Which tokens (rows, k) typical, top-p and min-p keep; `relative` are logits from each row's best down.
@@ -196,20 +148,20 @@ class Sampler:
         Each filter counts probability among what the one before it left; where that is not all in the shortlist
         (`whole` False), top-p counts the whole vocabulary.
         """
-        filters = self._filters
+        sampling = self._sampling
         plain = np.exp(relative)
         kept: npt.NDArray[np.bool_]
-        if filters.typical_p < 1:
-            plain = plain * _typical(plain, relative, filters.typical_p)
-            kept = np.logical_and(plain > 0, plain >= filters.min_p * plain.max(axis=1, keepdims=True))
+        if sampling.typical_p < 1:
+            plain = plain * _typical(plain, relative, sampling.typical_p)
+            kept = np.logical_and(plain > 0, plain >= sampling.min_p * plain.max(axis=1, keepdims=True))
         else:
-            kept = plain >= filters.min_p if filters.min_p > 0 else plain > 0
-        if filters.top_p < 1:
+            kept = plain >= sampling.min_p if sampling.min_p > 0 else plain > 0
+        if sampling.top_p < 1:
             through = np.cumsum(plain, axis=1)
             total = through[:, -1:]
             if not whole:
                 total = np.maximum(total, np.exp(shortlist.log_normalizer - shortlist.raw[:, 0])[:, None])
-            kept = kept & (through - plain < max(filters.top_p, _LEAST_P) * total)
+            kept = kept & (through - plain < sampling.top_p * total)
         return kept
 
     def _draws(self, step: int) -> Doubles:

@@ -42,7 +42,7 @@ class Shortlist:
 
 
 @dataclass(frozen=True)
-class Change:
+class LogitChange:
     """What bias and penalties do to one row: logits[tokens] become values."""
 
     tokens: Integers
@@ -64,7 +64,7 @@ class Scanner:
         keep: int,
         *,
         floor: float = -np.inf,
-        changes: Sequence[Change] | None = None,
+        changes: Sequence[LogitChange] | None = None,
         allowed: Sequence[Allowed] | None = None,
         negligible: float = -np.inf,
     ) -> Shortlist:
@@ -97,7 +97,7 @@ class Scanner:
             normalizers[index] = _log_sum_exp(group, scratch[: len(group)])
             return scratch
 
-        shared = _Shared(len(groups), look_at, self._scratch)
+        shared = _SharedRows(len(groups), look_at, self._scratch)
         beside = self._pool.submit(shared.work) if self._pool is not None and helped else None
         if not plain:
             for row in range(rows):
@@ -121,7 +121,7 @@ class Scanner:
         return not faster if self._calls % _RETRY == 0 else faster
 
 
-class _Shared:
+class _SharedRows:
     """Groups of rows looked at by as many threads as call `work`, each with a buffer of its own."""
 
     def __init__(self, count: int, look_at: Callable[[int, Floats], Floats], scratch: list[Floats]) -> None:
@@ -258,10 +258,10 @@ class _Group:
         return np.flatnonzero(self._logits >= bound[:, None])
 
 
-_UNCHANGED = Change(np.zeros(0, dtype=np.int64), np.zeros(0))
+_UNCHANGED = LogitChange(np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
-def _changed(logits: Floats, keep: int, change: Change) -> _Best:
+def _changed(logits: Floats, keep: int, change: LogitChange) -> _Best:
     """Ids, changed logits and logits (1, k) of the `keep` largest changed logits of one row, best first."""
     # A token that was not changed can be among the best only if few unchanged ones are before it.
     found, _ = _Group(logits[None]).best(min(keep + len(change.tokens), len(logits)), -np.inf)
@@ -274,7 +274,7 @@ def _changed(logits: Floats, keep: int, change: Change) -> _Best:
     return ids[None, order], values[None, order], raw[None, order]
 
 
-def _constrained(logits: Floats, keep: int, change: Change, allowed: Allowed, negligible: float) -> _Best:
+def _constrained(logits: Floats, keep: int, change: LogitChange, allowed: Allowed, negligible: float) -> _Best:
     """As `_changed`, of the tokens that a grammar allows. The grammar sees the whole vocabulary only if it must."""
     vocabulary = len(logits)
     while_needed = [width for width in (*_GRAMMAR_WIDTHS, vocabulary) if min(keep, vocabulary) <= width]

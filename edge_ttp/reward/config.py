@@ -36,7 +36,7 @@ class File(_Part):
     bytes: Annotated[int, Field(gt=0, le=MAX_FILE_BYTES)]
 
 
-class Encoder(_Part):
+class EncoderFiles(_Part):
     """The text encoder's files and shape."""
 
     graph: File
@@ -46,7 +46,7 @@ class Encoder(_Part):
     layers: Annotated[int, Field(gt=0, le=128)]
 
 
-class Weights(_Part):
+class PriorWeights(_Part):
     """Gaussian over the last layer's weights, fitted to the training users: the prior of every user.
 
     The difference of a candidate from its pool's mean is features . mean; its epistemic variance features' covariance.
@@ -56,7 +56,7 @@ class Weights(_Part):
     covariance: list[list[Finite]]
 
     @model_validator(mode="after")
-    def _square(self) -> Weights:
+    def _square(self) -> PriorWeights:
         size = len(self.mean)
         if len(self.covariance) != size or any(len(row) != size for row in self.covariance):
             raise ValueError("the covariance must be square, of the mean's length")
@@ -83,13 +83,13 @@ class RewardConfig(_Part):
 
     format: int
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    encoder: Encoder
+    encoder: EncoderFiles
     salience: File
     heads: File
     features: list[str]
     context: list[str]
     words: list[str]
-    weights: Weights
+    weights: PriorWeights
     distance: Distance
     made: dict[str, Any]
     """How it was trained: data fingerprints, seed, settings. For people; nothing reads it."""
@@ -133,6 +133,6 @@ def read_checked(folder: Path, file: File) -> bytes:
     return data
 
 
-def prior(weights: Weights) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def prior(weights: PriorWeights) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean (D,) and covariance (D, D) of the last layer's weights."""
     return np.array(weights.mean), np.array(weights.covariance)

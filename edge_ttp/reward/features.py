@@ -6,15 +6,15 @@ A table (N, len(FEATURES)): plain values, not standardized. Centring and scaling
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reward.encoder import Vectors
-from edge_ttp.reward.user_profile import UserProfile, style
+from edge_ttp.reward.user_profile import Style, UserProfile, style
 from edge_ttp.reward.utility import Tokens, agreement, coverage
+from edge_ttp.schema import Candidate
 
 FEATURES = (
     "consensus",  # mean agreement (ROUGE) with the other candidates
@@ -48,80 +48,99 @@ CONTEXT = (
 """Entries of the context vector, one value per query."""
 
 TOP = 4
-_POOL_COLUMNS = 2
 
 Table = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One candidate as the scorer takes it: its text's tokens, and what the policy says of it."""
-
-    text: str
-    words: Tokens
-    tokens: int
-    logprob: float
+Columns = Mapping[str, npt.ArrayLike]
 
 
 def feature_table(
-    profile: UserProfile, source: Vectors, source_words: Tokens, drawn: Sequence[Drawn], vectors: Vectors
+    profile: UserProfile,
+    source: Vectors,
+    source_words: Tokens,
+    candidates: Sequence[Candidate],
+    *,
+    words: Sequence[Tokens],
+    vectors: Vectors,
 ) -> Table:
-    """(N, F) features that do not depend on the rest of the pool; the first two columns, which do, are 0.
+    """(N, F) features that do not depend on the rest of the pool; those that do are 0.
 
-    `source` is the input's vector (width,), `source_words` its tokens, `vectors` (N, width) the candidates' vectors.
+    `source` is the input's vector (width,), `source_words` its tokens; `words` are the candidates' tokens and `vectors`
+    (N, width) their vectors.
     """
-    table = np.zeros((len(drawn), len(FEATURES)), dtype=np.float64)
-    words = [one.words for one in drawn]
     lengths = np.array([len(tokens) for tokens in words], dtype=np.float64)
-    table[:, 2] = vectors @ source
-    table[:, 3] = coverage(words, source_words)
-    styles = [style(one.text, one.words) for one in drawn]
-    log_length = np.array([one.log_length for one in styles])
+    styles = [style(one.text, tokens) for one, tokens in zip(candidates, words, strict=True)]
+    different = np.array([len(set(tokens)) for tokens in words])
+    columns: dict[str, npt.ArrayLike] = {
+        "input_cosine": vectors @ source,
+        "input_coverage": coverage(words, source_words),
+        "log_length": [one.log_length for one in styles],
+        "logprob_per_token": [_per_token(one) for one in candidates],
+        "repetition": np.where(lengths > 0, 1 - different / np.maximum(lengths, 1), 0.0),
+    }
     if profile.items:
-        cosines = vectors @ profile.outputs.T
-        table[:, 4] = cosines.mean(axis=1)
-        table[:, 5] = np.sort(cosines, axis=1)[:, -TOP:].mean(axis=1)
-        table[:, 6] = cosines @ profile.recall_weights(source)
-        agreements = agreement(words, profile.recent)
-        table[:, 7] = agreements.mean(axis=1)
-        table[:, 8] = agreements.max(axis=1)
-        table[:, 9] = np.clip((log_length - profile.habit.log_length) / profile.length_spread, -5, 5)
-        table[:, 10] = np.abs(table[:, 9])
-        table[:, 11] = np.abs([one.capitals - profile.habit.capitals for one in styles])
-        table[:, 12] = np.abs([one.full_stop - profile.habit.full_stop for one in styles])
-    table[:, 13] = log_length
-    table[:, 14] = [_per_token(one) for one in drawn]
-    table[:, 15] = 1 - np.array([len(set(tokens)) for tokens in words]) / np.maximum(lengths, 1)
-    table[lengths == 0, 15] = 0
+        columns |= _beside_the_user(profile, source, styles, words, vectors)
+    return by_name(FEATURES, columns, len(candidates))
+
+
+def _beside_the_user(
+    profile: UserProfile, source: Vectors, styles: Sequence[Style], words: Sequence[Tokens], vectors: Vectors
+) -> dict[str, npt.ArrayLike]:
+    """The columns that compare candidates with what the user wrote."""
+    cosines = vectors @ profile.outputs.T
+    agreements = agreement(words, profile.recent)
+    log_length = np.array([one.log_length for one in styles])
+    gap = np.clip((log_length - profile.habit.log_length) / profile.length_spread, -5, 5)
+    return {
+        "user_cosine": cosines.mean(axis=1),
+        "user_cosine_top": np.sort(cosines, axis=1)[:, -TOP:].mean(axis=1),
+        "user_cosine_recalled": cosines @ profile.recall_weights(source),
+        "user_agreement": agreements.mean(axis=1),
+        "user_agreement_top": agreements.max(axis=1),
+        "length_gap": gap,
+        "length_gap_size": np.abs(gap),
+        "capitals_gap": np.abs([one.capitals - profile.habit.capitals for one in styles]),
+        "full_stop_gap": np.abs([one.full_stop - profile.habit.full_stop for one in styles]),
+    }
+
+
+def by_name(names: Sequence[str], columns: Columns, rows: int) -> Table:
+    """(rows, len(names)) the columns in the order of `names`, 0 where none is given. KeyError for a foreign one."""
+    table = np.zeros((rows, len(names)), dtype=np.float64)
+    places = {name: place for place, name in enumerate(names)}
+    for name, values in columns.items():
+        table[:, places[name]] = values
     return table.astype(np.float32)
 
 
 def with_pool(table: Table, similarity: npt.NDArray[np.float64], vectors: Vectors) -> Table:
-    """`table` with its two pool columns filled in, from the pool's (N, N) agreements and (N, width) vectors.
+    """`table` with its pool columns filled in, from the pool's (N, N) agreements and (N, width) vectors.
 
     Pass the rows of a smaller pool to see these candidates in it.
     """
     filled = table.copy()
     count = len(table)
     if count > 1:
-        filled[:, 0] = (similarity.sum(axis=1) - np.diag(similarity)) / (count - 1)
+        filled[:, FEATURES.index("consensus")] = (similarity.sum(axis=1) - np.diag(similarity)) / (count - 1)
         cosines = vectors @ vectors.T
-        filled[:, 1] = (cosines.sum(axis=1) - np.diag(cosines)) / (count - 1)
+        filled[:, FEATURES.index("consensus_cosine")] = (cosines.sum(axis=1) - np.diag(cosines)) / (count - 1)
     return filled
 
 
 def context_vector(profile: UserProfile, source: Vectors, source_words: Tokens, candidates: int) -> Table:
     """(C,) what the query as a whole looks like."""
-    values = np.zeros(len(CONTEXT), dtype=np.float32)
-    values[0] = math.log(candidates) / math.log(256)
-    values[1] = math.log1p(profile.items) / math.log(65)
-    values[3] = math.log1p(len(source_words)) / math.log(513)
+    values: dict[str, npt.ArrayLike] = {
+        "log_candidates": math.log(candidates) / math.log(256),
+        "log_history": math.log1p(profile.items) / math.log(65),
+        "log_input": math.log1p(len(source_words)) / math.log(513),
+    }
     if profile.items:
-        values[2] = 1
-        values[4] = float((profile.inputs @ source).max())
-        values[5] = _unity(profile.outputs)
-        values[6] = profile.habit.log_length / math.log(513)
-    return values
+        values |= {
+            "has_history": 1,
+            "input_familiarity": (profile.inputs @ source).max(),
+            "user_unity": _unity(profile.outputs),
+            "user_log_length": profile.habit.log_length / math.log(513),
+        }
+    return by_name(CONTEXT, values, 1).reshape(-1)
 
 
 def _unity(outputs: Vectors) -> float:
@@ -133,6 +152,6 @@ def _unity(outputs: Vectors) -> float:
     return (total - count) / (count * (count - 1))
 
 
-def _per_token(one: Drawn) -> float:
+def _per_token(one: Candidate) -> float:
     mean = one.logprob / one.tokens if one.tokens > 0 else 0.0
     return min(0.0, max(-20.0, mean)) if math.isfinite(mean) else -20.0

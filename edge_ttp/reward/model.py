@@ -14,14 +14,14 @@ import numpy.typing as npt
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.reward.config import Cure, RewardConfig, prior, read_checked, read_config
 from edge_ttp.reward.encoder import TextEncoder, Vectors
-from edge_ttp.reward.features import FEATURES, Drawn, Table, context_vector, feature_table, with_pool
+from edge_ttp.reward.features import FEATURES, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.posterior import Weights
-from edge_ttp.reward.salience import Reading, Salience
+from edge_ttp.reward.salience import Salience, SalienceReading
 from edge_ttp.reward.session import Session, default_threads
 from edge_ttp.reward.user_profile import UserProfile, VectorCache, build_profile
 from edge_ttp.reward.utility import Tokens, agreement, tokenize
 from edge_ttp.reward.word_features import PoolWords, pool_words
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,30 +53,46 @@ MIN_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Source:
+class EncodedInput:
     """An input as the scorer sees it, made once by `prepare` and used for every wave of candidates."""
 
     vector: Vectors
     words: Tokens
-    reading: Reading
+    reading: SalienceReading
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPool:
     """The candidates of one pool with their vectors and agreements: everything that does not depend on the user."""
 
-    drawn: tuple[Drawn, ...]
+    candidates: tuple[Candidate, ...]
+    words: tuple[Tokens, ...]
+    """(N,) their tokens (edge_ttp.reward.utility)."""
     vectors: Vectors
     """(N, width)."""
     similarity: Floats
     """(N, N) agreements (edge_ttp.reward.utility)."""
 
-    def take(self, indices: Sequence[int]) -> Encoded:
+    def take(self, indices: Sequence[int]) -> EncodedPool:
         """The smaller pool of these candidates."""
         rows = np.array(indices, dtype=np.int64)
-        return Encoded(
-            tuple(self.drawn[index] for index in indices), self.vectors[rows], self.similarity[np.ix_(rows, rows)]
+        return EncodedPool(
+            tuple(self.candidates[index] for index in indices),
+            tuple(self.words[index] for index in indices),
+            self.vectors[rows],
+            self.similarity[np.ix_(rows, rows)],
         )
+
+    def twins(self) -> list[int]:
+        """(N,) for each candidate, the first one that looks the same to the scorer."""
+        first: dict[tuple[str, int, float], int] = {}
+        looks = [(one.text, one.tokens, one.logprob) for one in self.candidates]
+        return [first.setdefault(look, index) for index, look in enumerate(looks)]
+
+    @property
+    def wordless(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a candidate has no token at all."""
+        return np.array([not tokens for tokens in self.words])
 
 
 @dataclass(frozen=True)
@@ -147,7 +163,9 @@ class RewardModel:
             threads=1,  # a few small products: waking threads would cost more than it saves
         )
         model = cls(config, digest[:16], salience, heads)
-        model.score(model.profile(()), "", [("a", 1, -1.0), ("b", 1, -1.0)])  # a graph of other shapes fails here
+        model.score(
+            model.profile(()), "", [Candidate(text=text, tokens=1, logprob=-1.0) for text in "ab"]
+        )  # a graph of other shapes fails here
         return model
 
     def profile(self, history: Sequence[HistoryItem], vectors: VectorCache | None = None) -> UserProfile:
@@ -157,24 +175,24 @@ class RewardModel:
         """
         return build_profile(self.encoder, history, vectors)
 
-    def prepare(self, input_text: str) -> Source:
+    def prepare(self, input_text: str) -> EncodedInput:
         """The input's vector and words, to be passed to `score` instead of the text when it is called again."""
-        return Source(self.encoder.encode([input_text])[0], tokenize(input_text), self.salience.read(input_text))
+        return EncodedInput(self.encoder.encode([input_text])[0], tokenize(input_text), self.salience.read(input_text))
 
-    def encode(self, candidates: Sequence[tuple[str, int, float]]) -> Encoded:
-        """The vectors and agreements of a pool of candidates, each (text, tokens drawn, sum of their logprobs)."""
-        drawn = tuple(Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in candidates)
-        words = [one.words for one in drawn]
-        return Encoded(drawn, self.encoder.encode([one.text for one in drawn]), agreement(words, words))
+    def encode(self, candidates: Sequence[Candidate]) -> EncodedPool:
+        """The vectors and agreements of a pool of candidates."""
+        texts = [one.text for one in candidates]
+        words = tuple(tokenize(text) for text in texts)
+        return EncodedPool(tuple(candidates), words, self.encoder.encode(texts), agreement(words, words))
 
     def score(
         self,
         profile: UserProfile,
-        input_text: str | Source,
-        candidates: Sequence[tuple[str, int, float]] | Encoded,
+        input_text: str | EncodedInput,
+        candidates: Sequence[Candidate] | EncodedPool,
         weights: Weights | None = None,
     ) -> Scores:
-        """Scores of a pool of candidates, each (text, tokens drawn, sum of their log-probabilities).
+        """Scores of a pool of candidates, by their texts, numbers of tokens and log-probabilities.
 
         `weights`: what this user's own evidence says of the last layer; None for the stock model's.
 
@@ -185,21 +203,22 @@ class RewardModel:
         if profile.encoder != self.encoder.fingerprint:
             raise InvalidInput("the profile was made by another reward model", "call profile() of this model")
         source = self.prepare(input_text) if isinstance(input_text, str) else input_text
-        pool = candidates if isinstance(candidates, Encoded) else self.encode(candidates)
-        if not pool.drawn:
+        pool = candidates if isinstance(candidates, EncodedPool) else self.encode(candidates)
+        if not pool.candidates:
             raise InvalidInput("there is no candidate to score", "pass at least one")
-        table = feature_table(profile, source.vector, source.words, pool.drawn, pool.vectors)
+        table = feature_table(
+            profile, source.vector, source.words, pool.candidates, words=pool.words, vectors=pool.vectors
+        )
         table = with_pool(table, pool.similarity, pool.vectors)
-        context = context_vector(profile, source.vector, source.words, len(pool.drawn))
-        texts = [one.text for one in pool.drawn]
+        context = context_vector(profile, source.vector, source.words, len(pool.candidates))
+        texts = [one.text for one in pool.candidates]
         salience = partial(self.salience.numbers, source.reading, profile, source.vector, texts=texts)
-        words = pool_words(profile, source.vector, source.words, [one.words for one in pool.drawn], salience)
+        words = pool_words(profile, source.vector, source.words, pool.words, salience)
         mean, log_variance, phi, distance, offset, offset_log_variance = self._run(
             profile, source.vector, pool.vectors, table=table, context=context, words=words
         )
         # Equal candidates tie to the bit, although the graph's rounding depends on a row's place.
-        first: dict[Drawn, int] = {}
-        same = [first.setdefault(one, index) for index, one in enumerate(pool.drawn)]
+        same = pool.twins()
         mean, log_variance, phi, distance = mean[same], log_variance[same], phi[same], distance[same]
         beyond = np.maximum(0.0, distance / self.config.distance.usual - 1)
         covariance = self.weights_covariance
@@ -208,7 +227,7 @@ class RewardModel:
         epistemic = np.einsum("nd,de,ne->n", phi, covariance, phi)
         epistemic = np.maximum(epistemic, 0) + self.config.distance.variance * beyond
         aleatoric = np.maximum(np.exp(np.clip(log_variance, -20, 2)), MIN_VARIANCE)
-        wordless = np.array([not one.words for one in pool.drawn])
+        wordless = pool.wordless
         mean[wordless], aleatoric[wordless], epistemic[wordless] = 0.0, MIN_VARIANCE, 0.0
         return Scores(
             mean=mean,

@@ -22,7 +22,17 @@ import numpy.typing as npt
 
 from edge_ttp.reward.choices import KINDS, Choices, Evidence, EvidenceKind, Floats, mode, scaled
 
-__all__ = ["KINDS", "Evidence", "EvidenceKind", "Floats", "Posterior", "Settings", "Weights", "fit_user", "information"]
+__all__ = [
+    "KINDS",
+    "Evidence",
+    "EvidenceKind",
+    "Floats",
+    "Posterior",
+    "UpdateSettings",
+    "Weights",
+    "fit_user",
+    "information",
+]
 
 LABELLED: frozenset[EvidenceKind] = frozenset({"written", "edit"})
 """Kinds that come with the user's own text, so that every candidate has a utility."""
@@ -51,7 +61,7 @@ _RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings:
+class UpdateSettings:
     """Constants of the update, chosen on tune users (docs/adaptation.md)."""
 
     effective_candidates: float = 8.0
@@ -88,14 +98,14 @@ class Posterior:
     """(E, D) for each pool, the weights that it would have been scored with, had it not been seen."""
 
 
-def fit_user(stock: Weights, evidence: Sequence[Evidence], settings: Settings | None = None) -> Posterior:
+def fit_user(stock: Weights, evidence: Sequence[Evidence], settings: UpdateSettings | None = None) -> Posterior:
     """The user's posterior from `evidence`, newest first. Without evidence, the stock model.
 
     The weights are fitted to all of it; how far they are used is decided on parts that were held out of fits
     (`_trust`). A mixture with share t has mean m0 + t (m - m0) and covariance
     (1-t) S0 + t S + t (1-t) (m - m0) (m - m0)^T.
     """
-    settings = settings or Settings()
+    settings = settings or UpdateSettings()
     used = list(evidence[:MAX_EVIDENCE])
     if not used:
         return Posterior(stock, 0.0, 0, np.zeros((0, len(stock.mean))))
@@ -109,7 +119,7 @@ def fit_user(stock: Weights, evidence: Sequence[Evidence], settings: Settings | 
     return Posterior(Weights(stock.mean + share * step, covariance), share, len(used), stock.mean + share * unseen)
 
 
-def recency(evidence: Sequence[Evidence], settings: Settings) -> Floats:
+def recency(evidence: Sequence[Evidence], settings: UpdateSettings) -> Floats:
     """(E,) weight of each pool, newest first: 2^(-age / half-life) times that of its kind, judgments bounded."""
     weight = np.exp2(-np.arange(len(evidence)) / settings.half_life)
     weight *= np.array([WEIGHTS[one.kind] for one in evidence])
@@ -162,7 +172,7 @@ class Terms:
     """The judgments; coefficients are the step from the stock weights."""
 
     @classmethod
-    def of(cls, stock: Weights, evidence: Sequence[Evidence], weight: Floats, settings: Settings) -> Terms:
+    def of(cls, stock: Weights, evidence: Sequence[Evidence], weight: Floats, settings: UpdateSettings) -> Terms:
         """The terms of `evidence`; `weight` decides the user's habit."""
         size = len(stock.mean)
         covariance = settings.prior_scale * stock.covariance + _RIDGE * np.eye(size)
@@ -213,7 +223,7 @@ def _held_out_steps(terms: Terms, weight: Floats) -> Floats:
     return steps
 
 
-def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: Settings) -> float:
+def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: UpdateSettings) -> float:
     """How far the user's weights are used, 0 to 1: the mean of SHARES, each by how well it foretells held-out evidence.
 
     `unseen` is of `_held_out_steps`. Pools with the user's own text decide alone where there are any, so that judgments
@@ -232,8 +242,8 @@ def _trust(terms: Terms, weight: Floats, unseen: Floats, settings: Settings) -> 
     return float(SHARES @ chance / chance.sum())
 
 
-def information(weights: Weights, features: Floats, noise: Floats, settings: Settings | None = None) -> float:
+def information(weights: Weights, features: Floats, noise: Floats, settings: UpdateSettings | None = None) -> float:
     """Nats by which labelling a pool would narrow `weights`: half the log determinant of what its precision adds."""
-    settings = settings or Settings()
+    settings = settings or UpdateSettings()
     scaled = features / np.sqrt(noise * len(noise) / settings.effective_candidates)[:, None]
     return 0.5 * float(np.linalg.slogdet(np.eye(len(noise)) + scaled @ weights.covariance @ scaled.T)[1])

@@ -32,7 +32,7 @@ Numbers = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Reading:
+class SalienceReading:
     """An input as the graph sees it."""
 
     states: Vectors
@@ -50,12 +50,17 @@ class Salience:
         self._session = Session(graph, name=f"salience.onnx of {name}", inputs=INPUTS, outputs=OUTPUTS, threads=threads)
         self._name = name
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str) -> SalienceReading:
         """The input, read once for all waves of candidates."""
-        return Reading(self.encoder.states(text), spelling(self.encoder, text)[1])
+        return SalienceReading(self.encoder.states(text), spelling(self.encoder, text)[1])
 
     def numbers(
-        self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
+        self,
+        reading: SalienceReading,
+        profile: UserProfile,
+        source: Vectors,
+        words: Sequence[str],
+        texts: Sequence[str],
     ) -> Numbers:
         """(W, 2) COLUMNS of words (tokens of reward.utility) that `texts` use; `source` (width,): of the input."""
         found = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
@@ -64,7 +69,12 @@ class Salience:
         return np.asarray(found[0], dtype=np.float32)
 
     def feeds(
-        self, reading: Reading, profile: UserProfile, source: Vectors, words: Sequence[str], texts: Sequence[str]
+        self,
+        reading: SalienceReading,
+        profile: UserProfile,
+        source: Vectors,
+        words: Sequence[str],
+        texts: Sequence[str],
     ) -> dict[str, npt.NDArray[Any]]:
         """The graph's inputs for that."""
         # Of several spellings of one stem the shortest, so that the order of the candidates does not matter.

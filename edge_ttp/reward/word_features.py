@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.reward.encoder import Vectors
+from edge_ttp.reward.features import Table, by_name
 from edge_ttp.reward.user_profile import UserProfile
 from edge_ttp.reward.utility import Tokens
 
@@ -45,9 +46,8 @@ WORD_FEATURES = (
 """Columns of a word's row. Those from `pool_rate` on depend on the pool."""
 
 LEAD = 12
-_POOL = WORD_FEATURES.index("pool_rate")
 
-Table = npt.NDArray[np.float32]
+_at = WORD_FEATURES.index
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class PoolWords:
         table = self.table[used].copy()
         size = len(membership)
         pool_length = math.log1p(float(self.lengths[list(rows)].mean())) / 4
-        table[:, _POOL] = (count - 1) / max(size - 1, 1)
-        table[:, _POOL + 1] = np.log((count - 0.5) / size) / 4
-        table[:, _POOL + 2] = math.log(size) / 5
-        table[:, _POOL + 3] = pool_length
-        if not (table[:, _POOL + 4] > 0).any():
-            table[:, _POOL + 4] = pool_length
+        table[:, _at("pool_rate")] = (count - 1) / max(size - 1, 1)
+        table[:, _at("pool_log_rate")] = np.log((count - 0.5) / size) / 4
+        table[:, _at("log_candidates")] = math.log(size) / 5
+        table[:, _at("pool_length")] = pool_length
+        if not (table[:, _at("user_length")] > 0).any():
+            table[:, _at("user_length")] = pool_length
         return table, membership
 
 
@@ -103,35 +103,39 @@ def pool_words(
     membership = np.zeros((len(candidates), len(names)), np.float32)
     for row, tokens in enumerate(candidates):
         membership[row, [places[word] for word in tokens]] = 1
-    table = np.zeros((len(names), len(WORD_FEATURES)), np.float32)
-    table[:, :4] = _in_source(names, source_words)
-    table[:, 4:10] = _in_history(names, profile, source)
-    table[:, 10] = [word.isdigit() for word in names]
-    table[:, 11] = [min(len(word), 12) / 12 for word in names]
-    table[:, 12:14] = salience(names)
-    table[:, 14] = math.log1p(len(source_words)) / 5
-    table[:, 15] = math.log1p(profile.items) / 4
-    if profile.items:
-        table[:, -1] = profile.habit.log_length / 4
+    affinity, prominence = salience(names).T
+    columns: dict[str, npt.ArrayLike] = {
+        **_in_source(names, source_words),
+        **_in_history(names, profile, source),
+        "digits": [word.isdigit() for word in names],
+        "letters": [min(len(word), 12) / 12 for word in names],
+        "affinity": affinity,
+        "salience": prominence,
+        "log_input": math.log1p(len(source_words)) / 5,
+        "log_history": math.log1p(profile.items) / 4,
+        "user_length": profile.habit.log_length / 4 if profile.items else 0.0,
+    }
+    table = by_name(WORD_FEATURES, columns, len(names))
     return PoolWords(table, membership, np.array([len(tokens) for tokens in candidates], dtype=np.float64))
 
 
-def _in_source(names: Sequence[str], source: Tokens) -> Table:
-    """(W, 4): in_input, input_count, input_place, input_lead."""
+def _in_source(names: Sequence[str], source: Tokens) -> dict[str, npt.ArrayLike]:
+    """The columns that say where the input has each word."""
     counts = Counter(source)
     first: dict[str, int] = {}
     for place, word in enumerate(source):
         first.setdefault(word, place)
-    found = np.zeros((len(names), 4), np.float32)
-    for row, word in enumerate(names):
-        if word in first:
-            place = first[word]
-            found[row] = 1, math.log1p(counts[word]), 1 - place / len(source), place < LEAD
-    return found
+    places = [first.get(word) for word in names]
+    return {
+        "in_input": [place is not None for place in places],
+        "input_count": [math.log1p(counts[word]) for word in names],
+        "input_place": [0.0 if place is None else 1 - place / len(source) for place in places],
+        "input_lead": [place is not None and place < LEAD for place in places],
+    }
 
 
-def _in_history(names: Sequence[str], profile: UserProfile, source: Vectors) -> Table:
-    """(W, 6): written_rate, written_log_rate, recalled_rate, answered_rate, answered_log_rate, copied_rate."""
+def _in_history(names: Sequence[str], profile: UserProfile, source: Vectors) -> dict[str, npt.ArrayLike]:
+    """The columns that say how often the user writes each word, and is asked with it."""
     wanted = {word: row for row, word in enumerate(names)}
     weights = profile.recall_weights(source)
     written, recalled, answered, both = np.zeros((4, len(names)))
@@ -142,12 +146,11 @@ def _in_history(names: Sequence[str], profile: UserProfile, source: Vectors) -> 
         answered[[wanted[word] for word in inputs if word in wanted]] += 1
         both[[wanted[word] for word in outputs & inputs if word in wanted]] += 1
     items = profile.items
-    columns = (
-        written / (items + 1),
-        np.log((written + 0.5) / (items + 5)) / 5,
-        recalled,
-        answered / (items + 1),
-        np.log((answered + 0.5) / (items + 5)) / 5,
-        (both + 0.3) / (answered + 2),
-    )
-    return np.stack(columns, axis=1).astype(np.float32)
+    return {
+        "written_rate": written / (items + 1),
+        "written_log_rate": np.log((written + 0.5) / (items + 5)) / 5,
+        "recalled_rate": recalled,
+        "answered_rate": answered / (items + 1),
+        "answered_log_rate": np.log((answered + 0.5) / (items + 5)) / 5,
+        "copied_rate": (both + 0.3) / (answered + 2),
+    }

@@ -64,7 +64,7 @@ def write_scored_rows(
                 "query_id": f"{pool.task}/{pool.place}",
                 "policy": str(headers[0]["model"])[:12],
             }
-            for place, drawn in enumerate(pool.encoded.drawn):
+            for place, drawn in enumerate(pool.encoded.candidates):
                 told = {
                     "tokens": drawn.tokens,
                     "logprob": drawn.logprob,

@@ -68,9 +68,9 @@ def pools(
     """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped."""
     _need("sacrebleu", "zstandard")
     from edge_ttp.paths import locate
-    from edge_ttp.policy.sampling import Filters
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.session import default_threads
+    from edge_ttp.schema import Sampling
     from edge_ttp_export.draw_pools import Recipe, Who, make_pools
     from edge_ttp_export.user_split import PARTS
 
@@ -82,7 +82,7 @@ def pools(
         n=n,
         examples=examples,
         max_tokens=max_tokens,
-        filters=Filters(temperature=temperature),
+        sampling=Sampling(temperature=temperature),
         seed=seed,
         style=located.prompt_style or "few-shot",
     )

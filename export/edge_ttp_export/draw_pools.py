@@ -12,10 +12,10 @@ from typing import Any
 
 from edge_ttp.answer.prompt import Style, compose, tokens_for
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
-from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
 from edge_ttp.reward.utility import utility
+from edge_ttp.schema import Sampling
 from edge_ttp_export.pool_file import PoolFile
 from edge_ttp_export.text_files import Item, file_sha256, read_items, task_of
 from edge_ttp_export.text_recall import Recall
@@ -35,7 +35,7 @@ class Recipe:
     n: int
     examples: int = 4
     max_tokens: int = 64
-    filters: Filters = field(default_factory=Filters)
+    sampling: Sampling = field(default_factory=Sampling)
     seed: int = 1
     style: Style = "chat"
 
@@ -146,13 +146,13 @@ def _pool(policy: LlamaPolicy, recall: Recall, query: PoolQuery, recipe: Recipe)
     request = Request(
         prompt=tokens,
         n=recipe.n,
-        filters=recipe.filters,
+        sampling=recipe.sampling,
         seed=_seed(recipe.seed, item),
         max_tokens=longest,
         stop=prompt.stop,
     )
     drawn = policy.sample(request, Control())
-    texts = [one.text.strip() for one in drawn.candidates]
+    texts = [one.text for one in drawn.candidates]
     if len(texts) != recipe.n:
         raise EdgeTTPError(f"the policy drew {len(texts)} candidates instead of {recipe.n}", "lower --n")
     return {
@@ -188,12 +188,12 @@ def _key(query: PoolQuery) -> tuple[str, int]:
 
 
 def _as_dict(recipe: Recipe) -> dict[str, Any]:
-    filters = recipe.filters
+    sampling = recipe.sampling
     return {
         "n": recipe.n,
         "examples": recipe.examples,
         "max_tokens": recipe.max_tokens,
         "seed": recipe.seed,
         "style": recipe.style,
-        "sampling": [filters.top_k, filters.top_p, filters.min_p, filters.temperature],
+        "sampling": [sampling.top_k, sampling.top_p, sampling.min_p, sampling.temperature],
     }

@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.reward.features import Drawn, Table, context_vector, feature_table
-from edge_ttp.reward.model import Encoded, Source
+from edge_ttp.reward.features import Table, context_vector, feature_table
+from edge_ttp.reward.model import EncodedInput, EncodedPool
 from edge_ttp.reward.salience import Salience
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemory, build_profile
 from edge_ttp.reward.utility import Tokens, agreement, tokenize
 from edge_ttp.reward.word_features import PoolWords, pool_words
+from edge_ttp.schema import Candidate
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.text_files import Item, file_sha256, read_items
 from edge_ttp_export.text_recall import as_history
@@ -36,9 +37,9 @@ class LabelledPool:
     """The item's place among its user's, which is the length of the history before it."""
     part: Part
     profile: UserProfile
-    source: Source
+    source: EncodedInput
     """The input."""
-    encoded: Encoded
+    encoded: EncodedPool
     table: Table
     """(N, F) features without those that depend on the pool (edge_ttp.reward.features.with_pool)."""
     words: PoolWords
@@ -78,16 +79,14 @@ class TaskFile:
         rows = self._rows[shown_as or user_id][:before]
         return build_profile(self.encoder, rows[-HISTORY_ITEMS:], self._memory)
 
-    def pool(
-        self, user_id: str, place: int, drawn: Sequence[tuple[str, int, float]], chrf: Sequence[float]
-    ) -> LabelledPool:
+    def pool(self, user_id: str, place: int, drawn: Sequence[Candidate], chrf: Sequence[float]) -> LabelledPool:
         """The pool of these candidates for the user's item at `place` in their order."""
         item = self.users[user_id][place]
         profile = self.profile(user_id, place)
-        candidates = tuple(Drawn(text, tokenize(text), tokens, logprob) for text, tokens, logprob in drawn)
-        vectors = self.encoder.encode([item.input, *(one.text for one in candidates)])
+        texts = [one.text for one in drawn]
+        words = tuple(tokenize(text) for text in texts)
+        vectors = self.encoder.encode([item.input, *texts])
         source, vectors = vectors[0], vectors[1:]
-        words, texts = [one.words for one in candidates], [one.text for one in candidates]
         source_words, reference = tokenize(item.input), tokenize(item.output)
         reading = self.reader.read(item.input)
         salience = partial(self.reader.numbers, reading, profile, source, texts=texts)
@@ -97,9 +96,9 @@ class TaskFile:
             place=place,
             part=part_of(user_id),
             profile=profile,
-            source=Source(source, source_words, reading),
-            encoded=Encoded(candidates, vectors, agreement(words, words)),
-            table=feature_table(profile, source, source_words, candidates, vectors),
+            source=EncodedInput(source, source_words, reading),
+            encoded=EncodedPool(tuple(drawn), words, vectors, agreement(words, words)),
+            table=feature_table(profile, source, source_words, drawn, words=words, vectors=vectors),
             words=pool_words(profile, source, source_words, words, salience),
             reference=reference,
             utility=agreement(words, [reference])[:, 0],
@@ -136,7 +135,10 @@ def load_pools(
             if part_of(record["user_id"]) not in parts:
                 continue
             place = [item.order for item in task.users[record["user_id"]]].index(record["order"])
-            drawn = [(one["text"], int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]
+            drawn = [
+                Candidate(text=one["text"], tokens=int(one["tokens"]), logprob=float(one["logprob"]))
+                for one in record["candidates"]
+            ]
             pools.append(task.pool(record["user_id"], place, drawn, record["chrf"]))
         headers.append({**header, "file": file.name, "sha256": file_sha256(file), "pools": len(records),
                         "loaded": len(pools) - before})  # fmt: skip

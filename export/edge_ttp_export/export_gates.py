@@ -58,7 +58,7 @@ def torch_gates(
     reader: Reader, network: RewardNetwork, exported: RewardModel, pools: Sequence[LabelledPool]
 ) -> list[Gate]:
     """Largest difference between torch and the FP32 graphs: vectors, words' numbers, differences and variances."""
-    texts = sorted({one.text for pool in pools[:20] for one in pool.encoded.drawn}, key=len)
+    texts = sorted({one.text for pool in pools[:20] for one in pool.encoded.candidates}, key=len)
     ids, mask = Tokens()(texts)
     with torch.no_grad():
         vectors = reader.encoder.torch(ids, mask).numpy()
@@ -70,7 +70,7 @@ def torch_gates(
         scores = score(exported, pool)
         mean = (heads.offset[0] + heads.difference[0]).numpy()
         noise = torch.exp(heads.log_variance[0]).numpy()
-        words = np.array([bool(one.words) for one in pool.encoded.drawn])
+        words = ~pool.encoded.wordless
         head_error = max(head_error, float(np.abs(mean - scores.mean)[words].max(initial=0)))
         head_error = max(head_error, float(np.abs(noise - scores.aleatoric)[words].max(initial=0)))
         head_error = max(head_error, float(np.abs(heads.phi[0].numpy() - scores.features).max()))
@@ -84,8 +84,8 @@ def torch_gates(
 def _word_error(reader: Reader, exported: RewardModel, pool: LabelledPool) -> float:
     """The largest difference of what torch and the FP32 graph say of the words of a pool's candidates."""
     profile, source = pool.profile, pool.source
-    texts = [one.text for one in pool.encoded.drawn]
-    words = list(dict.fromkeys(word for one in pool.encoded.drawn for word in one.words)) or [""]
+    texts = [one.text for one in pool.encoded.candidates]
+    words = list(dict.fromkeys(word for tokens in pool.encoded.words for word in tokens)) or [""]
     feeds = exported.salience.feeds(source.reading, profile, source.vector, words, texts)
     with torch.no_grad():
         expected = reader.torch(*(torch.from_numpy(feeds[name]) for name in INPUTS))[0].numpy()

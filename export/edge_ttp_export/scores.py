@@ -157,11 +157,10 @@ def _say(checkpoint: Checkpoint, batch: Batch, members: Sequence[tuple[LabelledP
         size = len(rows)
         mean, spread = offset[row] + judged.mean[row, :size], judged.epistemic[row, :size].copy()
         total = judged.aleatoric[row, :size] + spread
-        drawn = [pool.encoded.drawn[place] for place in rows]
-        first = {one: place for place, one in reversed(list(enumerate(drawn)))}
-        same = [first[one] for one in drawn]  # equal candidates tie to the bit
+        part = pool.encoded.take(rows)
+        same = part.twins()  # equal candidates tie to the bit
         mean, spread, total = mean[same], spread[same], total[same]
-        wordless = np.array([not one.words for one in drawn])
+        wordless = part.wordless
         mean[wordless], spread[wordless], total[wordless] = 0.0, 0.0, 0.0
         said.append(_NetworkView(mean, np.sqrt(total), np.sqrt(spread)))
     return said

@@ -19,7 +19,7 @@ def untrained() -> Mapping[str, Rank]:
     """Rules that need no training, by name."""
     return {
         "first": lambda pool, rows: -np.arange(len(rows), dtype=np.float64),
-        "longest": lambda pool, rows: np.array([pool.encoded.drawn[row].tokens for row in rows], dtype=np.float64),
+        "longest": lambda pool, rows: np.array([pool.encoded.candidates[row].tokens for row in rows], dtype=np.float64),
         "logprob": _column("logprob_per_token"),
         "consensus": _column("consensus"),
         "input": _column("input_cosine"),

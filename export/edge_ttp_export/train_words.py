@@ -27,7 +27,7 @@ def train_words(network: WordNetwork, pools: Sequence[LabelledPool], seed: int) 
     rows, labels, weights = [], [], []
     for pool in pools:
         written = set(pool.reference)
-        names = list(dict.fromkeys(word for one in pool.encoded.drawn for word in one.words))
+        names = list(dict.fromkeys(word for tokens in pool.encoded.words for word in tokens))
         found = np.array([word in written for word in names], np.float32)
         for draw in range(DRAWS):
             size = pool.size if draw == 0 else source.randint(2, pool.size)

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from edge_ttp.reward.config import CONFIG_FILE, FORMAT, Distance, Encoder, File, RewardConfig, Weights
+from edge_ttp.reward.config import CONFIG_FILE, FORMAT, Distance, EncoderFiles, File, PriorWeights, RewardConfig
 from edge_ttp.reward.features import CONTEXT, FEATURES
 from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.checkpoint import Checkpoint
@@ -40,7 +40,7 @@ def write_folder(
     config = RewardConfig(
         format=FORMAT,
         name=name,
-        encoder=Encoder(
+        encoder=EncoderFiles(
             graph=described["encoder.onnx"],
             tokenizer=described["tokenizer.json"],
             width=WIDTH,
@@ -52,7 +52,9 @@ def write_folder(
         features=list(FEATURES),
         context=list(CONTEXT),
         words=list(WORD_FEATURES),
-        weights=Weights(mean=_rounded(checkpoint.weights), covariance=[_rounded(row) for row in checkpoint.covariance]),
+        weights=PriorWeights(
+            mean=_rounded(checkpoint.weights), covariance=[_rounded(row) for row in checkpoint.covariance]
+        ),
         distance=Distance(usual=checkpoint.usual_distance, variance=checkpoint.signal_variance),
         made=checkpoint.made,
     )

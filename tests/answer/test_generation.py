@@ -15,9 +15,7 @@ import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, endless, rooms
 from policy.table import FakeClock
 
-from edge_ttp import answer as module
 from edge_ttp.answer import generate
-from edge_ttp.answer import waves as drawing
 from edge_ttp.answer.ask import Ask
 from edge_ttp.answer.controls import STRUCTURED_TOKENS
 from edge_ttp.answer.select import NEEDS_REWARD, RULES, Pool, select
@@ -34,8 +32,6 @@ from edge_ttp.errors import (
 )
 from edge_ttp.history import History
 from edge_ttp.learning.calibration import POPULATION
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.sampling import Filters
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Event, HistoryItem, LoraAdapter, Rule, Sampling
 
 planning = import_module("edge_ttp.answer.prepare")  # the package has the function of that name
@@ -57,6 +53,9 @@ SHORT = Sampling(max_tokens=8)
 def history(tmp_path: Path) -> Iterator[History]:
     with History.open(tmp_path / "history.db", busy_timeout_s=0.05) as opened:
         yield opened
+
+
+module, planning, drawing = (import_module(f"edge_ttp.answer{name}") for name in ("", ".prepare", ".waves"))
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_every_rule_chooses_what_the_selection_room_chooses(history: History, ru
         complete=np.array([one.finish_reason in ("stop", "length") and bool(one.text) for one in drawn]),
         mean=np.array([one.mean for one in drawn]) if rule in NEEDS_REWARD else None,
         epistemic=np.array([one.epistemic for one in drawn]) if rule in NEEDS_REWARD else None,
-        similarity=FakeReward().score(None, "", [(one.text, 1, 0.0) for one in drawn]).similarity,
+        similarity=FakeReward().score(None, "", drawn).similarity,
     )
     expected = select(pool, rule, rng=np.random.default_rng(5))
     assert (result.chosen, result.selection.rule, result.selection.reason) == (expected.index, rule, expected.reason)
@@ -121,7 +120,7 @@ def test_where_the_reward_model_knows_nothing_consensus_chooses_and_says_so(hist
 def test_scores_of_the_reward_model_stand_with_their_candidates(history: History) -> None:
     reward = FakeReward()
     result = generate(rooms(history, reward=reward), ask())
-    assert reward.pools == [[(one.text, one.tokens, one.logprob) for one in result.candidates]]
+    assert [[one.text for one in pool] for pool in reward.pools] == [[one.text for one in result.candidates]]
     for one in result.candidates:
         assert one.mean == pytest.approx(len(one.text) / 1000)
         assert (one.aleatoric, one.epistemic, one.variance) == pytest.approx((0.02, 0.01, 0.03))
@@ -164,8 +163,7 @@ def test_sampling_options_reach_the_policy(history: History) -> None:
     sampling = Sampling(top_k=3, top_p=0.5, min_p=0.1, temperature=0.7, max_tokens=9, stop=("fern",))
     result = generate(rooms(history, policy), ask(sampling=sampling))
     (request,) = policy.requests
-    filters = request.filters
-    assert (filters.top_k, filters.top_p, filters.min_p, filters.temperature) == (3, 0.5, 0.1, 0.7)
+    assert request.sampling == sampling
     assert (request.max_tokens, request.n, request.seed) == (9, 6, 5)
     assert request.stop[0] == "fern"
     assert not any("fern" in one.text for one in result.candidates)
@@ -188,17 +186,9 @@ def test_every_field_of_sampling_reaches_the_engine(history: History, tmp_path: 
     )
     result = generate(rooms(history, policy), ask(sampling=sampling))
     (request,) = policy.requests
-    assert request.filters == Filters(
-        typical_p=0.9,
-        repetition_penalty=1.3,
-        presence_penalty=0.2,
-        frequency_penalty=0.1,
-        penalty_window=7,
-        logit_bias=((1, 0.5), (3, 1.0), (6, -2.0)),  # apple's own id outdoes the text it is in
-        temperatures=(0.5, 1.5),
-    )
-    assert (request.grammar, request.share) == (sampling.grammar, False)
-    assert request.adapters == (Adapter(tmp_path / "a.gguf", 0.5), Adapter(Path("b.gguf")))
+    assert request.sampling is sampling
+    assert request.logit_bias == ((1, 0.5), (3, 1.0), (6, -2.0))  # apple's own id outdoes the text it is in
+    assert request.grammar == sampling.grammar
     assert result.usage.decoded_rows == sum(one.tokens - 1 for one in result.candidates)
     assert {one.tokens for one in result.candidates} == {3}
     assert history.generation(result.generation_id).sampling == sampling

@@ -12,7 +12,7 @@ from edge_ttp.budget.gain import (
     LEAD_SAYS,
     PRIOR_CANDIDATES,
     REALIZED,
-    Pool,
+    Outlook,
     after_part,
     after_wave,
     before_scores,
@@ -49,16 +49,16 @@ def test_improvement_agrees_with_simulation() -> None:
 
 
 def test_a_larger_lead_leaves_less_to_gain_and_more_candidates_gain_more() -> None:
-    near, far = Pool(0.03, 0.02, 0.03, 8).improvement(16), Pool(0.03, 0.08, 0.03, 8).improvement(16)
+    near, far = Outlook(0.03, 0.02, 0.03, 8).improvement(16), Outlook(0.03, 0.08, 0.03, 8).improvement(16)
     assert (near > far).all()
     assert (np.diff(near) > 0).all()
     assert not expected_improvement(0.03, 10.0, 4).any()
-    assert not Pool(0.0, 0.1, 0.0, 8).improvement(4).any()
+    assert not Outlook(0.0, 0.1, 0.0, 8).improvement(4).any()
 
 
 def test_most_of_what_is_gained_does_not_depend_on_the_lead() -> None:
     whole = 0.03 * (expected_maximum(24) - expected_maximum(8))
-    far = Pool(0.03, 10.0, 0.03, 8).improvement(16)[15]
+    far = Outlook(0.03, 10.0, 0.03, 8).improvement(16)[15]
     assert far == pytest.approx((1 - LEAD_SAYS) * whole)
 
 

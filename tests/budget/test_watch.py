@@ -9,9 +9,9 @@ import pytest
 
 from budget.test_device_profile import PROFILE, call
 from edge_ttp.budget import device
+from edge_ttp.budget.cost import Timed
 from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.watch import Watch
-from edge_ttp.policy.llama import Measured
 
 
 class Timer:
@@ -20,11 +20,11 @@ class Timer:
     def __init__(self) -> None:
         self.asked: list[tuple[int | None, bool]] = []
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
+    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
         self.asked.append((threads, thorough))
         part = 1.0 / (threads or 1)
         chunks = ((128, 0, part), (128, 128, 1.05 * part), (16, 128, 0.3 * part))
-        return Measured(threads or 1, chunks, tuple((rows, 256, (0.1 + 0.01 * rows) * part) for rows in (1, 2, 8, 16)))
+        return Timed(threads or 1, chunks, tuple((rows, 256, (0.1 + 0.01 * rows) * part) for rows in (1, 2, 8, 16)))
 
 
 @pytest.fixture

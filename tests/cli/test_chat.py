@@ -66,7 +66,7 @@ def test_every_option_of_drawing_reaches_the_engine(chat: Chat, models: Models) 
     chat("hello", options=("--seed", "7", "--temperatures", "0.5,1", "--repetition-penalty", "1.2", "--stop", "fern"))
     request = models.policy.requests[-1]
     assert (request.seed, request.max_tokens, request.stop) == (7, 6, ("fern",))
-    assert (request.filters.temperatures, request.filters.repetition_penalty) == ((0.5, 1.0), 1.2)
+    assert (request.sampling.temperatures, request.sampling.repetition_penalty) == ((0.5, 1.0), 1.2)
 
 
 def test_a_new_conversation_forgets_the_turns(chat: Chat, models: Models) -> None:

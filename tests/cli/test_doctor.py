@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from edge_ttp.budget.device import Gpu
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
 from edge_ttp.policy import bindings
-from edge_ttp.policy.gpu import Gpu
 from edge_ttp.registry import DEFAULT_POLICY
 from edge_ttp.schema import HistoryItem
 
@@ -41,7 +41,7 @@ def test_gpus_are_named_with_their_memory(
     models_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert doctor(capsys, 0)["GPU"]["status"] == "ok"
-    monkeypatch.setattr(bindings, "gpus", lambda: (Gpu("Fake 1", 3 * 2**30, 4 * 2**30),))
+    monkeypatch.setattr(bindings, "gpus", lambda: (Gpu("Fake 1", 4 * 2**30, 3 * 2**30),))
     assert doctor(capsys, 0)["GPU"]["detail"] == "Fake 1, 3.0 of 4.0 GiB free"
     monkeypatch.setattr(bindings, "gpus", tuple)
     assert "the CPU decodes" in doctor(capsys, 0)["GPU"]["detail"]

@@ -13,9 +13,8 @@ from repository import DOCS
 
 from edge_ttp.cli import chat, drawing, generate
 from edge_ttp.cli.main import run
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.request import Request
-from edge_ttp.schema import Sampling
+from edge_ttp.schema import LoraAdapter, Sampling
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -32,14 +31,14 @@ def drawn(models: Models, folder: Path, *options: str) -> Request:
 
 
 def test_every_field_of_sampling_is_an_option_of_every_command_that_draws() -> None:
-    assert set(drawing._OPTIONS) == set(Sampling.model_fields)
+    assert set(drawing.OPTIONS) == set(Sampling.model_fields)
     for module in (generate, chat):
         names = {parameter.name for parameter in typer.main.get_command(module.app).params}
         assert names >= set(Sampling.model_fields)
 
 
 def test_help_names_the_default_of_every_number() -> None:
-    for name, annotation in drawing._OPTIONS.items():
+    for name, annotation in drawing.OPTIONS.items():
         default = Sampling.model_fields[name].default
         if isinstance(default, int | float) and not isinstance(default, bool):
             assert f"Default: {default:g}" in annotation.__metadata__[0].help
@@ -48,34 +47,38 @@ def test_help_names_the_default_of_every_number() -> None:
 def test_without_options_the_defaults_of_sampling_hold(models: Models, tmp_path: Path) -> None:
     request, plain = drawn(models, tmp_path), Sampling()
     for name in ("top_k", "top_p", "min_p", "temperature", "typical_p", "repetition_penalty", "penalty_window"):
-        assert getattr(request.filters, name) == getattr(plain, name)
-    assert (request.share, request.grammar, request.adapters) == (True, None, ())
+        assert getattr(request.sampling, name) == getattr(plain, name)
+    assert (request.sampling, request.grammar) == (plain.model_copy(update={"max_tokens": 4}), None)
 
 
 def test_numbers_reach_the_engine(models: Models, tmp_path: Path) -> None:
     numbers = ("--typical-p", "0.9", "--repetition-penalty", "1.1", "--presence-penalty", "0.2")
     more = ("--frequency-penalty", "0.1", "--penalty-window", "0", "--temperatures", "0.4,1.2", "--no-share")
     request = drawn(models, tmp_path, *numbers, *more)
-    filters = request.filters
-    assert (filters.typical_p, filters.repetition_penalty, filters.presence_penalty) == (0.9, 1.1, 0.2)
-    assert (filters.frequency_penalty, filters.penalty_window, filters.temperatures) == (0.1, 0, (0.4, 1.2))
-    assert not request.share
+    sampling = request.sampling
+    assert (sampling.typical_p, sampling.repetition_penalty, sampling.presence_penalty) == (0.9, 1.1, 0.2)
+    assert (sampling.frequency_penalty, sampling.penalty_window, sampling.temperatures) == (0.1, 0, (0.4, 1.2))
+    assert not sampling.share_prefixes
 
 
 def test_zeros_are_values(models: Models, tmp_path: Path) -> None:
-    filters = drawn(models, tmp_path, "--top-k", "0", "--min-p", "0", "--temperature", "0").filters
-    assert (filters.top_k, filters.min_p, filters.temperature) == (0, 0.0, 0.0)
+    sampling = drawn(models, tmp_path, "--top-k", "0", "--min-p", "0", "--temperature", "0").sampling
+    assert (sampling.top_k, sampling.min_p, sampling.temperature) == (0, 0.0, 0.0)
 
 
 def test_a_bias_is_for_a_token_id_or_for_the_tokens_of_a_text(models: Models, tmp_path: Path) -> None:
     biases = ("--logit-bias", "3=-1000", "--logit-bias", "fern apple=0.5", "--logit-bias", "a=b=1")
-    assert drawn(models, tmp_path, *biases).filters.logit_bias == ((1, 0.5), (3, -1000.0), (6, 0.5))
+    assert drawn(models, tmp_path, *biases).logit_bias == ((1, 0.5), (3, -1000.0), (6, 0.5))
 
 
 def test_adapters_are_files_with_or_without_a_scale(models: Models, tmp_path: Path) -> None:
     options = ("--lora", "a.gguf", "--lora", "b.gguf:0.5", "--lora", "C:/c.gguf")
-    expected = (Adapter(Path("a.gguf")), Adapter(Path("b.gguf"), 0.5), Adapter(Path("C:/c.gguf")))
-    assert drawn(models, tmp_path, *options).adapters == expected
+    expected = (
+        LoraAdapter(path="a.gguf"),
+        LoraAdapter(path="b.gguf", scale=0.5),
+        LoraAdapter(path="C:/c.gguf"),
+    )
+    assert drawn(models, tmp_path, *options).sampling.adapters == expected
 
 
 def test_a_grammar_is_a_text_or_a_file(models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +148,7 @@ def test_a_schema_file_that_is_none_is_refused(
 
 def test_the_documentation_names_every_field_and_option() -> None:
     text = (DOCS / "engine.md").read_text(encoding="utf-8")
-    for name, annotation in drawing._OPTIONS.items():
+    for name, annotation in drawing.OPTIONS.items():
         assert f"`{name}`" in text
         option = annotation.__metadata__[0].default.split("/")[-1]
         if name not in ("temperature", "top_k", "top_p", "min_p", "typical_p") and not name.endswith("penalty"):

@@ -152,13 +152,13 @@ def test_every_option_reaches_its_room(generate: Command, models: Models, home: 
         )
     )
     request = models.policy.requests[-1]
-    filters = request.filters
+    sampling = request.sampling
     assert (request.n, request.max_tokens, request.seed) == (5, 7, 11)
-    assert (filters.temperature, filters.top_k, filters.top_p, filters.min_p) == (0.5, 9, 0.8, 0.01)
+    assert (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p) == (0.5, 9, 0.8, 0.01)
     assert request.stop[:2] == ("fern", "elder")
     assert models.policies[-1]["threads"] == 1
     assert models.policies[-1]["memory_bytes"] == 500_000_000
-    assert request.share
+    assert sampling.share_prefixes
     assert (found["selection"]["rule"], found["kind"], found["plan"]["examples"]) == ("lcb", "email", 1)
     assert {item.kind for item in models.reward.profiles[-1]} == {"email"}
 

@@ -10,12 +10,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
-from edge_ttp.reward.features import FEATURES, Drawn  # noqa: E402
-from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, Encoded, Source  # noqa: E402
-from edge_ttp.reward.salience import Reading  # noqa: E402
+from edge_ttp.reward.features import FEATURES  # noqa: E402
+from edge_ttp.reward.model import HEADS_INPUTS, HEADS_OUTPUTS, EncodedInput, EncodedPool  # noqa: E402
+from edge_ttp.reward.salience import SalienceReading  # noqa: E402
 from edge_ttp.reward.session import Session  # noqa: E402
 from edge_ttp.reward.user_profile import Style, UserProfile  # noqa: E402
 from edge_ttp.reward.word_features import WORD_FEATURES, pool_words  # noqa: E402
+from edge_ttp.schema import Candidate  # noqa: E402
 from edge_ttp_export import rule_choices  # noqa: E402
 from edge_ttp_export.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edge_ttp_export.examples import LabelledPool  # noqa: E402
@@ -48,16 +49,16 @@ def pool(seed: int, size: int = 8, items: int = 3) -> LabelledPool:
     profile = UserProfile("test", unit(items), unit(items), (), written, written, Style(2.0, 0.5, 0.0), 0.3)
     table = source.normal(size=(size, len(FEATURES))).astype(np.float32)
     utility = 0.2 + 0.05 * table[:, SIGNAL] + 0.01 * source.normal(size=size)
-    drawn = tuple(Drawn(f"text {index}", ("text", str(index)), 4, -8.0) for index in range(size))
-    tokens = [one.words for one in drawn]
+    drawn = tuple(Candidate(text=f"text {index}", tokens=4, logprob=-8.0) for index in range(size))
+    tokens = tuple(("text", str(index)) for index in range(size))
     words = pool_words(
         profile, profile.inputs[0], ("text",), tokens, lambda names: np.zeros((len(names), 2), np.float32)
     )
     similarity = np.full((size, size), 0.5) + 0.5 * np.eye(size)
     return LabelledPool(
         task="made", user_id=f"user {seed % 7}", place=items, part="train", profile=profile,
-        source=Source(unit(), ("text",), Reading(unit(3), {})),
-        encoded=Encoded(drawn, unit(size), similarity), table=table, words=words,
+        source=EncodedInput(unit(), ("text",), SalienceReading(unit(3), {})),
+        encoded=EncodedPool(drawn, tokens, unit(size), similarity), table=table, words=words,
         reference=("text",), utility=utility, chrf=utility,
     )  # fmt: skip
 

@@ -16,16 +16,17 @@ from policy.table import FakeClock, TableDecoder
 from edge_ttp import runtime
 from edge_ttp.answer.ask import Rooms
 from edge_ttp.answer.prompt import Style
+from edge_ttp.budget.cost import Timed
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
-from edge_ttp.policy.engine import Control, Engine, Request, Sampled
-from edge_ttp.policy.llama import Measured
+from edge_ttp.policy.engine import Engine
+from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.turn import Turns
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 
 WORDS = ("", "apple", "birch", "cedar", "daisy", "elder", "fern", "grape", "heath")
 """What the fake policy can say. Token 0 ends the answer."""
@@ -140,11 +141,11 @@ class FakePolicy:
             width = self.width(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
             return self._engine.sample(request, control, width=width)
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Measured:
+    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
         self.measured += 1
         chunks = tuple((128, start, 0.0128 * self.slowness) for start in (0, 128))
         steps = tuple((rows, 256, (0.001 + rows * 0.0001) * self.slowness) for rows in (1, 8, 16))
-        return Measured(threads or 1, chunks, steps)
+        return Timed(threads or 1, chunks, steps)
 
     def held_bytes(self) -> int:
         return 0
@@ -169,7 +170,7 @@ class FakeReward:
     stock: Weights = field(default_factory=lambda: Weights(np.array([1.0, 0.0]), np.eye(2)))
     familiar: bool = True
     profiles: list[list[HistoryItem]] = field(default_factory=list)
-    pools: list[list[tuple[str, int, float]]] = field(default_factory=list)
+    pools: list[list[Candidate]] = field(default_factory=list)
 
     def profile(self, history: Sequence[HistoryItem], vectors: Any = None) -> list[HistoryItem]:
         numbers = [item.id for item in history if item.id is not None]
@@ -184,11 +185,11 @@ class FakeReward:
         self,
         profile: object,
         input_text: str,
-        candidates: Sequence[tuple[str, int, float]],
+        candidates: Sequence[Candidate],
         weights: Weights | None = None,
     ) -> Scores:
         self.pools.append(list(candidates))
-        texts = [text for text, _, _ in candidates]
+        texts = [one.text for one in candidates]
         judged = np.array([self.judge(text) for text in texts])
         lengths = np.array([len(text) for text in texts], dtype=np.float64)
         features = np.stack([judged - judged.mean(), (lengths - lengths.mean()) / 100], axis=1)

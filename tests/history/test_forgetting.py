@@ -11,8 +11,7 @@ import pytest
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import History, forgetting
-from edge_ttp.history.learning import Drawn
-from edge_ttp.schema import Feedback
+from edge_ttp.schema import Candidate, Feedback
 
 from .conftest import new_generation, new_item
 from .test_learning import evidence, layer, posterior
@@ -24,7 +23,16 @@ def fill(history: History, user: str, day: int = 0) -> int:
     """Everything that a user can own, with words that nobody else uses; returns the id of the calibrated item."""
     item = history.add(new_item(f"xylophone quagmire {day}", user=user, day=day, given=f"zeppelin {day}"))
     history.put_vectors("encoder", {item.id or 0: np.ones(4)})
-    history.calibrate(item, "tiny", [Drawn("jackdaw", 2, -1.0), Drawn("b", 2, -1.0), Drawn("c", 2, -1.0)], evidence())
+    history.calibrate(
+        item,
+        "tiny",
+        [
+            Candidate(text="jackdaw", tokens=2, logprob=-1.0),
+            Candidate(text="b", tokens=2, logprob=-1.0),
+            Candidate(text="c", tokens=2, logprob=-1.0),
+        ],
+        evidence(),
+    )
     name = f"{user}-{day}"
     history.record(new_generation(name, user=user, texts=("obelisk", "two", "three")), layer=layer())
     edit = Feedback(generation_id=name, user_id=user, kind="edit", candidate=1, text=f"farthing {day}")
@@ -109,7 +117,9 @@ def test_forgetting_an_edited_text_takes_the_answer_that_it_came_of(history: His
 def test_answers_that_repeat_a_forgotten_text_go_with_it(history: History, path: Path) -> None:
     item = history.add(new_item("xylophone quagmire", given="a"))
     other = history.add(new_item("else", given="b"))
-    history.calibrate(other, "tiny", [Drawn("so: xylophone quagmire!", 2, -1.0)] * 3, evidence())
+    history.calibrate(
+        other, "tiny", [Candidate(text="so: xylophone quagmire!", tokens=2, logprob=-1.0)] * 3, evidence()
+    )
     history.record(new_generation("g", texts=("one", "xylophone quagmire", "three")))
     found = history.forget("ann", item_id=item.id)
     assert (found.items, found.generations, found.calibrations) == (1, 1, 1)

@@ -7,12 +7,12 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
-from edge_ttp.history.learning import Drawn, Layer, StoredEvidence, StoredPosterior
-from edge_ttp.schema import Feedback, FeedbackKind
+from edge_ttp.history.learning import Layer, StoredEvidence, StoredPosterior
+from edge_ttp.schema import Candidate, Feedback, FeedbackKind
 
 from .conftest import new_generation, new_item
 
-DRAWN = (Drawn("a", 2, -1.0), Drawn("b", 3, -2.5))
+DRAWN = (Candidate(text="a", tokens=2, logprob=-1.0), Candidate(text="b", tokens=3, logprob=-2.5))
 
 
 def layer(seed: int = 0, reward: str = "r1", n: int = 3) -> Layer:

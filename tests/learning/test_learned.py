@@ -14,13 +14,13 @@ from fakes import FakeReward, rooms
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask
 from edge_ttp.history import History
-from edge_ttp.history.learning import Drawn, Layer
+from edge_ttp.history.learning import Layer
 from edge_ttp.learning.calibration import POPULATION
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import learned
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.utility import utility
-from edge_ttp.schema import Feedback, HistoryItem, Sampling
+from edge_ttp.schema import Candidate, Feedback, HistoryItem, Sampling
 
 REWARD = cast(RewardModel, FakeReward(judge=lambda text: 0.1))
 TEXTS = ["short", "a little longer", "the longest of all the candidates"]
@@ -32,8 +32,12 @@ def history(tmp_path: Path) -> Iterator[History]:
         yield opened
 
 
+def drawn() -> list[Candidate]:
+    return [Candidate(text=text, tokens=3, logprob=-1.0) for text in TEXTS]
+
+
 def layer() -> Layer:
-    scores = REWARD.score(REWARD.profile([], _NoVectors()), "say", [(text, 3, -1.0) for text in TEXTS])  # type: ignore[arg-type]
+    scores = REWARD.score(REWARD.profile([], _NoVectors()), "say", drawn())  # type: ignore[arg-type]
     return layer_of(REWARD.fingerprint, scores)
 
 
@@ -52,8 +56,7 @@ def write_long(history: History, count: int, user: str = "ann") -> None:
         item = history.add(
             HistoryItem(user_id=user, input="say", output=output, created_at=start + timedelta(days=day))
         )
-        drawn = [Drawn(text, 3, -1.0) for text in TEXTS]
-        assert history.calibrate(item, "tiny", drawn, written(item, layer(), TEXTS))
+        assert history.calibrate(item, "tiny", drawn(), written(item, layer(), TEXTS))
 
 
 def test_a_user_without_evidence_has_the_stock_weights_and_the_populations_record(history: History) -> None:
@@ -91,7 +94,7 @@ def test_new_evidence_is_seen_at_once_and_another_user_learns_nothing(history: H
     write_long(history, 5)
     before = learned(history, "ann", REWARD)
     item = history.add(HistoryItem(user_id="ann", input="say", output="other words"))
-    history.calibrate(item, "tiny", [Drawn(text, 3, -1.0) for text in TEXTS], written(item, layer(), TEXTS))
+    history.calibrate(item, "tiny", drawn(), written(item, layer(), TEXTS))
     after = learned(history, "ann", REWARD)
     assert (before.evidence, after.evidence) == (5, 6)
     assert after.version > before.version

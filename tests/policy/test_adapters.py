@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.engine import Control, Request, Sampled
-from edge_ttp.policy.llama import CHUNK, LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.budget.cost import CHUNK
+from edge_ttp.errors import ModelUnavailable, OutOfCapacity
+from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.policy.request import Control, Request, Sampled
+from edge_ttp.schema import LoraAdapter, Sampling
 
 from . import tiny
 
@@ -28,13 +29,13 @@ def policy(tmp_path: Path) -> Iterator[LlamaPolicy]:
     policy.close()
 
 
-def draw(policy: LlamaPolicy, *adapters: Adapter, memory_bytes: int | None = None) -> Sampled:
-    asked = Request(PROMPT, n=8, filters=Filters(), seed=1, max_tokens=12, adapters=adapters)
+def draw(policy: LlamaPolicy, *adapters: LoraAdapter, memory_bytes: int | None = None) -> Sampled:
+    asked = Request(PROMPT, n=8, sampling=Sampling(adapters=adapters), seed=1, max_tokens=12)
     return policy.sample(asked, FREE, memory_bytes=memory_bytes)
 
 
 def essence(sampled: Sampled) -> list[tuple[tuple[int, ...], float]]:
-    return [(one.token_ids, one.logprob) for one in sampled.candidates]
+    return [(ids, one.logprob) for ids, one in zip(sampled.token_ids, sampled.candidates, strict=True)]
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, -1.0])
@@ -44,9 +45,9 @@ def test_an_adapter_acts_as_if_it_were_merged_into_the_weights(
     changes = tiny.adapter(tmp_path / "lora.gguf", seed=1)
     scaled = {name: change * scale for name, change in changes.items()}
     merged = LlamaPolicy(tiny.language_model(tmp_path / "merged.gguf", changes=scaled), threads=1)
-    adapted, expected = draw(policy, Adapter(tmp_path / "lora.gguf", scale)), draw(merged)
+    adapted, expected = draw(policy, LoraAdapter(path=str(tmp_path / "lora.gguf"), scale=scale)), draw(merged)
     merged.close()
-    assert [one.token_ids for one in adapted.candidates] == [one.token_ids for one in expected.candidates]
+    assert adapted.token_ids == expected.token_ids
     for one, other in zip(adapted.candidates, expected.candidates, strict=True):
         assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
     assert essence(adapted) != essence(draw(policy))
@@ -56,7 +57,7 @@ def test_adapters_are_switched_by_the_call_and_the_prompt_is_read_anew(policy: L
     paths = [tmp_path / f"{name}.gguf" for name in "abcdef"]
     for seed, path in enumerate(paths):
         tiny.adapter(path, seed=seed)
-    one, two = Adapter(paths[0]), Adapter(paths[1], 0.7)
+    one, two = LoraAdapter(path=str(paths[0])), LoraAdapter(path=str(paths[1]), scale=0.7)
     plain, first, both = draw(policy), draw(policy, one), draw(policy, one, two)
     assert first.cached_tokens == both.cached_tokens == 0
     again = draw(policy, one, two)
@@ -64,17 +65,17 @@ def test_adapters_are_switched_by_the_call_and_the_prompt_is_read_anew(policy: L
     assert (draw(policy).cached_tokens, essence(draw(policy))) == (0, essence(plain))
     assert draw(policy).cached_tokens == CHUNK
     for path in paths:  # more than are kept in memory
-        draw(policy, Adapter(path))
+        draw(policy, LoraAdapter(path=str(path)))
     assert essence(draw(policy, one)) == essence(first)
 
 
 def test_an_adapter_file_that_changed_is_read_anew(policy: LlamaPolicy, tmp_path: Path) -> None:
     path = tmp_path / "lora.gguf"
     tiny.adapter(path, seed=1)
-    first = draw(policy, Adapter(path))
+    first = draw(policy, LoraAdapter(path=str(path)))
     tiny.adapter(tmp_path / "other.gguf", seed=2)
     os.replace(tmp_path / "other.gguf", path)
-    assert essence(draw(policy, Adapter(path))) != essence(first)
+    assert essence(draw(policy, LoraAdapter(path=str(path)))) != essence(first)
 
 
 def test_adapters_count_as_memory(policy: LlamaPolicy, tmp_path: Path) -> None:
@@ -82,8 +83,8 @@ def test_adapters_count_as_memory(policy: LlamaPolicy, tmp_path: Path) -> None:
     tiny.adapter(path, seed=1, rank=600)
     before = policy.held_bytes()
     with pytest.raises(OutOfCapacity, match="model and its adapters need"):
-        draw(policy, Adapter(path), memory_bytes=before)
-    draw(policy, Adapter(path))
+        draw(policy, LoraAdapter(path=str(path)), memory_bytes=before)
+    draw(policy, LoraAdapter(path=str(path)))
     assert policy.held_bytes() >= before + path.stat().st_size
 
 
@@ -102,11 +103,11 @@ def test_what_is_no_adapter_for_this_model_is_refused(policy: LlamaPolicy, tmp_p
     elif what == "a model":
         path = tiny.language_model(tmp_path / "model.gguf")
     with pytest.raises(ModelUnavailable, match="adapter") as caught:
-        draw(policy, Adapter(path))
+        draw(policy, LoraAdapter(path=str(path)))
     assert "\n" not in str(caught.value)
     assert len(draw(policy).candidates) == 8
 
 
 def test_a_scale_that_is_no_number_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="scale"):
-        Adapter(Path("a.gguf"), float("nan"))
+    with pytest.raises(ValidationError, match="scale"):
+        LoraAdapter(path="a.gguf", scale=float("nan"))

@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
-from edge_ttp.policy.engine import Control, Engine, Progress, Request, Sampled
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.engine import Engine
+from edge_ttp.policy.request import Control, Request, Sampled, StepReport
+from edge_ttp.schema import Sampling
 
 from .table import FakeClock, TableDecoder
 from .test_sampling import assert_distributed
 
-OPEN = Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
+OPEN = Sampling(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
+APART = OPEN.model_copy(update={"share_prefixes": False})
 PROMPT = (1, 2, 3, 4, 5, 6)
 VOCABULARY = 8
 FREE = Control()
@@ -47,7 +49,7 @@ def script(*tokens: int, after: int = len(PROMPT)) -> Callable[[tuple[int, ...]]
 
 
 def request(**changes: object) -> Request:
-    plain = Request(prompt=PROMPT, n=6, filters=OPEN, seed=3, max_tokens=10)
+    plain = Request(prompt=PROMPT, n=6, sampling=OPEN, seed=3, max_tokens=10)
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
@@ -75,7 +77,7 @@ def test_the_prompt_is_read_once_in_chunks_and_only_its_end_gives_logits() -> No
 def test_candidates_differ_and_keep_the_order_of_their_seeds() -> None:
     sampled = sample(TableDecoder(uniform), request(n=8))
     assert len({one.text for one in sampled.candidates}) == 8
-    assert [one.index for one in sampled.candidates] == list(range(8))
+    assert len(sampled.candidates) == 8
     assert [one.seed for one in sampled.candidates] == list(range(3, 11))
 
 
@@ -95,7 +97,7 @@ def test_a_candidate_is_the_same_with_fewer_or_more_beside_it() -> None:
 
 
 def test_the_logprob_is_the_sum_over_the_tokens_drawn() -> None:
-    sampled = sample(TableDecoder(uniform), request(max_tokens=7, filters=Filters(top_k=2)))
+    sampled = sample(TableDecoder(uniform), request(max_tokens=7, sampling=Sampling(top_k=2)))
     for one in sampled.candidates:
         assert one.logprob == pytest.approx(7 * -np.log(VOCABULARY), rel=1e-6)
 
@@ -112,7 +114,7 @@ def test_candidates_that_said_the_same_take_one_row() -> None:
 
 def test_without_sharing_every_candidate_takes_its_own_row() -> None:
     decoder = TableDecoder(script(3, 4, 5))
-    sampled = sample(decoder, request(n=5, max_tokens=3, share=False))
+    sampled = sample(decoder, request(n=5, max_tokens=3, sampling=APART))
     assert [len(rows) for rows in decoder.steps] == [5, 5]
     assert sampled.rows == 10
 
@@ -126,10 +128,12 @@ def test_without_sharing_every_candidate_takes_its_own_row() -> None:
     top_k=st.integers(0, VOCABULARY),
 )
 def test_sharing_and_waves_change_nothing(n: int, seed: int, temperature: float, width: int, top_k: int) -> None:
-    asked = request(n=n, seed=seed, filters=Filters(top_k=top_k, temperature=temperature), stop=("7 7",))
+    asked = request(n=n, seed=seed, sampling=Sampling(top_k=top_k, temperature=temperature), stop=("7 7",))
     shared, apart = TableDecoder(restless, ends=[6]), TableDecoder(restless, ends=[6])
     with_sharing = sample(shared, asked)
-    without = sample(apart, replace(asked, share=False), width=width)
+    without = sample(
+        apart, replace(asked, sampling=asked.sampling.model_copy(update={"share_prefixes": False})), width=width
+    )
     assert said(with_sharing) == said(without)
     assert with_sharing.rows <= without.rows
     assert without.waves == -(-n // width)
@@ -147,7 +151,7 @@ def test_shared_decoding_has_exactly_the_distribution_of_independent_sampling() 
     counts: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for call in range(4000):
-        asked = Request(prompt=(0,), n=8, filters=OPEN, seed=call * 8, max_tokens=3)
+        asked = Request(prompt=(0,), n=8, sampling=OPEN, seed=call * 8, max_tokens=3)
         texts = [one.text for one in engine.sample(asked, Control(), width=8).candidates]
         counts.update(texts)
         pairs.update(zip(texts[::2], texts[1::2], strict=True))
@@ -173,7 +177,7 @@ def test_shared_decoding_has_exactly_the_distribution_of_independent_sampling() 
 def test_an_end_token_ends_a_candidate_and_is_no_text() -> None:
     decoder = TableDecoder(script(3, 4, 0), ends=[0])
     sampled = sample(decoder, request(n=1))
-    assert said(sampled) == [("3 4 ", 0.0, "stop")]
+    assert said(sampled) == [("3 4", 0.0, "stop")]
     assert sampled.candidates[0].tokens == 3
 
 
@@ -194,13 +198,13 @@ def test_a_stop_string_ends_the_text_before_it_even_across_tokens() -> None:
     pieces = [b"Hel", b"lo E", b"N", b"D of", b" it"]
     decoder = TableDecoder(script(0, 1, 2, 3, 4), pieces=pieces)
     sampled = sample(decoder, request(n=1, stop=("END", "it")))
-    assert said(sampled) == [("Hello ", 0.0, "stop")]
+    assert said(sampled) == [("Hello", 0.0, "stop")]
     assert sampled.candidates[0].tokens == 4
 
 
 def test_of_several_stop_strings_the_first_in_the_text_counts() -> None:
     decoder = TableDecoder(script(0), pieces=[b"one two three"])
-    assert sample(decoder, request(n=1, stop=("three", "two", ""))).candidates[0].text == "one "
+    assert sample(decoder, request(n=1, stop=("three", "two", ""))).candidates[0].text == "one"
 
 
 def test_a_stop_string_at_the_very_beginning_gives_an_empty_text() -> None:
@@ -216,7 +220,7 @@ def test_tokens_without_text_count_but_say_nothing() -> None:
 
 def test_a_stop_string_of_several_bytes_is_found_between_half_characters() -> None:
     decoder = TableDecoder(script(0, 1, 2), pieces=[b"caf\xc3", b"\xa9 \xe2\x82", b"\xac end"])
-    assert sample(decoder, request(n=1, stop=("€",))).candidates[0].text == "café "
+    assert sample(decoder, request(n=1, stop=("€",))).candidates[0].text == "café"
 
 
 def test_a_stop_string_that_is_no_text_never_matches() -> None:
@@ -245,7 +249,7 @@ def test_bytes_become_text_across_token_borders(data: bytes, text: str) -> None:
 
 def test_candidates_end_one_by_one_and_those_left_go_on() -> None:
     decoder = TableDecoder(uniform, ends=[0])
-    sampled = sample(decoder, request(n=20, max_tokens=12, share=False))
+    sampled = sample(decoder, request(n=20, max_tokens=12, sampling=APART))
     lengths = [one.tokens for one in sampled.candidates]
     assert len(set(lengths)) > 3
     for step, rows in enumerate(decoder.steps, start=1):
@@ -263,7 +267,7 @@ def test_more_candidates_than_fit_at_once_run_in_waves_on_one_prefill() -> None:
 
 def test_without_room_the_last_candidates_end_and_the_first_are_completed() -> None:
     decoder = TableDecoder(uniform, cells=6 + 20)
-    sampled = sample(decoder, request(n=4, max_tokens=8, share=False))
+    sampled = sample(decoder, request(n=4, max_tokens=8, sampling=APART))
     reasons = [one.finish_reason for one in sampled.candidates]
     assert reasons == sorted(reasons, key=["length", "capacity"].index)
     assert reasons.count("length") >= 2
@@ -387,7 +391,7 @@ def test_cancel_ends_decoding_within_a_step_and_keeps_finished_candidates() -> N
     cancel = threading.Event()
     decoder = TableDecoder(uniform, ends=[0])
 
-    def on_step(progress: Progress) -> None:
+    def on_step(progress: StepReport) -> None:
         if max(progress.tokens) == 5:
             cancel.set()
 
@@ -409,18 +413,20 @@ def test_an_aborted_step_ends_the_call_with_what_there_is() -> None:
     decoder = TableDecoder(uniform, ends=[0])
     decoder.abort_in = 2 + 4  # two chunks of prompt, four steps
     cancel = threading.Event()
-    told: list[Progress] = []
+    told: list[StepReport] = []
     sampled = sample(decoder, request(n=12, max_tokens=100, seed=1), Control(cancel=cancel, on_step=told.append))
     assert {one.finish_reason for one in sampled.candidates} == {"stop", "cancelled"}
     assert max(one.tokens for one in sampled.candidates) == 5
-    assert told[-1].dropped == tuple(one for one in sampled.candidates if one.finish_reason == "cancelled")
+    assert told[-1].dropped == {
+        index: one for index, one in enumerate(sampled.candidates) if one.finish_reason == "cancelled"
+    }
 
 
 def test_an_abort_at_the_deadline_is_a_deadline() -> None:
     decoder, engine, clock = timed(uniform)
     decoder.abort_in = 5
 
-    def late(progress: Progress) -> None:
+    def late(progress: StepReport) -> None:
         if max(progress.tokens) == 4:
             clock.now = 99.0
 
@@ -450,21 +456,21 @@ def test_a_model_that_cannot_share_rows_is_never_asked_to() -> None:
 
 
 def test_dropped_candidates_are_told() -> None:
-    told: list[Progress] = []
+    told: list[StepReport] = []
     sampled = sample(
-        TableDecoder(uniform, cells=6 + 20), request(n=4, max_tokens=8, share=False), Control(on_step=told.append)
+        TableDecoder(uniform, cells=6 + 20), request(n=4, max_tokens=8, sampling=APART), Control(on_step=told.append)
     )
-    dropped = {one.index for progress in told for one in progress.dropped}
-    assert dropped == {one.index for one in sampled.candidates if one.finish_reason == "capacity"}
+    dropped = {index for report in told for index in report.dropped}
+    assert dropped == {index for index, one in enumerate(sampled.candidates) if one.finish_reason == "capacity"}
 
 
 def test_every_step_tells_how_far_the_candidates_are() -> None:
-    steps: list[Progress] = []
+    steps: list[StepReport] = []
     sampled = sample(TableDecoder(uniform, ends=[0]), request(n=5, seed=1), Control(on_step=steps.append), width=3)
     assert steps[0].tokens == (1, 1, 1, 0, 0)
     assert steps[-1].tokens == tuple(one.tokens for one in sampled.candidates)
-    finished = [one for progress in steps for one in progress.finished]
-    assert sorted(finished, key=lambda one: one.index) == list(sampled.candidates)
+    finished = {index: one for report in steps for index, one in report.finished.items()}
+    assert finished == dict(enumerate(sampled.candidates))
 
 
 @pytest.mark.parametrize("fault", [ValueError("no"), KeyboardInterrupt()])
@@ -473,7 +479,7 @@ def test_a_fault_of_the_caller_passes_through_and_frees_the_cells(fault: BaseExc
     decoder = TableDecoder(restless, ends=[0])
     engine = Engine(decoder)
 
-    def on_step(progress: Progress) -> None:
+    def on_step(progress: StepReport) -> None:
         if max(progress.tokens) == at:
             raise fault
 
@@ -505,7 +511,7 @@ def test_a_fault_while_reading_the_prompt_empties_the_cache() -> None:
 # Waves that the caller decides on
 
 
-def in_waves(first: int, *further: int, told: list[Progress] | None = None) -> tuple[Control, list[int]]:
+def in_waves(first: int, *further: int, told: list[StepReport] | None = None) -> tuple[Control, list[int]]:
     """A control that asks for `first` candidates and then for each of `further`; and how many it had seen each time."""
     seen: list[int] = []
     left = list(further)
@@ -558,13 +564,13 @@ def test_what_the_caller_takes_to_decide_is_not_decoding_time() -> None:
 
 
 def test_progress_speaks_only_of_candidates_that_were_begun() -> None:
-    told: list[Progress] = []
+    told: list[StepReport] = []
     control, _ = in_waves(3, 2, told=told)
     sample(TableDecoder(restless), request(n=50, max_tokens=4), control)
     assert {len(progress.tokens) for progress in told} == {3, 5}
 
 
 def test_the_rows_of_every_step_are_told() -> None:
-    sampled = sample(TableDecoder(script(3, 4, 5)), request(n=5, max_tokens=3, share=False))
+    sampled = sample(TableDecoder(script(3, 4, 5)), request(n=5, max_tokens=3, sampling=APART))
     assert sampled.step_rows == (5, 5)
     assert sum(sampled.step_rows) == sampled.rows

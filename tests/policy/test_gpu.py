@@ -6,22 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from edge_ttp.budget.device import Gpu
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.policy import bindings
-from edge_ttp.policy.engine import Control, Request
-from edge_ttp.policy.gpu import ALL_LAYERS, Gpu, in_words, layers_for, room
+from edge_ttp.policy.gpu import ALL_LAYERS, in_words, layers_for, room
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.memory import MIB
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import Sampling
 
 from . import tiny
 
 GIB = 1024 * MIB
-ASKED = Request((5, 6, 7), n=3, filters=Filters(), seed=1, max_tokens=4)
+ASKED = Request((5, 6, 7), n=3, sampling=Sampling(), seed=1, max_tokens=4)
 
 
 def gpu(free: int) -> Gpu:
-    return Gpu("Fake 1", free, 80 * GIB)
+    return Gpu("Fake 1", 80 * GIB, free)
 
 
 @pytest.mark.parametrize(

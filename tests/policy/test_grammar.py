@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy import bindings
 from edge_ttp.policy.bindings.grammar import MAX_BYTES, MAX_DEPTH, Grammar
-from edge_ttp.policy.engine import Control, Engine, Request
+from edge_ttp.policy.engine import Engine
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import Sampling
 
 from .table import TableDecoder
-from .test_engine import OPEN, PROMPT, restless, said, sample
+from .test_engine import APART, OPEN, PROMPT, restless, said, sample
 from .tiny import WORDS, language_model
 
 FREE = Control()
@@ -42,7 +44,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaPolicy]:
 
 
 def request(grammar: str | None, **options: object) -> Request:
-    plain = {"n": 12, "filters": Filters(), "seed": 1, "max_tokens": 40, "grammar": grammar}
+    plain = {"n": 12, "sampling": Sampling(), "seed": 1, "max_tokens": 40, "grammar": grammar}
     return Request(tuple(range(3, 40)), **{**plain, **options})  # type: ignore[arg-type]
 
 
@@ -52,24 +54,24 @@ def request(grammar: str | None, **options: object) -> Request:
 def test_every_candidate_keeps_to_the_grammar_along_its_own_path() -> None:
     decoder = TableDecoder(restless, ends=[0])
     grammar = "1234|567|0"
-    asked = Request(PROMPT, n=20, filters=OPEN, seed=1, max_tokens=9, grammar=grammar)
+    asked = Request(PROMPT, n=20, sampling=OPEN, seed=1, max_tokens=9, grammar=grammar)
     sampled = sample(decoder, asked)
     assert {one.finish_reason for one in sampled.candidates} == {"stop"}
-    assert all(re.fullmatch("[1234] [567] ", one.text) for one in sampled.candidates)
+    assert all(re.fullmatch("[1234] [567]", one.text) for one in sampled.candidates)
     assert len({one.text for one in sampled.candidates}) > 4
     assert decoder.states == 0
-    apart = sample(TableDecoder(restless, ends=[0]), Request(**{**vars(asked), "share": False}), width=3)
+    apart = sample(TableDecoder(restless, ends=[0]), replace(asked, sampling=APART), width=3)
     assert said(apart) == said(sampled)
 
 
 def test_grammar_states_are_freed_after_a_fault() -> None:
     decoder = TableDecoder(restless, ends=[0])
-    asked = Request(PROMPT, n=4, filters=OPEN, seed=1, max_tokens=9, grammar="12|12|8")
+    asked = Request(PROMPT, n=4, sampling=OPEN, seed=1, max_tokens=9, grammar="12|12|8")
     with pytest.raises(InvalidInput, match="no token that can follow"):
         Engine(decoder).sample(asked, FREE, width=4)  # the table has no token 8
     assert decoder.states == 0
     with pytest.raises(InvalidInput, match="grammar is empty"):
-        Engine(decoder).sample(Request(PROMPT, n=4, filters=OPEN, seed=1, max_tokens=9, grammar=""), FREE, width=4)
+        Engine(decoder).sample(Request(PROMPT, n=4, sampling=OPEN, seed=1, max_tokens=9, grammar=""), FREE, width=4)
     assert decoder.states == 0
 
 
@@ -96,8 +98,8 @@ def test_what_is_drawn_matches(policy: LlamaPolicy, grammar: str, pattern: str) 
 def test_sharing_and_the_rest_of_the_batch_do_not_matter(policy: LlamaPolicy) -> None:
     grammar = "root ::= [a-d]+ [0-9] [0-9]"
     shared = policy.sample(request(grammar, n=16), FREE)
-    apart = policy.sample(request(grammar, n=16, share=False), FREE)
-    assert [one.token_ids for one in shared.candidates] == [one.token_ids for one in apart.candidates]
+    apart = policy.sample(request(grammar, n=16, sampling=Sampling(share_prefixes=False)), FREE)
+    assert shared.token_ids == apart.token_ids
     assert shared.rows < apart.rows
 
 
@@ -203,7 +205,7 @@ def test_the_default_policy_writes_json_that_fits_a_schema(policy_path: Path) ->
     prompt = policy.encode_chat([("user", "Tell me about the weather in one sentence.")])  # no word of JSON
     assert prompt is not None
     grammar = bindings.schema_to_grammar(SCHEMA)
-    sampled = policy.sample(Request(prompt, n=8, filters=Filters(), seed=1, max_tokens=40, grammar=grammar), FREE)
+    sampled = policy.sample(Request(prompt, n=8, sampling=Sampling(), seed=1, max_tokens=40, grammar=grammar), FREE)
     for one in sampled.candidates:
         assert one.finish_reason == "stop"
         assert set(json.loads(one.text)) == {"n", "ok"}

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_ttp.budget.cost import CHUNK
 from edge_ttp.errors import Cancelled, DeadlineTooShort, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.decoder import Aborted
-from edge_ttp.policy.engine import Control, Engine, Progress, Request, Sampled
-from edge_ttp.policy.llama import CHUNK, LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.engine import Engine
+from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.policy.request import Control, Request, Sampled, StepReport
+from edge_ttp.schema import Sampling
 
 from .tiny import WORDS, embedding_model, language_model
 
@@ -44,12 +46,12 @@ def request(prompt: tuple[int, ...] = tuple(range(3, 50)), *, n: int = 6, seed: 
         prompt=prompt,
         n=n,
         seed=seed,
-        **{"filters": Filters(), "max_tokens": 12, **options},  # type: ignore[arg-type]
+        **{"sampling": Sampling(), "max_tokens": 12, **options},  # type: ignore[arg-type]
     )
 
 
 def tokens(sampled: Sampled) -> list[tuple[int, ...]]:
-    return [one.token_ids for one in sampled.candidates]
+    return list(sampled.token_ids)
 
 
 def cells_left(policy: LlamaPolicy) -> list[int]:
@@ -65,7 +67,7 @@ def cells_left(policy: LlamaPolicy) -> list[int]:
 @pytest.mark.parametrize("n", [1, 2, 16, 32, 200, 300])
 def test_every_number_of_candidates_is_drawn(policy: LlamaPolicy, n: int) -> None:
     sampled = policy.sample(request(n=n, max_tokens=3), FREE)
-    assert [one.index for one in sampled.candidates] == list(range(n))
+    assert len(sampled.candidates) == n
     assert sampled.waves == (2 if n > 255 else 1)
     assert len(set(tokens(sampled))) > n / 2
     assert set(cells_left(policy)) == {0}
@@ -75,7 +77,7 @@ def test_a_seed_and_n_replay_in_a_new_policy_and_in_a_used_one(tiny_path: Path, 
     prompt = tuple(range(3, 3 + CHUNK)) + tuple(range(100, 150))
     first = policy.sample(request(prompt), FREE)
     policy.sample(request((*prompt[: CHUNK + 9], 7, 8, 9), n=20, seed=9, max_tokens=30), FREE)
-    policy.sample(request(prompt, n=1, filters=Filters(temperature=0)), FREE)
+    policy.sample(request(prompt, n=1, sampling=Sampling(temperature=0)), FREE)
     warm = policy.sample(request(prompt), FREE)
     assert (first.cached_tokens, warm.cached_tokens) == (0, CHUNK)
     other = LlamaPolicy(tiny_path, threads=1)
@@ -87,9 +89,9 @@ def test_a_seed_and_n_replay_in_a_new_policy_and_in_a_used_one(tiny_path: Path, 
 @pytest.mark.parametrize("temperature", [0.2, 0.8])
 def test_sharing_draws_the_tokens_that_single_rows_draw(policy: LlamaPolicy, temperature: float) -> None:
     """The arithmetic of a 32-bit model does not depend on the other rows of a batch."""
-    filters = Filters(temperature=temperature)
-    shared = policy.sample(request(n=24, filters=filters), FREE)
-    apart = policy.sample(request(n=24, filters=filters, share=False), FREE)
+    filters = Sampling(temperature=temperature)
+    shared = policy.sample(request(n=24, sampling=filters), FREE)
+    apart = policy.sample(request(n=24, sampling=filters.model_copy(update={"share_prefixes": False})), FREE)
     assert tokens(shared) == tokens(apart)
     assert shared.rows < apart.rows
 
@@ -108,15 +110,16 @@ def test_tokens_and_logprobs_agree_with_llama_cpps_own_evaluation(policy: LlamaP
     import llama_cpp
 
     prompt = tuple(range(3, 3 + CHUNK + 40))
-    free = Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
+    free = Sampling(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0)
     plain = llama_cpp.Llama(str(tiny_path), n_ctx=512, logits_all=True, verbose=False, n_threads=1, flash_attn=True)
-    for one in policy.sample(request(prompt, n=20, filters=free), FREE).candidates:
+    sampled = policy.sample(request(prompt, n=20, sampling=free), FREE)
+    for one, ids in zip(sampled.candidates, sampled.token_ids, strict=True):
         plain.reset()
-        plain.eval([*prompt, *one.token_ids])
+        plain.eval([*prompt, *ids])
         rows = np.array(plain.scores[len(prompt) - 1 : len(prompt) - 1 + one.tokens], dtype=np.float64)
-        each = rows[np.arange(one.tokens), list(one.token_ids)] - np.logaddexp.reduce(rows, axis=1)
+        each = rows[np.arange(one.tokens), list(ids)] - np.logaddexp.reduce(rows, axis=1)
         assert one.logprob == pytest.approx(each.sum(), abs=0.05)
-    greedy = policy.sample(request(prompt, n=2, filters=Filters(temperature=0)), FREE)
+    greedy = policy.sample(request(prompt, n=2, sampling=Sampling(temperature=0)), FREE)
     plain.reset()
     expected = [token for token, _ in zip(plain.generate(list(prompt), temp=0.0), range(12), strict=False)]
     assert tokens(greedy) == [tuple(expected[: one.tokens]) for one in greedy.candidates]
@@ -125,9 +128,10 @@ def test_tokens_and_logprobs_agree_with_llama_cpps_own_evaluation(policy: LlamaP
 
 
 def test_the_text_is_that_of_the_tokens(policy: LlamaPolicy) -> None:
-    for one in policy.sample(request(n=40), FREE).candidates:
-        data = b"".join(policy._model.piece(token) for token in one.token_ids)
-        assert data.decode("utf-8", "replace").startswith(one.text.rstrip("\ufffd"))
+    sampled = policy.sample(request(n=40), FREE)
+    for one, ids in zip(sampled.candidates, sampled.token_ids, strict=True):
+        data = b"".join(policy._model.piece(token) for token in ids)
+        assert data.decode("utf-8", "replace").strip().startswith(one.text.rstrip("\ufffd"))
 
 
 # Prompts
@@ -343,7 +347,7 @@ def test_random_cancels_leave_no_trace(policy: LlamaPolicy) -> None:
         timer.start()
         at = rng.randrange(1, 40)
 
-        def on_step(progress: Progress, at: int = at, cancel: threading.Event = cancel) -> None:
+        def on_step(progress: StepReport, at: int = at, cancel: threading.Event = cancel) -> None:
             if max(progress.tokens) == at:
                 cancel.set()
 
@@ -364,7 +368,7 @@ def test_a_closed_policy_says_so_to_everybody(tiny_path: Path) -> None:
     policy = LlamaPolicy(tiny_path, threads=1)
     started, closing = threading.Event(), threading.Event()
 
-    def hold(_: Progress) -> None:
+    def hold(_: StepReport) -> None:
         started.set()
         closing.wait(30)
 

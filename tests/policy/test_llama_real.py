@@ -13,10 +13,10 @@ import pytest
 
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.policy import bindings
-from edge_ttp.policy.engine import Control, Request, Sampled
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.memory import MIB
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request, Sampled
+from edge_ttp.schema import Sampling
 
 pytestmark = pytest.mark.real
 
@@ -34,11 +34,11 @@ def policy(policy_path: Path) -> Iterator[LlamaPolicy]:
 def request(policy: LlamaPolicy, text: str = TEXT, *, n: int = 4, seed: int = 11, **options: object) -> Request:
     prompt = policy.encode_chat([("system", "You write headlines."), ("user", text)])
     assert prompt is not None
-    return Request(prompt=prompt, n=n, seed=seed, **{"filters": Filters(), "max_tokens": 12, **options})  # type: ignore[arg-type]
+    return Request(prompt=prompt, n=n, seed=seed, **{"sampling": Sampling(), "max_tokens": 12, **options})  # type: ignore[arg-type]
 
 
 def essence(sampled: Sampled) -> list[list[object]]:
-    return [[list(one.token_ids), one.logprob, one.text] for one in sampled.candidates]
+    return [[list(ids), one.logprob, one.text] for ids, one in zip(sampled.token_ids, sampled.candidates, strict=True)]
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,13 +64,14 @@ def test_logprobs_agree_with_a_plain_evaluation_of_one_sequence(policy: LlamaPol
     """
     import llama_cpp
 
-    asked = request(policy, n=6, max_tokens=10, filters=Filters(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0))
+    asked = request(policy, n=6, max_tokens=10, sampling=Sampling(top_k=0, top_p=1.0, min_p=0.0, temperature=1.0))
     plain = llama_cpp.Llama(str(policy_path), n_ctx=1024, logits_all=True, verbose=False, n_threads=1, flash_attn=True)
-    for one in policy.sample(asked, FREE).candidates:
+    sampled = policy.sample(asked, FREE)
+    for one, ids in zip(sampled.candidates, sampled.token_ids, strict=True):
         plain.reset()
-        plain.eval([*asked.prompt, *one.token_ids])
+        plain.eval([*asked.prompt, *ids])
         rows = np.array(plain.scores[len(asked.prompt) - 1 : len(asked.prompt) - 1 + one.tokens], dtype=np.float64)
-        each = rows[np.arange(one.tokens), list(one.token_ids)] - np.logaddexp.reduce(rows, axis=1)
+        each = rows[np.arange(one.tokens), list(ids)] - np.logaddexp.reduce(rows, axis=1)
         assert one.logprob == pytest.approx(each.sum(), abs=0.1 * one.tokens)
     plain.close()
 
@@ -78,13 +79,14 @@ def test_logprobs_agree_with_a_plain_evaluation_of_one_sequence(policy: LlamaPol
 _REPLAY = """
 import json, sys
 from pathlib import Path
-from edge_ttp.policy.engine import Control, Request
+from edge_ttp.policy.request import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import Sampling
 asked = json.loads(sys.argv[2])
 policy = LlamaPolicy(Path(sys.argv[1]), threads=1)
-sampled = policy.sample(Request(tuple(asked), n=4, filters=Filters(), seed=11, max_tokens=12), Control())
-print(json.dumps([[list(one.token_ids), one.logprob, one.text] for one in sampled.candidates]))
+sampled = policy.sample(Request(tuple(asked), n=4, sampling=Sampling(), seed=11, max_tokens=12), Control())
+pairs = zip(sampled.token_ids, sampled.candidates)
+print(json.dumps([[list(ids), one.logprob, one.text] for ids, one in pairs]))
 """
 
 
@@ -112,7 +114,7 @@ def test_a_users_text_never_becomes_control_tokens(policy: LlamaPolicy) -> None:
 
 
 def test_an_eight_bit_cache_says_nearly_the_same(policy: LlamaPolicy) -> None:
-    asked = request(policy, n=8, filters=Filters(temperature=0), max_tokens=8)
+    asked = request(policy, n=8, sampling=Sampling(temperature=0), max_tokens=8)
     plain = policy.sample(asked, FREE)
     tight = policy._footprint.total(len(asked.prompt) + 8 * 8, 9, "q8_0")
     small = policy.sample(asked, FREE, memory_bytes=tight)
@@ -124,14 +126,14 @@ _MEMORY = """
 import sys
 from pathlib import Path
 import psutil
-from edge_ttp.policy.engine import Control, Request
+from edge_ttp.policy.request import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import Sampling
 path, n, tokens, limit = Path(sys.argv[1]), *map(int, sys.argv[2:])
 before = psutil.Process().memory_info().rss
 policy = LlamaPolicy(path, threads=1, memory_bytes=limit or None)
 prompt = policy.encode_text("The history of machines is long. " * 30)
-sampled = policy.sample(Request(prompt, n=n, filters=Filters(), seed=1, max_tokens=tokens), Control())
+sampled = policy.sample(Request(prompt, n=n, sampling=Sampling(), seed=1, max_tokens=tokens), Control())
 status = Path("/proc/self/status").read_text()
 peak = int(status.split("VmHWM:")[1].split()[0]) * 1024  # getrusage would count what came before exec
 print(len(sampled.candidates), peak - before, policy.held_bytes(), *sampled.notes)
@@ -213,15 +215,15 @@ import resource, sys
 from pathlib import Path
 import psutil
 from edge_ttp.errors import EdgeTTPError
-from edge_ttp.policy.engine import Control, Request
+from edge_ttp.policy.request import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import Sampling
 room = psutil.Process().memory_info().vms + int(sys.argv[2]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
 try:
     policy = LlamaPolicy(Path(sys.argv[1]), threads=1)
     prompt = policy.encode_text("The history of machines is long. " * 10)
-    sampled = policy.sample(Request(prompt, n=16, filters=Filters(), seed=1, max_tokens=4), Control())
+    sampled = policy.sample(Request(prompt, n=16, sampling=Sampling(), seed=1, max_tokens=4), Control())
     print(len(sampled.candidates))
 except EdgeTTPError as error:
     print(type(error).__name__, error)

@@ -14,10 +14,9 @@ import psutil
 import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import LoraAdapter, Sampling
 
 from . import tiny
 
@@ -33,22 +32,22 @@ def policy(tmp_path: Path) -> Iterator[LlamaPolicy]:
     policy.close()
 
 
-def random_request(rng: random.Random, adapters: tuple[Adapter, ...] = ()) -> Request:
+def random_request(rng: random.Random, adapters: tuple[LoraAdapter, ...] = ()) -> Request:
     return Request(
         tuple(rng.randrange(3, 250) for _ in range(rng.choice([1, 20, 130, 300]))),
         n=rng.choice([1, 2, 7, 20, 40]),
-        filters=Filters(
+        sampling=Sampling(
             top_k=rng.choice([0, 1, 40]),
             temperature=rng.choice([0.0, 0.7, 1.5]),
             typical_p=rng.choice([1.0, 0.7]),
             repetition_penalty=rng.choice([1.0, 1.2]),
+            share_prefixes=rng.random() < 0.8,
+            adapters=rng.choice([(), (), adapters]),
         ),
         seed=rng.randrange(2**31),
         max_tokens=rng.choice([1, 3, 12]),
         stop=rng.choice([(), ("a",)]),
-        share=rng.random() < 0.8,
         grammar=rng.choice([None, None, "root ::= [a-z]+"]),
-        adapters=rng.choice([(), (), adapters]),
     )
 
 
@@ -61,10 +60,10 @@ def test_ten_thousand_generations_take_no_memory(policy: LlamaPolicy, tmp_path: 
     path = tmp_path / "lora.gguf"
     tiny.adapter(path, seed=1)
     rng = random.Random(0)
-    policy.sample(Request((5,) * 300, n=40, filters=Filters(), seed=0, max_tokens=12), FREE)
+    policy.sample(Request((5,) * 300, n=40, sampling=Sampling(), seed=0, max_tokens=12), FREE)
     measured = []
     for index in range(10_000):
-        policy.sample(random_request(rng, (Adapter(path),)), FREE)
+        policy.sample(random_request(rng, (LoraAdapter(path=str(path)),)), FREE)
         if index % 1000 == 999:
             measured.append(settled_bytes())
     assert measured[-1] - measured[1] < 4 * 2**20, measured
@@ -72,7 +71,7 @@ def test_ten_thousand_generations_take_no_memory(policy: LlamaPolicy, tmp_path: 
 
 def test_a_thousand_random_cancels_leave_no_trace(policy: LlamaPolicy) -> None:
     rng = random.Random(1)
-    asked = Request(tuple(range(3, 60)), n=6, filters=Filters(), seed=1, max_tokens=12)
+    asked = Request(tuple(range(3, 60)), n=6, sampling=Sampling(), seed=1, max_tokens=12)
     expected = policy.sample(asked, FREE).candidates
     outcomes = {"cut": 0, "whole": 0, "before": 0}
     for index in range(1000):
@@ -127,7 +126,7 @@ def test_opening_and_closing_takes_no_memory(tmp_path: Path) -> None:
     measured = []
     for index in range(600):
         policy = LlamaPolicy(path, threads=2)
-        policy.sample(Request((5, 6, 7), n=3, filters=Filters(), seed=index, max_tokens=2), FREE)
+        policy.sample(Request((5, 6, 7), n=3, sampling=Sampling(), seed=index, max_tokens=2), FREE)
         policy.close()
         if index % 100 == 99:
             measured.append(settled_bytes())

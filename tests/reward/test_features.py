@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ttp.reward.features import CONTEXT, FEATURES, Drawn, context_vector, feature_table, with_pool
+from edge_ttp.reward.encoder import Vectors
+from edge_ttp.reward.features import CONTEXT, FEATURES, Table, context_vector, feature_table, with_pool
 from edge_ttp.reward.user_profile import Style, UserProfile
 from edge_ttp.reward.utility import agreement, tokenize
+from edge_ttp.schema import Candidate
 
 WIDTH = 4
 EYE = np.eye(WIDTH, dtype=np.float32)
@@ -26,8 +28,13 @@ def profile(outputs: list[str], vectors: np.ndarray, inputs: np.ndarray) -> User
     )
 
 
-def drawn(*texts: str) -> list[Drawn]:
-    return [Drawn(text, tokenize(text), 4, -8.0) for text in texts]
+def table_of(
+    user: UserProfile, source: Vectors, asked: str, *texts: str, vectors: Vectors, logprob: float = -8.0
+) -> Table:
+    """The features of these texts, of 4 tokens each."""
+    candidates = [Candidate(text=text, tokens=4, logprob=logprob) for text in texts]
+    words = [tokenize(text) for text in texts]
+    return feature_table(user, source, tokenize(asked), candidates, words=words, vectors=vectors)
 
 
 def column(table: np.ndarray, name: str) -> np.ndarray:
@@ -36,7 +43,7 @@ def column(table: np.ndarray, name: str) -> np.ndarray:
 
 def test_each_column_says_what_its_name_does() -> None:
     user = profile(["Red Fox", "Blue Jay"], EYE[:2], EYE[2:4])
-    table = feature_table(user, EYE[2], tokenize("a red fox ran"), drawn("Red fox", "slow slow slow."), EYE[:2])
+    table = table_of(user, EYE[2], "a red fox ran", "Red fox", "slow slow slow.", vectors=EYE[:2])
     np.testing.assert_allclose(column(table, "input_cosine"), [0, 0])
     np.testing.assert_allclose(column(table, "input_coverage"), [1, 0])
     np.testing.assert_allclose(column(table, "user_cosine"), [0.5, 0.5])
@@ -53,7 +60,7 @@ def test_each_column_says_what_its_name_does() -> None:
 
 def test_without_a_history_the_users_columns_are_zero() -> None:
     nobody = profile([], np.zeros((0, WIDTH)), np.zeros((0, WIDTH)))
-    table = feature_table(nobody, EYE[0], (), drawn("a text", ""), EYE[:2])
+    table = table_of(nobody, EYE[0], "", "a text", "", vectors=EYE[:2])
     for name in FEATURES:
         if name.startswith(("user", "length_gap", "capitals", "full_stop")):
             assert not column(table, name).any(), name
@@ -65,7 +72,7 @@ def test_pool_columns_see_the_candidates_of_the_pool_only() -> None:
     words = [tokenize(text) for text in texts]
     vectors = EYE[[0, 0, 1]]
     nobody = profile([], np.zeros((0, WIDTH)), np.zeros((0, WIDTH)))
-    table = feature_table(nobody, EYE[0], (), drawn(*texts), vectors)
+    table = table_of(nobody, EYE[0], "", *texts, vectors=vectors)
     similarity = agreement(words, words)
     whole = with_pool(table, similarity, vectors)
     np.testing.assert_allclose(column(whole, "consensus"), [0.5, 0.5, 0])
@@ -80,7 +87,7 @@ def test_pool_columns_see_the_candidates_of_the_pool_only() -> None:
 @pytest.mark.parametrize("logprob", [float("nan"), float("-inf"), float("inf"), 5.0, -1e300])
 def test_log_probabilities_stay_in_their_range(logprob: float) -> None:
     nobody = profile([], np.zeros((0, WIDTH)), np.zeros((0, WIDTH)))
-    table = feature_table(nobody, EYE[0], (), [Drawn("a", ("a",), 1, logprob)], EYE[:1])
+    table = table_of(nobody, EYE[0], "", "a", vectors=EYE[:1], logprob=logprob)
     assert -20 <= column(table, "logprob_per_token")[0] <= 0
 
 

@@ -16,15 +16,21 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
+from edge_ttp.schema import Candidate
 from tests.reward.conftest import history_of
 
 pytestmark = pytest.mark.real
 
+
+def drawn(text: str, tokens: int, logprob: float) -> Candidate:
+    return Candidate(text=text, tokens=tokens, logprob=logprob)
+
+
 POOL = [
-    ("Ten quiet trails near Oslo", 8, -14.0),
-    ("The best hikes around Oslo this autumn", 9, -16.5),
-    ("A guide to hiking", 5, -6.0),
-    ("Stock markets fall on weak data", 8, -30.0),
+    drawn("Ten quiet trails near Oslo", 8, -14.0),
+    drawn("The best hikes around Oslo this autumn", 9, -16.5),
+    drawn("A guide to hiking", 5, -6.0),
+    drawn("Stock markets fall on weak data", 8, -30.0),
 ]
 INPUT = "A round-up of the ten quietest hiking trails near Oslo, for autumn weekends."
 HIKER = ["Five quiet trails near Bergen", "Three calm lakes near Tromsø", "Seven quiet huts near Oslo"]
@@ -46,7 +52,7 @@ def assert_sound(scores: Scores, count: int) -> None:
 def test_scores_follow_their_contract(model: RewardModel) -> None:
     scores = model.score(model.profile(history_of(HIKER)), INPUT, POOL)
     assert_sound(scores, len(POOL))
-    np.testing.assert_allclose(scores.similarity, agreement_matrix([text for text, _, _ in POOL]))
+    np.testing.assert_allclose(scores.similarity, agreement_matrix([one.text for one in POOL]))
     difference = scores.features @ model.weights_mean
     np.testing.assert_allclose(scores.mean, scores.offset + difference, atol=1e-5)
     np.testing.assert_allclose(scores.features.mean(axis=0), 0, atol=1e-5)
@@ -79,7 +85,7 @@ def test_a_users_own_weights_change_the_mean_and_the_epistemic_variance(model: R
 def test_it_knows_what_it_has_never_seen(model: RewardModel) -> None:
     assert model.score(model.profile(history_of(HIKER)), INPUT, POOL).familiar
     sentence = "Photosynthesis is the process by which plants turn light into sugar while carbon dioxide is taken up."
-    long = [(" ".join([sentence] * count), 20 * count, -60.0 * count) for count in (8, 9, 10, 12, 15)]
+    long = [drawn(" ".join([sentence] * count), 20 * count, -60.0 * count) for count in (8, 9, 10, 12, 15)]
     writer = model.profile(history_of(HIKER))
     assert not model.score(writer, "Explain how photosynthesis works.", long).familiar
     assert not model.score(model.profile([]), "Explain how photosynthesis works.", long).familiar
@@ -100,29 +106,29 @@ def test_the_history_changes_the_scores(model: RewardModel) -> None:
 @pytest.mark.parametrize(
     "pool",
     [
-        [("", 0, 0.0)],
-        [("", 1, -1.0), ("word", 1, -2.0)],
-        [("same", 1, -1.0)] * 16,
-        [("one", 1, -3.0)],
-        [("!!!", 3, -9.0), ("...", 3, -9.0)],
-        [("long " * 2000, 2000, -5000.0), ("short", 1, -1.0)],
-        [("nan", 1, float("nan")), ("inf", 1, float("-inf")), ("huge", 1, -1e308)],
-        [("no tokens", 0, -5.0), ("lone \ud800 surrogate", 4, -5.0), ("nul \x00 byte", 4, -5.0)],
-        [("日本語の見出し", 7, -9.0), ("ещё один заголовок", 7, -9.0), ("🙂", 2, -9.0)],
+        [drawn("", 0, 0.0)],
+        [drawn("", 1, -1.0), drawn("word", 1, -2.0)],
+        [drawn("same", 1, -1.0)] * 16,
+        [drawn("one", 1, -3.0)],
+        [drawn("!!!", 3, -9.0), drawn("...", 3, -9.0)],
+        [drawn("long " * 2000, 2000, -5000.0), drawn("short", 1, -1.0)],
+        [drawn("nan", 1, float("nan")), drawn("inf", 1, float("-inf")), drawn("huge", 1, -1e308)],
+        [drawn("no tokens", 0, -5.0), drawn("lone \ud800 surrogate", 4, -5.0), drawn("nul \x00 byte", 4, -5.0)],
+        [drawn("日本語の見出し", 7, -9.0), drawn("ещё один заголовок", 7, -9.0), drawn("🙂", 2, -9.0)],
     ],
 )
-def test_odd_candidates_get_finite_scores(model: RewardModel, pool: list[tuple[str, int, float]]) -> None:
+def test_odd_candidates_get_finite_scores(model: RewardModel, pool: list[Candidate]) -> None:
     assert_sound(model.score(model.profile(history_of(HIKER)), INPUT, pool), len(pool))
     assert_sound(model.score(model.profile([]), "", pool), len(pool))
 
 
 def test_256_candidates_are_scored_at_once(model: RewardModel) -> None:
-    pool = [(f"Trail number {index} near Oslo", 6, -10.0 - index) for index in range(256)]
+    pool = [drawn(f"Trail number {index} near Oslo", 6, -10.0 - index) for index in range(256)]
     assert_sound(model.score(model.profile(history_of(HIKER)), INPUT, pool), 256)
 
 
 def test_a_candidate_without_words_has_utility_zero(model: RewardModel) -> None:
-    scores = model.score(model.profile(history_of(HIKER)), INPUT, [*POOL, (" ?! ", 3, -3.0)])
+    scores = model.score(model.profile(history_of(HIKER)), INPUT, [*POOL, drawn(" ?! ", 3, -3.0)])
     assert scores.mean[-1] == 0
     assert scores.epistemic[-1] == 0
 

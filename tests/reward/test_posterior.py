@@ -16,8 +16,8 @@ from edge_ttp.reward.posterior import (
     EvidenceKind,
     Floats,
     Habit,
-    Settings,
     Terms,
+    UpdateSettings,
     Weights,
     fit_user,
     habit_of,
@@ -40,7 +40,7 @@ def pool(rng: np.random.Generator, weights: Floats, n: int = 8, kind: EvidenceKi
     return Evidence(kind, features, noise, None, best)
 
 
-def fit(stock: Weights, evidence: list[Evidence], weight: Floats, settings: Settings) -> Weights:
+def fit(stock: Weights, evidence: list[Evidence], weight: Floats, settings: UpdateSettings) -> Weights:
     return Terms.of(stock, evidence, weight, settings).fit(weight)
 
 
@@ -56,7 +56,7 @@ def test_without_evidence_it_is_the_stock_model() -> None:
 
 def test_labelled_pools_give_the_closed_form_of_bishop() -> None:
     rng = np.random.default_rng(0)
-    one, settings = pool(rng, own_weights()), Settings(effective_candidates=3.0, prior_scale=1.0)
+    one, settings = pool(rng, own_weights()), UpdateSettings(effective_candidates=3.0, prior_scale=1.0)
     assert one.utility is not None
     found = fit(STOCK, [one], np.ones(1), settings)
     share = 3.0 / len(one.noise)
@@ -72,7 +72,7 @@ def test_an_offset_shared_by_the_pool_teaches_nothing() -> None:
     one = pool(np.random.default_rng(0), own_weights())
     assert one.utility is not None
     raised = replace(one, utility=one.utility + 0.4)
-    same, other = (fit(STOCK, [each], np.ones(1), Settings()).mean for each in (one, raised))
+    same, other = (fit(STOCK, [each], np.ones(1), UpdateSettings()).mean for each in (one, raised))
     np.testing.assert_allclose(same, other, atol=1e-12)
 
 
@@ -150,7 +150,7 @@ def test_a_preferred_candidate_rises_and_a_rejected_one_falls() -> None:
         one = pool(rng, own_weights(), kind=kind)  # type: ignore[arg-type]
         stock = one.features @ STOCK.mean
         one = replace(one, candidate=int(stock.argmin() if sign > 0 else stock.argmax()))  # not what was expected
-        found = fit(STOCK, [one], np.ones(1), Settings())
+        found = fit(STOCK, [one], np.ones(1), UpdateSettings())
         assert sign * float(one.features[one.candidate] @ (found.mean - STOCK.mean)) > 0
 
 
@@ -158,7 +158,7 @@ def test_what_was_only_inferred_moves_less_than_what_was_said() -> None:
     one = pool(np.random.default_rng(7), own_weights(), kind="accept")
     one = replace(one, candidate=int((one.features @ STOCK.mean).argmin()))
     said, inferred = (
-        fit(STOCK, [each], recency([each], Settings()), Settings()).mean - STOCK.mean
+        fit(STOCK, [each], recency([each], UpdateSettings()), UpdateSettings()).mean - STOCK.mean
         for each in (one, replace(one, kind="copied"))
     )
     assert 0 < np.linalg.norm(inferred) < np.linalg.norm(said)
@@ -175,10 +175,10 @@ def test_contradictory_judgments_leave_the_stock_model() -> None:
 def test_any_number_of_judgments_weighs_no_more_than_the_bound() -> None:
     rng = np.random.default_rng(9)
     flood = [pool(rng, own_weights(), kind="reject") for _ in range(MAX_EVIDENCE)]
-    weight = recency(flood, Settings(half_life=1e9))
+    weight = recency(flood, UpdateSettings(half_life=1e9))
     assert weight.sum() == pytest.approx(MAX_JUDGMENTS)
     texts = [pool(rng, own_weights()) for _ in range(4)]
-    assert recency([*texts, *flood], Settings(half_life=1e9))[:4] == pytest.approx(1.0)
+    assert recency([*texts, *flood], UpdateSettings(half_life=1e9))[:4] == pytest.approx(1.0)
 
 
 def test_judgments_against_the_users_own_texts_are_outvoted() -> None:
@@ -220,11 +220,11 @@ def test_labels_that_contradict_what_was_learned_lower_the_trust() -> None:
 
 def test_newer_evidence_weighs_more_by_the_half_life() -> None:
     rng = np.random.default_rng(12)
-    weight = recency([pool(rng, own_weights()) for _ in range(9)], Settings(half_life=4))
+    weight = recency([pool(rng, own_weights()) for _ in range(9)], UpdateSettings(half_life=4))
     assert weight[[0, 4, 8]].tolist() == [1.0, 0.5, 0.25]
     before, now = own_weights(1), own_weights(2)
     history = [pool(rng, now) for _ in range(20)] + [pool(rng, before) for _ in range(20)]
-    found = fit(STOCK, history, recency(history, Settings(half_life=8)), Settings()).mean
+    found = fit(STOCK, history, recency(history, UpdateSettings(half_life=8)), UpdateSettings()).mean
     assert np.linalg.norm(found - now) < np.linalg.norm(found - before)
 
 
@@ -239,7 +239,7 @@ def test_weights_for_a_pool_never_saw_it() -> None:
     rng = np.random.default_rng(14)
     pools = [pool(rng, own_weights()) for _ in range(10)]
     wild = [replace(pools[0], utility=pools[0].utility * 50), *pools[1:]]  # type: ignore[operator]
-    settings = Settings(doubt=-1e6)  # always trusted
+    settings = UpdateSettings(doubt=-1e6)  # always trusted
     usual, other = fit_user(STOCK, pools, settings), fit_user(STOCK, wild, settings)
     np.testing.assert_array_equal(usual.unseen[0], other.unseen[0])
     assert not np.allclose(usual.unseen[1], other.unseen[1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_ttp.budget.cost import CHUNK
 from edge_ttp.policy.bindings import Context, Step, replay
-from edge_ttp.policy.engine import Sampled
 from edge_ttp.policy.formats.fidelity import load
 from edge_ttp.policy.gpu import ALL_LAYERS
-from edge_ttp.policy.llama import CHUNK
+from edge_ttp.policy.request import Sampled
 
 
 def steps_of(sampled: Sampled) -> list[Step]:
@@ -18,7 +18,7 @@ def steps_of(sampled: Sampled) -> list[Step]:
     Candidate i is sequence i + 1. A step decodes the last token of all candidates that drew another one after it;
     those that drew the same so far are one row.
     """
-    alive = {one.index + 1: one.token_ids for one in sampled.candidates}
+    alive = dict(enumerate(sampled.token_ids, start=1))
     steps: list[Step] = []
     for drawn in range(1, max((len(tokens) for tokens in alive.values()), default=0)):
         ended = tuple(sequence for sequence, tokens in alive.items() if len(tokens) == drawn)
@@ -55,7 +55,7 @@ class Bare:
 
     def seconds(self, sampled: Sampled) -> float:
         """Seconds of the decode calls that drew `sampled` behind the prompt read last."""
-        return replay(self._context, [one.index + 1 for one in sampled.candidates], steps_of(sampled))
+        return replay(self._context, list(range(1, len(sampled.candidates) + 1)), steps_of(sampled))
 
     def close(self) -> None:
         """Frees the model."""

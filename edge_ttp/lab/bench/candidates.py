@@ -25,10 +25,10 @@ from edge_ttp.lab.bench.bare_decode import Bare
 from edge_ttp.lab.bench.tasks import Task
 from edge_ttp.paths import Paths
 from edge_ttp.policy.bindings import plain_completer
-from edge_ttp.policy.engine import Control, Request, Sampled
 from edge_ttp.policy.gpu import ALL_LAYERS
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request, Sampled
+from edge_ttp.schema import Sampling
 
 MAX_TOKENS = 24
 """Tokens a candidate may have: the length of a headline or a commit subject."""
@@ -124,7 +124,7 @@ def measure(
             request = Request(
                 prompt=prompt,
                 n=1,
-                filters=Filters(temperature=temperature),
+                sampling=Sampling(temperature=temperature),
                 seed=1000 * index,
                 max_tokens=MAX_TOKENS,
                 stop=stop,
@@ -163,7 +163,9 @@ def _look(
 ) -> _Look:
     drawn, seconds = found
     tokens = _tokens(drawn)
-    plain, plain_seconds = _ours(policy, replace(asked, share=False))
+    plain, plain_seconds = _ours(
+        policy, replace(asked, sampling=asked.sampling.model_copy(update={"share_prefixes": False}))
+    )
     bare_s = bare.seconds(drawn)
     long_seconds = 0.0 if long is None else _ours(policy, replace(asked, prompt=long))[1]
     return _Look(
@@ -282,7 +284,7 @@ def _loop(loop: Any, request: Request, tokens: int) -> list[tuple[int, float]]:
     Starts with the prompt alone: (0, seconds).
     """
     loop.reset()
-    filters = request.filters
+    filters = request.sampling
     started = time.perf_counter()
     loop.eval(list(request.prompt))
     pace = [(0, time.perf_counter() - started)]

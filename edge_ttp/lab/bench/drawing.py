@@ -15,16 +15,15 @@ from edge_ttp.answer.prompt import Style, tokens_for
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.lab.bench.corpus import Query, seed_of
-from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
-from edge_ttp.schema import HistoryItem
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import Candidate, HistoryItem, Sampling
 
 _LENGTHS_FROM = 32
 
 
 @dataclass(frozen=True)
-class Candidate:
+class DrawnText:
     """One drawn text, as it is kept between the runs of a measurement."""
 
     text: str
@@ -33,22 +32,27 @@ class Candidate:
     finish_reason: str
     temperature: float
 
+    @property
+    def candidate(self) -> Candidate:
+        """As the reward model takes it."""
+        return Candidate(text=self.text, tokens=self.tokens, logprob=self.logprob)
+
     def as_list(self) -> list[Any]:
         """For JSON."""
         return [self.text, self.tokens, round(self.logprob, 4), self.finish_reason, self.temperature]
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Candidate:
+    def of(cls, values: Sequence[Any]) -> DrawnText:
         """What `as_list` gave."""
         text, tokens, logprob, finish, temperature = values
         return cls(str(text), int(tokens), float(logprob), str(finish), float(temperature))
 
 
 @dataclass(frozen=True)
-class Pool:
+class DrawnPool:
     """What was drawn for one query."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[DrawnText, ...]
     examples: int
     """Recalled examples in the prompt."""
     seconds: float
@@ -91,7 +95,7 @@ class Artist:
         found = self.history.recall(owner_of(query), query.item.input, count, before=query.item.created_at)
         return [(one.item.input, one.item.output) for one in found]
 
-    def draw(self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]) -> Pool:
+    def draw(self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]) -> DrawnPool:
         """One candidate at each of `temperatures`, from a prompt with as many of the examples as fit."""
         longest = self.longest(query)
         shown = list(examples)
@@ -107,17 +111,17 @@ class Artist:
         request = Request(
             prompt=tokens,
             n=len(temperatures),
-            filters=Filters(temperatures=tuple(temperatures)),
+            sampling=Sampling(temperatures=tuple(temperatures)),
             seed=seed_of(query),
             max_tokens=longest,
             stop=prompt.stop,
         )
         drawn = self.policy.sample(request, Control())
         candidates = [
-            Candidate(one.text.strip(), one.tokens, one.logprob, one.finish_reason, temperature)
+            DrawnText(one.text, one.tokens, one.logprob, one.finish_reason, temperature)
             for one, temperature in zip(drawn.candidates, temperatures, strict=True)
         ]
-        return Pool(tuple(candidates), len(shown), drawn.prefill_s + drawn.decode_s)
+        return DrawnPool(tuple(candidates), len(shown), drawn.prefill_s + drawn.decode_s)
 
     def longest(self, query: Query) -> int:
         """Most tokens of a candidate for this query: by what the user wrote before."""

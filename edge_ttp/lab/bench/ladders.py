@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from edge_ttp.answer.select import Pool, select
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Candidate
-from edge_ttp.reward.model import Encoded, RewardModel, Source
+from edge_ttp.lab.bench.drawing import DrawnText
+from edge_ttp.reward.model import EncodedInput, EncodedPool, RewardModel
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemory
 from edge_ttp.reward.utility import agreement, tokenize
 from edge_ttp.schema import DEFAULT_RULE, Rule
@@ -77,14 +77,14 @@ class Judge:
         self._vectors: dict[str, VectorMemory] = {}
 
     def judge(
-        self, query: Query, candidates: Sequence[Candidate], arms: Sequence[Arm], counts: Sequence[int] = COUNTS
+        self, query: Query, candidates: Sequence[DrawnText], arms: Sequence[Arm], counts: Sequence[int] = COUNTS
     ) -> dict[str, dict[int, Judged]]:
         """What every arm gives at every size that enough was drawn for."""
         memory = self._vectors.setdefault(query.task, VectorMemory())  # ids are unique within a task
         profile = self._reward.profile(query.history[-HISTORY_ITEMS:], memory)
         source = self._reward.prepare(query.item.input)
-        encoded = self._reward.encode([(one.text, one.tokens, one.logprob) for one in candidates])
-        utility = agreement([one.words for one in encoded.drawn], [tokenize(query.item.output)])[:, 0]
+        encoded = self._reward.encode([one.candidate for one in candidates])
+        utility = agreement(encoded.words, [tokenize(query.item.output)])[:, 0]
         drawn: dict[float, list[int]] = {}
         for place, one in enumerate(candidates):
             drawn.setdefault(one.temperature, []).append(place)
@@ -98,13 +98,13 @@ class Judge:
         return found
 
     def _one(
-        self, profile: UserProfile, source: Source, encoded: Encoded, utility: Floats, pool: Sequence[int]
+        self, profile: UserProfile, source: EncodedInput, encoded: EncodedPool, utility: Floats, pool: Sequence[int]
     ) -> tuple[float, float, float, float]:
         scores = self._reward.score(profile, source, encoded.take(pool))
         known = Pool(
-            logprob=np.array([encoded.drawn[place].logprob for place in pool]),
-            tokens=np.array([encoded.drawn[place].tokens for place in pool]),
-            complete=np.array([bool(encoded.drawn[place].text) for place in pool]),
+            logprob=np.array([encoded.candidates[place].logprob for place in pool]),
+            tokens=np.array([encoded.candidates[place].tokens for place in pool]),
+            complete=np.array([bool(encoded.candidates[place].text) for place in pool]),
             mean=scores.mean,
             epistemic=scores.epistemic,
             similarity=scores.similarity,

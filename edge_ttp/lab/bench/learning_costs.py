@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from edge_ttp.history import History
-from edge_ttp.history.learning import Drawn, Layer, StoredEvidence
+from edge_ttp.history.learning import Layer, StoredEvidence
 from edge_ttp.learning.evidence import as_evidence
 from edge_ttp.learning.learned import learned
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.posterior import MAX_EVIDENCE, Evidence, fit_user
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 
 _START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def update_cost(reward: RewardModel, evidence: Sequence[Evidence]) -> UpdateCost
         for at, one in enumerate(evidence):
             moment = _START + timedelta(minutes=at)
             item = history.add(HistoryItem(user_id="me", input=f"input {at}", output=f"text {at}", created_at=moment))
-            drawn = [Drawn("text", 3, -1.0)] * len(one.noise)
+            drawn = [Candidate(text="text", tokens=3, logprob=-1.0)] * len(one.noise)
             layer = Layer(reward.fingerprint, one.features, one.noise)
             row = StoredEvidence("written", layer, at, one.utility)
             began = time.perf_counter()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_ttp.lab.bench.adapting import DESCRIPTIVE, Tested, gain_of
-from edge_ttp.reward.posterior import Evidence, EvidenceKind, Floats, Settings, Terms, Weights, fit_user, recency
+from edge_ttp.reward.posterior import Evidence, EvidenceKind, Floats, Terms, UpdateSettings, Weights, fit_user, recency
 
 ROUNDS = 20
 KINDS = ("accept/reject", "edit", "prefer", "copied/regenerated")
@@ -100,7 +100,7 @@ def _run(stock: Weights, one: Tested, kind: str, rounds: int, rng: np.random.Gen
 
 
 def _online(blank: Weights, seen: Sequence[Evidence]) -> Floats:
-    settings = Settings(prior_scale=1.0, half_life=float("inf"))
+    settings = UpdateSettings(prior_scale=1.0, half_life=float("inf"))
     weight = recency(seen, settings)
     return Terms.of(blank, seen, weight, settings).fit(weight).mean
 

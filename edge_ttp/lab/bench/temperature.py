@@ -14,7 +14,7 @@ from typing import Any
 
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Artist, Candidate
+from edge_ttp.lab.bench.drawing import Artist, DrawnText
 from edge_ttp.lab.bench.ladders import Arm, Judge, Judged
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.policy.llama import LlamaPolicy
@@ -118,7 +118,7 @@ def judge(
             if cancel is not None and cancel.is_set():
                 break
             if query.key in drawn and query.key not in state.done:
-                candidates = [Candidate.of(one) for one in drawn[query.key]["candidates"]]
+                candidates = [DrawnText.of(one) for one in drawn[query.key]["candidates"]]
                 greedy = next(one.text for one in candidates if one.temperature == 0)
                 judged = judging.judge(query, candidates, tried)
                 values = {arm: {n: astuple(one) for n, one in sizes.items()} for arm, sizes in judged.items()}

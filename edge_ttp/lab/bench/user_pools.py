@@ -22,7 +22,7 @@ from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.posterior import Evidence
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, VectorMemory
 from edge_ttp.reward.utility import agreement, tokenize
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 
 _CURE = "give files made by `edge-ttp export pools`"
 _START = datetime(2000, 1, 1, tzinfo=UTC)
@@ -87,10 +87,13 @@ def _scored(
     place = next((at for at, item in enumerate(items) if item.metadata["order"] == order), None)
     if place is None:
         raise InvalidInput(f"the texts of {task} hold no item {order} of {user}", _CURE)
-    drawn = [(str(one["text"]), int(one["tokens"]), float(one["logprob"])) for one in record["candidates"]]
+    drawn = [
+        Candidate(text=str(one["text"]), tokens=int(one["tokens"]), logprob=float(one["logprob"]))
+        for one in record["candidates"]
+    ]
     profile = reward.profile(items[max(0, place - HISTORY_ITEMS) : place], memory)
     scores = reward.score(profile, items[place].input, drawn)
-    utility = agreement([tokenize(text) for text, _, _ in drawn], [tokenize(items[place].output)])[:, 0]
+    utility = agreement([tokenize(one.text) for one in drawn], [tokenize(items[place].output)])[:, 0]
     # What the history keeps has 32 bits; so has this.
     narrow = [np.asarray(values, np.float32).astype(np.float64) for values in (scores.features, scores.aleatoric)]
     return UserPool(task, user, place, Evidence("written", narrow[0], narrow[1], utility))

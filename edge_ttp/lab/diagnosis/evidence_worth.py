@@ -17,9 +17,6 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 DOUBLING_PAYS = 0.008
 """Utility that a doubling of N has to add: about a tenth of the usual spread of utility within a query."""
 
-TRUST_Z = 0.674
-"""Quartile of the standard normal: rho is trusted where it is above 0 with a probability of three quarters."""
-
 
 @dataclass(frozen=True)
 class Worth:
@@ -43,7 +40,7 @@ def worth(record: Calibration) -> Worth:
 def _justified(record: Calibration, gain: dict[int, float]) -> tuple[int, str]:
     if record.collapsed:
         return 1, "the scores hardly differ, so any candidate is picked: more of them buy nothing"
-    if record.rho <= TRUST_Z * record.rho_sd:
+    if not record.trusted:
         return 1, f"the score may point the wrong way (rho {record.rho:.2f} ± {record.rho_sd:.2f})"
     n = 1
     while 2 * n in gain and gain[2 * n] - gain[n] >= DOUBLING_PAYS:

@@ -26,10 +26,10 @@ from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
 from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.lab.diagnosis.score_table import Table
-from edge_ttp.reward.model import Encoded, RewardModel, Source
+from edge_ttp.reward.model import EncodedInput, EncodedPool, RewardModel
 from edge_ttp.reward.user_profile import UserProfile, VectorMemory
 from edge_ttp.scaling import LONGEST_CURVE, Pools, longest_curve
-from edge_ttp.schema import HistoryItem, utc_now
+from edge_ttp.schema import Candidate, HistoryItem, utc_now
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ class _Query:
     input: str
     before: datetime | None
     """The user's items from before this moment are what the model may know; None: all but those with this input."""
-    drawn: list[tuple[str, int, float]] = field(default_factory=list)
+    drawn: list[Candidate] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
 
 
@@ -134,10 +134,11 @@ def _read(source: LineSource, table: Table) -> dict[int, _Query]:
             raise InvalidInput(f"line {line} of {source.name} has another `input` than its query", "check `query_id`")
         tokens, logprob = row.get("tokens"), row.get("logprob")
         query.drawn.append(
-            (
-                text,
-                tokens if type(tokens) is int and tokens > 0 else len(text.split()) + 1,
-                float(logprob) if type(logprob) in (int, float) else 0.0,  # unknown for all: nothing is told apart
+            Candidate(
+                text=text,
+                tokens=tokens if type(tokens) is int and tokens > 0 else len(text.split()) + 1,
+                # Unknown for all: nothing is told apart.
+                logprob=float(logprob) if type(logprob) in (int, float) else 0.0,
             )
         )
         query.lines.append(line)
@@ -161,7 +162,11 @@ def _sizes(table: Table) -> list[int]:
 
 
 def _picks(
-    model: RewardModel, seen: tuple[UserProfile, Source, Encoded], utility: Floats, sizes: Sequence[int], seed: int
+    model: RewardModel,
+    seen: tuple[UserProfile, EncodedInput, EncodedPool],
+    utility: Floats,
+    sizes: Sequence[int],
+    seed: int,
 ) -> Floats:
     """(sizes,) mean utility picked among n candidates, each subset scored by itself; nan where the pool is smaller."""
     profile, prepared, encoded = seen

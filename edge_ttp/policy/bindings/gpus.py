@@ -6,9 +6,9 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
+from edge_ttp.budget.device import Gpu
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.policy.bindings.library import llama_cpp
-from edge_ttp.policy.gpu import Gpu
 
 _KINDS = (1, 2)  # ggml_backend_dev_type: GPU with memory of its own, GPU that shares the processor's
 
@@ -26,7 +26,7 @@ def gpus() -> tuple[Gpu, ...]:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         memory(device, ctypes.byref(free), ctypes.byref(total))
         if kind(device) in _KINDS and total.value:
-            found.append(Gpu((words(device) or b"GPU").decode("utf-8", "replace"), free.value, total.value))
+            found.append(Gpu((words(device) or b"GPU").decode("utf-8", "replace"), total.value, free.value))
     return tuple(found)
 
 

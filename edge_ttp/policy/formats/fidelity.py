@@ -17,17 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.budget import device
+from edge_ttp.budget.cost import CHUNK
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB
+from edge_ttp.schema import LoraAdapter
 
 TOP = 4096
 """Tokens of the reference kept at each position; all others count as one. 32 KiB a position."""
 
 ROWS = 32
 """Positions whose logits are computed at once."""
-_CHUNK = 128
 _AT_ONCE = 8  # of those, compared at once: a row of a large vocabulary takes 2 MiB in 64 bits
 _LEAST = 1e-12  # probability of a rest that rounding makes vanish
 
@@ -67,7 +67,7 @@ class PolicyScorer:
     Raises ModelUnavailable or OutOfCapacity where it does not load.
     """
 
-    def __init__(self, path: Path, *, threads: int, gpu_layers: int = 0, adapters: Sequence[Adapter] = ()) -> None:
+    def __init__(self, path: Path, *, threads: int, gpu_layers: int = 0, adapters: Sequence[LoraAdapter] = ()) -> None:
         self._threads = threads
         self._model = load(path, gpu_layers=gpu_layers)
         self._adapters: list[tuple[bindings.LoadedAdapter, float]] = []
@@ -75,7 +75,7 @@ class PolicyScorer:
         self.vocab_size = self._model.vocab_size
         try:
             for adapter in adapters:
-                self._adapters.append((bindings.LoadedAdapter(self._model, adapter.path), adapter.scale))
+                self._adapters.append((bindings.LoadedAdapter(self._model, Path(adapter.path)), adapter.scale))
         except ModelUnavailable:
             self.close()
             raise
@@ -88,7 +88,7 @@ class PolicyScorer:
         places = range(passage.scored[-1])
         for predicts, run in groupby(places, key=wanted.__contains__):
             indices = list(run)
-            step = ROWS if predicts else _CHUNK
+            step = ROWS if predicts else CHUNK
             for first in range(0, len(indices), step):
                 part = indices[first : first + step]
                 tokens = [passage.tokens[index] for index in part]
@@ -106,7 +106,7 @@ class PolicyScorer:
             if self._context is not None:
                 self._context.close()
             self._context = bindings.Context(
-                self._model, cells=-(-length // 256) * 256, sequences=ROWS, chunk=_CHUNK, threads=self._threads
+                self._model, cells=-(-length // 256) * 256, sequences=ROWS, chunk=CHUNK, threads=self._threads
             )
             if self._adapters:
                 self._context.adapt(self._adapters)

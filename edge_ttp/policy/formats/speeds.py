@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ttp.budget.cost import CHUNK
 from edge_ttp.errors import InvalidInput, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.formats.fidelity import load
@@ -28,7 +29,6 @@ USUAL = (8, 32)
 """Candidates of the usual requests."""
 ROUNDS = 5
 
-_CHUNK = 128
 _STEPS = {1: 16, 8: 10, 32: 8}
 
 Advance = Callable[[int], None]
@@ -125,7 +125,7 @@ def visit(path: Path, *, threads: int, gpu_layers: int = 0) -> Visit:
         widest = max(COUNTS)
         cells = PROMPT_TOKENS + widest * (max(_STEPS.values()) + 2)
         context = bindings.Context(
-            model, cells=cells, sequences=widest + 1, chunk=_CHUNK, threads=threads, cache_type="f16"
+            model, cells=cells, sequences=widest + 1, chunk=CHUNK, threads=threads, cache_type="f16"
         )
         try:
             return _timed(context, _filler(model))
@@ -149,12 +149,12 @@ def _filler(model: bindings.Model) -> list[int]:
 
 def _timed(context: bindings.Context, filler: list[int]) -> Visit:
     # 1. Once unmeasured: pages of the file come into memory, buffers are made.
-    context.prefill(filler[:_CHUNK], 0, want_logits=True)
+    context.prefill(filler[:CHUNK], 0, want_logits=True)
     context.clear()
     # 2. The prompt.
     started = time.perf_counter()
-    for start in range(0, PROMPT_TOKENS, _CHUNK):
-        context.prefill(filler[start : start + _CHUNK], start, want_logits=start + _CHUNK == PROMPT_TOKENS)
+    for start in range(0, PROMPT_TOKENS, CHUNK):
+        context.prefill(filler[start : start + CHUNK], start, want_logits=start + CHUNK == PROMPT_TOKENS)
     prompt_s = time.perf_counter() - started
     # 3. Steps of candidates that continue it with different tokens.
     step_s = {}

@@ -13,11 +13,11 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench.passages import passages
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.formats.fidelity import PolicyScorer, compare, reference
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Manifest, Registry
 from edge_ttp.registry.manifest import file_sha256
+from edge_ttp.schema import LoraAdapter
 from edge_ttp_export.policy.build import Workshop, style_of
 from edge_ttp_export.policy.converter import ADAPTER_SCRIPT, RELEASE, Report, converter
 from edge_ttp_export.policy.held_out import Texts, read_texts
@@ -47,7 +47,7 @@ def measure_effect(model: Path, adapter: Path, texts: Texts, *, positions: int, 
     total = sum(len(passage.scored) for passage in some)
     with PolicyScorer(model, threads=threads) as scorer:
         plain = reference(scorer, some, advance=lambda done: report("reading without the adapter", done, total))
-    with PolicyScorer(model, threads=threads, adapters=(Adapter(adapter),)) as scorer:
+    with PolicyScorer(model, threads=threads, adapters=(LoraAdapter(path=str(adapter)),)) as scorer:
         found = compare(scorer, plain, advance=lambda done: report("reading with the adapter", done, total))
     return Effect(found.positions, found.perplexity, found.perplexity_reference)
 

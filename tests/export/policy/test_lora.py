@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.formats.fidelity import Passage, PolicyScorer, compare, reference
+from edge_ttp.schema import LoraAdapter
 from edge_ttp_export.policy import converter
 from edge_ttp_export.policy.imatrix import load_network
 from edge_ttp_export.policy.lora import CONFIG_NAME, WEIGHTS_NAME, convert_adapter, inspect_lora, merge
@@ -84,7 +84,7 @@ def test_the_gguf_adapter_acts_as_the_merged_weights_do(
     some = passages(1)
     with PolicyScorer(whole, threads=1) as scorer:
         merged = reference(scorer, some)
-    with PolicyScorer(converted, threads=1, adapters=(Adapter(adapter),)) as scorer:
+    with PolicyScorer(converted, threads=1, adapters=(LoraAdapter(path=str(adapter)),)) as scorer:
         adapted = compare(scorer, merged)
     with PolicyScorer(converted, threads=1) as scorer:
         plain = compare(scorer, merged)

@@ -18,9 +18,9 @@ from edge_ttp.lab.bench import candidates
 from edge_ttp.lab.bench.bare_decode import Bare, steps_of
 from edge_ttp.lab.bench.tasks import sample_tasks
 from edge_ttp.policy.bindings import Step
-from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import Sampling
 
 NAMED = {
     "model",
@@ -43,7 +43,7 @@ def tiny(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("n", [1, 2, 20])
 def test_the_steps_are_those_that_the_engine_asked_for(n: int) -> None:
     decoder = TableDecoder(restless, ends=[0])
-    sampled = sample(decoder, Request(PROMPT, n=n, filters=OPEN, seed=3, max_tokens=9))
+    sampled = sample(decoder, Request(PROMPT, n=n, sampling=OPEN, seed=3, max_tokens=9))
     steps = steps_of(sampled)
     assert [tuple(zip(step.tokens, step.members, strict=True)) for step in steps] == decoder.steps
     assert [step.position for step in steps] == list(range(len(PROMPT), len(PROMPT) + len(steps)))
@@ -53,7 +53,7 @@ def test_the_steps_are_those_that_the_engine_asked_for(n: int) -> None:
 
 def test_repeated_calls_decode_as_many_rows_and_leave_the_prompt_alone(tiny: Path) -> None:
     policy = LlamaPolicy(tiny, threads=1)
-    asked = Request(tuple(range(3, 203)), n=12, filters=Filters(), seed=1, max_tokens=12)
+    asked = Request(tuple(range(3, 203)), n=12, sampling=Sampling(), seed=1, max_tokens=12)
     sampled = policy.sample(asked, Control())
     policy.close()
     assert sum(len(step.tokens) for step in steps_of(sampled)) == sampled.rows
@@ -64,7 +64,7 @@ def test_repeated_calls_decode_as_many_rows_and_leave_the_prompt_alone(tiny: Pat
         lengths = [bare._context.length(sequence) for sequence in range(13)]
         assert lengths == [len(asked.prompt), *[0] * 12]
     assert steps_of(sampled)[0] == Step(
-        tokens=tuple(dict.fromkeys(one.token_ids[0] for one in sampled.candidates if one.tokens > 1)),
+        tokens=tuple(dict.fromkeys(ids[0] for ids in sampled.token_ids if len(ids) > 1)),
         position=len(asked.prompt),
         members=steps_of(sampled)[0].members,
         drops=tuple(one.index + 1 for one in sampled.candidates if one.tokens == 1),

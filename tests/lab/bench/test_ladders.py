@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Candidate
+from edge_ttp.lab.bench.drawing import DrawnText
 from edge_ttp.lab.bench.ladders import POOLED, Arm, Difference, Judge, Judged, best, rows
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
@@ -66,8 +66,8 @@ def test_a_pool_is_scored_anew_inside_each_part() -> None:
     )
     item = HistoryItem(id=9, user_id="u", input="what of hail", output="hail again", created_at=start + timedelta(9))
     texts = ["hail again", "hail, once more", "no idea", "a long walk", "again hail", "what", "hail", "it is hail"]
-    candidates = [Candidate("hail again", 3, -1.0, "stop", 0.0)]
-    candidates += [Candidate(text, 4, -3.0 - place, "stop", 0.5) for place, text in enumerate(texts)]
+    candidates = [DrawnText("hail again", 3, -1.0, "stop", 0.0)]
+    candidates += [DrawnText(text, 4, -3.0 - place, "stop", 0.5) for place, text in enumerate(texts)]
     judge = Judge(RewardModel.load(REWARD, threads=1))
     found = judge.judge(Query("notes", item, 5, history), candidates, [Arm((0.5,)), Arm((0.5,), greedy=True)], (4, 8))
     alone, led = found["0.5"], found["greedy, then 0.5"]

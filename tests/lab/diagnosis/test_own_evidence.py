@@ -14,7 +14,7 @@ from repository import SHIPPED_REWARD
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
-from edge_ttp.history.learning import Drawn, Layer, Sourced
+from edge_ttp.history.learning import Layer, Sourced
 from edge_ttp.lab.diagnosis.evidence_worth import DOUBLING_PAYS, SIZES, worth
 from edge_ttp.lab.diagnosis.judge import judge
 from edge_ttp.lab.diagnosis.own_evidence import Own, judgments, own, own_table
@@ -24,7 +24,7 @@ from edge_ttp.learning.evidence import written
 from edge_ttp.paths import locate
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.posterior import Weights
-from edge_ttp.schema import Feedback, Generation, HistoryItem
+from edge_ttp.schema import Candidate, Feedback, Generation, HistoryItem
 from tests.history.conftest import START, new_generation
 
 WANTED = "the quick brown fox jumps over the lazy dog today again"
@@ -150,7 +150,7 @@ def lived_in(home: Path) -> None:
             history.add_feedback(given, evidence_of(given, layers[number], texts_of(number)))
         for number in (11, 12):
             item = history.add(HistoryItem(user_id="ann", input=f"i{number}", output=WANTED))
-            drawn = [Drawn(text, 3, -3.0) for text in texts_of(number)]
+            drawn = [Candidate(text=text, tokens=3, logprob=-3.0) for text in texts_of(number)]
             assert history.calibrate(item, "tiny", drawn, written(item, layers[number], texts_of(number)))
 
 

@@ -19,7 +19,7 @@ from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.lab.diagnosis.score_table import Columns, read_table
 from edge_ttp.lab.diagnosis.scoring import cut_up, known_before, picked, read_history, score_table
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 from tests.lab.diagnosis.makers import write
 
 WORDS = ("river", "stone", "market", "winter", "letter", "garden", "engine", "paper")
@@ -52,7 +52,9 @@ def test_scores_are_those_of_the_model(tmp_path: Path, model: RewardModel) -> No
     path = write(tmp_path / "pools.jsonl", rows())
     scored, smaller = score_table(table_of(path), LineSource.of(str(path)), model, None, lambda done: None)
     mine = [row for row in rows() if (row["user_id"], row["query_id"]) == ("u1", 2)]
-    expected = model.score(model.profile(()), mine[0]["input"], [(row["text"], 9, -9.0) for row in mine])
+    expected = model.score(
+        model.profile(()), mine[0]["input"], [Candidate(text=row["text"], tokens=9, logprob=-9.0) for row in mine]
+    )
     assert scored.score is not None
     assert scored.variance is not None
     np.testing.assert_allclose(scored.score[(1 * 4 + 2) * 8 :][:8], expected.mean, atol=1e-6)

@@ -13,9 +13,9 @@ import pytest
 
 from edge_ttp.budget import device
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.adapter import Adapter
 from edge_ttp.policy.bindings import quantize
 from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, compare, reference
+from edge_ttp.schema import LoraAdapter
 from policy.tiny import WORDS, adapter, language_model
 
 VOCABULARY = 50
@@ -197,9 +197,9 @@ def test_an_adapter_predicts_as_if_it_were_merged(tiny: Path, tmp_path: Path) ->
     some = [Passage(tuple(np.random.default_rng(1).integers(3, len(WORDS), 60).tolist()), tuple(range(1, 60)))]
     with PolicyScorer(merged, threads=1) as scorer:
         known = reference(scorer, some)
-    with PolicyScorer(tiny, threads=1, adapters=(Adapter(tmp_path / "lora.gguf"),)) as scorer:
+    with PolicyScorer(tiny, threads=1, adapters=(LoraAdapter(path=str(tmp_path / "lora.gguf")),)) as scorer:
         assert compare(scorer, known).mean_kl < 1e-3
     with PolicyScorer(tiny, threads=1) as scorer:
         assert compare(scorer, known).mean_kl > 0.01
     with pytest.raises(ModelUnavailable, match="adapter"):
-        PolicyScorer(tiny, threads=1, adapters=(Adapter(tmp_path / "none.gguf"),))
+        PolicyScorer(tiny, threads=1, adapters=(LoraAdapter(path=str(tmp_path / "none.gguf")),))
