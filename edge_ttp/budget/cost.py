@@ -14,10 +14,9 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from edge_ttp.budget.timed import CHUNK
 
-CHUNK = 128
-"""Prompt tokens computed at once: small enough to reuse most of a prompt, large enough for full speed."""
+Floats = npt.NDArray[np.float64]
 
 KNOTS = (1, 2, 4, 8, 16, 32, 64)
 """Rows of a decode step at which its seconds are kept; between them, and beyond the last, they are interpolated."""
@@ -35,17 +34,6 @@ _RELAX = 0.1
 """Part of the way back to its measured speed that a number of threads goes with each call that does not use it."""
 _LONGEST_GRID = 192
 """Steps that are summed over; longer candidates are summed in strides."""
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Timings of one policy on this device with one number of threads."""
-
-    threads: int
-    chunks: tuple[tuple[int, int, float], ...]
-    """Prompt tokens read at once, tokens before them, seconds."""
-    steps: tuple[tuple[int, int, float], ...]
-    """Rows of a decode step, tokens in the cache, seconds."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +209,7 @@ def decode_s(
 
 
 def fit(chunks: Sequence[tuple[int, int, float]], steps: Sequence[tuple[int, int, float]]) -> Speed:
-    """The speed that explains what was `Timed` best: least relative squares, every part at least a little above 0."""
+    """The speed that explains best what was timed (edge_ttp.budget.timed): least relative squares, every part at least a little above 0."""
     reading = np.array([prefill_amounts(context + tokens, context) for tokens, context, _ in chunks])
     chunk, token, pair = _positive(reading, np.array([seconds for *_, seconds in chunks]))
     rows = np.array([count for count, _, _ in steps], dtype=np.float64)

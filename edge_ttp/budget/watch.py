@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from edge_ttp.budget import device
-from edge_ttp.budget.cost import Timed, fit
+from edge_ttp.budget.cost import fit
 from edge_ttp.budget.device_profile import Call, Profile, Profiles
 from edge_ttp.budget.load import LoadMeter
+from edge_ttp.budget.timed import Timed
 
 _QUICK_S = 4.0
 """After so many seconds a first, quick measurement tries no further number of threads."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from edge_ttp.budget import device
-from edge_ttp.budget.cost import CHUNK, Timed
+from edge_ttp.budget.timed import CHUNK, Timed
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings, gpu
 from edge_ttp.policy.engine import Engine

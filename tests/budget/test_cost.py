@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ttp.budget.cost import BINS, CHUNK, KNOTS, Lengths, Speed, corrected, decode_s, fit, prefill_amounts
+from edge_ttp.budget.cost import BINS, KNOTS, Lengths, Speed, corrected, decode_s, fit, prefill_amounts
+from edge_ttp.budget.timed import CHUNK
 
 SPEED = Speed(0.01, 0.002, 1e-7, (0.02, 0.03, 0.04, 0.06, 0.09, 0.15, 0.27), 1e-6)
 ALL_LONG = Lengths(tuple([0.0] * BINS + [1.0]), sharing=0.0)

@@ -9,8 +9,8 @@ import pytest
 
 from budget.test_device_profile import PROFILE, call
 from edge_ttp.budget import device
-from edge_ttp.budget.cost import Timed
 from edge_ttp.budget.device_profile import Profiles
+from edge_ttp.budget.timed import Timed
 from edge_ttp.budget.watch import Watch
 
 

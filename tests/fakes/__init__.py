@@ -16,8 +16,8 @@ from policy.table import FakeClock, TableDecoder
 from edge_ttp import runtime
 from edge_ttp.answer.ask import Rooms
 from edge_ttp.answer.prompt import Style
-from edge_ttp.budget.cost import Timed
 from edge_ttp.budget.device_profile import Profile
+from edge_ttp.budget.timed import Timed
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Engine

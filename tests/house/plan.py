@@ -12,20 +12,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "scaling": ("errors",),
     "registry": ("errors", "paths", "confined"),
     "budget.load": (),
+    "budget.timed": (),
     "budget.device": ("schema", "budget.load"),
     "exchange": ("errors", "schema"),
     "history": ("errors", "paths", "output_file", "schema", "exchange"),
     "reward": ("errors", "schema"),
-    "policy": ("errors", "paths", "schema", "registry", "budget.device"),
+    "policy": ("errors", "paths", "schema", "registry", "budget.device", "budget.timed"),
     "learning": ("errors", "paths", "schema", "scaling", "history", "reward"),
-    "budget": ("errors", "paths", "schema", "scaling", "learning", "budget.device", "budget.load"),
+    "budget": ("errors", "paths", "schema", "scaling", "learning", "budget.device", "budget.load", "budget.timed"),
     "answer": ("errors", "schema", "history", "reward", "policy", "learning", "budget"),
     "learning.self_calibration": ("errors", "schema", "history", "reward", "policy", "learning", "answer"),
 }
 """Room -> the rooms that it may import, itself apart; the rooms from the lowest to the highest.
 
 The root's own modules count as rooms. A module may stand on a floor of its own: the policy too asks what the device
-is (budget.device), and self-calibration asks `answer` like any caller.
+is (budget.device) and says what it takes in the budget's form (budget.timed), and self-calibration asks `answer` like any caller.
 """
 
 ABOVE = ("runtime", "lab", "server", "app", "cli", "__main__")

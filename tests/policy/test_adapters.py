@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request, Sampled

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import Cancelled, DeadlineTooShort, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.decoder import Aborted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.policy.bindings import Context, Step, replay
 from edge_ttp.policy.formats.fidelity import load
 from edge_ttp.policy.gpu import ALL_LAYERS

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.budget import device
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import InvalidInput, OutOfCapacity
 from edge_ttp.policy import bindings
 from edge_ttp.policy.formats.fidelity import load
