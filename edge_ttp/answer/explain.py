@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.prepare import margin_s, prepare
-from edge_ttp.budget.planner import Limits, bounds
+from edge_ttp.budget.planner import PlanLimits, bounds
 from edge_ttp.learning.calibration import Calibration
 from edge_ttp.schema import Plan
 
@@ -89,7 +89,7 @@ def explain(rooms: Rooms, ask: Ask) -> Explanation:
         gain = float(option.gain[n - 1])
         seconds = None if option.seconds is None else float(option.seconds[n - 1])
         curve.append(PlanPoint(n, gain, seconds, None if seconds is None else gain - planned.price * seconds))
-    limits = Limits(
+    limits = PlanLimits(
         requested=ask.n,
         deadline_s=None if deadline is None else deadline - began - took - margin_s(rooms),
         trusted=rooms.reward is None or prepared.recalled.calibration.trusted,

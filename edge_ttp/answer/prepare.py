@@ -16,7 +16,7 @@ from edge_ttp.answer.ask import Ask, Policy, Rooms
 from edge_ttp.answer.prompt import Prompt, Style, compose, tokens_for
 from edge_ttp.answer.select import NEEDS_SIMILARITY
 from edge_ttp.budget import gain
-from edge_ttp.budget.planner import Limits, Option, Planned, plan
+from edge_ttp.budget.planner import Option, PlanLimits, Planned, plan
 from edge_ttp.errors import HistoryUnavailable, OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.learning.calibration import POPULATION, Calibration
@@ -124,7 +124,7 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
     while True:
         options, prompts, refusal = _options(rooms, ask, recalled, turns=turns, caps=caps, usual=usual, lengths=lengths)
         left = None if deadline is None else deadline - time.monotonic()
-        limits = Limits(
+        limits = PlanLimits(
             requested=ask.n,
             deadline_s=None if left is None else left - margin_s(rooms),
             scored=rooms.reward is not None or ask.rule in NEEDS_SIMILARITY or ask.rule == "logprob",
@@ -276,7 +276,7 @@ def _seconds(
     return reading + drawing + rooms.costs.after_s
 
 
-def _late(option: Option, limits: Limits) -> bool:
+def _late(option: Option, limits: PlanLimits) -> bool:
     assert limits.deadline_s is not None
     return option.seconds is not None and float(option.seconds[0]) > limits.deadline_s
 

@@ -209,7 +209,7 @@ def decode_s(
 
 
 def fit(chunks: Sequence[tuple[int, int, float]], steps: Sequence[tuple[int, int, float]]) -> Speed:
-    """The speed that explains best what was timed (edge_ttp.budget.timed): least relative squares, every part at least a little above 0."""
+    """The speed that explains what was timed best (budget.timed): least relative squares, every part above 0."""
     reading = np.array([prefill_amounts(context + tokens, context) for tokens, context, _ in chunks])
     chunk, token, pair = _positive(reading, np.array([seconds for *_, seconds in chunks]))
     rows = np.array([count for count, _, _ in steps], dtype=np.float64)

@@ -51,7 +51,7 @@ MODE_CANDIDATES: dict[Mode, int] = {"fast": 4, "balanced": 16, "best": 32}
 
 
 @dataclass(frozen=True)
-class Limits:
+class PlanLimits:
     """What one request must keep to. None: no such limit."""
 
     requested: int | None = None
@@ -103,7 +103,7 @@ def price(budget: Budget, *, hot: bool = False) -> float:
     return PRICES[budget.mode] * factor * UTILITY_UNIT
 
 
-def plan(options: Sequence[Option], budget: Budget, limits: Limits) -> Planned:
+def plan(options: Sequence[Option], budget: Budget, limits: PlanLimits) -> Planned:
     """The best option and N within the limits, at least 1 candidate in any case.
 
     A caller's own N is kept unless the deadline or the memory forbid it. Where no option fits the deadline, the
@@ -173,14 +173,14 @@ def more(seconds: Floats, improvement: Floats, cost: float, *, most: int, left_s
     return best + 1 if value[best] > 0 else 0
 
 
-def _fits(option: Option, limits: Limits) -> int:
+def _fits(option: Option, limits: PlanLimits) -> int:
     """How many candidates of this option the deadline holds."""
     if limits.deadline_s is None or option.seconds is None:
         return len(option.gain)
     return int(np.sum(np.maximum.accumulate(option.seconds) <= limits.deadline_s))
 
 
-def _best_n(option: Option, budget: Budget, limits: Limits, cost: float) -> tuple[int, Bound, float]:
+def _best_n(option: Option, budget: Budget, limits: PlanLimits, cost: float) -> tuple[int, Bound, float]:
     """N for this option, what bound it, and gain minus the price of the time."""
     n, bound = min(bounds(option, budget, limits), key=lambda pair: pair[0])
     seconds = np.zeros(n) if option.seconds is None else option.seconds[:n]
@@ -192,7 +192,7 @@ def _best_n(option: Option, budget: Budget, limits: Limits, cost: float) -> tupl
     return n, bound, float(value[n - 1])
 
 
-def bounds(option: Option, budget: Budget, limits: Limits) -> list[tuple[int, Bound]]:
+def bounds(option: Option, budget: Budget, limits: PlanLimits) -> list[tuple[int, Bound]]:
     """Every limit on N, with its name."""
     found = _caps(option, budget, limits)
     if limits.deadline_s is not None and option.seconds is not None:
@@ -200,7 +200,7 @@ def bounds(option: Option, budget: Budget, limits: Limits) -> list[tuple[int, Bo
     return found
 
 
-def _caps(option: Option, budget: Budget, limits: Limits) -> list[tuple[int, Bound]]:
+def _caps(option: Option, budget: Budget, limits: PlanLimits) -> list[tuple[int, Bound]]:
     """Every limit on N but the deadline, with its name."""
     found: list[tuple[int, Bound]] = []
     if limits.requested is not None:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
-from edge_ttp.policy.adapter import Adapter
-from edge_ttp.policy.engine import Control, Request
 from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.policy.request import Control, Request
+from edge_ttp.schema import LoraAdapter, Sampling
 
 TEXTS = (
     "a",
@@ -34,7 +33,7 @@ def trial(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ModelUnavailable where it does not load or computes no numbers, OutOfCapacity where there is no room.
     """
-    adapters = (Adapter(Path(request["adapter"])),) if request.get("adapter") else ()
+    adapters = (LoraAdapter(path=str(request["adapter"])),) if request.get("adapter") else ()
     policy = LlamaPolicy(Path(request["path"]), threads=1, gpu_layers=0)
     try:
         decoded = _draw(policy, adapters)
@@ -43,7 +42,7 @@ def trial(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"tokens": decoded}
 
 
-def _draw(policy: LlamaPolicy, adapters: tuple[Adapter, ...]) -> int:
+def _draw(policy: LlamaPolicy, adapters: tuple[LoraAdapter, ...]) -> int:
     """Tokens drawn for some prompts."""
     decoded = 0
     chat = policy.encode_chat([("system", "Answer."), ("user", TEXTS[1]), ("assistant", "Yes."), ("user", "?")])
@@ -58,7 +57,9 @@ def _draw(policy: LlamaPolicy, adapters: tuple[Adapter, ...]) -> int:
     return decoded
 
 
-def _sample(policy: LlamaPolicy, prompt: tuple[int, ...], adapters: tuple[Adapter, ...], grammar: str | None) -> int:
+def _sample(
+    policy: LlamaPolicy, prompt: tuple[int, ...], adapters: tuple[LoraAdapter, ...], grammar: str | None
+) -> int:
     room = policy.context_trained - len(prompt)
     if room < 1:
         raise OutOfCapacity(f"the model's context of {policy.context_trained} tokens holds no prompt", "use another")
@@ -66,11 +67,10 @@ def _sample(policy: LlamaPolicy, prompt: tuple[int, ...], adapters: tuple[Adapte
         Request(
             prompt,
             n=3,
-            filters=Filters(top_k=0, min_p=0.0, temperature=1.5),
+            sampling=Sampling(top_k=0, min_p=0.0, temperature=1.5, adapters=adapters),
             seed=1,
             max_tokens=min(2, room),
             grammar=grammar,
-            adapters=adapters,
         ),
         Control(),
     )

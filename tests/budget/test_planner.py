@@ -16,8 +16,8 @@ from edge_ttp.budget.planner import (
     HOT_CANDIDATES,
     MODE_CANDIDATES,
     SAVER_CANDIDATES,
-    Limits,
     Option,
+    PlanLimits,
     bounds,
     first_wave,
     more,
@@ -37,7 +37,7 @@ BEST = Budget(mode="best")
 
 
 def test_candidates_are_drawn_until_another_is_not_worth_its_time() -> None:
-    planned = plan([OPTION], Budget(), Limits())
+    planned = plan([OPTION], Budget(), PlanLimits())
     assert planned.bound_by == "value"
     value = GAIN - price(Budget()) * SECONDS
     assert planned.n == int(np.argmax(value)) + 1
@@ -47,7 +47,7 @@ def test_candidates_are_drawn_until_another_is_not_worth_its_time() -> None:
 
 
 def test_a_dearer_mode_energy_or_heat_asks_for_fewer() -> None:
-    counts = [plan([OPTION], Budget(mode=mode), Limits()).n for mode in ("fast", "balanced", "best")]
+    counts = [plan([OPTION], Budget(mode=mode), PlanLimits()).n for mode in ("fast", "balanced", "best")]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
     by_energy = [price(Budget(energy=energy)) for energy in ("mains", "battery", "saver")]
@@ -57,71 +57,71 @@ def test_a_dearer_mode_energy_or_heat_asks_for_fewer() -> None:
 
 
 def test_a_gain_of_nothing_gets_one_candidate() -> None:
-    assert plan([replace(OPTION, gain=np.zeros(256))], BEST, Limits()).n == 1
+    assert plan([replace(OPTION, gain=np.zeros(256))], BEST, PlanLimits()).n == 1
 
 
 def test_batches_that_get_cheaper_beyond_a_width_are_found() -> None:
     seconds = np.where(N <= 4, 1.0 * N, 4.0 + 0.01 * N)
-    assert plan([replace(OPTION, seconds=seconds)], Budget(), Limits()).n > 4
+    assert plan([replace(OPTION, seconds=seconds)], Budget(), PlanLimits()).n > 4
 
 
 @pytest.mark.parametrize("mode", MODE_CANDIDATES)
 def test_the_mode_decides_where_nothing_was_measured(mode: Mode) -> None:
-    planned = plan([UNKNOWN], Budget(mode=mode), Limits())
+    planned = plan([UNKNOWN], Budget(mode=mode), PlanLimits())
     assert (planned.n, planned.bound_by, planned.expected_s) == (MODE_CANDIDATES[mode], "mode", None)
 
 
 def test_the_deadline_holds() -> None:
-    planned = plan([OPTION], BEST, Limits(deadline_s=1.55))
+    planned = plan([OPTION], BEST, PlanLimits(deadline_s=1.55))
     assert (planned.n, planned.bound_by) == (5, "deadline")
-    assert plan([OPTION], BEST, Limits(deadline_s=SECONDS[6])).n == 7
+    assert plan([OPTION], BEST, PlanLimits(deadline_s=SECONDS[6])).n == 7
 
 
 def test_a_dip_in_the_predicted_times_does_not_let_a_larger_number_through() -> None:
     dip = replace(OPTION, seconds=np.array([1.0, 3.0, 2.0, 4.0]), gain=GAIN[:4])
-    assert plan([dip], BEST, Limits(deadline_s=2.5)).n == 1
+    assert plan([dip], BEST, PlanLimits(deadline_s=2.5)).n == 1
 
 
 def test_one_candidate_of_the_quickest_way_is_tried_where_none_fits_and_the_plan_says_so() -> None:
     quick = Option(examples=0, longest=8, seconds=0.5 * SECONDS, gain=GAIN - 0.1)
-    planned = plan([OPTION, quick], Budget(), Limits(deadline_s=0.2))
+    planned = plan([OPTION, quick], Budget(), PlanLimits(deadline_s=0.2))
     assert (planned.n, planned.bound_by, planned.option) == (1, "deadline", quick)
     assert planned.notes == ("even one candidate may not fit the deadline; it ends when the deadline does",)
 
 
 def test_a_way_with_less_is_taken_where_its_time_buys_more() -> None:
     short = Option(examples=1, longest=30, seconds=SECONDS - 0.8, gain=GAIN - 0.01)
-    assert plan([OPTION, short], BEST, Limits()).option == OPTION
-    assert plan([OPTION, short], BEST, Limits(deadline_s=1.2)).option == short
-    assert plan([OPTION, short], Budget(mode="fast"), Limits()).option == short
+    assert plan([OPTION, short], BEST, PlanLimits()).option == OPTION
+    assert plan([OPTION, short], BEST, PlanLimits(deadline_s=1.2)).option == short
+    assert plan([OPTION, short], Budget(mode="fast"), PlanLimits()).option == short
 
 
 def test_the_memory_decides_where_it_holds_fewest() -> None:
     narrow = replace(FREE, width=3)
-    planned = plan([narrow], BEST, Limits(deadline_s=100.0))
+    planned = plan([narrow], BEST, PlanLimits(deadline_s=100.0))
     assert (planned.n, planned.bound_by, planned.most) == (3, "memory", 3)
-    assert plan([replace(FREE, width=0)], BEST, Limits()).n == 1
+    assert plan([replace(FREE, width=0)], BEST, PlanLimits()).n == 1
 
 
 @pytest.mark.parametrize(
     ("budget", "limits", "most", "bound"),
     [
-        (Budget(mode="best", energy="battery"), Limits(), BATTERY_CANDIDATES, "energy"),
-        (Budget(mode="best", energy="saver"), Limits(), SAVER_CANDIDATES, "energy"),
-        (BEST, Limits(hot=True), HOT_CANDIDATES, "heat"),
-        (BEST, Limits(trusted=False), DISTRUSTED_CANDIDATES, "trust"),
-        (BEST, Limits(scored=False), 1, "no_reward"),
-        (Budget(mode="best", max_candidates=7), Limits(), 7, "max_candidates"),
-        (BEST, Limits(), MAX_CANDIDATES, "max_candidates"),
+        (Budget(mode="best", energy="battery"), PlanLimits(), BATTERY_CANDIDATES, "energy"),
+        (Budget(mode="best", energy="saver"), PlanLimits(), SAVER_CANDIDATES, "energy"),
+        (BEST, PlanLimits(hot=True), HOT_CANDIDATES, "heat"),
+        (BEST, PlanLimits(trusted=False), DISTRUSTED_CANDIDATES, "trust"),
+        (BEST, PlanLimits(scored=False), 1, "no_reward"),
+        (Budget(mode="best", max_candidates=7), PlanLimits(), 7, "max_candidates"),
+        (BEST, PlanLimits(), MAX_CANDIDATES, "max_candidates"),
     ],
 )
-def test_every_cap_binds_where_time_costs_nothing(budget: Budget, limits: Limits, most: int, bound: str) -> None:
+def test_every_cap_binds_where_time_costs_nothing(budget: Budget, limits: PlanLimits, most: int, bound: str) -> None:
     planned = plan([FREE], budget, limits)
     assert (planned.n, planned.bound_by, planned.most) == (most, bound, most)
 
 
 def test_a_number_asked_for_wins_over_value_energy_heat_trust_and_a_missing_reward_model() -> None:
-    limits = Limits(requested=40, scored=False, trusted=False, hot=True)
+    limits = PlanLimits(requested=40, scored=False, trusted=False, hot=True)
     planned = plan([OPTION], Budget(mode="fast", energy="saver"), limits)
     assert (planned.n, planned.bound_by, planned.notes) == (40, "requested", ())
 
@@ -129,13 +129,13 @@ def test_a_number_asked_for_wins_over_value_energy_heat_trust_and_a_missing_rewa
 @pytest.mark.parametrize(
     ("budget", "option", "limits", "n", "bound"),
     [
-        (Budget(max_candidates=7), OPTION, Limits(requested=40), 7, "max candidates"),
-        (Budget(), replace(OPTION, width=9), Limits(requested=40), 9, "memory"),
-        (Budget(), OPTION, Limits(requested=40, deadline_s=1.55), 5, "deadline"),
+        (Budget(max_candidates=7), OPTION, PlanLimits(requested=40), 7, "max candidates"),
+        (Budget(), replace(OPTION, width=9), PlanLimits(requested=40), 9, "memory"),
+        (Budget(), OPTION, PlanLimits(requested=40, deadline_s=1.55), 5, "deadline"),
     ],
 )
 def test_a_number_asked_for_that_does_not_fit_is_lowered_and_the_plan_says_so(
-    budget: Budget, option: Option, limits: Limits, n: int, bound: str
+    budget: Budget, option: Option, limits: PlanLimits, n: int, bound: str
 ) -> None:
     planned = plan([option], budget, limits)
     assert planned.n == n
@@ -202,7 +202,7 @@ def test_every_plan_keeps_every_limit_and_has_at_least_one_candidate(
     trusted: bool,
     hot: bool,
 ) -> None:
-    limits = Limits(requested=requested, deadline_s=deadline, scored=scored, trusted=trusted, hot=hot)
+    limits = PlanLimits(requested=requested, deadline_s=deadline, scored=scored, trusted=trusted, hot=hot)
     budget = Budget(max_candidates=most, mode=mode)
     option = replace(OPTION, width=width)
     planned = plan([option], budget, limits)

@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 """Room -> the rooms that it may import, itself apart; the rooms from the lowest to the highest.
 
 The root's own modules count as rooms. A module may stand on a floor of its own: the policy too asks what the device
-is (budget.device) and says what it takes in the budget's form (budget.timed), and self-calibration asks `answer` like any caller.
+is (budget.device) and says what it takes in the budget's words (budget.timed), and self-calibration asks `answer` like
+any caller.
 """
 
 ABOVE = ("runtime", "lab", "server", "app", "cli", "__main__")

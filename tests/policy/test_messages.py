@@ -46,10 +46,10 @@ from pathlib import Path
 from edge_ttp.errors import EdgeTTPError
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
-from edge_ttp.policy.sampling import Filters
+from edge_ttp.schema import Sampling
 
 def draw(policy):
-    return policy.sample(Request((5, 6, 7), n=2, filters=Filters(), seed=1, max_tokens=3), Control())
+    return policy.sample(Request((5, 6, 7), n=2, sampling=Sampling(), seed=1, max_tokens=3), Control())
 
 policy = LlamaPolicy(Path(sys.argv[1]), threads=1)
 draw(policy)
