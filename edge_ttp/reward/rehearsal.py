@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import Candidate, HistoryItem
 
 LONG = 4000
 """Characters of the longest texts: more than an encoder reads of one."""
@@ -49,7 +49,10 @@ def trial(request: Mapping[str, Any]) -> dict[str, Any]:
         for index in range(_EARLIER)
     ]
     nobody, somebody = model.profile(()), model.profile(history)
-    pool = [(f"{text} {index}", 1 + len(text) % 40, -float(index)) for index, text in enumerate(_pool())]
+    pool = [
+        Candidate(text=f"{text} {index}", tokens=1 + len(text) % 40, logprob=-float(index))
+        for index, text in enumerate(_pool())
+    ]
     scored = 0
     for profile in (nobody, somebody):
         for text in (TEXTS[3], TEXTS[6]):

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Artist, Candidate
+from edge_ttp.lab.bench.drawing import Artist, DrawnText
 from edge_ttp.lab.bench.ladders import Arm, Difference, Judge
 from edge_ttp.lab.bench.resumable import Key, Resumable
 from edge_ttp.policy.llama import LlamaPolicy
@@ -161,7 +161,7 @@ def judge(
             if query.key in drawn and query.key not in state.done:
                 line = drawn[query.key]
                 points = {
-                    name: _point(judging, query, [Candidate.of(one) for one in pool["candidates"]], arm, n)
+                    name: _point(judging, query, [DrawnText.of(one) for one in pool["candidates"]], arm, n)
                     for name, pool in line["drawn"].items()
                 }
                 state.write(query.key, {"long": line["long"], "points": points})
@@ -172,7 +172,7 @@ def judge(
     return found
 
 
-def _point(judging: Judge, query: Query, candidates: Sequence[Candidate], arm: Arm, n: int) -> list[float]:
+def _point(judging: Judge, query: Query, candidates: Sequence[DrawnText], arm: Arm, n: int) -> list[float]:
     judged = judging.judge(query, candidates, [arm], (n,))[arm.name][n]
     utilities = [(one.temperature, utility(one.text, query.item.output)) for one in candidates]
     greedy = next(value for temperature, value in utilities if temperature == 0)
