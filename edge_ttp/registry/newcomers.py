@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
 
 from edge_ttp.errors import Cancelled, DownloadFailed, InvalidInput, ModelUnavailable
 from edge_ttp.registry.adopt import suggest_name
@@ -19,13 +19,12 @@ from edge_ttp.registry.offers import Offer
 from edge_ttp.registry.pull import DISK_MARGIN, Note, Progress
 from edge_ttp.registry.references import parse_reference, without_login
 from edge_ttp.registry.remote import Remote, fetch, part_key, resolve
-
-if TYPE_CHECKING:
-    from edge_ttp.registry.model_store import Registry
+from edge_ttp.registry.results import ModelEntry
+from edge_ttp.registry.shelf import Shelf
 
 
 def pull_remote(
-    registry: Registry,
+    shelf: Shelf,
     downloader: Downloader,
     downloads: Path,
     source: str,
@@ -33,12 +32,16 @@ def pull_remote(
     hub: str,
     name: str | None,
     offer: Offer | None,
-    lock: Callable[[str], Any],
+    lock: Callable[[str], AbstractContextManager[None]],
+    add: Callable[..., ModelEntry],
+    mend: Callable[[str], Path],
     progress: Progress,
     note: Note,
     cancel: Event | None,
 ) -> Path:
     """The place of the model at `source` in the store, fetched and taken in unless it is there already.
+
+    `add` takes a file into the store (Registry.add), `mend` makes one that is known whole again (Registry.pull).
 
     Raises NotFound, InvalidInput for a taken name, DownloadFailed, ModelUnavailable for a file that is no usable model,
     Cancelled; what has arrived is kept then and gone on with, save for a file that is of no use.
@@ -50,7 +53,7 @@ def pull_remote(
     wanted = name or (offer.name if offer is not None else suggest_name(Path(remote.name).stem))
     licence = offer.licence if offer is not None else remote.licence or None
     with lock(f"pull-{part_key(remote)[:32]}"):
-        known = _known(registry, wanted, remote)
+        known = _known(shelf, wanted, remote, mend)
         if known is not None:
             return known
         note(_announcement(wanted, remote, licence))
@@ -67,7 +70,7 @@ def pull_remote(
         except Cancelled as stopped:
             raise Cancelled(stopped.fact, f"run `edge-ttp models pull {shown}` again to go on") from stopped
         try:
-            entry = registry.add(
+            entry = add(
                 arrived,
                 name=wanted,
                 file_name=remote.name,
@@ -87,14 +90,14 @@ def pull_remote(
         return entry.path
 
 
-def _known(registry: Registry, wanted: str, remote: Remote) -> Path | None:
+def _known(shelf: Shelf, wanted: str, remote: Remote, mend: Callable[[str], Path]) -> Path | None:
     """Where the model lies if the store has it, under whatever name. Raises InvalidInput where its name is taken."""
-    for entry in registry.list():
+    for entry in shelf.list():
         if entry.variant_of is not None:
             continue
-        manifest = registry.manifest(entry.name)
+        manifest = shelf.manifest(entry.name)
         if remote.sha256 is not None and manifest.sha256 == remote.sha256:
-            return registry.pull(manifest.name)  # mends it where that is needed
+            return mend(manifest.name)
         if manifest.name == wanted:
             if entry.installed and manifest.recipe.get("source") == remote.reference and remote.sha256 is None:
                 return entry.path
