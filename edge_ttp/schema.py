@@ -14,7 +14,7 @@ Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
 Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
 DEFAULT_RULE: Rule = "lcb"
-"""The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/reward.md)."""
+"""The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/measured/reward.md)."""
 FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
 Bound = Literal[
     "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"

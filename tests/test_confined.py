@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from edge_ttp import confined
-from edge_ttp.confined import Died, Limits, run
+from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import Cancelled, DeadlineTooShort
 
-LIMITS = Limits(cpu_s=30, wall_s=60, memory_bytes=400 << 20)
+LIMITS = ProcessLimits(cpu_s=30, wall_s=60, memory_bytes=400 << 20)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs `body`, the statements of a subject's `trial`, in a process of its own."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def run_body(body: str, limits: Limits = LIMITS, **options: Any) -> Any:
+    def run_body(body: str, limits: ProcessLimits = LIMITS, **options: Any) -> Any:
         lines = "\n".join(f"    {line}" for line in body.splitlines())
         (tmp_path / "subject_under_test.py").write_text(
             f"import ctypes, os, signal, sys, time\ndef trial(request):\n{lines}\n"
@@ -71,13 +71,13 @@ def test_its_errors_are_ours(ask: Any) -> None:
 )
 def test_what_it_dies_of_is_told(ask: Any, body: str, words: str, lasting: bool) -> None:
     with pytest.raises(Died, match=words) as died:
-        ask(body, Limits(cpu_s=1, wall_s=60, memory_bytes=400 << 20))
+        ask(body, ProcessLimits(cpu_s=1, wall_s=60, memory_bytes=400 << 20))
     assert died.value.lasting is lasting
 
 
 def test_one_that_only_waits_is_ended(ask: Any) -> None:
     with pytest.raises(Died, match="no end after 1 s") as died:
-        ask("time.sleep(60)", Limits(cpu_s=1, wall_s=1, memory_bytes=400 << 20))
+        ask("time.sleep(60)", ProcessLimits(cpu_s=1, wall_s=1, memory_bytes=400 << 20))
     assert not died.value.lasting
 
 
@@ -95,7 +95,7 @@ def test_nothing_of_it_stays(ask: Any, tmp_path: Path) -> None:
     with pytest.raises(Died):
         ask(
             f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{os.getcwd()}}')\ntime.sleep(60)",
-            Limits(9, 1, 400 << 20),
+            ProcessLimits(9, 1, 400 << 20),
         )
     pid, folder = note.read_text().split()
     assert not psutil.pid_exists(int(pid))

@@ -32,7 +32,7 @@ NEEDS_REWARD: frozenset[Rule] = frozenset({"mean", "lcb", "shrink", "thompson"})
 NEEDS_SIMILARITY: frozenset[Rule] = frozenset({"consensus"})
 
 DEFAULT_KAPPA = 1.0
-"""Standard deviations of its own error that lcb takes off a mean: best on tune users (docs/reward.md)."""
+"""Standard deviations of its own error that lcb takes off a mean: best on tune users (docs/measured/reward.md)."""
 
 DEFAULT_T2 = 0.003
 """Error variance at which shrink halves a mean's distance from the pool's, squared utility units; on tune users too."""

@@ -161,7 +161,7 @@ def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
         raise InvalidInput(
             f"nothing was stored: {name} has {counted(report.bad, 'bad ' + unit)} "
             f"(the first is {unit} {first.number}: {first.reason})",
-            "correct them, or import without --strict" if report.refused else "see the format in docs/history.md",
+            "correct them, or import without --strict" if report.refused else "see the format in docs/exchange.md",
         )
     if as_json:
         bad_ones = [{unit: bad.number, "reason": bad.reason} for bad in report.named]

@@ -1,4 +1,4 @@
-"""`edge-ttp reproduce`: the table and figures of docs/reproduction.md from the committed numbers."""
+"""`edge-ttp reproduce`: the table and figures of docs/measured/reproduction.md from the committed numbers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 @app.command("reproduce")
 def reproduce_command(
     scores: Annotated[Path, typer.Option("--scores", help="Score file, made by `edge-ttp export scores`.")] = Path(
-        "docs/reproduction/scores.npz"
+        "docs/measured/reproduction/scores.npz"
     ),
     out: Annotated[Path, typer.Option("--out", help="Folder for reproduction.md and reproduction/*.svg.")] = Path(
-        "docs"
+        "docs/measured"
     ),
     splits: Annotated[int, typer.Option("--splits", min=2, help="Random halves of users to test the law on.")] = 20,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,

@@ -1,4 +1,4 @@
-"""JSON lines in and out: one object per line, UTF-8. The format is described in docs/history.md."""
+"""JSON lines in and out: one object per line, UTF-8. The format is described in docs/exchange.md."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Literal
 
-from edge_ttp.confined import Died, Limits, run
+from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.paths import private_folder
 from edge_ttp.registry.manifest import Kind
@@ -125,9 +125,9 @@ def _refused(path: Path, words: str) -> ModelUnavailable:
     )
 
 
-def _limits(size: int) -> Limits:
+def _limits(size: int) -> ProcessLimits:
     cpu_s = _CPU_S + size / _BYTES_PER_S
-    return Limits(cpu_s=cpu_s, wall_s=2 * cpu_s + 10, memory_bytes=_COPIES * size + _OWN_BYTES, file_bytes=size)
+    return ProcessLimits(cpu_s=cpu_s, wall_s=2 * cpu_s + 10, memory_bytes=_COPIES * size + _OWN_BYTES, file_bytes=size)
 
 
 def _size(path: Path) -> int:

@@ -40,7 +40,7 @@ HEADS_OUTPUTS = ("mean", "log_variance", "phi", "distance", "offset", "offset_lo
 
 FAMILIAR = 2.0
 """Epistemic variance in units of the signal's, beyond which consensus chooses. An error of e signal variances divides a
-share of headroom by about sqrt(1 + e): .43 (docs/reward.md) is below consensus's .25 from 2 on."""
+share of headroom by about sqrt(1 + e): .43 (docs/measured/reward.md) is below consensus's .25 from 2 on."""
 
 LIKE_EARLIER = 0.5
 """Agreement with one of the user's newest texts from which the typical candidate is familiar whatever its variance:

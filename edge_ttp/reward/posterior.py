@@ -62,7 +62,7 @@ _RIDGE = 1e-9
 
 @dataclass(frozen=True)
 class UpdateSettings:
-    """Constants of the update, chosen on tune users (docs/adaptation.md)."""
+    """Constants of the update, chosen on tune users (docs/measured/learning.md)."""
 
     effective_candidates: float = 8.0
     """Independent candidates that a labelled pool counts for."""

@@ -89,7 +89,7 @@ class Wanted:
         return self.model.removeprefix(ME + "/") if self.as_person else self.model
 
 
-class _Shared(BaseModel):
+class _SharedFields(BaseModel):
     """Fields that the endpoints share."""
 
     model_config = ConfigDict(extra="allow")
@@ -111,7 +111,7 @@ class _Shared(BaseModel):
     edge_ttp: Extension | None = None
 
 
-class _Several(_Shared):
+class _Several(_SharedFields):
     n: int | None = Field(default=None, ge=1, le=MAX_CANDIDATES)
     stop: str | list[str] | None = None
     logit_bias: dict[str, float] | None = Field(default=None, max_length=1000)
@@ -132,7 +132,7 @@ class _Completion(_Several):
     best_of: int | None = Field(default=None, ge=1, le=MAX_CANDIDATES)
 
 
-class _Response(_Shared):
+class _Response(_SharedFields):
     input: str | list[Any]
     instructions: str | None = Field(default=None, max_length=MAX_TEXT)
     max_output_tokens: int | None = Field(default=None, ge=1)
@@ -218,7 +218,7 @@ def _several(
     )
 
 
-def _common(asked: _Shared) -> dict[str, Any]:
+def _common(asked: _SharedFields) -> dict[str, Any]:
     return {
         "model": asked.model,
         "seed": None if asked.seed is None else asked.seed % 2**63,
@@ -230,7 +230,7 @@ def _common(asked: _Shared) -> dict[str, Any]:
     }
 
 
-def _ignored(asked: _Shared) -> tuple[str, ...]:
+def _ignored(asked: _SharedFields) -> tuple[str, ...]:
     """The names of fields without a meaning here. Raises InvalidInput for one whose meaning would be lost."""
     extra = asked.model_extra or {}
     for name, harmless in _REFUSED.items():
@@ -243,7 +243,7 @@ def _ignored(asked: _Shared) -> tuple[str, ...]:
 
 
 def _sampling(
-    asked: _Shared,
+    asked: _SharedFields,
     longest: int | None,
     stops: tuple[str, ...],
     biases: Mapping[str, float] | None,

@@ -43,7 +43,7 @@ def model_card(config: RewardConfig, gates: Sequence[Gate], measured: Mapping[st
         "",
         "- The training data hold short English text only. Elsewhere the mean means little; distance from the training",
         "  data raises the epistemic variance, and beyond twice the signal's own, consensus chooses",
-        "  (docs/selection.md). That catches long answers, hardly other languages, chat or programs.",
+        "  (docs/answer.md). That catches long answers, hardly other languages, chat or programs.",
         "- The variance of a candidate is that of its difference from the pool's mean: noise the model has learned",
         "  (aleatoric) plus the uncertainty of its last layer (epistemic). The offset's own variance is given apart.",
         "- Utility is word overlap. It rewards saying what the user said, not saying it well.",

@@ -147,7 +147,7 @@ def test_a_schema_file_that_is_none_is_refused(
 
 
 def test_the_documentation_names_every_field_and_option() -> None:
-    text = (DOCS / "engine.md").read_text(encoding="utf-8")
+    text = (DOCS / "policy.md").read_text(encoding="utf-8")
     for name, annotation in drawing.OPTIONS.items():
         assert f"`{name}`" in text
         option = annotation.__metadata__[0].default.split("/")[-1]

@@ -10,9 +10,7 @@ import pytest
 from repository import DOCS
 
 from edge_ttp.cli.main import run
-from edge_ttp.exchange import jsonl
-from edge_ttp.history import History, importing, items, recall, rows
-from edge_ttp.schema import HistoryItem
+from edge_ttp.history import History, recall, rows
 
 TEXT = (DOCS / "history.md").read_text(encoding="utf-8")
 
@@ -30,13 +28,6 @@ def test_the_python_example_runs(
     [example] = blocks("from edge_ttp")
     exec(compile(example, "docs/history.md", "exec"), {})
     assert capsys.readouterr().out.endswith("Monday is fine.\n")
-
-
-def test_the_example_line_is_read() -> None:
-    [line] = blocks("{")
-    item = jsonl.parse(line.encode(), jsonl.LineReading(None, "me"))
-    assert isinstance(item, HistoryItem)
-    assert item.kind == "email"
 
 
 def test_every_command_of_the_page_exists(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +54,3 @@ def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     assert f"more than {recall.MAX_WORDS:,} words" in TEXT
     assert f"k1 = {recall.K1},  b = {recall.B}" in TEXT
     assert f"metadata of an item {rows.MAX_METADATA:,}" in TEXT
-    assert f"longer than {jsonl.MAX_LINE // 1024**2} MiB" in TEXT
-    assert f"the first {importing.MAX_NAMED} are named" in TEXT
-    assert f"{importing.BATCH} at a time" in TEXT
-    assert items.BATCH == importing.BATCH

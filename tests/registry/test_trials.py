@@ -30,7 +30,7 @@ def untried(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Real trials here; what was tried is counted."""
     tried: list[dict[str, Any]] = []
 
-    def run(subject: str, request: dict[str, Any], limits: confined.Limits, **options: Any) -> Any:
+    def run(subject: str, request: dict[str, Any], limits: confined.ProcessLimits, **options: Any) -> Any:
         tried.append(request)
         return confined.run(subject, request, limits, **options)
 

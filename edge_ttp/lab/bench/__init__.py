@@ -1,1 +1,1 @@
-"""The measurements behind docs/performance.md. Ratios come from one run: this machine's speed cancels out."""
+"""The measurements behind docs/measured/. Ratios come from one run: this machine's speed cancels out."""

@@ -1,4 +1,4 @@
-"""docs/reproduction.md, written from the numbers: claims that hold are said to, and so are those that do not."""
+"""docs/measured/reproduction.md, from the numbers: claims that hold are said to, and so are those that do not."""
 
 from __future__ import annotations
 
@@ -72,15 +72,15 @@ def _opening(found: Reproduction) -> str:
     queries = sum(len(one) for one in found.file.sets)
     return f"""# Reproduction
 
-Made by `make reproduce` (`edge-ttp reproduce`) from `docs/reproduction/scores.npz`; edits here are lost.
+Made by `make reproduce` (`edge-ttp reproduce`) from `docs/measured/reproduction/scores.npz`; edits here are lost.
 
 What the abstract of "Test-Time Personalization" (Zhang & He, arXiv 2605.10991) claims, tested on {queries:,} queries
 of real users, {len(found.file.sets)} sets of pools (a task and a policy each) and {len(found.file.made)} ways to score.
-The formulas are this project's own reading of the abstract ([diagnosis.md](diagnosis.md)); the paper's own were not at
+The formulas are this project's own reading of the abstract ([scaling.md](../scaling.md)); the paper's own were not at
 hand. The score file holds numbers only: utilities and scores under salted hashes of ids, no texts. Its format is
 described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
 
-Users are split once into train, tune and report users ([reward.md](reward.md)). How good a variant is, is told from
+Users are split once into train, tune and report users ([reward.md](../reward.md)). How good a variant is, is told from
 report users, whom no training has seen. Intervals are 90% bootstrap intervals over users; over queries where a task has
 fewer than 8 report users.
 """

@@ -1,4 +1,4 @@
-"""The figures of docs/reproduction.md, as SVG files."""
+"""The figures of docs/measured/reproduction.md, as SVG files."""
 
 from __future__ import annotations
 

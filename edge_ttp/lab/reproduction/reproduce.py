@@ -1,4 +1,4 @@
-"""From the score file to everything that docs/reproduction.md shows."""
+"""From the score file to everything that docs/measured/reproduction.md shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/diagnosis.md says what is true: keys of the JSON object, options, limits, and a program that runs."""
+"""docs/diagnosis.md and docs/scaling.md say what is true: keys, options, limits, and a program that runs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from edge_ttp.scaling.quantities import ENOUGH_HACKED, ENOUGH_USERS
 from tests.lab.diagnosis.conftest import Judged
 
 PAGE = (DOCS / "diagnosis.md").read_text(encoding="utf-8")
+LAW = (DOCS / "scaling.md").read_text(encoding="utf-8")
 
 
 def test_every_key_of_the_object_is_documented(models: dict[str, Judged]) -> None:
@@ -32,7 +33,7 @@ def test_every_key_of_the_object_is_documented(models: dict[str, Judged]) -> Non
 def test_every_option_is_documented() -> None:
     command = typer.main.get_command(app)
     options = {name for one in command.params for name in one.opts if name.startswith("--")}
-    assert options - {"--seed"} <= set(re.findall(r"--[a-z]+", PAGE))
+    assert options - {"--seed"} <= set(re.findall(r"--[a-z]+", PAGE + LAW))
 
 
 def test_limits_are_those_of_the_code() -> None:
@@ -44,12 +45,12 @@ def test_limits_are_those_of_the_code() -> None:
         f"fewer than {ENOUGH_QUERIES} informative queries",
         f"{GRID_POINTS} grid points, {EM_STEPS} steps of EM",
     ):
-        assert words in PAGE, words
+        assert words in PAGE + LAW, words
     assert round(1 / COLLAPSED_BELOW) == 10  # "a tenth of the typical one"
 
 
 def test_the_program_runs() -> None:
-    program = PAGE[PAGE.index("```python\n") + 10 :]
+    program = LAW[LAW.index("```python\n") + 10 :]
     rng = np.random.default_rng(0)
     quality = rng.standard_normal((200, 16))
     score = quality + rng.standard_normal(quality.shape)

@@ -1,4 +1,4 @@
-"""docs/reproduction.md is made from the committed score file, which holds numbers alone."""
+"""docs/measured/reproduction.md is made from the committed score file, which holds numbers alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from repository import DOCS
 from edge_ttp.lab.reproduction.findings import Bootstrap, ceilings
 from edge_ttp.lab.reproduction.score_file import PARTS, ScoreFile, read_scores
 
-PAGE = (DOCS / "reproduction.md").read_text(encoding="utf-8")
-SCORES = DOCS / "reproduction" / "scores.npz"
+PAGE = (DOCS / "measured" / "reproduction.md").read_text(encoding="utf-8")
+SCORES = DOCS / "measured" / "reproduction" / "scores.npz"
 
 
 @pytest.fixture(scope="module")
@@ -42,4 +42,4 @@ def test_every_figure_on_the_page_exists() -> None:
     names = [part.split(")")[0] for part in PAGE.split("(reproduction/")[1:]]
     assert names
     for name in names:
-        assert (DOCS / "reproduction" / name).is_file(), name
+        assert (DOCS / "measured" / "reproduction" / name).is_file(), name
