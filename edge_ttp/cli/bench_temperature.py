@@ -64,7 +64,7 @@ def temperature(
         if len(pools) > 1:
             raise InvalidInput("one run draws into one file", "give one --pools, or --queries 0 to judge several")
         wanted = choose(folder, task or measurement.TASKS, tenths=TUNE, count=queries)
-        recipe = measurement.Recipe(located.sha256, located.prompt_style or "few-shot", n=n)
+        recipe = measurement.TemperatureRecipe(located.sha256, located.prompt_style or "few-shot", n=n)
         policy = LlamaPolicy(located.path, threads=threads or cores())
         try:
             with options.interruptible() as cancel, progress("drawing", len(wanted), "queries") as advance:
@@ -73,7 +73,7 @@ def temperature(
             policy.close()
         note(f"{pools[0]} holds the pools of {held} queries")
     judging = RewardModel.load(registry.locate(reward or DEFAULT_REWARD, kind="reward").path, threads=threads)
-    found: dict[tuple[str, str, int], tuple[float, dict[str, dict[int, ladders.Judged]]]] = {}
+    found: dict[tuple[str, str, int], tuple[float, dict[str, dict[int, ladders.JudgedPool]]]] = {}
     for file in pools:
         _, drawn = Resumable.read(file)
         asked = [one for one in choose(folder, tasks_of(drawn), tenths=TUNE, count=ALL_QUERIES) if one.key in drawn]

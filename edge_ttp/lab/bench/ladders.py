@@ -60,7 +60,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPool:
     """Means over a query's pools of one arm and size. Utilities, 0 to 1."""
 
     chosen: float
@@ -78,7 +78,7 @@ class Judge:
 
     def judge(
         self, query: Query, candidates: Sequence[DrawnText], arms: Sequence[Arm], counts: Sequence[int] = COUNTS
-    ) -> dict[str, dict[int, Judged]]:
+    ) -> dict[str, dict[int, JudgedPool]]:
         """What every arm gives at every size that enough was drawn for."""
         memory = self._vectors.setdefault(query.task, VectorMemory())  # ids are unique within a task
         profile = self._reward.profile(query.history[-HISTORY_ITEMS:], memory)
@@ -88,13 +88,13 @@ class Judge:
         drawn: dict[float, list[int]] = {}
         for place, one in enumerate(candidates):
             drawn.setdefault(one.temperature, []).append(place)
-        found: dict[str, dict[int, Judged]] = {}
+        found: dict[str, dict[int, JudgedPool]] = {}
         for arm in arms:
             for n in counts:
                 pools = [arm.pool(drawn, n, part) for part in range(PARTS)]
                 judged = [self._one(profile, source, encoded, utility, pool) for pool in pools if pool is not None]
                 if judged:
-                    found.setdefault(arm.name, {})[n] = Judged(*np.mean(judged, axis=0).tolist())
+                    found.setdefault(arm.name, {})[n] = JudgedPool(*np.mean(judged, axis=0).tolist())
         return found
 
     def _one(
@@ -166,7 +166,7 @@ class Row:
         return {**self.__dict__, "gain": self.gain.as_dict(), "over_default": self.over_default.as_dict()}
 
 
-Found = Mapping[tuple[str, str, int], tuple[float, Mapping[str, Mapping[int, Judged]]]]
+Found = Mapping[tuple[str, str, int], tuple[float, Mapping[str, Mapping[int, JudgedPool]]]]
 """By query: utility of the greedy answer, and what its pools gave."""
 
 POOLED = "all"
@@ -193,7 +193,7 @@ def rows(found: Found, reference: str) -> list[Row]:
     return table
 
 
-def _row(task: str, arm: str, n: int, mine: Sequence[tuple[str, float, Judged, Judged]]) -> Row:
+def _row(task: str, arm: str, n: int, mine: Sequence[tuple[str, float, JudgedPool, JudgedPool]]) -> Row:
     users = [user for user, *_ in mine]
     gains = [one.chosen - greedy for _, greedy, one, _ in mine]
     return Row(

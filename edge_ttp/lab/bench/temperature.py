@@ -15,7 +15,7 @@ from typing import Any
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.bench.drawing import Artist, DrawnText
-from edge_ttp.lab.bench.ladders import Arm, Judge, Judged
+from edge_ttp.lab.bench.ladders import Arm, Judge, JudgedPool
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.reward.model import RewardModel
@@ -40,7 +40,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TemperatureRecipe:
     """How the pools of one file are drawn."""
 
     model: str
@@ -62,7 +62,7 @@ def draw(
     policy: LlamaPolicy,
     queries: Sequence[Query],
     out: Path,
-    recipe: Recipe,
+    recipe: TemperatureRecipe,
     *,
     advance: Advance,
     cancel: Event | None = None,
@@ -84,7 +84,7 @@ def draw(
         return len(state.done)
 
 
-def _pool(artist: Artist, query: Query, recipe: Recipe) -> dict[str, Any]:
+def _pool(artist: Artist, query: Query, recipe: TemperatureRecipe) -> dict[str, Any]:
     n = recipe.n if artist.longest(query) <= SHORT else max(1, recipe.n // 2)
     found = artist.draw(query, artist.examples(query, recipe.examples), (0.0, *recipe.temperatures * n))
     return {
@@ -103,7 +103,7 @@ def arms(temperatures: Sequence[float]) -> list[Arm]:
 
 def judge(
     reward: RewardModel, queries: Sequence[Query], pools: Path, *, advance: Advance, cancel: Event | None = None
-) -> dict[tuple[str, str, int], tuple[float, dict[str, dict[int, Judged]]]]:
+) -> dict[tuple[str, str, int], tuple[float, dict[str, dict[int, JudgedPool]]]]:
     """For every query in the pool file: utility of the greedy answer, and what every arm gives at every size.
 
     What is found is kept beside the pools, in FILE.judged of this reward model, and not computed again.
@@ -126,7 +126,7 @@ def judge(
             if query.key in state.done:
                 line = state.done[query.key]
                 by_arm = {
-                    arm: {int(n): Judged(*one) for n, one in by_n.items()} for arm, by_n in line["judged"].items()
+                    arm: {int(n): JudgedPool(*one) for n, one in by_n.items()} for arm, by_n in line["judged"].items()
                 }
                 found[query.key] = (float(line["greedy"]), by_arm)
             advance(number)

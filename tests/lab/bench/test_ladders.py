@@ -8,7 +8,7 @@ import pytest
 
 from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.bench.drawing import DrawnText
-from edge_ttp.lab.bench.ladders import POOLED, Arm, Difference, Judge, Judged, best, rows
+from edge_ttp.lab.bench.ladders import POOLED, Arm, Difference, Judge, JudgedPool, best, rows
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import HistoryItem
 
@@ -39,8 +39,8 @@ def test_a_paired_difference_resamples_users_and_not_queries() -> None:
 
 
 def test_rows_pool_all_tasks_and_pair_with_greedy_and_with_the_reference() -> None:
-    def judged(chosen: float) -> Judged:
-        return Judged(chosen=chosen, consensus=0.1, mean=0.1, oracle=0.5)
+    def judged(chosen: float) -> JudgedPool:
+        return JudgedPool(chosen=chosen, consensus=0.1, mean=0.1, oracle=0.5)
 
     found = {
         ("notes", "a", 1): (0.1, {"0.8": {8: judged(0.2)}, "0.4": {8: judged(0.3)}}),
