@@ -253,7 +253,7 @@ class Runtime:
         """
         name = default_user() if user is None else valid_user(user)
         if prompt is None:
-            newest = self.history.items(name, kind=kind, limit=1)
+            newest = self.history.items(name, kind=kind, limit=1, prompts=False)
             prompt = newest[0].input if newest and newest[0].input.strip() else USUAL_PROMPT
         ask = Ask(
             prompt=prompt,

@@ -30,6 +30,10 @@ MAX_CANDIDATES = 256
 MAX_TEXT = 200_000
 """Longest text, in characters, of one input or output in the history."""
 
+PROMPT_KIND = "prompt"
+"""Kind of what a person typed to a chatbot. It asks a machine for something and is no example of how they write to
+people: it is recalled only where it is asked for by this kind."""
+
 
 def utc_now() -> datetime:
     """The present moment in UTC, to the millisecond (what the database keeps)."""

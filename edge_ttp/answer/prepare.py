@@ -93,7 +93,7 @@ def recall(rooms: Rooms, ask: Ask) -> Recollection:
     """What this user wrote in answer to something similar, their profile, and what was learned of them."""
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
     found = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
-    recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS)
+    recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS, prompts=False)
     # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
     profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
     return Recollection(

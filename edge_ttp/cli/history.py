@@ -10,6 +10,7 @@ import typer
 
 from edge_ttp.cli.history_generations import generations
 from edge_ttp.cli.history_import import import_
+from edge_ttp.cli.history_imports import imports, undo_import
 from edge_ttp.cli.history_options import (
     STDIN,
     AllUsers,
@@ -38,6 +39,8 @@ app = typer.Typer(
     help="What a user has written.",
 )
 app.command("import")(import_)
+app.command()(imports)
+app.command()(undo_import)
 app.command()(generations)
 for _command in (forget, backup, restore, encrypt, decrypt):
     app.command()(_command)

@@ -66,7 +66,7 @@ def import_(
             commits = partial(git_log.commits, git, log, advance)
             if preview is None:
                 with open_history() as history:
-                    report = importing.store_records(history, commits, strict=strict)
+                    report = importing.store_records(history, commits, name=str(git), strict=strict)
         if preview is None:
             _tell(report, str(git), "commit", as_json=as_json)
         else:
@@ -81,7 +81,7 @@ def import_(
         readers.source(what, history.path.parent, advance, strict=strict) as records,
     ):
         if preview is None:
-            report = importing.store_records(history, records, strict=strict)
+            report = importing.store_records(history, records, name=title, strict=strict)
         else:
             seen = importing.first_records(records, preview)
     if preview is None:
@@ -152,6 +152,8 @@ def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
             "run it again: what is stored is skipped",
         )
     if not as_json:
+        for remark in report.remarks:
+            note(remark)
         for bad in report.named:
             note(f"{name}, {unit} {bad.number}: {bad.reason}")
         if report.bad > len(report.named):
@@ -165,6 +167,22 @@ def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
         )
     if as_json:
         bad_ones = [{unit: bad.number, "reason": bad.reason} for bad in report.named]
-        emit_json({"added": report.added, "duplicates": report.duplicates, "bad": report.bad, f"bad_{unit}s": bad_ones})
+        emit_json(
+            {
+                "import": report.id,
+                "added": report.added,
+                "duplicates": report.duplicates,
+                "skipped": dict(report.skipped),
+                "bad": report.bad,
+                f"bad_{unit}s": bad_ones,
+                "remarks": list(report.remarks),
+            }
+        )
         return
-    typer.echo(f"{report.added} added, {report.duplicates} there already, {counted(report.bad, 'bad ' + unit)}")
+    parts = [f"{report.added} added", f"{report.duplicates} there already"]
+    if report.skipped:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items()))
+        parts.append(f"{sum(report.skipped.values())} passed over ({reasons})")
+    typer.echo(", ".join([*parts, counted(report.bad, "bad " + unit)]))
+    if report.id is not None:
+        typer.echo(f"this is import {report.id}; to take it out again: edge-ttp history undo-import {report.id}")

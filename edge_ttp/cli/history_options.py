@@ -57,7 +57,7 @@ def text_table(*columns: str, header: bool = True) -> Table:
     """An empty table of texts, each in one line, for a terminal."""
     from rich.table import Table
 
-    wide = {"input": 3, "output": 2, "text": 1}  # these share what the others leave of the terminal's width
+    wide = {"input": 3, "output": 2, "text": 1, "from": 1}  # these share what the others leave of the terminal's width
     table = Table(
         box=None, show_header=header, pad_edge=False, header_style="dim", expand=not wide.keys().isdisjoint(columns)
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
 
 MAX_JSON = 512 * 2**20
@@ -36,9 +36,7 @@ class _Message:
     moment: datetime | None
 
 
-def messages(
-    path: Path, user: str, kind: str = "chat", progress: Advance = no_progress
-) -> Iterator[Numbered | BadRecord]:
+def messages(path: Path, user: str, kind: str = "chat", progress: Advance = no_progress) -> Iterator[Entry]:
     """What the person wrote in each conversation, numbered by conversation; the input is what was said before.
 
     InvalidInput if it is no such export. progress is called with the conversations read.

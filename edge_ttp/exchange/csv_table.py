@@ -9,14 +9,12 @@ from typing import Any
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import MAX_LINE, LineReading, refuse_binary, row_item
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
 
 _HEAD = 65_536
 
 
-def rows(
-    stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress
-) -> Iterator[Numbered | BadRecord]:
+def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress) -> Iterator[Entry]:
     """The rows of an open CSV file with a header, numbered by line. The delimiter is told by the header.
 
     InvalidInput if it is no such table or lacks the column of the output. progress is called with the bytes read.

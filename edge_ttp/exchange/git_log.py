@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
 from edge_ttp.schema import HistoryItem
 
 MAX_FILES = 30
@@ -65,7 +65,7 @@ class FileChange:
     removed: int | None
 
 
-def commits(repository: Path, how: LogReading, progress: Advance = no_progress) -> Iterator[Numbered | BadRecord]:
+def commits(repository: Path, how: LogReading, progress: Advance = no_progress) -> Iterator[Entry]:
     """The items of the repository's current branch, oldest first, without merges and commits that change no file.
 
     InvalidInput if git is missing, or `repository` is not in a git repository or has no commits. progress is called

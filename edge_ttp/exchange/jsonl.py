@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import LEARNED, Advance, BadRecord, LearnedRecord, Numbered, Record, no_progress
+from edge_ttp.exchange.records import LEARNED, Advance, BadRecord, Entry, LearnedRecord, Numbered, Record, no_progress
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
 
 MAX_LINE = 4 * 1024 * 1024
@@ -59,7 +59,7 @@ class _Unreadable(ValueError):
 
 def records(
     stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress
-) -> Iterator[Numbered | BadRecord]:
+) -> Iterator[Entry]:
     """The records of an open file, line by line; blank lines are passed over. No line longer than MAX_LINE is loaded.
 
     InvalidInput if it is no text file at all. progress is called with the bytes read so far.

@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
 from edge_ttp.schema import HistoryItem, utc_now
 
 MAX_MESSAGE = 32 * 2**20
@@ -39,9 +39,7 @@ class MailReading:
     kind: str = "email"
 
 
-def mbox(
-    stream: BufferedReader[Any], name: str, how: MailReading, progress: Advance = no_progress
-) -> Iterator[Numbered | BadRecord]:
+def mbox(stream: BufferedReader[Any], name: str, how: MailReading, progress: Advance = no_progress) -> Iterator[Entry]:
     """The mails of an open mbox file. InvalidInput if it is none. progress is called with the bytes read so far."""
     done, number = 0, 0
     message = bytearray()
@@ -70,7 +68,7 @@ def mbox(
         line = stream.readline(_LINE)
 
 
-def maildir(folder: Path, how: MailReading, progress: Advance = no_progress) -> Iterator[Numbered | BadRecord]:
+def maildir(folder: Path, how: MailReading, progress: Advance = no_progress) -> Iterator[Entry]:
     """The mails of a Maildir folder and its subfolders, by file name. progress is called with the mails read."""
     files = mails_of(folder)
     if not files:
@@ -91,7 +89,7 @@ def mails_of(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file() and not file.is_symlink())
 
 
-def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Numbered | BadRecord]:
+def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Entry]:
     """The item of one mail: none if another person sent it or it holds no text of the sender's own."""
     if data is None:
         yield BadRecord(number, f"the mail is larger than {MAX_MESSAGE // 2**20} MiB")

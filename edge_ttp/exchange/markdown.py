@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import moment_of
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
 from edge_ttp.schema import MAX_TEXT, HistoryItem
 
 MAX_FILES = 100_000
@@ -36,9 +36,7 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def notes(
-    folder: Path, user: str, kind: str = "note", progress: Advance = no_progress
-) -> Iterator[Numbered | BadRecord]:
+def notes(folder: Path, user: str, kind: str = "note", progress: Advance = no_progress) -> Iterator[Entry]:
     """The notes below `folder`. The input is the title: of the front matter, the first heading, or the file's name.
 
     The date is that of the front matter, else the file's. progress is called with the files read.

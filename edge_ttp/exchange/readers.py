@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import conversations, csv_table, jsonl, mail, markdown
-from edge_ttp.exchange.records import Advance, BadRecord, Numbered, Records
+from edge_ttp.exchange.records import Advance, Entry, Records
 from edge_ttp.exchange.streams import STDIN, Twice, opened, size_of
 
 Format = Literal["jsonl", "csv", "mbox", "maildir", "conversations", "markdown"]
@@ -94,7 +94,7 @@ def source(what: Import, spool: Path, progress: Advance, *, strict: bool) -> Ite
     with opened(what.name) as stream:
         twice = Twice(stream, spool)
 
-        def records() -> Iterator[Numbered | BadRecord]:
+        def records() -> Iterator[Entry]:
             begin = twice.from_start() if strict else stream
             if what.format == "csv":
                 return csv_table.rows(begin, what.name, how, progress)

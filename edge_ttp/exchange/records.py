@@ -45,10 +45,29 @@ class BadRecord:
     reason: str
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A record that is sound and not the user's own writing. number: as in Numbered."""
+
+    number: int
+    reason: str
+    """Such as `from another sender`; few and the same for many records, so that they can be counted."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the caller should know of how the whole was read: a guessed encoding, whose mails were taken."""
+
+    text: str
+
+
+Entry = Numbered | BadRecord | Skipped | Remark
+"""What importers yield."""
+
 Advance = Callable[[float], None]
 """Called with the amount read so far, not the step."""
 
-Records = Callable[[], Iterator[Numbered | BadRecord]]
+Records = Callable[[], Iterator[Entry]]
 """Makes the stream of records from its beginning."""
 
 

@@ -16,6 +16,7 @@ from edge_ttp.errors import HistoryUnavailable, NotFound
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.driver import error_types
 from edge_ttp.history.faults import primary_code
+from edge_ttp.history.imports import drop_empty
 from edge_ttp.history.items import delete_items, items_by_number
 from edge_ttp.history.items import item as stored_item
 
@@ -44,6 +45,7 @@ def forget(connections: Connections, deletion: Deletion) -> Forgotten:
     """Carries out `deletion` in one transaction, then overwrites what remains of it in the file."""
     with connections.writing() as db:
         counts = deletion(db)
+        drop_empty(db)
         db.execute("INSERT OR IGNORE INTO chores (name) VALUES (?)", (CHORE,))
     return Forgotten(*counts, overwritten=overwrite(connections))
 
@@ -82,6 +84,30 @@ def older(user_id: str, before: int) -> Deletion:
         items, generations, calibrations = _delete_items(db, user, [row[0] for row in rows])
         gone = db.execute("DELETE FROM generations WHERE user = ? AND created_at < ?", (user, before)).rowcount
         return items, generations + gone, calibrations
+
+    return delete
+
+
+def imported(user_id: str | None, number: int) -> Deletion:
+    """Deletes the items and generations that an import brought to this user (to all if None), and what holds their
+    texts. NotFound if there are none.
+    """
+
+    def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
+        query = (
+            "SELECT m.user FROM imports m JOIN users u ON u.id = m.user "
+            "WHERE m.import = ?1 AND (?2 IS NULL OR u.name = ?2)"
+        )
+        users = [row[0] for row in db.execute(query, (number, user_id))]
+        counts = [0, 0, 0]
+        for user in users:
+            rows = db.execute("SELECT id FROM items WHERE user = ? AND import = ?", (user, number)).fetchall()
+            gone = db.execute("DELETE FROM generations WHERE user = ? AND import = ?", (user, number)).rowcount
+            items, generations, calibrations = _delete_items(db, user, [row[0] for row in rows])
+            counts = [counts[0] + items, counts[1] + generations + gone, counts[2] + calibrations]
+        if not sum(counts):
+            raise NotFound(f"there is no import {number} any more", "see `edge-ttp history imports`")
+        return counts[0], counts[1], counts[2]
 
     return delete
 

@@ -6,12 +6,14 @@ all of it in one transaction or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput
-from edge_ttp.exchange.records import BadRecord, Numbered, Record, Records
+from edge_ttp.exchange.records import BadRecord, Entry, Numbered, Record, Records, Remark, Skipped
+from edge_ttp.history.imports import OpenImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import RefusedRecord
 from edge_ttp.history.rows import checked_item, metadata_text
@@ -40,6 +42,12 @@ class Imported:
     """Ctrl-C came: the counts are those of the batches stored before."""
     refused: bool = False
     """Strict, and there were bad records: nothing was stored."""
+    id: int | None = None
+    """Number of the import, by which it can be undone; None where nothing was added."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Why records were passed over that are not the user's own writing -> how many."""
+    remarks: tuple[str, ...] = ()
+    """How the whole was read, where that was not plain."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,11 @@ class Preview:
     items: tuple[HistoryItem, ...]
     bad: tuple[BadRecord, ...]
     """Records before them that could not be stored."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
-def checked(source: Records) -> Iterator[Numbered | BadRecord]:
+def checked(source: Records) -> Iterator[Entry]:
     """What `source` yields; items that cannot be stored are bad records."""
     for entry in source():
         if isinstance(entry, Numbered) and isinstance(entry.record, HistoryItem):
@@ -66,39 +76,43 @@ def checked(source: Records) -> Iterator[Numbered | BadRecord]:
 def first_records(source: Records, count: int) -> Preview:
     """The first `count` items that `source` yields; nothing is stored."""
     items: list[HistoryItem] = []
-    bad: list[BadRecord] = []
+    tally = _Tally()
     for entry in checked(source):
-        if isinstance(entry, BadRecord):
-            if len(bad) < MAX_NAMED:
-                bad.append(entry)
-        elif isinstance(entry.record, HistoryItem):
-            items.append(entry.record)
+        if isinstance(entry, Numbered):
+            if isinstance(entry.record, HistoryItem):
+                items.append(entry.record)
+        else:
+            tally.name(entry)
         if len(items) == count:
             break
-    return Preview(tuple(items), tuple(bad))
+    return Preview(tuple(items), tuple(tally.named), dict(tally.skipped), tuple(tally.remarks))
 
 
-def store_records(history: History, source: Records, *, strict: bool = False) -> Imported:
-    """Stores what `source` yields and reports on it.
+def store_records(history: History, source: Records, *, name: str = "", strict: bool = False) -> Imported:
+    """Stores what `source` yields as one import called `name`, and reports on it.
 
     Ctrl-C ends the import with a report (`interrupted`); another error says how much was stored before it. With strict,
     that is nothing: both leave the history as it was.
     """
-    return _all_or_nothing(history, source) if strict else _batch_by_batch(history, source)
+    opened = OpenImport(name)
+    return _all_or_nothing(history, source, opened) if strict else _batch_by_batch(history, source, opened)
 
 
-def _batch_by_batch(history: History, source: Records) -> Imported:
-    tally = _Tally()
+def _batch_by_batch(history: History, source: Records, opened: OpenImport) -> Imported:
+    tally = _Tally(opened)
     try:
         records = checked(source)
         while batch := list(islice(records, BATCH)):
             good = [entry for entry in batch if isinstance(entry, Numbered)]
-            counts, refused = history.restore(entry.record for entry in good)
+            counts, refused = history.restore((entry.record for entry in good), opened=opened)
             tally.counts += counts
             bad = [entry for entry in batch if isinstance(entry, BadRecord)]
             bad += [BadRecord(good[index].number, reason) for index, reason in refused]
             for entry in sorted(bad, key=lambda entry: entry.number):
                 tally.name(entry)
+            for other in batch:
+                if isinstance(other, Skipped | Remark):
+                    tally.name(other)
     except KeyboardInterrupt:
         return tally.report(interrupted=True)
     except EdgeTTPError as error:
@@ -109,24 +123,25 @@ def _batch_by_batch(history: History, source: Records) -> Imported:
     return tally.report()
 
 
-def _all_or_nothing(history: History, source: Records) -> Imported:
-    tally = _Tally()
+def _all_or_nothing(history: History, source: Records, opened: OpenImport) -> Imported:
+    tally = _Tally(opened)
     numbers: list[int] = []
 
     def records() -> Iterator[Record]:
         for entry in checked(source):
             if isinstance(entry, BadRecord):
                 raise InvalidInput(f"record {entry.number} changed while it was read: {entry.reason}", "try again")
-            numbers.append(entry.number)
-            yield entry.record
+            if isinstance(entry, Numbered):
+                numbers.append(entry.number)
+                yield entry.record
 
     try:
         for entry in checked(source):
-            if isinstance(entry, BadRecord):
+            if not isinstance(entry, Numbered):
                 tally.name(entry)
         if tally.bad:
             return tally.report(refused=True)
-        tally.counts, _ = history.restore(records(), strict=True)
+        tally.counts, _ = history.restore(records(), strict=True, opened=opened)
     except KeyboardInterrupt:
         return tally.report(interrupted=True)
     except RefusedRecord as refused:
@@ -136,16 +151,35 @@ def _all_or_nothing(history: History, source: Records) -> Imported:
 
 
 class _Tally:
-    def __init__(self) -> None:
+    def __init__(self, opened: OpenImport | None = None) -> None:
+        self.opened = opened
         self.counts = Counts(0, 0)
         self.bad = 0
         self.named: list[BadRecord] = []
+        self.skipped: Counter[str] = Counter()
+        self.remarks: list[str] = []
 
-    def name(self, entry: BadRecord) -> None:
-        self.bad += 1
-        if len(self.named) < MAX_NAMED:
-            self.named.append(entry)
+    def name(self, entry: BadRecord | Skipped | Remark) -> None:
+        if isinstance(entry, Skipped):
+            self.skipped[entry.reason] += 1
+        elif isinstance(entry, Remark):
+            if entry.text not in self.remarks:
+                self.remarks.append(entry.text)
+        else:
+            self.bad += 1
+            if len(self.named) < MAX_NAMED:
+                self.named.append(entry)
 
     def report(self, *, interrupted: bool = False, refused: bool = False) -> Imported:
         counts = self.counts
-        return Imported(counts.added, counts.duplicates, self.bad, tuple(self.named), interrupted, refused)
+        return Imported(
+            counts.added,
+            counts.duplicates,
+            self.bad,
+            tuple(self.named),
+            interrupted,
+            refused,
+            id=None if self.opened is None else self.opened.number,
+            skipped=dict(self.skipped),
+            remarks=tuple(self.remarks),
+        )

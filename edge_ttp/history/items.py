@@ -12,7 +12,7 @@ from edge_ttp.errors import NotFound
 from edge_ttp.history.recall import index_items, indexed_length
 from edge_ttp.history.rows import ITEMS, checked_item, fingerprint, item_from, metadata_text, to_milliseconds
 from edge_ttp.history.terms import words
-from edge_ttp.schema import HistoryItem, utc_now
+from edge_ttp.schema import PROMPT_KIND, HistoryItem, utc_now
 
 BATCH = 500
 """Items inserted and indexed at a time."""
@@ -52,8 +52,11 @@ def insert_item(db: sqlite3.Connection, item: HistoryItem) -> int:
     return number
 
 
-def insert_items(db: sqlite3.Connection, items: Iterable[HistoryItem]) -> Counts:
-    """Stores all of them in the caller's transaction. Returns how many were new and how many were there already."""
+def insert_items(db: sqlite3.Connection, items: Iterable[HistoryItem], of_import: int | None = None) -> Counts:
+    """Stores all of them in the caller's transaction. Returns how many were new and how many were there already.
+
+    of_import: number of the import that brings them.
+    """
     added = duplicates = 0
     source = iter(items)
     numbers: dict[str, int] = {}
@@ -64,7 +67,7 @@ def insert_items(db: sqlite3.Connection, items: Iterable[HistoryItem]) -> Counts
             if item.user_id not in numbers:
                 numbers[item.user_id] = user_number(db, item.user_id)
             user = numbers[item.user_id]
-            number, is_new = _insert(db, user, item, found := words_of(item))
+            number, is_new = _insert(db, user, item, found := words_of(item), of_import)
             if is_new:
                 fresh.setdefault(user, {})[number] = found
                 added += 1
@@ -91,7 +94,9 @@ def words_of(item: HistoryItem) -> list[str]:
     return words(item.input) + words(item.output)
 
 
-def _insert(db: sqlite3.Connection, user: int, item: HistoryItem, found: list[str]) -> tuple[int, bool]:
+def _insert(
+    db: sqlite3.Connection, user: int, item: HistoryItem, found: list[str], of_import: int | None = None
+) -> tuple[int, bool]:
     key = fingerprint(item)
     row = db.execute("SELECT id, source FROM items WHERE user = ? AND fingerprint = ?", (user, key)).fetchone()
     if row is not None:
@@ -99,8 +104,8 @@ def _insert(db: sqlite3.Connection, user: int, item: HistoryItem, found: list[st
             db.execute("UPDATE items SET source = ? WHERE id = ?", (item.source, row[0]))
         return int(row[0]), False
     row = db.execute(
-        "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata, import) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             user,
             item.kind,
@@ -111,6 +116,7 @@ def _insert(db: sqlite3.Connection, user: int, item: HistoryItem, found: list[st
             item.input,
             item.output,
             metadata_text(item.metadata),
+            of_import,
         ),
     ).fetchone()
     return int(row[0]), True
@@ -138,13 +144,18 @@ def select_items(
     before: int | None,
     limit: int | None,
     newest_first: bool,
+    prompts: bool = True,
 ) -> list[HistoryItem]:
-    """The user's items by time (equal times by row number), at most `limit`; with a limit, the newest or the oldest."""
+    """The user's items by time (equal times by row number), at most `limit`; with a limit, the newest or the oldest.
+
+    prompts: with what was typed to chatbots (PROMPT_KIND) where no kind is given.
+    """
     direction = "DESC" if newest_first else "ASC"
     rows = db.execute(
         f"{ITEMS} WHERE users.name = ?1 AND (?2 IS NULL OR items.kind = ?2) AND (?3 IS NULL OR items.created_at < ?3) "
+        "AND (?2 IS NOT NULL OR ?5 IS NULL OR items.kind <> ?5) "
         f"ORDER BY items.created_at {direction}, items.id {direction} LIMIT ?4",
-        (user_id, kind, before, -1 if limit is None else max(0, limit)),
+        (user_id, kind, before, -1 if limit is None else max(0, limit), None if prompts else PROMPT_KIND),
     )
     return [item_from(row) for row in rows]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.items import OWN_WORDS, user_number
 from edge_ttp.history.rows import FEEDBACK, ITEMS, feedback_from, item_from, to_milliseconds
-from edge_ttp.schema import Candidate, Feedback, HistoryItem, utc_now
+from edge_ttp.schema import PROMPT_KIND, Candidate, Feedback, HistoryItem, utc_now
 
 Floats = npt.NDArray[np.float64]
 _STORED = np.dtype("<f4")
@@ -229,13 +229,13 @@ def sourced_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: i
 
 
 def uncalibrated(db: sqlite3.Connection, user_id: str, limit: int) -> list[HistoryItem]:
-    """The user's newest items that were not calibrated yet and have an input, except judgments."""
+    """The user's newest items that were not calibrated yet and have an input, except judgments and prompts."""
     rows = db.execute(
         f"{ITEMS} WHERE users.name = ? AND items.input <> '' "  # noqa: S608
-        "AND items.source NOT IN (SELECT value FROM json_each(?)) "
+        "AND items.source NOT IN (SELECT value FROM json_each(?)) AND items.kind <> ? "
         "AND NOT EXISTS (SELECT 1 FROM calibrations c WHERE c.item = items.id) "
         "ORDER BY items.created_at DESC, items.id DESC LIMIT ?",
-        (user_id, json.dumps(sorted(OWN_WORDS)), limit),
+        (user_id, json.dumps(sorted(OWN_WORDS)), PROMPT_KIND, limit),
     )
     return [item_from(row) for row in rows]
 

@@ -210,8 +210,30 @@ def m003_chores(db: Database) -> None:
     db.conn.execute("CREATE TABLE chores (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID")
 
 
+_IMPORTS = """
+CREATE TABLE imports (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  import INTEGER NOT NULL,
+  user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  UNIQUE (import, user)
+) STRICT;
+ALTER TABLE items ADD COLUMN import INTEGER;
+ALTER TABLE generations ADD COLUMN import INTEGER;
+CREATE INDEX items_by_import ON items (import);
+CREATE INDEX generations_by_import ON generations (import);
+"""
+
+
+def m004_imports(db: Database) -> None:
+    """What was imported together, and which items and generations it brought."""
+    for statement in _statements(_IMPORTS):
+        db.conn.execute(statement)
+
+
 Step = Callable[["Database"], None]
-STEPS: tuple[Step, ...] = (m001_first_tables, m002_learning, m003_chores)
+STEPS: tuple[Step, ...] = (m001_first_tables, m002_learning, m003_chores, m004_imports)
 
 
 def _statements(script: str) -> list[str]:

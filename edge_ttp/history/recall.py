@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.history.terms import words
+from edge_ttp.schema import PROMPT_KIND
 
 K1 = 1.2
 B = 0.75
@@ -110,8 +111,8 @@ def rank(
     """(item id, score) of the k best items of the user, best first; equal scores newest first.
 
     Where fewer than k items share a word with the query, the newest others follow with score 0. `kind` and `exclude`
-    restrict what is returned. `before` (milliseconds) restricts to older items, their statistics included: the result
-    is that of a history that ends there.
+    restrict what is returned; without a kind, what was typed to chatbots (PROMPT_KIND) is left out. `before`
+    (milliseconds) restricts to older items, their statistics included: the result is that of a history that ends there.
     """
     row = db.execute("SELECT id, items, words FROM users WHERE name = ?", (user_id,)).fetchone()
     if row is None or k <= 0:
@@ -211,7 +212,8 @@ def _best(
         order = order[~np.isin(items[order], np.fromiter(exclude, np.int64, len(exclude)))]
     found: list[tuple[float, int, int]] = []
     query = (
-        "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) AND kind = coalesce(?2, kind)"
+        "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) "
+        "AND iif(?2 IS NULL, kind <> ?3, kind = ?2)"
     )
     step = max(_LOOK, 2 * k)
     while len(order):
@@ -219,7 +221,7 @@ def _best(
         if len(found) >= k and scores[part[0]] < found[k - 1][0]:
             break
         step *= 2
-        times = dict(db.execute(query, (json.dumps(items[part].tolist()), kind)).fetchall())
+        times = dict(db.execute(query, (json.dumps(items[part].tolist()), kind, PROMPT_KIND)).fetchall())
         found += [(float(scores[at]), times[number], number) for at in part if (number := int(items[at])) in times]
     found.sort(reverse=True)
     return [(number, score) for score, _, number in found[:k]]
@@ -236,7 +238,7 @@ def _newest(
 ) -> list[int]:
     query = (
         "SELECT id FROM items INDEXED BY items_by_time WHERE user = ?1 AND (?2 IS NULL OR created_at < ?2) "
-        "AND (?3 IS NULL OR kind = ?3) AND id NOT IN (SELECT value FROM json_each(?4)) "
+        "AND iif(?3 IS NULL, kind <> ?6, kind = ?3) AND id NOT IN (SELECT value FROM json_each(?4)) "
         "ORDER BY created_at DESC, id DESC LIMIT ?5"
     )
-    return [row[0] for row in db.execute(query, (user, before, kind, json.dumps(list(without)), count))]
+    return [row[0] for row in db.execute(query, (user, before, kind, json.dumps(list(without)), count, PROMPT_KIND))]

@@ -23,34 +23,39 @@ class RefusedRecord(InvalidInput):
         super().__init__(fact, cure)
 
 
-def restore(db: sqlite3.Connection, records: Iterable[Record], *, strict: bool) -> tuple[Counts, list[tuple[int, str]]]:
+def restore(
+    db: sqlite3.Connection, records: Iterable[Record], *, strict: bool, number: int | None = None
+) -> tuple[Counts, list[tuple[int, str]], set[str]]:
     """Stores the records in the caller's transaction, each as it is: feedback makes no history item here.
 
     Returns how many were new and how many were there already, and (index, reason) of those that cannot be stored;
     under `strict` the first of these raises RefusedRecord instead. Feedback must come after its generation, and what
-    is learned after what it came from.
+    is learned after what it came from. number: of the import that brings them; the last value returned are the users
+    whom the records are about.
     """
     counts = Counts(0, 0)
     refused: list[tuple[int, str]] = []
     waiting: list[HistoryItem] = []
+    users: set[str] = set()
     for index, record in enumerate(records):
         try:
+            users.add(record.user if isinstance(record, Generation) else record.user_id)
             if isinstance(record, HistoryItem):
                 metadata_text(checked_item(record).metadata)
                 waiting.append(record)
             if len(waiting) == BATCH or not isinstance(record, HistoryItem):
-                counts += insert_items(db, waiting)
+                counts += insert_items(db, waiting, number)
                 waiting = []
             if not isinstance(record, HistoryItem):
-                counts += _restore_one(db, record)
+                counts += _restore_one(db, record, number)
         except (InvalidInput, NotFound) as error:
             if strict:
                 raise RefusedRecord(index, error.fact, error.cure) from error
             refused.append((index, error.fact))
-    return counts + insert_items(db, waiting), refused
+    return counts + insert_items(db, waiting, number), refused, users
 
 
-def _restore_one(db: sqlite3.Connection, record: Generation | Feedback | LearnedRecord) -> Counts:
+def _restore_one(db: sqlite3.Connection, record: Generation | Feedback | LearnedRecord, number: int | None) -> Counts:
     if isinstance(record, LearnedRecord):
         return Counts(1, 0) if restore_learned(db, record) else Counts(0, 1)
     if isinstance(record, Generation):
@@ -58,6 +63,7 @@ def _restore_one(db: sqlite3.Connection, record: Generation | Feedback | Learned
         if db.execute(query, (record.generation_id, record.user)).fetchone():
             return Counts(0, 1)
         insert_generation(db, record)
+        db.execute("UPDATE generations SET import = ? WHERE id = ?", (number, record.generation_id))
         return Counts(1, 0)
     judged = generation(db, record.generation_id, record.user_id)
     if not 0 <= record.candidate < len(judged.candidates):

@@ -29,9 +29,9 @@ from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
+from edge_ttp.history.importing_store import ImportingStore
 from edge_ttp.history.items import Counts
 from edge_ttp.history.learning import Calibrated, Layer, Sourced, StoredEvidence, StoredPosterior
-from edge_ttp.history.restore import restore
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.statistics import Stats
@@ -54,15 +54,12 @@ class Recalled:
     """BM25, above 0. 0 for a recent item that shares no word with the query and fills the number asked for."""
 
 
-class History:
+class History(ImportingStore):
     """One database file. Safe from several threads, and beside other processes that have the same file open.
 
     Every write is one transaction: when the method returns, it is on the disk; when it raises, nothing was changed.
     All methods raise HistoryUnavailable if the file is locked, read-only (writes), corrupt, or the disk is full.
     """
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
 
     @classmethod
     def open(cls, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> History:
@@ -117,15 +114,6 @@ class History:
         with self._connections.writing() as db:
             return items.insert_items(db, many)
 
-    def restore(self, records: Iterable[Record], *, strict: bool = False) -> tuple[Counts, list[tuple[int, str]]]:
-        """Stores items, generations and feedback as they are, in one transaction; feedback makes no item here.
-
-        Returns the counts, and (index, reason) of records that cannot be stored; under `strict` the first of these
-        raises RefusedRecord and nothing is stored. The write lock is held while `records` is iterated.
-        """
-        with self._connections.writing() as db:
-            return restore(db, records, strict=strict)
-
     def item(self, item_id: int, user_id: str | None = None) -> HistoryItem:
         """The item with this id. NotFound if there is none, or if it is not this user's."""
         with self._connections.reading() as db:
@@ -139,11 +127,17 @@ class History:
         before: datetime | None = None,
         limit: int | None = None,
         newest_first: bool = True,
+        prompts: bool = True,
     ) -> list[HistoryItem]:
-        """The user's items by time, of one kind or strictly older than `before` if given."""
+        """The user's items by time, of one kind or strictly older than `before` if given.
+
+        prompts: with what the user typed to chatbots (kind `prompt`), where no kind is given.
+        """
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
-            return items.select_items(db, user_id, kind=kind, before=moment, limit=limit, newest_first=newest_first)
+            return items.select_items(
+                db, user_id, kind=kind, before=moment, limit=limit, newest_first=newest_first, prompts=prompts
+            )
 
     def records(self, user_id: str | None, *, everything: bool = False) -> Iterator[Record]:
         """The records of an export of this user, or of all users if None, as of one moment; items as they were stored.
@@ -185,7 +179,8 @@ class History:
     ) -> list[Recalled]:
         """The k items of this user that resemble `query` most, best first, by BM25 over the user's own items.
 
-        Where fewer share a word with it, the newest others fill the rest with score 0. kind: only items of this kind.
+        Where fewer share a word with it, the newest others fill the rest with score 0. kind: only items of this kind;
+        without one, all but what the user typed to chatbots (kind `prompt`).
         before: only strictly older items, and only their statistics. exclude: ids that are not returned.
         """
         moment = None if before is None else to_milliseconds(before)

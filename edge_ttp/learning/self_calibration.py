@@ -265,7 +265,7 @@ class _Run:
         assert item.id is not None
         seen = history.recall(self._user, item.input, DEFAULT_EXAMPLES, before=item.created_at, exclude=(item.id,))
         examples = [(one.item.input, one.item.output) for one in seen]
-        recent = history.items(self._user, before=item.created_at, limit=_LENGTHS_FROM)
+        recent = history.items(self._user, before=item.created_at, limit=_LENGTHS_FROM, prompts=False)
         longest = tokens_for([policy.count_tokens(one.output) for one in recent])
         while True:
             prompt, tokens = encode(policy, self._rooms.style, item.input, examples)
@@ -298,7 +298,7 @@ class _Run:
 
     def _layer(self, item: HistoryItem, drawn: Sequence[Candidate]) -> tuple[Layer, list[str]]:
         """The last layer over candidates for the item, with the user seen as they were before it; and the texts."""
-        before = self._rooms.history.items(self._user, before=item.created_at, limit=HISTORY_ITEMS)
+        before = self._rooms.history.items(self._user, before=item.created_at, limit=HISTORY_ITEMS, prompts=False)
         profile = self._reward.profile(before, StoredVectors(self._rooms.history))
         scores: Scores = self._reward.score(profile, item.input, drawn)
         layer = layer_of(self._reward.fingerprint, scores)

@@ -195,10 +195,22 @@ def test_path_is_below_the_home_and_makes_nothing(invoke: Invoke, home: Path) ->
 # import
 
 
+def first_line(text: str) -> str:
+    return text.splitlines(keepends=True)[0]
+
+
 def test_lines_are_imported_and_counted(invoke: Invoke, tmp_path: Path) -> None:
     file = str(write_lines(tmp_path / "a.jsonl", 7, user_id="ann", category="x"))
-    assert invoke("import", file) == "7 added, 0 there already, 0 bad lines\n"
-    assert json.loads(invoke("import", file, "--json")) == {"added": 0, "duplicates": 7, "bad": 0, "bad_lines": []}
+    assert first_line(invoke("import", file)) == "7 added, 0 there already, 0 bad lines\n"
+    assert json.loads(invoke("import", file, "--json")) == {
+        "import": None,
+        "added": 0,
+        "duplicates": 7,
+        "skipped": {},
+        "bad": 0,
+        "bad_lines": [],
+        "remarks": [],
+    }
     assert json.loads(invoke("import", file, "--json", "--user", "bob", "--kind", "note"))["added"] == 7
     [item] = json.loads(invoke("list", "--user", "bob", "--limit", "1", "--json"))["items"]
     assert (item["kind"], item["metadata"]) == ("note", {"category": "x"})
@@ -230,7 +242,7 @@ def test_strict_stores_nothing_if_a_line_is_bad(invoke: Invoke, tmp_path: Path) 
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
 def test_stdin_is_imported_like_a_file(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, strict: list[str]) -> None:
     stdin(monkeypatch, b'{"input": "a", "output": "b"}\n{"input": "c", "output": "d"}\n')
-    assert invoke("import", "-", *strict) == "2 added, 0 there already, 0 bad lines\n"
+    assert first_line(invoke("import", "-", *strict)) == "2 added, 0 there already, 0 bad lines\n"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +289,7 @@ def test_a_git_log_is_imported(invoke: Invoke, tmp_path: Path) -> None:
     ):
         (tmp_path / "file").write_text("hello\n")
         subprocess.run(["git", *command], cwd=tmp_path, check=True, env=environment)
-    assert invoke("import", "--git", str(tmp_path), "--author", "ann") == "1 added, 0 there already, 0 bad commits\n"
+    assert "1 added, 0 there already, 0 bad commits\n" in invoke("import", "--git", str(tmp_path), "--author", "ann")
     assert invoke("import", "--git", str(tmp_path), "--author", "bob") == "0 added, 0 there already, 0 bad commits\n"
     [item] = json.loads(invoke("list", "--json"))["items"]
     assert (item["input"], item["output"], item["kind"]) == ("1 file changed, +1 -0\nfile +1 -0", "First", "commit")
@@ -476,9 +488,9 @@ def test_a_preview_shows_items_and_stores_nothing(tmp_path: Path, capsys: pytest
     run(["history", "stats", "--json"])
     assert json.loads(capsys.readouterr().out)["items"] == 0
     assert run(["history", "import", *options]) == 0
-    assert capsys.readouterr().out == "2 added, 0 there already, 1 bad line\n"
+    assert first_line(capsys.readouterr().out) == "2 added, 0 there already, 1 bad line\n"
     assert run(["history", "import", *options]) == 0
-    assert capsys.readouterr().out == "0 added, 2 there already, 1 bad line\n"
+    assert first_line(capsys.readouterr().out) == "0 added, 2 there already, 1 bad line\n"
 
 
 def test_mails_conversations_and_notes_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def test_every_command_of_the_page_exists(capsys: pytest.CaptureFixture[str]) ->
         assert run(["history", line.split()[2], "--help"]) == 0
     listed = {line.split()[2] for line in commands.splitlines()}
     assert run(["history", "--help"]) == 0
-    assert listed == set(re.findall(r"^\W*(\w+)  ", capsys.readouterr().out.split("Commands:")[-1], re.MULTILINE))
+    assert listed == set(re.findall(r"^\W*([\w-]+)  ", capsys.readouterr().out.split("Commands:")[-1], re.MULTILINE))
 
 
 def test_every_table_of_the_file_is_on_the_page(history: History) -> None:

@@ -13,7 +13,7 @@ from edge_ttp.answer.prepare import encode
 from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import LineReading, records
-from edge_ttp.exchange.records import BadRecord
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.policy.formats.derive import Text
 from edge_ttp.policy.formats.fidelity import Passage
@@ -51,7 +51,7 @@ def file_pairs(path: Path, user: str | None = None) -> list[list[Pair]]:
             for record in checked(partial(records, lines, str(path), how)):
                 if isinstance(record, BadRecord):
                     raise InvalidInput(f"line {record.number} of {str(path)!r}: {record.reason}", "correct the line")
-                item = record.record
+                item = record.record if isinstance(record, Numbered) else None
                 if isinstance(item, HistoryItem) and user in (None, item.user_id):
                     users.setdefault(item.user_id, []).append((item.input, item.output))
     except OSError as error:

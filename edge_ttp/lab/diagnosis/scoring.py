@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import LineReading, records, time_of
-from edge_ttp.exchange.records import BadRecord
+from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
 from edge_ttp.lab.diagnosis.line_source import LineSource
@@ -100,7 +100,7 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
             for one in checked(partial(records, lines, str(path), reading)):
                 if isinstance(one, BadRecord):
                     raise InvalidInput(f"line {one.number} of {path}: {one.reason}", "correct the line")
-                if isinstance(one.record, HistoryItem):
+                if isinstance(one, Numbered) and isinstance(one.record, HistoryItem):
                     item = one.record.model_copy(update={"id": one.number})
                     found.setdefault(item.user_id, []).append(item)
     except OSError as error:
