@@ -38,6 +38,7 @@ from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
 from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
+from edge_ttp.settings import settings_in_force
 
 _HISTORY_TIMEOUT_S = 10.0
 _MEMORY_SHARE = 0.8
@@ -93,16 +94,19 @@ class Runtime:
     ) -> Runtime:
         """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
 
-        `model` and `reward` are names in the store or paths; None means the default ones.
+        `model` and `reward` are names in the store or paths; None means the configured policy (`edge-ttp config`), else
+        the default ones.
         `threads` None: the cores this process may use.
         `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
         """
         most = os.cpu_count() or 1
         if threads is not None and not 1 <= threads <= most:
             raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")
+        paths = locate(home)
+        configured = settings_in_force(paths).model or DEFAULT_POLICY
         return cls(
-            locate(home),
-            model=DEFAULT_POLICY if model is None else model,
+            paths,
+            model=configured if model is None else model,
             reward=DEFAULT_REWARD if reward is None else reward,
             threads=threads,
             memory_bytes=memory_bytes,
@@ -194,9 +198,9 @@ class Runtime:
         """
         ask = Ask(
             prompt=prompt,
-            user=default_user() if user is None else valid_user(user),
+            user=default_user(self.paths) if user is None else valid_user(user),
             n=n,
-            budget=budget or Budget(),
+            budget=self._budget(budget),
             rule=_known(select),
             sampling=sampling or Sampling(),
             seed=seed,
@@ -210,6 +214,14 @@ class Runtime:
         )
         with self._request(), self._foreground.active():
             return self._answer(ask)
+
+    def _budget(self, given: Budget | None) -> Budget:
+        """The caller's budget, with the configured mode where they left it open."""
+        mode = settings_in_force(self.paths).mode
+        budget = given or Budget()
+        if mode is None or "mode" in budget.model_fields_set:
+            return budget
+        return Budget.model_validate({**budget.model_dump(exclude_unset=True), "mode": mode})
 
     def _answer(self, ask: Ask) -> Generation:
         rooms = self._rooms(ask.rule, ask.budget)
@@ -251,14 +263,14 @@ class Runtime:
 
         `prompt` None: like the user's newest item. Loads the models. Raises as `generate`.
         """
-        name = default_user() if user is None else valid_user(user)
+        name = default_user(self.paths) if user is None else valid_user(user)
         if prompt is None:
             newest = self.history.items(name, kind=kind, limit=1, prompts=False)
             prompt = newest[0].input if newest and newest[0].input.strip() else USUAL_PROMPT
         ask = Ask(
             prompt=prompt,
             user=name,
-            budget=budget or Budget(),
+            budget=self._budget(budget),
             rule=_known(select),
             sampling=sampling or Sampling(),
             kind=kind,
@@ -353,14 +365,14 @@ class Runtime:
 
     def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:
         """The answers stored for `user` (None: the default user), newest first, each whole. At most `limit`."""
-        return self.history.generations(default_user() if user is None else valid_user(user), limit)
+        return self.history.generations(default_user(self.paths) if user is None else valid_user(user), limit)
 
     def learned(self, user: str | None = None) -> Learned:
         """What this user's evidence says: weights with trust, and the calibration record. Loads the reward model.
 
         Raises ModelUnavailable, NotFound, HistoryUnavailable.
         """
-        name = default_user() if user is None else valid_user(user)
+        name = default_user(self.paths) if user is None else valid_user(user)
         with self._request():
             return learned(self.history, name, self._reward.get())
 
@@ -381,7 +393,7 @@ class Runtime:
         right of way, those of other processes too; with `while_idle` it also waits for an idle device between items.
         Raises InvalidInput, ModelUnavailable, NotFound, HistoryUnavailable.
         """
-        name = default_user() if user is None else valid_user(user)
+        name = default_user(self.paths) if user is None else valid_user(user)
         if for_s is not None and not for_s > 0:
             raise InvalidInput(f"{for_s} seconds are no time", "allow more than 0")
         deadline = None if for_s is None else time.monotonic() + for_s

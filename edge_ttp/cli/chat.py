@@ -40,7 +40,7 @@ def chat(
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
-    mode: options.ModeName = "balanced",
+    mode: options.ModeName = None,
     select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
@@ -54,7 +54,7 @@ def chat(
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
-    budget = Budget.model_validate({"deadline_s": deadline, "mode": mode})
+    budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode))
     sampling = Sampling.model_validate(drawing)
     last: Generation | None = None
     turns: list[tuple[str, str]] = []

@@ -29,7 +29,7 @@ def generate(
     n: options.Count = None,
     deadline: options.Deadline = None,
     memory: options.Memory = None,
-    mode: options.ModeName = "balanced",
+    mode: options.ModeName = None,
     select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
@@ -51,7 +51,7 @@ def generate(
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
-    budget = Budget.model_validate({"deadline_s": deadline, "mode": mode, "memory_bytes": memory})
+    budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
     sampling = Sampling.model_validate(drawing)
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
         with options.interruptible() as cancel, progress("drawing candidates", None, "finished") as advance:

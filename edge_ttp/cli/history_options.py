@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from edge_ttp.history import History
 
-User = Annotated[str | None, typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else `me`.")]
+User = Annotated[
+    str | None,
+    typer.Option("--user", "-u", help="Whose history. Default: EDGE_TTP_USER, else as configured, else `me`."),
+]
 AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this installation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapt": ("edge_ttp.cli.adapt", "Learn from what a user wrote: self-calibration on this device."),
     "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
+    "config": ("edge_ttp.cli.config", "What is set once for all: user, model, mode, language, retention."),
     "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),
     "reproduce": ("edge_ttp.cli.reproduce", "Test the paper's claims on the committed numbers of real pools."),
     "plan": ("edge_ttp.cli.plan", "How a request would be answered on this device, and why."),
@@ -33,6 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # Command groups of other packages (entry-point group edge_ttp.commands) -> help line.
 PLUGINS = {"export": "Make models: policies as GGUF, reward training, ONNX export (extra: export)."}
 
+
+COMPLETION_VARIABLE = "_EDGE_TTP_COMPLETE"
+"""Set by the shell's completion script (`edge-ttp config completion`): it asks what could follow."""
 
 _ENGINES_NEEDED = ("generate", "chat", "bench")
 _LEAST_ADDRESS_SPACE = 256 * 2**20
@@ -136,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Exit code of the command line `arguments`; errors are printed as one line, or one object under --json."""
     as_json = "--json" in arguments
+    if COMPLETION_VARIABLE in os.environ:
+        return _complete(os.environ[COMPLETION_VARIABLE])
     try:
         # Not typer's own main, which ends without a word on Ctrl-C.
         command = typer.main.get_command(app)
@@ -165,6 +171,14 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _report(usage, as_json)
     return result if isinstance(result, int) else 0
+
+
+def _complete(instruction: str) -> int:
+    """Prints what could follow on the command line that the shell holds (typer's own way of asking)."""
+    from typer.completion import completion_init, shell_complete  # type: ignore[attr-defined]
+
+    completion_init()
+    return int(shell_complete(typer.main.get_command(app), {}, "edge-ttp", COMPLETION_VARIABLE, instruction))
 
 
 def _usage_error(error: Exception) -> EdgeTTPError | None:

@@ -216,7 +216,11 @@ def _language(given: str | None) -> str:
     """The language meant: as given, else that of the system, else English."""
     import os
 
-    text = given or os.environ.get("LC_ALL") or os.environ.get("LANG") or "en"
+    from edge_ttp.paths import locate
+    from edge_ttp.settings import settings_in_force
+
+    configured = settings_in_force(locate()).language
+    text = given or configured or os.environ.get("LC_ALL") or os.environ.get("LANG") or "en"
     code = text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
     if given is not None and not (code.isascii() and code.isalpha() and len(code) in (2, 3)):
         raise InvalidInput(f"{given!r} is no language", "give an ISO 639-1 code such as en, de or fr")

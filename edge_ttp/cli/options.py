@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,8 +44,13 @@ def parse_size(text: str | int) -> int:
     return int(float(match[1]) * base ** {"": 0, "k": 1, "m": 2, "g": 3}[match[2].lower()])
 
 
-User = Annotated[str | None, typer.Option("--user", "-u", help="Whose voice. Default: EDGE_TTP_USER, else `me`.")]
-Model = Annotated[str | None, typer.Option("--model", "-m", help="Policy: a name in the store or a .gguf file.")]
+User = Annotated[
+    str | None, typer.Option("--user", "-u", help="Whose voice. Default: EDGE_TTP_USER, else as configured, else `me`.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Policy: a name in the store or a .gguf file. Default: as configured."),
+]
 Reward = Annotated[str | None, typer.Option("--reward", help="Reward model: a name in the store or a folder.")]
 Count = Annotated[
     int | None,
@@ -60,7 +65,12 @@ Memory = Annotated[
     typer.Option("--memory", parser=parse_size, metavar="SIZE", help="Most the policy may take: 500MB, 2GiB."),
 ]
 ModeName = Annotated[
-    str, typer.Option("--mode", metavar="fast|balanced|best", help="What a better answer is worth in time.")
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="fast|balanced|best",
+        help="What a better answer is worth in time. Default: as configured, else balanced.",
+    ),
 ]
 DEFAULT_RULE = "lcb"
 """edge_ttp.schema.DEFAULT_RULE, which would take long to import for a help text."""
@@ -85,6 +95,11 @@ Data = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those of the values that were given."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def read_text(argument: str) -> str:

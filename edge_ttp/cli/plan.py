@@ -27,7 +27,7 @@ def plan(
     reward: options.Reward = None,
     deadline: options.Deadline = None,
     memory: options.Memory = None,
-    mode: options.ModeName = "balanced",
+    mode: options.ModeName = None,
     energy: Annotated[
         str | None, typer.Option("--energy", metavar="mains|battery|saver", help="Default: what the device runs on.")
     ] = None,
@@ -45,7 +45,7 @@ def plan(
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate(
-        {"deadline_s": deadline, "mode": mode, "memory_bytes": memory, "energy": energy, "max_candidates": most}
+        options.given(deadline_s=deadline, mode=mode, memory_bytes=memory, energy=energy, max_candidates=most)
     )
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
         found = runtime.plan(

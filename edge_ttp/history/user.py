@@ -6,6 +6,8 @@ import os
 import unicodedata
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.paths import Paths, locate
+from edge_ttp.settings import read_settings
 
 USER_VARIABLE = "EDGE_TTP_USER"
 FALLBACK_USER = "me"
@@ -24,6 +26,7 @@ def valid_user(user: str) -> str:
     return user
 
 
-def default_user() -> str:
-    """The user a command means when it names none: EDGE_TTP_USER if that is set and not empty, else `me`."""
-    return valid_user(os.environ.get(USER_VARIABLE) or FALLBACK_USER)
+def default_user(paths: Paths | None = None) -> str:
+    """The user that is meant where none is named: EDGE_TTP_USER if that is set and not empty, else as configured below
+    `paths` (None: this installation's), else `me`."""
+    return valid_user(os.environ.get(USER_VARIABLE) or read_settings(paths or locate()).user or FALLBACK_USER)

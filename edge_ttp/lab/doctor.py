@@ -41,6 +41,7 @@ def examine(paths: Paths) -> Iterator[Check]:
     ):
         yield from _guarded(name, look)
     yield from _folders(paths)
+    yield from _guarded("settings", lambda: _settings(paths))
     yield from _guarded("models", lambda: _models(paths))
     yield from _guarded("history", lambda: _history(paths))
 
@@ -105,6 +106,22 @@ def _folders(paths: Paths) -> Iterator[Check]:
             yield Check(
                 f"{name} folder", "fail", f"{folder} cannot be written", "fix its permissions or set EDGE_TTP_HOME"
             )
+
+
+def _settings(paths: Paths) -> Iterator[Check]:
+    from edge_ttp.settings import VARIABLES, read_settings, settings_file, settings_in_force
+
+    file, stored, meant = settings_file(paths), read_settings(paths), settings_in_force(paths)
+    values = [
+        f"{name}={value}{'' if value == getattr(stored, name) else f' ({VARIABLES[name]})'}"
+        for name, value in vars(meant).items()
+        if value is not None
+    ]
+    detail = ", ".join(values) or "nothing set: the defaults hold"
+    private = sys.platform == "win32" or not file.exists() or not file.stat().st_mode & 0o077
+    yield Check(
+        "settings", "ok" if private else "warn", f"{detail} ({file})", "" if private else f"chmod 600 {str(file)!r}"
+    )
 
 
 def _models(paths: Paths) -> Iterator[Check]:

@@ -1,0 +1,129 @@
+"""What is set once for all: the file, what outdoes it, and a file that somebody wrote by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history.user import default_user
+from edge_ttp.paths import Paths, locate
+from edge_ttp.settings import (
+    VARIABLES,
+    Settings,
+    change_settings,
+    read_settings,
+    settings_file,
+    settings_in_force,
+)
+
+
+@pytest.fixture
+def paths(home: Path) -> Paths:
+    return locate(home)
+
+
+def write(paths: Paths, text: str | bytes) -> None:
+    paths.config.mkdir(parents=True, exist_ok=True)
+    settings_file(paths).write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def test_without_a_file_the_defaults_hold_and_nothing_is_written(paths: Paths) -> None:
+    assert read_settings(paths) == Settings()
+    assert not paths.config.exists()
+
+
+def test_what_is_set_is_kept_in_a_private_file(paths: Paths) -> None:
+    for name, value in (("user", "ann"), ("mode", "fast"), ("language", "de"), ("retention_days", "30d")):
+        change_settings(paths, name, value)
+    change_settings(paths, "model", 'a \\ "quoted" name.gguf')
+    found = Settings("ann", 'a \\ "quoted" name.gguf', "fast", "de", 30)
+    assert read_settings(paths) == found
+    assert settings_file(paths).stat().st_mode & 0o777 == 0o600
+    assert paths.config.stat().st_mode & 0o777 == 0o700
+    assert change_settings(paths, "user", None) == Settings(None, *list(vars(found).values())[1:])
+
+
+def test_a_change_keeps_the_lines_of_a_hand(paths: Paths) -> None:
+    write(paths, '# mine\nuser = "ann"  # me\n\n# days\nretention_days = 30\n')
+    change_settings(paths, "user", "bob")
+    assert settings_file(paths).read_text() == '# mine\n\n# days\nretention_days = 30\nuser = "bob"\n'
+
+
+def test_the_environment_outdoes_the_file(paths: Paths) -> None:
+    change_settings(paths, "mode", "fast")
+    change_settings(paths, "user", "ann")
+    environment = {VARIABLES["mode"]: "best", VARIABLES["retention_days"]: "7", VARIABLES["user"]: ""}
+    assert settings_in_force(paths, environment) == Settings(user="ann", mode="best", retention_days=7)
+    with pytest.raises(InvalidInput, match="no mode"):
+        settings_in_force(paths, {VARIABLES["mode"]: "hasty"})
+
+
+def test_the_default_user_is_the_one_set(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_user(paths) == default_user() == "me"
+    change_settings(paths, "user", "ann")
+    assert default_user(paths) == default_user() == "ann"
+    monkeypatch.setenv("EDGE_TTP_USER", "bob")
+    assert default_user(paths) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("colour", "blue"),
+        ("mode", "hasty"),
+        ("language", "german"),
+        ("language", "DE"),
+        ("retention_days", "0"),
+        ("retention_days", "-3"),
+        ("retention_days", "1e9"),
+        ("retention_days", "99999999999999999999"),
+        ("user", " "),
+        ("user", "a\nb"),
+        ("model", "x" * 5000),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(paths: Paths, name: str, value: str) -> None:
+    change_settings(paths, "user", "ann")
+    with pytest.raises(InvalidInput):
+        change_settings(paths, name, value)
+    assert read_settings(paths) == Settings(user="ann")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("user = ", "are no TOML"),
+        ('colour = "blue"', "no setting 'colour'"),
+        ("user = 3", "is no text"),
+        ("retention_days = true", "is no number of days"),
+        ('mode = "hasty"', "is no mode"),
+        (b"\xff\xfe", "not UTF-8"),
+        ("#" * 70_000, "too long"),
+        ("[table]\nuser = 3", "no setting 'table'"),
+    ],
+)
+def test_a_file_that_says_nothing_usable_is_one_clear_error_and_stays(
+    paths: Paths, text: str | bytes, words: str
+) -> None:
+    write(paths, text)
+    before = settings_file(paths).read_bytes()
+    with pytest.raises(InvalidInput, match=words) as raised:
+        read_settings(paths)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(InvalidInput):
+        change_settings(paths, "language", "de")
+    assert settings_file(paths).read_bytes() == before
+
+
+def test_a_mark_at_the_start_of_the_file_is_no_error(paths: Paths) -> None:
+    write(paths, b'\xef\xbb\xbfuser = "ann"\r\n')
+    assert read_settings(paths).user == "ann"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(paths: Paths) -> None:
+    paths.config.parent.mkdir(parents=True)
+    paths.config.write_text("a file where the folder should be")
+    with pytest.raises(InvalidInput, match="cannot"):
+        change_settings(paths, "user", "ann")
