@@ -24,7 +24,7 @@ from edge_ttp.budget.load import LoadMeter
 from edge_ttp.budget.watch import Watch
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
-from edge_ttp.history.learning import StoredEvidence
+from edge_ttp.history.learned_rows import StoredEvidence
 from edge_ttp.history.user import default_user, valid_user
 from edge_ttp.learning.evidence import judged
 from edge_ttp.learning.foreground import Foreground

@@ -111,6 +111,8 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
     """
     recalled = recall(rooms, ask)
     notes = []
+    if damaged := len(rooms.history.damaged):
+        notes.append(f"{damaged} damaged rows of the history were left out: see `edge-ttp history doctor`")
     if not recalled.recent:
         notes.append(f"no history yet for {ask.user!r}: nothing to imitate, answers are not personal")
     structured = ask.sampling.structured

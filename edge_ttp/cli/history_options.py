@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_ttp.cli.output import end_with, note
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -21,18 +23,35 @@ AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this i
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
+_NAMED = 20
+"""Damaged rows that are named."""
+
 STDIN = "-"
 """The name that means standard input."""
 
 
 @contextmanager
 def open_history() -> Iterator[History]:
-    """The history of this installation, closed at the end."""
+    """The history of this installation, closed at the end. Damaged rows are named, and the command ends with exit 4."""
     from edge_ttp.history import History
     from edge_ttp.paths import locate
 
     with History.open(locate().database) as history:
         yield history
+        tell_damaged(history)
+
+
+def tell_damaged(history: History) -> None:
+    """Names the rows that were left out on stderr, and lets the command end with HistoryUnavailable."""
+    from edge_ttp.errors import HistoryUnavailable
+    from edge_ttp.history.sieve import CURE
+
+    damaged = history.damaged
+    if not damaged:
+        return
+    for row in damaged[:_NAMED]:
+        note(f"left out: {row}")
+    end_with(HistoryUnavailable(f"{counted(len(damaged), 'damaged row')} of the history left out", CURE))
 
 
 def user_named(name: str | None) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from edge_ttp.cli.output import ending
 from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, OutOfCapacity, is_interrupt
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
@@ -145,8 +146,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # Not typer's own main, which ends without a word on Ctrl-C.
         command = typer.main.get_command(app)
-        with command.make_context("edge-ttp", list(arguments)) as context:
+        with ending() as errors, command.make_context("edge-ttp", list(arguments)) as context:
             result = command.invoke(context)
+        if errors:
+            return _report(errors[0], as_json=False)  # stdout has the result already
     except typer.Exit as end:
         return end.exit_code
     except EdgeTTPError as error:

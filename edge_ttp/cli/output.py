@@ -8,9 +8,12 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
+
+from edge_ttp.errors import EdgeTTPError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,6 +78,27 @@ def print_table(header: tuple[str, ...], lines: list[tuple[str, ...]]) -> None:
     out = console()
     out.width = max(out.width, _TABLE_WIDTH)
     out.print(table, crop=False)
+
+
+_AT_END: ContextVar[list[EdgeTTPError] | None] = ContextVar("at_end", default=None)
+
+
+def end_with(error: EdgeTTPError) -> None:
+    """Lets the command under way finish what it prints, and ends it with this error then. The first one counts."""
+    errors = _AT_END.get()
+    if errors is not None:
+        errors.append(error)
+
+
+@contextmanager
+def ending() -> Iterator[list[EdgeTTPError]]:
+    """The errors that `end_with` is given while the block runs."""
+    errors: list[EdgeTTPError] = []
+    token = _AT_END.set(errors)
+    try:
+        yield errors
+    finally:
+        _AT_END.reset(token)
 
 
 def note(text: str) -> None:

@@ -17,8 +17,9 @@ from edge_ttp.history.connection import Connections
 from edge_ttp.history.driver import error_types
 from edge_ttp.history.faults import primary_code
 from edge_ttp.history.imports import drop_empty
-from edge_ttp.history.items import delete_items, items_by_number
-from edge_ttp.history.items import item as stored_item
+from edge_ttp.history.items import delete_items
+from edge_ttp.history.learned_rows import drawn_from
+from edge_ttp.history.sieve import UNREADABLE
 
 CHORE = "overwrite"
 
@@ -46,6 +47,11 @@ def forget(connections: Connections, deletion: Deletion) -> Forgotten:
     with connections.writing() as db:
         counts = deletion(db)
         drop_empty(db)
+        # What the trigger did not find, because a damaged item did not say how many words it has.
+        db.execute(
+            "DELETE FROM item_index WHERE rowid IN "
+            "(SELECT id FROM item_index_docsize EXCEPT SELECT id * 4096 + words FROM items)"
+        )
         db.execute("INSERT OR IGNORE INTO chores (name) VALUES (?)", (CHORE,))
     return Forgotten(*counts, overwritten=overwrite(connections))
 
@@ -69,7 +75,9 @@ def one_item(user_id: str, item_id: int) -> Deletion:
     """Deletes one item and whatever holds its text. NotFound if it is not this user's."""
 
     def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
-        stored_item(db, item_id, user_id)
+        owned = "SELECT 1 FROM items JOIN users ON users.id = items.user WHERE items.id = ? AND users.name = ?"
+        if not db.execute(owned, (item_id, user_id)).fetchone():
+            raise NotFound(f"there is no history item {item_id}", "see `edge-ttp history list`")
         return _delete_items(db, _number(db, user_id), [item_id])
 
     return delete
@@ -120,9 +128,9 @@ def _number(db: sqlite3.Connection, user_id: str) -> int:
 
 
 def _delete_items(db: sqlite3.Connection, user: int, numbers: list[int]) -> tuple[int, int, int]:
-    items = items_by_number(db, numbers)
-    texts = [item.output for item in items.values()]
-    wanted = json.dumps(list(items))
+    wanted = json.dumps(numbers)
+    outputs = db.execute("SELECT output FROM items WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+    texts = [text for (text,) in outputs if isinstance(text, str) and text.strip()]
     # The answers that items came of hold their texts as well, and so may others that were drawn with them in view.
     generations = {
         row[0]
@@ -136,20 +144,25 @@ def _delete_items(db: sqlite3.Connection, user: int, numbers: list[int]) -> tupl
     )
     generations |= {name for name, text in rows if _holds(text, texts)}
     db.executemany("DELETE FROM generations WHERE id = ?", [(name,) for name in generations])
+    gone = set(numbers)
     drawn = db.execute("SELECT id, item, candidates FROM calibrations WHERE user = ?", (user,)).fetchall()
-    calibrations = [
-        number
-        for number, item, candidates in drawn
-        if item in items or any(_holds(one[0], texts) for one in json.loads(candidates))
-    ]
+    calibrations = [number for number, item, candidates in drawn if item in gone or _holds_any(candidates, texts)]
     db.executemany("DELETE FROM calibrations WHERE id = ?", [(number,) for number in calibrations])
-    delete_items(db, list(items))
+    delete_items(db, numbers)
     db.execute("DELETE FROM posteriors WHERE user = ?", (user,))
-    return len(items), len(generations), len(calibrations)
+    return len(numbers), len(generations), len(calibrations)
 
 
-def _holds(text: str, forgotten: Iterable[str]) -> bool:
-    return any(one in text for one in forgotten)
+def _holds(text: object, forgotten: Iterable[str]) -> bool:
+    """Whether `text` repeats a forgotten one. A damaged text may: it goes too."""
+    return not isinstance(text, str) or any(one in text for one in forgotten)
+
+
+def _holds_any(candidates: object, forgotten: Iterable[str]) -> bool:
+    try:
+        return any(_holds(one.text, forgotten) for one in drawn_from(candidates))
+    except UNREADABLE:
+        return True
 
 
 def due(connections: Connections) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from edge_ttp.errors import InvalidInput, NotFound
@@ -13,16 +14,22 @@ from edge_ttp.history.rows import (
     CANDIDATE_COLUMNS,
     GENERATION_COLUMNS,
     candidate_row,
+    check_candidates,
     generation_from,
     generation_row,
+    parsed,
     to_milliseconds,
 )
+from edge_ttp.history.sieve import UNREADABLE, Sieve, only
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Generation, utc_now
 
 _DAY = 86_400_000
 _RETENTION = "retention_days"
-_SELECT = f"SELECT users.name, {', '.join(f'g.{name}' for name in GENERATION_COLUMNS.split(', '))} " + (
+
+MAX_RETENTION_DAYS = 36_500
+
+_SELECT = f"SELECT g.id, users.name, {', '.join(f'g.{name}' for name in GENERATION_COLUMNS.split(', '))} " + (
     "FROM generations g JOIN users ON users.id = g.user"
 )
 
@@ -32,13 +39,7 @@ def insert_generation(db: sqlite3.Connection, generation: Generation) -> None:
 
     InvalidInput if its id is taken, or if `chosen` and `n` do not fit its candidates.
     """
-    count = len(generation.candidates)
-    if not count or not 0 <= generation.chosen < count or generation.n < count:
-        raise InvalidInput(
-            f"generation {generation.generation_id} has {count} candidates for n={generation.n}, "
-            f"chosen={generation.chosen}",
-            "record a generation with its candidates and the index of one of them",
-        )
+    check_candidates(generation)
     if db.execute("SELECT 1 FROM generations WHERE id = ?", (generation.generation_id,)).fetchone():
         raise InvalidInput(f"generation {generation.generation_id} is recorded already", "give each its own id")
     user = user_number(db, valid_user(generation.user))
@@ -68,27 +69,26 @@ def generation(db: sqlite3.Connection, generation_id: str, user_id: str | None) 
         raise NotFound(
             f"there is no generation {generation_id!r}", "see the generation_id that `edge-ttp generate` printed"
         )
-    return _whole(db, row)
+    return only("generations", row, partial(_whole, db))
 
 
 def _whole(db: sqlite3.Connection, row: tuple[Any, ...]) -> Generation:
-    user, *values = row
-    query = f"SELECT {CANDIDATE_COLUMNS} FROM candidates WHERE generation = ? ORDER BY position"  # noqa: S608
+    _, user, *values = row
+    query = f"SELECT position, {CANDIDATE_COLUMNS} FROM candidates WHERE generation = ? ORDER BY position"  # noqa: S608
     return generation_from(tuple(values), user, db.execute(query, (values[0],)).fetchall())
 
 
-def select_generations(db: sqlite3.Connection, user_id: str, limit: int | None) -> list[Generation]:
+def select_generations(db: sqlite3.Connection, user_id: str, limit: int | None, sieve: Sieve) -> list[Generation]:
     """The user's newest generations, newest first."""
     query = f"{_SELECT} WHERE users.name = ? ORDER BY g.created_at DESC, g.rowid DESC LIMIT ?"
     rows = db.execute(query, (user_id, -1 if limit is None else max(0, limit))).fetchall()
-    return [_whole(db, row) for row in rows]
+    return list(sieve.sift("generations", rows, partial(_whole, db)))
 
 
-def iterate_generations(db: sqlite3.Connection, user_id: str | None) -> Iterator[Generation]:
+def iterate_generations(db: sqlite3.Connection, user_id: str | None, sieve: Sieve) -> Iterator[Generation]:
     """All generations of the user, or of all users if None, oldest first."""
     query = f"{_SELECT} WHERE ?1 IS NULL OR users.name = ?1 ORDER BY g.created_at, g.rowid"
-    for row in db.execute(query, (user_id,)):
-        yield _whole(db, row)
+    return sieve.sift("generations", db.execute(query, (user_id,)), partial(_whole, db))
 
 
 def retention(db: sqlite3.Connection, user_id: str) -> int | None:
@@ -97,7 +97,14 @@ def retention(db: sqlite3.Connection, user_id: str) -> int | None:
         "SELECT value FROM settings JOIN users ON users.id = settings.user WHERE users.name = ? AND settings.name = ?"
     )
     row = db.execute(query, (user_id, _RETENTION)).fetchone()
-    return None if row is None else int(json.loads(row[0]))
+    return None if row is None else only("settings", (_RETENTION, row[0]), lambda row: _days(row[1]))
+
+
+def _days(text: Any) -> int:
+    days = parsed(_RETENTION, text)
+    if type(days) is not int or days < 1:
+        raise ValueError("no number of days")
+    return min(days, MAX_RETENTION_DAYS)
 
 
 def set_retention(db: sqlite3.Connection, user_id: str, days: int | None) -> int:
@@ -117,5 +124,8 @@ def drop_expired(db: sqlite3.Connection, user: int) -> int:
     row = db.execute("SELECT value FROM settings WHERE user = ? AND name = ?", (user, _RETENTION)).fetchone()
     if row is None:
         return 0
-    oldest = to_milliseconds(utc_now()) - int(json.loads(row[0])) * _DAY
+    try:
+        oldest = to_milliseconds(utc_now()) - _days(row[0]) * _DAY
+    except UNREADABLE:
+        return 0  # asking for the retention says that it is damaged; nothing is deleted on its word
     return db.execute("DELETE FROM generations WHERE user = ? AND created_at < ?", (user, oldest)).rowcount

@@ -11,13 +11,15 @@ from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.imports import OpenImport, PastImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import restore
+from edge_ttp.history.sieve import Sieve
 
 
 class ImportingStore:
     """What `History` offers to importers."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, sieve: Sieve) -> None:
         self._connections = connections
+        self._sieve = sieve
 
     def restore(
         self, records: Iterable[Record], *, strict: bool = False, opened: OpenImport | None = None
@@ -40,7 +42,7 @@ class ImportingStore:
     def imports(self, user_id: str | None = None) -> list[PastImport]:
         """The imports of this user (all users' if None) of which something is left, newest first."""
         with self._connections.reading() as db:
-            return imports.select_imports(db, user_id)
+            return imports.select_imports(db, user_id, self._sieve)
 
     def undo_import(self, number: int, user_id: str | None = None) -> Forgotten:
         """Takes out what an import brought to this user (to all if None), and whatever was made of it, as `forget`.

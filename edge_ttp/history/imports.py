@@ -9,8 +9,11 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from edge_ttp.history.rows import from_milliseconds, to_milliseconds
+from edge_ttp.history.sieve import Sieve
+from edge_ttp.history.user import valid_user
 from edge_ttp.schema import utc_now
 
 MAX_NAME = 500
@@ -53,7 +56,7 @@ def note_import(db: sqlite3.Connection, number: int, name: str, users: Iterable[
     )
 
 
-def select_imports(db: sqlite3.Connection, user_id: str | None) -> list[PastImport]:
+def select_imports(db: sqlite3.Connection, user_id: str | None, sieve: Sieve) -> list[PastImport]:
     """The imports of this user (all users' if None) of which something is left, newest first."""
     rows = db.execute(
         "SELECT m.import, u.name, m.name, m.created_at, "
@@ -62,8 +65,14 @@ def select_imports(db: sqlite3.Connection, user_id: str | None) -> list[PastImpo
         "FROM imports m JOIN users u ON u.id = m.user WHERE ?1 IS NULL OR u.name = ?1 ORDER BY m.id DESC",
         (user_id,),
     )
-    found = [PastImport(row[0], row[1], row[2], from_milliseconds(row[3]), row[4], row[5]) for row in rows]
-    return [one for one in found if one.items or one.generations]
+    return [one for one in sieve.sift("imports", rows, _import_from) if one.items or one.generations]
+
+
+def _import_from(row: tuple[Any, ...]) -> PastImport:
+    number, user, name, created_at, items, generations = row
+    if type(number) is not int or not isinstance(name, str):
+        raise ValueError("its number is none, or its name no text")
+    return PastImport(number, valid_user(user), name, from_milliseconds(created_at), items, generations)
 
 
 def drop_empty(db: sqlite3.Connection) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from edge_ttp.errors import NotFound
-from edge_ttp.history.recall import index_items, indexed_length
+from edge_ttp.history.recall import MAX_WORDS, index_items, indexed_length
 from edge_ttp.history.rows import ITEMS, checked_item, fingerprint, item_from, metadata_text, to_milliseconds
+from edge_ttp.history.sieve import Sieve, only
 from edge_ttp.history.terms import words
 from edge_ttp.schema import PROMPT_KIND, HistoryItem, utc_now
 
@@ -79,14 +81,37 @@ def insert_items(db: sqlite3.Connection, items: Iterable[HistoryItem], of_import
 
 
 def delete_items(db: sqlite3.Connection, numbers: Collection[int]) -> None:
-    """Deletes the items with these row numbers, out of the index and its statistics as well."""
-    for item in items_by_number(db, numbers).values():
+    """Deletes the items with these row numbers, out of the index and its statistics as well, damaged ones too."""
+    wanted = json.dumps(list(numbers))
+    query = "SELECT user, input, output, words FROM items WHERE id IN (SELECT value FROM json_each(?))"
+    uncounted: set[int] = set()
+    for user, given, output, length in db.execute(query, (wanted,)).fetchall():
+        found = words(given) + words(output) if isinstance(given, str) and isinstance(output, str) else []
+        if length != indexed_length(found):
+            uncounted.add(user)
+            continue
         db.execute(
             "UPDATE terms SET items = items - 1 WHERE user = ? AND term IN (SELECT value FROM json_each(?))",
-            (user_number(db, item.user_id), json.dumps(sorted(set(words_of(item))))),
+            (user, json.dumps(sorted(set(found)))),
         )
     db.execute("DELETE FROM terms WHERE items <= 0")
-    db.execute("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))
+    db.execute("DELETE FROM items WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+    for user in uncounted:
+        _count_anew(db, user)
+
+
+def _count_anew(db: sqlite3.Connection, user: int) -> None:
+    """Makes a user's statistics agree with their items, where a deleted one did not say its words."""
+    counts: Counter[str] = Counter()
+    for given, output in db.execute("SELECT input, output FROM items WHERE user = ?", (user,)):
+        if isinstance(given, str) and isinstance(output, str):
+            counts.update(set(words(given) + words(output)))
+    db.execute("DELETE FROM terms WHERE user = ?", (user,))
+    rows = ((user, term, count) for term, count in sorted(counts.items()))
+    db.executemany("INSERT INTO terms (user, term, items) VALUES (?, ?, ?)", rows)
+    query = "SELECT count(*), coalesce(sum(min(max(words, 0), ?)), 0), ? FROM items WHERE user = ?"
+    counted = db.execute(query, (MAX_WORDS, user, user)).fetchone()
+    db.execute("UPDATE users SET items = ?, words = ? WHERE id = ?", counted)
 
 
 def words_of(item: HistoryItem) -> list[str]:
@@ -127,13 +152,13 @@ def item(db: sqlite3.Connection, number: int, user_id: str | None = None) -> His
     row = db.execute(f"{ITEMS} WHERE items.id = ? AND (?2 IS NULL OR users.name = ?2)", (number, user_id)).fetchone()
     if row is None:
         raise NotFound(f"there is no history item {number}", "see `edge-ttp history list`")
-    return item_from(row)
+    return only("items", row, item_from)
 
 
-def items_by_number(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, HistoryItem]:
-    """The items with these row numbers; those that do not exist are left out."""
+def items_by_number(db: sqlite3.Connection, numbers: Collection[int], sieve: Sieve) -> dict[int, HistoryItem]:
+    """The items with these row numbers; those that do not exist or are damaged are left out."""
     rows = db.execute(f"{ITEMS} WHERE items.id IN (SELECT value FROM json_each(?))", (json.dumps(list(numbers)),))  # noqa: S608
-    return {row[0]: item_from(row) for row in rows}
+    return {int(item.id or 0): item for item in sieve.sift("items", rows, item_from)}
 
 
 def select_items(
@@ -145,6 +170,7 @@ def select_items(
     limit: int | None,
     newest_first: bool,
     prompts: bool = True,
+    sieve: Sieve,
 ) -> list[HistoryItem]:
     """The user's items by time (equal times by row number), at most `limit`; with a limit, the newest or the oldest.
 
@@ -157,10 +183,10 @@ def select_items(
         f"ORDER BY items.created_at {direction}, items.id {direction} LIMIT ?4",
         (user_id, kind, before, -1 if limit is None else max(0, limit), None if prompts else PROMPT_KIND),
     )
-    return [item_from(row) for row in rows]
+    return list(sieve.sift("items", rows, item_from))
 
 
-def iterate_items(db: sqlite3.Connection, user_id: str | None) -> Iterator[HistoryItem]:
+def iterate_items(db: sqlite3.Connection, user_id: str | None, sieve: Sieve) -> Iterator[HistoryItem]:
     """All items of the user, or of all users if None, by row number: the order in which they were stored."""
     last = 0
     while True:
@@ -168,7 +194,7 @@ def iterate_items(db: sqlite3.Connection, user_id: str | None) -> Iterator[Histo
             f"{ITEMS} WHERE items.id > ?1 AND (?2 IS NULL OR users.name = ?2) ORDER BY items.id LIMIT ?3",
             (last, user_id, PAGE),
         ).fetchall()
-        yield from (item_from(row) for row in rows)
+        yield from sieve.sift("items", rows, item_from)
         if len(rows) < PAGE:
             return
         last = rows[-1][0]

@@ -13,6 +13,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.history.generations import generation
 from edge_ttp.history.items import OWN_WORDS, delete_items, insert_item
 from edge_ttp.history.rows import FEEDBACK, checked_text, feedback_from, to_milliseconds
+from edge_ttp.history.sieve import Sieve
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
 
@@ -77,21 +78,21 @@ def insert_feedback_row(db: sqlite3.Connection, feedback: Feedback, item_number:
     return feedback_from(db.execute(f"{FEEDBACK} WHERE feedback.id = ?", row).fetchone())
 
 
-def select_feedback(db: sqlite3.Connection, user_id: str | None) -> list[Feedback]:
+def select_feedback(db: sqlite3.Connection, user_id: str | None, sieve: Sieve) -> list[Feedback]:
     """All judgments of the user, or of all users if None, oldest first."""
     query = f"{FEEDBACK} WHERE ?1 IS NULL OR users.name = ?1 ORDER BY feedback.created_at, feedback.id"
-    return [feedback_from(row) for row in db.execute(query, (user_id,))]
+    return list(sieve.sift("feedback", db.execute(query, (user_id,)), feedback_from))
 
 
-def judgments(db: sqlite3.Connection, generation_id: str) -> list[Feedback]:
+def judgments(db: sqlite3.Connection, generation_id: str, sieve: Sieve) -> list[Feedback]:
     """The judgments on one generation, oldest first."""
     rows = db.execute(f"{FEEDBACK} WHERE feedback.generation = ? ORDER BY feedback.id", (generation_id,))
-    return [feedback_from(row) for row in rows]
+    return list(sieve.sift("feedback", rows, feedback_from))
 
 
 def rivals(db: sqlite3.Connection, generation_id: str, kind: FeedbackKind) -> list[Feedback]:
     """The judgments on a generation that one of this `kind` takes the place of."""
-    return [one for one in judgments(db, generation_id) if one.kind == kind or not {one.kind, kind} & SEEN]
+    return [one for one in judgments(db, generation_id, Sieve()) if one.kind == kind or not {one.kind, kind} & SEEN]
 
 
 def delete_feedback(db: sqlite3.Connection, given: list[Feedback]) -> None:
@@ -101,6 +102,10 @@ def delete_feedback(db: sqlite3.Connection, given: list[Feedback]) -> None:
         db.execute("DELETE FROM feedback WHERE id = ?", (one.id,))
         if number is None:
             continue
-        ours = db.execute("SELECT source FROM items WHERE id = ?", (number,)).fetchone()[0] in OWN_WORDS
-        if ours and not db.execute("SELECT 1 FROM feedback WHERE item = ?", (number,)).fetchone():
+        source = db.execute("SELECT source FROM items WHERE id = ?", (number,)).fetchone()
+        if (
+            source is not None
+            and source[0] in OWN_WORDS
+            and not db.execute("SELECT 1 FROM feedback WHERE item = ?", (number,)).fetchone()
+        ):
             delete_items(db, [number])

@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,10 @@ import numpy as np
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.exchange.records import LearnedRecord
 from edge_ttp.history.items import user_number
-from edge_ttp.history.learning import (
-    Floats,
-    Layer,
-    StoredEvidence,
-    candidates_text,
-    put_evidence,
-    put_layer,
-)
+from edge_ttp.history.learned_rows import Floats, Layer, StoredEvidence, candidates_text
+from edge_ttp.history.learning import put_evidence, put_layer
+from edge_ttp.history.rows import parsed
+from edge_ttp.history.sieve import Sieve
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Candidate
 
@@ -45,7 +42,7 @@ class _Field:
     name: str
     column: str
     write: Callable[[Any], Any]
-    """Column's value -> JSON value."""
+    """Column's value -> JSON value. ValueError or TypeError if it is none of this program's."""
     read: Callable[[Any], Any]
     """JSON value -> what the `put` function takes. ValueError or TypeError if it is none."""
 
@@ -56,21 +53,27 @@ class _Sort:
 
     rows: str
     """FROM clause. `u` is the owner."""
+    key: str
+    """Column that names the row where it is damaged."""
     order: str
     fields: tuple[_Field, ...]
     put: Callable[[sqlite3.Connection, int, str, dict[str, Any]], bool]
     """(database, user's number, user, values by field) -> False if it is there already. KeyError for a missing one."""
 
 
-def export_records(db: sqlite3.Connection, user_id: str | None) -> Iterator[LearnedRecord]:
+def export_records(db: sqlite3.Connection, user_id: str | None, sieve: Sieve) -> Iterator[LearnedRecord]:
     """The records of this user, or of all users if None, in an order in which they can be restored."""
     for name, sort in _SORTS.items():
-        columns = ", ".join(["u.name", *(field.column for field in sort.fields)])
+        columns = ", ".join([sort.key, "u.name", *(field.column for field in sort.fields)])
         query = f"SELECT {columns} FROM {sort.rows} WHERE ?1 IS NULL OR u.name = ?1 ORDER BY {sort.order}"  # noqa: S608
-        for user, *row in db.execute(query, (user_id,)):
-            pairs = zip(sort.fields, row, strict=True)
-            values = {field.name: field.write(value) for field, value in pairs if value is not None}
-            yield LearnedRecord(name, user, values)
+        yield from sieve.sift(f"{name}s", db.execute(query, (user_id,)), partial(_record, name, sort))
+
+
+def _record(name: str, sort: _Sort, row: tuple[Any, ...]) -> LearnedRecord:
+    _, user, *columns = row
+    pairs = zip(sort.fields, columns, strict=True)
+    values = {field.name: field.write(value) for field, value in pairs if value is not None}
+    return LearnedRecord(name, valid_user(user), values)
 
 
 def restore_learned(db: sqlite3.Connection, record: LearnedRecord) -> bool:
@@ -165,6 +168,22 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _written_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text that is none, or not UTF-8")
+    return value
+
+
+def _written_number(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a number that is none")
+    return value
+
+
+def _json(text: Any) -> Any:
+    return parsed("its JSON", text)
+
+
 def _integer(value: Any) -> int:
     number = int(value)
     if abs(number) > _LARGEST_INTEGER:
@@ -189,11 +208,11 @@ def _array(text: str) -> Floats:
 
 
 def _text(name: str, column: str) -> _Field:
-    return _Field(name, column, _same, str)
+    return _Field(name, column, _written_text, str)
 
 
 def _number(name: str, column: str) -> _Field:
-    return _Field(name, column, _same, _integer)
+    return _Field(name, column, _written_number, _integer)
 
 
 def _numbers(name: str, column: str) -> _Field:
@@ -206,6 +225,7 @@ _ITEM = _Field("item", "i.fingerprint", bytes.hex, bytes.fromhex)
 _SORTS: dict[str, _Sort] = {
     "layer": _Sort(
         rows="layers l JOIN generations g ON g.id = l.generation JOIN users u ON u.id = g.user",
+        key="l.generation",
         order="g.rowid",
         fields=(
             _text("generation", "l.generation"),
@@ -217,18 +237,20 @@ _SORTS: dict[str, _Sort] = {
     ),
     "calibration": _Sort(
         rows="calibrations c JOIN items i ON i.id = c.item JOIN users u ON u.id = c.user",
+        key="c.id",
         order="c.id",
         fields=(
             _ITEM,
             _number("created_ms", "c.created_at"),
             _text("model", "c.model"),
-            _Field("candidates", "c.candidates", json.loads, _drawn),
+            _Field("candidates", "c.candidates", _json, _drawn),
         ),
         put=_put_calibration,
     ),
     "evidence": _Sort(
         rows="evidence e LEFT JOIN calibrations c ON c.id = e.calibration LEFT JOIN items i ON i.id = c.item "
         "LEFT JOIN feedback f ON f.id = e.feedback JOIN users u ON u.id = e.user",
+        key="e.id",
         order="e.id",
         fields=(
             _ITEM,
@@ -247,8 +269,9 @@ _SORTS: dict[str, _Sort] = {
     ),
     "setting": _Sort(
         rows="settings s JOIN users u ON u.id = s.user",
+        key="u.name",
         order="s.user, s.name",
-        fields=(_text("name", "s.name"), _Field("value", "s.value", json.loads, _same)),
+        fields=(_text("name", "s.name"), _Field("value", "s.value", _json, _same)),
         put=_put_setting,
     ),
 }

@@ -9,49 +9,32 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.items import OWN_WORDS, user_number
+from edge_ttp.history.learned_rows import (
+    Layer,
+    StoredEvidence,
+    StoredPosterior,
+    bytes_of,
+    candidates_text,
+    check_evidence,
+    drawn_from,
+    evidence_from,
+    exact_bytes_of,
+    layer_from,
+    posterior_from,
+)
 from edge_ttp.history.rows import FEEDBACK, ITEMS, feedback_from, item_from, to_milliseconds
+from edge_ttp.history.sieve import UNREADABLE, Sieve
 from edge_ttp.schema import PROMPT_KIND, Candidate, Feedback, HistoryItem, utc_now
-
-Floats = npt.NDArray[np.float64]
-_STORED = np.dtype("<f4")
-_EXACT = np.dtype("<f8")
 
 _STRENGTH = {"edit": 2, "prefer": 1, "accept": 1, "reject": 1, "copied": 0, "regenerated": 0}
 """Of several judgments on one generation, the latest of the strongest counts."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The reward model's last layer over the candidates of one generation, as they were scored."""
-
-    reward: str
-    """Fingerprint of the reward model."""
-    features: Floats
-    """(N, D), centred within the pool."""
-    noise: Floats
-    """(N,) learned noise variances."""
-
-
-@dataclass(frozen=True)
-class StoredEvidence:
-    """One pool and what the user's behaviour says of it. Numbers are kept in 32 bits."""
-
-    kind: str
-    layer: Layer
-    moment: int
-    """Milliseconds since 1970 when the user wrote or judged it; newer evidence weighs more."""
-    utility: Floats | None = None
-    """(N,) agreement with the user's own text; None for judgments without one."""
-    candidate: int = 0
-    """The candidate that was judged."""
 
 
 @dataclass(frozen=True)
@@ -76,36 +59,22 @@ class Sourced:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class StoredPosterior:
-    """What a user's evidence was turned into."""
-
-    reward: str
-    version: int
-    """The user's evidence count that it was made from."""
-    evidence: int
-    """Pools behind it."""
-    trust: float
-    mean: Floats
-    """(D,)."""
-    covariance: Floats
-    """(D, D)."""
-    record: str
-    """The calibration record, as JSON."""
-
-
 def put_layer(db: sqlite3.Connection, generation_id: str, layer: Layer) -> None:
     """Stores the last layer of a generation's candidates."""
     db.execute(
         "INSERT INTO layers (generation, reward, features, noise) VALUES (?, ?, ?, ?)",
-        (generation_id, layer.reward, _bytes(layer.features), _bytes(layer.noise)),
+        (generation_id, layer.reward, bytes_of(layer.features), bytes_of(layer.noise)),
     )
 
 
-def layer(db: sqlite3.Connection, generation_id: str) -> Layer | None:
-    """The last layer of a generation's candidates, None where it was not scored."""
-    row = db.execute("SELECT reward, features, noise FROM layers WHERE generation = ?", (generation_id,)).fetchone()
-    return None if row is None else _layer(*row)
+def layer(db: sqlite3.Connection, generation_id: str, sieve: Sieve) -> Layer | None:
+    """The last layer of a generation's candidates, None where it was not scored or is damaged."""
+    query = (
+        "SELECT generation, reward, features, noise, "
+        "(SELECT count(*) FROM candidates c WHERE c.generation = layers.generation) FROM layers WHERE generation = ?"
+    )
+    rows = db.execute(query, (generation_id,)).fetchall()
+    return next(sieve.sift("layers", rows, lambda row: layer_from(*row[1:])), None)
 
 
 def put_calibration(
@@ -123,19 +92,6 @@ def put_calibration(
     return True
 
 
-def candidates_text(candidates: Sequence[Candidate]) -> str:
-    """What is kept of the candidates, as JSON."""
-    return json.dumps([[one.text, one.tokens, one.logprob] for one in candidates], ensure_ascii=False)
-
-
-def candidates_from(text: str) -> tuple[Candidate, ...]:
-    """The reverse of `candidates_text`. Raises ValueError or TypeError for anything else."""
-    return tuple(
-        Candidate(text=str(text), tokens=int(tokens), logprob=float(logprob))
-        for text, tokens, logprob in json.loads(text)
-    )
-
-
 def put_evidence(
     db: sqlite3.Connection,
     user_id: str,
@@ -148,17 +104,10 @@ def put_evidence(
 
     InvalidInput if its numbers do not fit together.
     """
-    count = len(evidence.layer.noise)
-    utility = evidence.utility
-    arrays = [evidence.layer.features, evidence.layer.noise, *([] if utility is None else [utility])]
-    fitting = (
-        evidence.layer.features.ndim == 2
-        and all(len(one) == count and np.isfinite(one).all() for one in arrays)
-        and 0 <= evidence.candidate < count
-        and (evidence.layer.noise > 0).all()
-    )
-    if not fitting:
-        raise InvalidInput("evidence with numbers that do not fit together", "check the reward model")
+    try:
+        check_evidence(evidence)
+    except ValueError as error:
+        raise InvalidInput(f"evidence that cannot be stored: {error}", "check the reward model") from None
     db.execute(
         "INSERT OR REPLACE INTO evidence "
         "(user, calibration, feedback, reward, kind, moment, candidate, features, noise, utility) "
@@ -171,9 +120,9 @@ def put_evidence(
             evidence.kind,
             evidence.moment,
             evidence.candidate,
-            _bytes(evidence.layer.features),
-            _bytes(evidence.layer.noise),
-            None if utility is None else _bytes(utility),
+            bytes_of(evidence.layer.features),
+            bytes_of(evidence.layer.noise),
+            None if evidence.utility is None else bytes_of(evidence.utility),
         ),
     )
 
@@ -184,51 +133,67 @@ def put_judgment(db: sqlite3.Connection, feedback: Feedback, evidence: StoredEvi
         "SELECT e.id, e.kind FROM evidence e JOIN feedback f ON f.id = e.feedback WHERE f.generation = ?",
         (feedback.generation_id,),
     ).fetchall()
-    if any(_STRENGTH[kind] > _STRENGTH[evidence.kind] for _, kind in rows):
+    if any(_STRENGTH.get(kind, 0) > _STRENGTH[evidence.kind] for _, kind in rows):
         return
     db.executemany("DELETE FROM evidence WHERE id = ?", [(number,) for number, _ in rows])
     put_evidence(db, feedback.user_id, evidence, feedback=feedback.id)
 
 
-def select_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: int) -> tuple[int, list[StoredEvidence]]:
+_EVIDENCE = (
+    "SELECT e.id, e.kind, e.moment, e.candidate, e.reward, e.features, e.noise, e.utility, "
+    "c.item, c.candidates, f.generation FROM evidence e JOIN users ON users.id = e.user "
+    "LEFT JOIN calibrations c ON c.id = e.calibration LEFT JOIN feedback f ON f.id = e.feedback "
+    "WHERE users.name = ? AND e.reward = ? ORDER BY e.moment DESC, e.id DESC LIMIT ?"
+)
+
+
+def select_evidence(
+    db: sqlite3.Connection, user_id: str, reward: str, limit: int, sieve: Sieve
+) -> tuple[int, list[StoredEvidence]]:
     """(the user's evidence count, evidence under this reward model from the newest on, at most `limit`)."""
-    row = db.execute("SELECT id, evidence FROM users WHERE name = ?", (user_id,)).fetchone()
+    row = db.execute("SELECT evidence FROM users WHERE name = ?", (user_id,)).fetchone()
     if row is None:
         return 0, []
-    rows = db.execute(
-        "SELECT kind, moment, candidate, reward, features, noise, utility FROM evidence "
-        "WHERE user = ? AND reward = ? ORDER BY moment DESC, id DESC LIMIT ?",
-        (row[0], reward, limit),
-    )
-    found = [
-        StoredEvidence(kind, _layer(reward, features, noise), moment, None if utility is None else _array(utility), at)
-        for kind, moment, at, reward, features, noise, utility in rows
-    ]
-    return int(row[1]), found
+    rows = db.execute(_EVIDENCE, (user_id, reward, limit))
+    found = sieve.sift("evidence", rows, lambda row: (row[0], evidence_from(row[1:8])))
+    return row[0] if type(row[0]) is int else 0, [evidence for _, evidence in _of_one_width(found, sieve)]
 
 
-def sourced_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: int) -> list[Sourced]:
+def sourced_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: int, sieve: Sieve) -> list[Sourced]:
     """What `select_evidence` gives, in its order, each with its candidates' texts."""
-    rows = db.execute(
-        "SELECT e.kind, e.moment, e.candidate, e.features, e.noise, e.utility, c.item, c.candidates, f.generation "
-        "FROM evidence e JOIN users ON users.id = e.user "
-        "LEFT JOIN calibrations c ON c.id = e.calibration LEFT JOIN feedback f ON f.id = e.feedback "
-        "WHERE users.name = ? AND e.reward = ? ORDER BY e.moment DESC, e.id DESC LIMIT ?",
-        (user_id, reward, limit),
-    )
-    found = []
-    for kind, moment, at, features, noise, utility, item, drawn, generation in rows:
+
+    def sourced(row: tuple[Any, ...]) -> tuple[int, Sourced]:
+        evidence = evidence_from(row[1:8])
+        item, drawn, generation = row[8:]
         if drawn is not None:
-            name, texts = f"item {item}", tuple(str(one[0]) for one in json.loads(drawn))
+            name, texts = f"item {item}", tuple(one.text for one in drawn_from(drawn))
         else:
             query = "SELECT text FROM candidates WHERE generation = ? ORDER BY position"
-            name, texts = str(generation), tuple(text for (text,) in db.execute(query, (generation,)))
-        told = None if utility is None else _array(utility)
-        found.append(Sourced(StoredEvidence(kind, _layer(reward, features, noise), moment, told, at), name, texts))
-    return found
+            name, texts = str(generation), tuple(str(text) for (text,) in db.execute(query, (generation,)))
+        if len(texts) != len(evidence.layer.noise):
+            raise ValueError("it is about other candidates than there are")
+        return row[0], Sourced(evidence, name, texts)
+
+    rows = db.execute(_EVIDENCE, (user_id, reward, limit)).fetchall()
+    found = list(sieve.sift("evidence", rows, sourced))
+    kept = {number for number, _ in _of_one_width(((number, one.evidence) for number, one in found), sieve)}
+    return [one for number, one in found if number in kept]
 
 
-def uncalibrated(db: sqlite3.Connection, user_id: str, limit: int) -> list[HistoryItem]:
+def _of_one_width(found: Iterable[tuple[int, StoredEvidence]], sieve: Sieve) -> list[tuple[int, StoredEvidence]]:
+    """The evidence whose features are as many as those of most others: one reward model makes only one number."""
+    evidence = list(found)
+    widths = Counter(one.layer.features.shape[1] for _, one in evidence)
+    if len(widths) < 2:
+        return evidence
+    usual = widths.most_common(1)[0][0]
+    for number, one in evidence:
+        if one.layer.features.shape[1] != usual:
+            sieve.leave_out("evidence", number, "it has other features than the rest")
+    return [(number, one) for number, one in evidence if one.layer.features.shape[1] == usual]
+
+
+def uncalibrated(db: sqlite3.Connection, user_id: str, limit: int, sieve: Sieve) -> list[HistoryItem]:
     """The user's newest items that were not calibrated yet and have an input, except judgments and prompts."""
     rows = db.execute(
         f"{ITEMS} WHERE users.name = ? AND items.input <> '' "  # noqa: S608
@@ -237,10 +202,12 @@ def uncalibrated(db: sqlite3.Connection, user_id: str, limit: int) -> list[Histo
         "ORDER BY items.created_at DESC, items.id DESC LIMIT ?",
         (user_id, json.dumps(sorted(OWN_WORDS)), PROMPT_KIND, limit),
     )
-    return [item_from(row) for row in rows]
+    return list(sieve.sift("items", rows, item_from))
 
 
-def outdated(db: sqlite3.Connection, user_id: str, reward: str) -> tuple[list[Calibrated], list[Feedback]]:
+def outdated(
+    db: sqlite3.Connection, user_id: str, reward: str, sieve: Sieve
+) -> tuple[list[Calibrated], list[Feedback]]:
     """Calibrations and judgments without evidence under this reward model, newest first."""
     calibrated = db.execute(
         f"SELECT c.id, c.model, c.candidates, i.* FROM calibrations c JOIN ({ITEMS}) i ON i.id = c.item "  # noqa: S608
@@ -256,17 +223,10 @@ def outdated(db: sqlite3.Connection, user_id: str, reward: str) -> tuple[list[Ca
         "ORDER BY feedback.created_at DESC, feedback.id DESC",
         (user_id, reward),
     )
-    return [_calibrated(row) for row in calibrated], [feedback_from(row) for row in judged]
-
-
-def iterate_calibrations(db: sqlite3.Connection, user_id: str | None) -> list[Calibrated]:
-    """All calibrated items of the user, or of all users, in the order they were stored."""
-    rows = db.execute(
-        f"SELECT c.id, c.model, c.candidates, i.* FROM calibrations c JOIN ({ITEMS}) i ON i.id = c.item "  # noqa: S608
-        "WHERE ?1 IS NULL OR i.name = ?1 ORDER BY c.id",
-        (user_id,),
+    return (
+        list(sieve.sift("calibrations", calibrated, _calibrated)),
+        list(sieve.sift("feedback", judged, feedback_from)),
     )
-    return [_calibrated(row) for row in rows]
 
 
 def posterior(db: sqlite3.Connection, user_id: str, reward: str) -> StoredPosterior | None:
@@ -278,11 +238,10 @@ def posterior(db: sqlite3.Connection, user_id: str, reward: str) -> StoredPoster
     ).fetchone()
     if row is None:
         return None
-    version, evidence, trust, mean, covariance, record = row
-    size = len(mean) // _EXACT.itemsize
-    return StoredPosterior(
-        reward, version, evidence, trust, _exact(mean), _exact(covariance).reshape(size, size), record
-    )
+    try:
+        return posterior_from(reward, row)
+    except UNREADABLE:
+        return None  # it is made again from the evidence
 
 
 def put_posterior(db: sqlite3.Connection, user_id: str, made: StoredPosterior) -> bool:
@@ -297,8 +256,8 @@ def put_posterior(db: sqlite3.Connection, user_id: str, made: StoredPosterior) -
                 made.version,
                 made.evidence,
                 made.trust,
-                made.mean.astype(_EXACT).tobytes(),
-                made.covariance.astype(_EXACT).tobytes(),
+                exact_bytes_of(made.mean),
+                exact_bytes_of(made.covariance),
                 made.record,
                 to_milliseconds(utc_now()),
                 user_id,
@@ -317,23 +276,6 @@ def renew(db: sqlite3.Connection, source: Calibrated | Feedback, evidence: Store
         put_judgment(db, source, evidence)
 
 
-def _calibrated(row: tuple[object, ...]) -> Calibrated:
-    number, model, text, *item = row
-    return Calibrated(int(str(number)), item_from(tuple(item)), candidates_from(str(text)), str(model))
-
-
-def _layer(reward: str, features: bytes, noise: bytes) -> Layer:
-    spread = _array(noise)
-    return Layer(reward, _array(features).reshape(len(spread), -1), spread)
-
-
-def _bytes(values: npt.ArrayLike) -> bytes:
-    return np.asarray(values, _STORED).tobytes()
-
-
-def _array(blob: bytes) -> Floats:
-    return np.frombuffer(blob, _STORED).astype(np.float64)
-
-
-def _exact(blob: bytes) -> Floats:
-    return np.frombuffer(blob, _EXACT).astype(np.float64)
+def _calibrated(row: tuple[Any, ...]) -> Calibrated:
+    number, model, drawn, *item = row
+    return Calibrated(number, item_from(tuple(item)), drawn_from(drawn), str(model))

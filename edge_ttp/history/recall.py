@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.history.terms import words
-from edge_ttp.schema import PROMPT_KIND
+from edge_ttp.schema import PROMPT_KIND, HistoryItem
 
 K1 = 1.2
 B = 0.75
@@ -36,9 +36,19 @@ MAX_WORDS = 4_095
 
 _LENGTH_BITS = 12
 _LOOK = 64
+_MOST = 2**40
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A past item that resembles the query."""
+
+    item: HistoryItem
+    score: float
+    """BM25, above 0. 0 for a recent item that shares no word with the query and fills the number asked for."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ def rank(
     row = db.execute("SELECT id, items, words FROM users WHERE name = ?", (user_id,)).fetchone()
     if row is None or k <= 0:
         return []
-    user, count, total = row
+    user, count, total = row[0], _count(row[1]), _count(row[2])
     asked = Counter(words(query[:MAX_QUERY]))
     if before is None:
         postings = _postings(db, user, informative(_item_counts(db, user, asked)))
@@ -133,6 +143,11 @@ def rank(
         newest = _newest(db, user, k - len(found), kind=kind, before=before, without=without)
         found += [(number, 0.0) for number in newest]
     return found
+
+
+def _count(value: object) -> int:
+    """A count kept beside the items; where it is damaged, one that spoils no formula."""
+    return min(max(value, 0), _MOST) if type(value) is int else 0
 
 
 def informative(counts: Mapping[str, int]) -> list[str]:
@@ -166,7 +181,10 @@ def bm25(times: Sequence[int], postings: Postings, count: int, total: int) -> tu
 
 
 def _item_counts(db: sqlite3.Connection, user: int, terms: Collection[str]) -> dict[str, int]:
-    query = "SELECT term, items FROM terms WHERE user = ? AND items > 0 AND term IN (SELECT value FROM json_each(?))"
+    query = (
+        "SELECT term, items FROM terms WHERE user = ? AND term IN (SELECT value FROM json_each(?)) "
+        "AND items > 0 AND typeof(items) = 'integer'"
+    )
     return dict(db.execute(query, (user, json.dumps(list(terms)))).fetchall())
 
 
@@ -188,7 +206,10 @@ def _postings(db: sqlite3.Connection, user: int, terms: Sequence[str]) -> Postin
 
 def _view(db: sqlite3.Connection, user: int, before: int) -> tuple[Integers, int, int]:
     """(ids, number, words altogether) of the user's items older than `before`."""
-    query = "SELECT id, words FROM items INDEXED BY items_by_time WHERE user = ? AND created_at < ?"
+    query = (
+        "SELECT id, words FROM items INDEXED BY items_by_time WHERE user = ? AND created_at < ? "
+        "AND typeof(words) = 'integer'"
+    )
     rows = np.array(db.execute(query, (user, before)).fetchall(), np.int64).reshape(-1, 2)
     return rows[:, 0], len(rows), int(rows[:, 1].sum())
 
@@ -213,7 +234,7 @@ def _best(
     found: list[tuple[float, int, int]] = []
     query = (
         "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) "
-        "AND iif(?2 IS NULL, kind <> ?3, kind = ?2)"
+        "AND iif(?2 IS NULL, kind <> ?3, kind = ?2) AND typeof(created_at) = 'integer'"
     )
     step = max(_LOOK, 2 * k)
     while len(order):

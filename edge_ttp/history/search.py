@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_ttp.history.recall import MAX_QUERY, index_term
 from edge_ttp.history.rows import ITEMS, item_from
+from edge_ttp.history.sieve import Sieve
 from edge_ttp.history.terms import words, words_at
 from edge_ttp.schema import HistoryItem
 
@@ -27,7 +28,7 @@ class Found:
     """(start, end) of the words in the snippet."""
 
 
-def search(db: sqlite3.Connection, user_id: str, text: str, limit: int) -> list[Found]:
+def search(db: sqlite3.Connection, user_id: str, text: str, limit: int, sieve: Sieve) -> list[Found]:
     """The user's newest items whose input and output together hold every word of `text`, at most `limit`.
 
     The last word may be the beginning of a longer one. Without a word in `text` nothing is found.
@@ -43,7 +44,7 @@ def search(db: sqlite3.Connection, user_id: str, text: str, limit: int) -> list[
         "ORDER BY items.created_at DESC, items.id DESC LIMIT ?",
         (match, limit),
     )
-    return [_found(item_from(row), asked) for row in rows]
+    return [_found(item, asked) for item in sieve.sift("items", rows, item_from)]
 
 
 def _found(item: HistoryItem, asked: list[str]) -> Found:

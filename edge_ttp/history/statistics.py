@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge_ttp.history.rows import from_milliseconds
+from edge_ttp.history.rows import EARLIEST, LATEST, from_milliseconds
+from edge_ttp.history.sieve import printable
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,18 @@ def stats(db: sqlite3.Connection, user_id: str | None) -> Stats:
 
     def by(column: str, table: str) -> dict[str, int]:
         query = f"SELECT {column}, count(*) FROM {table} {of_user} GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
-        return dict(db.execute(query, (user_id,)).fetchall())
+        counts: Counter[str] = Counter()
+        for label, count in db.execute(query, (user_id,)):
+            counts[printable(label)] += count  # whatever a damaged row has there
+        return dict(counts)
 
     def one(query: str) -> tuple[int, ...]:
         row: tuple[int, ...] = db.execute(query, (user_id,)).fetchone()
         return row
 
+    moment = f"CASE WHEN created_at BETWEEN {EARLIEST} AND {LATEST} THEN created_at END"
     count, oldest, newest, mean_input, mean_output = one(
-        "SELECT count(*), min(created_at), max(created_at), avg(length(input)), avg(length(output)) "  # noqa: S608
+        f"SELECT count(*), min({moment}), max({moment}), avg(length(input)), avg(length(output)) "  # noqa: S608
         f"FROM items {of_user}"
     )
     return Stats(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.exchange.records import Record
@@ -23,38 +19,29 @@ from edge_ttp.history import (
     learning,
     recall,
     statistics,
-    vectors,
 )
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
+from edge_ttp.history.generations import MAX_RETENTION_DAYS
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.importing_store import ImportingStore
 from edge_ttp.history.items import Counts
-from edge_ttp.history.learning import Calibrated, Layer, Sourced, StoredEvidence, StoredPosterior
+from edge_ttp.history.learned_rows import Layer, StoredEvidence
+from edge_ttp.history.learned_store import LearnedStore
+from edge_ttp.history.recall import Recalled
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
+from edge_ttp.history.sieve import DamagedRow, RowUnavailable, Sieve
 from edge_ttp.history.statistics import Stats
 from edge_ttp.history.user import valid_user
-from edge_ttp.history.vectors import Vector
-from edge_ttp.schema import Candidate, Feedback, FeedbackKind, Generation, HistoryItem
+from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""
 
-MAX_RETENTION_DAYS = 36_500
 
-
-@dataclass(frozen=True)
-class Recalled:
-    """A past item that resembles the query."""
-
-    item: HistoryItem
-    score: float
-    """BM25, above 0. 0 for a recent item that shares no word with the query and fills the number asked for."""
-
-
-class History(ImportingStore):
+class History(ImportingStore, LearnedStore):
     """One database file. Safe from several threads, and beside other processes that have the same file open.
 
     Every write is one transaction: when the method returns, it is on the disk; when it raises, nothing was changed.
@@ -72,7 +59,7 @@ class History(ImportingStore):
         connections = Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s)
         if not connections.read_only and forgetting.due(connections):
             forgetting.overwrite(connections)
-        return cls(connections)
+        return cls(connections, Sieve())
 
     @property
     def path(self) -> Path:
@@ -83,6 +70,11 @@ class History(ImportingStore):
     def read_only(self) -> bool:
         """Whether the file or its folder may not be written."""
         return self._connections.read_only
+
+    @property
+    def damaged(self) -> tuple[DamagedRow, ...]:
+        """Rows that were met so far and left out, because this program cannot have written them."""
+        return self._sieve.found
 
     def close(self) -> None:
         """Closes the file. May be called twice; other methods raise HistoryUnavailable afterwards."""
@@ -136,7 +128,14 @@ class History(ImportingStore):
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
             return items.select_items(
-                db, user_id, kind=kind, before=moment, limit=limit, newest_first=newest_first, prompts=prompts
+                db,
+                user_id,
+                kind=kind,
+                before=moment,
+                limit=limit,
+                newest_first=newest_first,
+                prompts=prompts,
+                sieve=self._sieve,
             )
 
     def records(self, user_id: str | None, *, everything: bool = False) -> Iterator[Record]:
@@ -145,27 +144,28 @@ class History(ImportingStore):
         everything: generations, feedback, what is learned and settings too. `restore` takes them.
         """
         with self._connections.reading() as db:
-            yield from items.iterate_items(db, user_id)
+            yield from items.iterate_items(db, user_id, self._sieve)
             if everything:
-                yield from generations.iterate_generations(db, user_id)
-                yield from judgments.select_feedback(db, user_id)
-                yield from learned_records.export_records(db, user_id)
+                yield from generations.iterate_generations(db, user_id, self._sieve)
+                yield from judgments.select_feedback(db, user_id, self._sieve)
+                yield from learned_records.export_records(db, user_id, self._sieve)
 
     def iterate_items(self, user_id: str | None = None) -> Iterator[HistoryItem]:
         """All items of the user, or of all users, in the order they were stored, as of one moment."""
         with self._connections.reading() as db:
-            yield from items.iterate_items(db, user_id)
+            yield from items.iterate_items(db, user_id, self._sieve)
 
     def count(self, user_id: str) -> int:
         """Number of the user's items; 0 for an unknown user."""
         with self._connections.reading() as db:
             row = db.execute("SELECT items FROM users WHERE name = ?", (user_id,)).fetchone()
-            return 0 if row is None else int(row[0])
+            return row[0] if row is not None and type(row[0]) is int else 0
 
     def users(self) -> list[str]:
         """All user ids that own anything, in alphabetical order."""
         with self._connections.reading() as db:
-            return [row[0] for row in db.execute("SELECT name FROM users ORDER BY name")]
+            rows = db.execute("SELECT name FROM users ORDER BY name")
+            return list(self._sieve.sift("users", rows, lambda row: valid_user(row[0])))
 
     def recall(
         self,
@@ -185,14 +185,19 @@ class History(ImportingStore):
         """
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
-            ranked = recall.rank(db, user_id, query, k, kind=kind, before=moment, exclude=exclude)
-            found = items.items_by_number(db, [number for number, _ in ranked])
-        return [Recalled(found[number], score) for number, score in ranked]
+            passed = set(exclude)
+            while True:
+                ranked = recall.rank(db, user_id, query, k, kind=kind, before=moment, exclude=passed)
+                found = items.items_by_number(db, [number for number, _ in ranked], self._sieve)
+                damaged = {number for number, _ in ranked} - found.keys()
+                if not damaged:
+                    return [Recalled(found[number], score) for number, score in ranked]
+                passed |= damaged  # the next best take the places of those that cannot be read
 
     def search(self, user_id: str, text: str, limit: int = 20) -> list[Found]:
         """The user's newest items that hold every word of `text` (the last one may be a beginning), with snippets."""
         with self._connections.reading() as db:
-            return search(db, user_id, text, limit)
+            return search(db, user_id, text, limit, self._sieve)
 
     def stats(self, user_id: str | None = None) -> Stats:
         """Counts for this user, or for all."""
@@ -220,17 +225,12 @@ class History(ImportingStore):
     def generations(self, user_id: str, limit: int | None = None) -> list[Generation]:
         """The user's generations, newest first."""
         with self._connections.reading() as db:
-            return generations.select_generations(db, user_id, limit)
+            return generations.select_generations(db, user_id, limit, self._sieve)
 
     def iterate_generations(self, user_id: str | None = None) -> Iterator[Generation]:
         """All generations of the user, or of all users, oldest first, as of one moment."""
         with self._connections.reading() as db:
-            yield from generations.iterate_generations(db, user_id)
-
-    def layer(self, generation_id: str) -> Layer | None:
-        """The reward model's last layer over a generation's candidates, None where none was stored."""
-        with self._connections.reading() as db:
-            return learning.layer(db, generation_id)
+            yield from generations.iterate_generations(db, user_id, self._sieve)
 
     def add_feedback(self, feedback: Feedback, evidence: StoredEvidence | None = None) -> Feedback:
         """The judgment as stored, with its id. `edit` and `accept` also add the text as a history item.
@@ -256,7 +256,7 @@ class History(ImportingStore):
         """
         with self._connections.writing() as db:
             generations.generation(db, generation_id, user_id)
-            found = [one for one in judgments.judgments(db, generation_id) if kind in (None, one.kind)]
+            found = [one for one in judgments.judgments(db, generation_id, self._sieve) if kind in (None, one.kind)]
             if not found:
                 raise NotFound(
                     f"nothing was said of the generation {generation_id!r}", "see `edge-ttp history generations`"
@@ -267,19 +267,23 @@ class History(ImportingStore):
     def judgments(self, generation_id: str) -> list[Feedback]:
         """The judgments on one generation, oldest first."""
         with self._connections.reading() as db:
-            return judgments.judgments(db, generation_id)
+            return judgments.judgments(db, generation_id, self._sieve)
 
     def feedback_for(self, user_id: str | None) -> list[Feedback]:
         """The user's judgments (all users' if None), oldest first."""
         with self._connections.reading() as db:
-            return judgments.select_feedback(db, user_id)
+            return judgments.select_feedback(db, user_id, self._sieve)
 
     def judged_generations(self, user_id: str | None) -> Iterator[tuple[Feedback, Generation]]:
         """The user's judgments (all users' if None), oldest first, each with its generation, as of one moment."""
         with self._connections.reading() as db:
-            for feedback in judgments.select_feedback(db, user_id):
-                with suppress(NotFound):  # another user's, in a file that was doctored
+            for feedback in judgments.select_feedback(db, user_id, self._sieve):
+                try:
                     yield feedback, generations.generation(db, feedback.generation_id, feedback.user_id)
+                except NotFound:
+                    self._sieve.leave_out("feedback", feedback.id, "it is on an answer of another user")
+                except RowUnavailable as error:
+                    self._sieve.leave_out(error.damaged.table, error.damaged.row, error.damaged.reason)
 
     def retention(self, user_id: str) -> int | None:
         """Days for which the user's generations are kept; None without limit."""
@@ -295,62 +299,6 @@ class History(ImportingStore):
             raise InvalidInput(f"a retention of {days} days is not possible", f"use 1 to {MAX_RETENTION_DAYS} days")
         with self._connections.writing() as db:
             return generations.set_retention(db, valid_user(user_id), days)
-
-    # What is learned
-
-    def uncalibrated(self, user_id: str, limit: int) -> list[HistoryItem]:
-        """The user's newest items with an input for which no candidates were drawn yet; not what judgments added."""
-        with self._connections.reading() as db:
-            return learning.uncalibrated(db, user_id, limit)
-
-    def calibrate(
-        self, item: HistoryItem, model: str, candidates: Sequence[Candidate], evidence: StoredEvidence
-    ) -> bool:
-        """Stores the candidates drawn for a past item with the evidence; False if the item is gone or has some."""
-        with self._connections.writing() as db:
-            return learning.put_calibration(db, item, model, candidates, evidence)
-
-    def outdated(self, user_id: str, reward: str) -> tuple[list[Calibrated], list[Feedback]]:
-        """Calibrated items and judgments without evidence under the reward model with this fingerprint."""
-        with self._connections.reading() as db:
-            return learning.outdated(db, user_id, reward)
-
-    def renew_evidence(self, source: Calibrated | Feedback, evidence: StoredEvidence) -> None:
-        """Stores evidence under another reward model in the place of the old; nothing if its source is gone."""
-        with self._connections.writing() as db:
-            learning.renew(db, source, evidence)
-
-    def evidence(self, user_id: str, reward: str, limit: int) -> tuple[int, list[StoredEvidence]]:
-        """(the user's evidence count, their evidence under this reward model from the newest on)."""
-        with self._connections.reading() as db:
-            return learning.select_evidence(db, user_id, reward, limit)
-
-    def sourced_evidence(self, user_id: str, reward: str, limit: int) -> list[Sourced]:
-        """The same evidence, each piece with the candidates' texts."""
-        with self._connections.reading() as db:
-            return learning.sourced_evidence(db, user_id, reward, limit)
-
-    def posterior(self, user_id: str, reward: str) -> StoredPosterior | None:
-        """The user's posterior under this reward model; None where it is missing or the evidence has changed."""
-        with self._connections.reading() as db:
-            return learning.posterior(db, user_id, reward)
-
-    def save_posterior(self, user_id: str, made: StoredPosterior, *, wait_s: float | None = None) -> bool:
-        """Stores a posterior; False, and nothing, if the evidence has changed since. `wait_s` as above."""
-        with self._connections.writing(wait_s) as db:
-            return learning.put_posterior(db, user_id, made)
-
-    # Vectors
-
-    def vectors(self, item_ids: Collection[int], encoder: str) -> dict[int, Vector]:
-        """item id -> (dimension,) float32, for those items whose vector by this encoder is stored."""
-        with self._connections.reading() as db:
-            return vectors.select_vectors(db, item_ids, encoder)
-
-    def put_vectors(self, encoder: str, by_item: Mapping[int, npt.ArrayLike], *, wait_s: float | None = None) -> int:
-        """Stores vectors by item id, replacing older ones of the same encoder; returns how many. `wait_s` as above."""
-        with self._connections.writing(wait_s) as db:
-            return vectors.insert_vectors(db, encoder, by_item)
 
     # Forgetting
 

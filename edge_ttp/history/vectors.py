@@ -19,7 +19,9 @@ def select_vectors(db: sqlite3.Connection, numbers: Collection[int], encoder: st
     """item id -> (dimension,) float32, for those items whose vector by this encoder is stored."""
     query = "SELECT item, vector FROM vectors WHERE encoder = ? AND item IN (SELECT value FROM json_each(?))"
     rows = db.execute(query, (encoder, json.dumps([int(number) for number in numbers])))
-    return {number: np.frombuffer(blob, _STORED).astype(np.float32) for number, blob in rows}
+    # One that is damaged counts as missing: it is computed again.
+    sound = ((number, blob) for number, blob in rows if isinstance(blob, bytes) and not len(blob) % _STORED.itemsize)
+    return {number: np.frombuffer(blob, _STORED).astype(np.float32) for number, blob in sound}
 
 
 def insert_vectors(db: sqlite3.Connection, encoder: str, vectors: Mapping[int, npt.ArrayLike]) -> int:

@@ -15,7 +15,7 @@ from typing import cast
 
 import numpy as np
 
-from edge_ttp.history.learning import Layer, StoredEvidence
+from edge_ttp.history.learned_rows import Layer, StoredEvidence
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.reward.model import Scores
 from edge_ttp.reward.posterior import Evidence, EvidenceKind

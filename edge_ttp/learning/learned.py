@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import History
-from edge_ttp.history.learning import StoredPosterior
+from edge_ttp.history.learned_rows import StoredPosterior
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.learning.estimate import calibration
 from edge_ttp.learning.evidence import as_evidence

@@ -22,7 +22,8 @@ from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Rooms
 from edge_ttp.answer.prepare import StoredVectors, encode
 from edge_ttp.answer.prompt import tokens_for
 from edge_ttp.errors import Cancelled, NotFound, OutOfCapacity
-from edge_ttp.history.learning import Calibrated, Layer
+from edge_ttp.history.learned_rows import Layer
+from edge_ttp.history.learning import Calibrated
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import Learned, learned
 from edge_ttp.policy.request import Control

@@ -9,7 +9,7 @@ import pytest
 
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
-from edge_ttp.history.learning import Layer, StoredEvidence
+from edge_ttp.history.learned_rows import Layer, StoredEvidence
 from edge_ttp.schema import Feedback
 
 from .conftest import START, new_generation, new_item

@@ -7,7 +7,7 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
-from edge_ttp.history.learning import Layer, StoredEvidence, StoredPosterior
+from edge_ttp.history.learned_rows import Layer, StoredEvidence, StoredPosterior
 from edge_ttp.schema import Candidate, Feedback, FeedbackKind
 
 from .conftest import new_generation, new_item
@@ -79,7 +79,7 @@ def test_numbers_that_do_not_fit_together_are_refused(history: History) -> None:
         StoredEvidence("written", good.layer, 0, np.array([0.1, np.nan, 0.0])),
         StoredEvidence("reject", good.layer, 0, None, 3),
     ):
-        with pytest.raises(InvalidInput, match="do not fit together"):
+        with pytest.raises(InvalidInput, match="cannot be stored"):
             history.calibrate(item, "tiny", DRAWN, bad)
     assert history.evidence("ann", "r1", 10) == (0, [])
     assert history.uncalibrated("ann", 5) != []

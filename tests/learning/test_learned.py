@@ -14,7 +14,7 @@ from fakes import FakeReward, rooms
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask
 from edge_ttp.history import History
-from edge_ttp.history.learning import Layer
+from edge_ttp.history.learned_rows import Layer
 from edge_ttp.learning.calibration import POPULATION
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import learned

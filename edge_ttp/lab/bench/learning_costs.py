@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from edge_ttp.history import History
-from edge_ttp.history.learning import Layer, StoredEvidence
+from edge_ttp.history.learned_rows import Layer, StoredEvidence
 from edge_ttp.learning.evidence import as_evidence
 from edge_ttp.learning.learned import learned
 from edge_ttp.reward.model import RewardModel

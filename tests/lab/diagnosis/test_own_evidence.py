@@ -14,7 +14,8 @@ from repository import SHIPPED_REWARD
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
-from edge_ttp.history.learning import Layer, Sourced
+from edge_ttp.history.learned_rows import Layer
+from edge_ttp.history.learning import Sourced
 from edge_ttp.lab.diagnosis.evidence_worth import DOUBLING_PAYS, SIZES, worth
 from edge_ttp.lab.diagnosis.judge import judge
 from edge_ttp.lab.diagnosis.own_evidence import Own, judgments, own, own_table
