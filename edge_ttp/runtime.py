@@ -181,6 +181,8 @@ class Runtime:
         examples: int = DEFAULT_EXAMPLES,
         recall_for: str | None = None,
         turns: Sequence[tuple[str, str]] = (),
+        system: str | None = None,
+        context: Sequence[str] = (),
         store: bool = True,
         cancel: threading.Event | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -189,8 +191,10 @@ class Runtime:
 
         `n` None takes as many candidates as the budget allows. `kind` keeps recall to items of that kind. `turns` are
         the prompts and answers before this one in the same conversation, oldest first; with `recall_for` its first
-        prompt, the examples stay the same, and what was read before is not read again. `store` False keeps the request
-        out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
+        prompt, the examples stay the same, and what was read before is not read again. `system` is what is to be
+        observed besides; `context` are documents that the prompt is about: the policy reads them, but they are never
+        recalled nor stored, and nobody takes them for the user's writing. `store` False keeps the request out of the
+        history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
         does the budget's deadline, which does not count the loading of models. `on_event` is called from this thread
         after every decode step.
 
@@ -208,6 +212,8 @@ class Runtime:
             examples=examples,
             recall_for=recall_for,
             turns=tuple(turns),
+            system=system,
+            context=(context,) if isinstance(context, str) else tuple(context),
             store=store,
             cancel=cancel,
             emit=on_event,

@@ -214,6 +214,15 @@ def test_a_stream_can_be_cancelled_from_outside(runtime: Runtime, models: Models
     assert {one.finish_reason for one in result.candidates} == {"cancelled"}
 
 
+def test_a_document_is_read_and_not_kept(runtime: Runtime, models: Models) -> None:
+    for context in ("plums", ["plums"]):
+        made = runtime.generate("what grows here", user="ann", n=2, context=context, system="Name two.")
+        assert models.policy.messages[-1][-1] == ("user", "plums\n\nwhat grows here")
+        assert "plums" not in made.model_dump_json()
+    with pytest.raises(InvalidInput, match="a document"):
+        runtime.generate("what grows here", user="ann", context=["\ud800"])
+
+
 # Feedback
 
 

@@ -12,6 +12,7 @@ from edge_ttp import schema
 from edge_ttp.answer import events
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.prepare import Prepared, prepare
+from edge_ttp.answer.prompt import with_context
 from edge_ttp.answer.select import NEEDS_SIMILARITY, Choice, Pool, select
 from edge_ttp.answer.waves import Drawing
 from edge_ttp.budget.device_profile import Call
@@ -145,7 +146,8 @@ def _score(rooms: Rooms, ask: Ask, prepared: Prepared, drawn: Sequence[schema.Ca
     recalled = prepared.recalled
     if rooms.reward is None or recalled.profile is None or recalled.learned is None:
         return None
-    return rooms.reward.score(recalled.profile, ask.prompt, drawn, recalled.learned.weights)
+    given = with_context(ask.prompt, ask.context)  # an answer is judged by all that it answers
+    return rooms.reward.score(recalled.profile, given, drawn, recalled.learned.weights)
 
 
 def _choose(

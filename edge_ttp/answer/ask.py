@@ -100,6 +100,10 @@ class Ask:
     """Text that examples are recalled for. None: the prompt."""
     turns: tuple[tuple[str, str], ...] = ()
     """What was said before in the same conversation: prompt and answer, oldest first."""
+    system: str | None = None
+    """What the caller wants observed besides."""
+    context: tuple[str, ...] = ()
+    """Documents that the request is about: shown to the policy, never recalled nor kept."""
     store: bool = True
     cancel: Flag | None = None
     emit: Callable[[schema.Event], None] | None = None
@@ -118,6 +122,10 @@ def _check(ask: Ask) -> None:
     for given, written in ask.turns:
         checked_text("an earlier prompt", given)
         checked_text("an earlier answer", written)
+    if ask.system is not None:
+        checked_text("the system text", ask.system)
+    for document in ask.context:
+        checked_text("a document", document)
     if ask.recall_for is not None:
         checked_text("the text to recall for", ask.recall_for)
     if ask.kind is not None:

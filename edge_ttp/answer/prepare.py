@@ -178,14 +178,17 @@ def encode(
     request: str,
     examples: Sequence[tuple[str, str]],
     turns: Sequence[tuple[str, str]] = (),
+    *,
+    system: str | None = None,
+    context: Sequence[str] = (),
 ) -> tuple[Prompt, tuple[int, ...]]:
     """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
-    prompt = compose(request, examples, style, turns)
+    prompt = compose(request, examples, style, turns, system=system, context=context)
     if style == "chat":
         tokens = policy.encode_chat(prompt.messages)
         if tokens is not None:
             return prompt, tokens
-        prompt = compose(request, examples, "few-shot", turns)
+        prompt = compose(request, examples, "few-shot", turns, system=system, context=context)
     return prompt, policy.encode_text(prompt.text)
 
 
@@ -220,7 +223,10 @@ def _options(
     best = _worth(len(recalled.examples))
     options, prompts, refusal = [], [], None
     for count in reversed(shown):
-        encoded = EncodedPrompt(*encode(rooms.policy, rooms.style, ask.prompt, recalled.examples[:count], turns))
+        shown_now = recalled.examples[:count]
+        encoded = EncodedPrompt(
+            *encode(rooms.policy, rooms.style, ask.prompt, shown_now, turns, system=ask.system, context=ask.context)
+        )
         size = len(encoded.tokens)
         for longest in caps:
             try:

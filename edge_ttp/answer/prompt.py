@@ -32,25 +32,43 @@ class Prompt:
     examples: int
 
 
-def compose(request: str, examples: Sequence[Example], style: Style, turns: Sequence[Example] = ()) -> Prompt:
+def compose(
+    request: str,
+    examples: Sequence[Example],
+    style: Style,
+    turns: Sequence[Example] = (),
+    *,
+    system: str | None = None,
+    context: Sequence[str] = (),
+) -> Prompt:
     """The prompt for `request`. `examples` come best first and stand best last, next to the request.
 
     `turns` are what was said before in the same conversation, oldest first; they stand between examples and request.
+    `system` is what the caller wants observed besides; `context` are documents that the request is about.
     """
+    request = with_context(request, context)
     shown = [(_shorten(given), written.strip()) for given, written in reversed(examples)]
     shown += [(given.strip(), written.strip()) for given, written in turns]
     one_line = bool(shown) and not any("\n" in written for _, written in shown)  # as this user always does
-    messages = [("system", _SYSTEM if examples else _SYSTEM_NEW)]
+    told = "\n\n".join(filter(None, (_SYSTEM if examples else _SYSTEM_NEW, (system or "").strip())))
+    messages = [("system", told)]
     for given, written in shown:
         messages += [("user", given), ("assistant", written)]
     messages.append(("user", request))
     blocks = [f"Input: {given}\nOutput: {written}\n\n" for given, written in shown]
     text = "".join(blocks) + f"Input: {request.strip()}\nOutput:"
+    if system and system.strip():
+        text = f"{system.strip()}\n\n{text}"
     if style == "chat":
         stop: tuple[str, ...] = ("\n",) if one_line else ()
     else:
         stop = ("\n",) if one_line or not shown else ("\n\nInput:", "\nOutput:")
     return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(examples))
+
+
+def with_context(request: str, context: Sequence[str]) -> str:
+    """The request behind the documents that it is about: what is asked stands last, next to the answer."""
+    return "\n\n".join((*(document.strip() for document in context), request)) if context else request
 
 
 def _shorten(text: str) -> str:

@@ -22,7 +22,10 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 @app.command()
 @with_drawing
 def generate(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to answer; - reads standard input.")],
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", help="What to answer; what is piped in belongs to it, or is it."),
+    ] = None,
     user: options.User = None,
     model: options.Model = None,
     reward: options.Reward = None,
@@ -36,6 +39,8 @@ def generate(
     drawing: dict[str, Any],
     kind: options.Kind = None,
     examples: Annotated[int, typer.Option("--examples", help="History items shown to the model.")] = 4,
+    documents: options.Documents = None,
+    system: options.System = None,
     threads: options.Threads = None,
     no_store: options.NoStore = False,
     show_candidates: Annotated[
@@ -47,7 +52,7 @@ def generate(
 
     Prints the answer. Ctrl-C stops drawing and answers with the best candidate so far (exit code 130).
     """
-    text = options.read_text(prompt)
+    text, context = options.read_prompt(prompt), options.read_documents(documents)
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
@@ -65,6 +70,8 @@ def generate(
                 seed=seed,
                 kind=kind,
                 examples=examples,
+                system=system,
+                context=context,
                 store=not no_store,
                 cancel=cancel,
                 on_event=_count_finished(advance),

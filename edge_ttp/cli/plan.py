@@ -49,7 +49,7 @@ def plan(
     )
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
         found = runtime.plan(
-            None if prompt is None else options.read_text(prompt),
+            None if prompt is None else options.read_prompt(prompt),
             user=user,
             budget=budget,
             select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list

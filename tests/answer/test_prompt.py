@@ -84,3 +84,18 @@ def test_a_candidate_may_be_a_quarter_longer_than_the_longest_text_within_bounds
     lengths: list[int], longest: int
 ) -> None:
     assert tokens_for(lengths) == longest
+
+
+def test_documents_stand_before_what_is_asked_and_a_system_text_behind_the_houses_own() -> None:
+    for style in ("chat", "few-shot"):
+        prompt = compose("what grows here", [("near", "a pond")], style, system=" Name two. ", context=(" pears ",))
+        shown = prompt.messages[-1][1] if style == "chat" else prompt.text
+        assert "pears\n\nwhat grows here" in shown
+        told = prompt.messages[0][1] if style == "chat" else prompt.text
+        assert "Name two." in told
+        assert "a pond" in prompt.text
+
+
+def test_without_them_the_prompt_is_what_it_was() -> None:
+    assert compose("x", [("a", "b")], "chat") == compose("x", [("a", "b")], "chat", system=None, context=())
+    assert compose("x", [], "few-shot").text == "Input: x\nOutput:"

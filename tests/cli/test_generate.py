@@ -10,12 +10,13 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from fakes import FakePolicy, Models, endless
-from fakes.command import model_files, one_object
+from fakes.command import FAKED, edge_ttp, model_files, one_object
 
 from edge_ttp.cli import options
 from edge_ttp.cli.main import run
@@ -338,3 +339,98 @@ def test_a_prompt_that_cannot_be_answered_is_one_line(generate: Command, models:
 
 def test_the_rule_in_the_help_is_the_runtimes() -> None:
     assert options.DEFAULT_RULE == DEFAULT_RULE
+
+
+# What is piped in, documents, a system text
+
+
+def piped(tmp_path: Path, data: bytes, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """`generate ARGUMENTS` in a process of its own with `data` piped in; returns what it printed as JSON."""
+    plain = ["--user", "ann", "--n", "2", "--max-tokens", "4", "--json", *model_files(tmp_path)]
+    done = edge_ttp("generate", *arguments, *plain, program=FAKED, stdin=data)
+    assert done.returncode == code, done.stderr
+    return one_object(done.stdout)
+
+
+def test_what_is_piped_in_belongs_to_the_prompt(tmp_path: Path) -> None:
+    made = piped(tmp_path, b"line one\r\nline two\r\n", "summarize this")
+    assert made["prompt"] == "summarize this\n\nline one\nline two"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Grüße, wo?\n".encode(),
+        "\ufeffGrüße, wo?\r\n".encode(),
+        "\ufeffGrüße, wo?\r\n".encode("utf-16-le"),
+        "\ufeffGrüße, wo?".encode("utf-16-be"),
+    ],
+)
+def test_without_an_argument_standard_input_is_the_prompt(tmp_path: Path, data: bytes) -> None:
+    assert piped(tmp_path, data)["prompt"] == "Grüße, wo?"
+
+
+def test_an_empty_pipe_adds_nothing(tmp_path: Path) -> None:
+    assert piped(tmp_path, b"\n", "what grows here")["prompt"] == "what grows here"
+    second = tmp_path / "second"
+    second.mkdir()
+    assert "the prompt is empty" in piped(second, b"", code=2)["error"]["message"]
+
+
+@pytest.mark.parametrize("data", [b"\xff\xd8 no text", b"a\0b"])
+def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes) -> None:
+    assert "is no" in piped(tmp_path, data, "describe", code=2)["error"]["message"]
+
+
+def test_without_a_prompt_on_a_terminal_it_says_what_to_do(
+    generate: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert run(["generate"]) == 2
+    assert capsys.readouterr().err == (
+        "edge-ttp: there is no prompt; write one in quotes, or pipe it in: edge-ttp generate < FILE\n"
+    )
+
+
+def test_documents_and_a_system_text_are_read_and_never_taken_for_the_users(
+    generate: Command, models: Models, tmp_path: Path, home: Path
+) -> None:
+    with History.open(locate(home).database) as history:
+        history.add(HistoryItem(user_id="ann", input="what is near", output="a pond"))
+    first, second = tmp_path / "one.txt", tmp_path / "two.txt"
+    first.write_bytes(b"\xef\xbb\xbfpear trees\r\n")
+    second.write_text("plum trees\n")
+    made = json.loads(
+        generate("--file", str(first), "-f", str(second), "--system", "Name two.", "--json", prompt="what grows here")
+    )
+    said = models.policy.messages[-1]
+    assert said[0][0] == "system"
+    assert said[0][1].endswith("\n\nName two.")
+    assert said[-1] == ("user", "pear trees\n\nplum trees\n\nwhat grows here")
+    assert ("assistant", "a pond") in said  # a document does not cost the examples
+    assert made["prompt"] == "what grows here"
+    assert "pear" not in json.dumps(made)
+    assert run(["feedback", "last", "--user", "ann", "--edit", "mine"]) == 0
+    with History.open(locate(home).database) as history:
+        assert {item.input for item in history.items("ann")} == {"what is near", "what grows here"}
+        assert "pear" not in json.dumps([one.model_dump(mode="json") for one in history.generations("ann")])
+
+
+@pytest.mark.parametrize(("name", "words"), [("missing.txt", "cannot read"), ("", "cannot read")])
+def test_a_document_that_cannot_be_read_is_one_line(generate: Command, tmp_path: Path, name: str, words: str) -> None:
+    generate("--file", str(tmp_path / name), code=2)
+    assert words in generate.err
+    assert generate.err.count("\n") == 1
+
+
+def test_a_document_that_is_no_text_is_one_line(generate: Command, tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    generate("--file", str(tmp_path / "x.gguf"), code=2)
+    assert "is no text" in generate.err
+    (tmp_path / "big").write_bytes(b"x" * (options.MAX_STDIN_BYTES + 1))
+    generate("--file", str(tmp_path / "big"), code=2)
+    assert "is longer than" in generate.err
