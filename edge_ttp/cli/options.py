@@ -172,6 +172,11 @@ def _decoded(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
 
 
+def data_folder(given: Path | None) -> Path | None:
+    """The folder of corpora that is `given`, else the one in EDGE_TTP_DATA; None where neither says one."""
+    return given or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+
+
 @contextmanager
 def interruptible() -> Iterator[Event]:
     """An event that the first Ctrl-C sets, so that what was drawn so far is kept; the second one ends the program."""
