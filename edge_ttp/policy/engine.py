@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
+from edge_ttp.policy.job import Asked, Steps
 from edge_ttp.policy.request import Control, Request, Sampled, StepReport
 from edge_ttp.policy.sampling import Sampler
 from edge_ttp.schema import Candidate, FinishReason
@@ -66,7 +68,10 @@ def _decode_text(data: bytes | bytearray) -> str:
 
 
 class Engine:
-    """Draws candidates with one Decoder, one call after another. Calls must not overlap (policy/llama.py locks)."""
+    """Draws candidates with one Decoder, one call after another: calls must not overlap (policy/seats.py sees to it).
+
+    Between its steps a call may rest, so that others draw with decoders of their own.
+    """
 
     def __init__(self, decoder: Decoder, *, clock: Clock = time.monotonic, pool: Executor | None = None) -> None:
         """`pool` lends a second thread for drawing from large vocabularies."""
@@ -76,45 +81,56 @@ class Engine:
         self._resident: list[int] = []  # the prompt tokens that sequence 0 holds now
 
     def sample(self, request: Request, control: Control, *, width: int) -> Sampled:
-        """Candidates for `request`, at most `width` of them decoded at once (more run in waves).
+        """As `steps`, all of them at once: `control.more` is asked in between."""
+        steps = self.steps(request, control, width=width)
+        with closing(steps):
+            answer = None
+            while True:
+                try:
+                    message = steps.send(answer)
+                except StopIteration as finished:
+                    sampled: Sampled = finished.value
+                    return sampled
+                answer = control.hear(message)
 
-        A deadline or a cancel keeps what is there: finished candidates, and unfinished ones as they stand.
-        Raises DeadlineTooShort or Cancelled where not even the prompt was read; OutOfCapacity where the prompt does
-        not fit.
+    def steps(self, request: Request, control: Control, *, width: int) -> Steps[Sampled]:
+        """Candidates for `request`, at most `width` of them decoded at once (more run in waves), step by step.
+
+        Yields None where it has computed something and may rest, and Asked (candidates so far) where it has to be told
+        how many more are wanted. A deadline or a cancel keeps what is there: finished candidates, and unfinished ones
+        as they stand. Raises DeadlineTooShort or Cancelled where not even the prompt was read; OutOfCapacity where the
+        prompt does not fit.
         """
         with closing(_Call(self._decoder, self._clock, request, control, self._pool)) as call:
-            return self._sample(call, request, width)
+            return (yield from self._steps(call, request, width))
 
-    def _sample(self, call: _Call, request: Request, width: int) -> Sampled:
+    def _steps(self, call: _Call, request: Request, width: int) -> Steps[Sampled]:
         # 1. Prefill once: only what the cache does not hold yet.
-        started = self._clock()
         call.compile()
-        logits, cached = self._prefill(request.prompt, call)
-        prefilled = self._clock()
+        logits, cached = yield from self._prefill(request.prompt, call)
+        prefill_s = call.computed_s()
         # 2. Waves of candidates, forked from the prompt; between them the caller may score and decide again.
         waves = first = 0
-        paused_s = 0.0
         wanted = request.n if call.first_wave is None else min(request.n, call.first_wave)
         while first < request.n:
             if waves and call.ended():
                 break
             if first >= wanted:
-                asked = self._clock()
-                wanted = min(request.n, first + call.more())
-                paused_s += self._clock() - asked
+                further = yield from call.more()
+                wanted = min(request.n, first + further)
                 if first >= wanted:
                     break
             waves += 1
             after = min(wanted, first + width)
-            call.run_wave(logits, range(first, after))
+            yield from call.run_wave(logits, range(first, after))
             first = after
-        decode_s = self._clock() - prefilled - paused_s
+        decode_s = call.computed_s() - prefill_s
         return Sampled(
             candidates=call.results(),
             token_ids=tuple(tuple(candidate.drawn) for candidate in call.candidates if candidate.drawn),
             prompt_tokens=len(request.prompt),
             cached_tokens=cached,
-            prefill_s=prefilled - started,
+            prefill_s=prefill_s,
             decode_s=decode_s,
             sample_s=decode_s - call.decoder_s,
             rows=sum(call.step_rows),
@@ -137,7 +153,7 @@ class Engine:
         self._resident = []
         self._decoder.clear()
 
-    def _prefill(self, prompt: Sequence[int], call: _Call) -> tuple[npt.NDArray[np.float32], int]:
+    def _prefill(self, prompt: Sequence[int], call: _Call) -> Steps[tuple[npt.NDArray[np.float32], int]]:
         """Logits after `prompt`, and how many of its tokens were in the cache already.
 
         Only whole chunks are reused: every chunk is then computed in the same shape with and without reuse, and a
@@ -151,6 +167,8 @@ class Engine:
         self._resident = list(prompt[:shared])
         logits = None
         for start in range(shared, len(prompt), chunk):
+            if start > shared:
+                yield from call.rest()
             call.check_before_first_token()
             piece = prompt[start : start + chunk]
             try:
@@ -173,7 +191,7 @@ class Engine:
 
 
 class _Call:
-    """The state of one call of Engine.sample."""
+    """The state of one call of Engine.steps."""
 
     def __init__(
         self, decoder: Decoder, clock: Clock, request: Request, control: Control, pool: Executor | None
@@ -191,6 +209,9 @@ class _Call:
         self._constraint: Constraint | None = None
         self.decoder_s = 0.0
         self._last_step_s = 0.0
+        self._last_rest_s = 0.0
+        self._computed_s = 0.0
+        self._woke = clock()
         self.step_rows: list[int] = []
         self.first_wave = control.first_wave if control.more is not None else None
         # Where the caller decides as it goes, candidates that were never begun are not spoken of.
@@ -211,16 +232,36 @@ class _Call:
         """The candidates begun so far, as they stand."""
         return tuple(candidate.result() for candidate in self.candidates if candidate.drawn)
 
-    def more(self) -> int:
-        """How many further candidates the caller wants, having seen those that there are; none without being asked."""
-        return 0 if self._control.more is None else max(0, self._control.more(self.results()))
+    def computed_s(self) -> float:
+        """Seconds of its own so far, those in which it rested left out."""
+        return self._computed_s + self._clock() - self._woke
 
-    def ended(self) -> FinishReason | None:
-        """Why the call has to end now: a cancel, or a deadline that the next step would pass."""
+    def rest(self, message: Asked | None = None) -> Generator[object, Any, Any]:
+        """Lets others compute, or waits for the reply to a question: what comes back."""
+        slept = self._clock()
+        self._computed_s += slept - self._woke
+        reply = yield message
+        self._woke = self._clock()
+        self._last_rest_s = self._woke - slept if message is None else 0.0
+        return reply
+
+    def more(self) -> Steps[int]:
+        """How many further candidates the caller wants, having seen those that there are; none without being asked."""
+        if self._control.more is None:
+            return 0
+        further = yield from self.rest(Asked(self.results()))
+        return max(0, further or 0)
+
+    def ended(self, *, resting: bool = False) -> FinishReason | None:
+        """Why the call has to end now: a cancel, or a deadline that the next step would pass.
+
+        `resting`: before it rests, as long as last time.
+        """
         if self._control.cancel is not None and self._control.cancel.is_set():
             return "cancelled"
         deadline = self._control.deadline
-        if deadline is not None and self._clock() + self._last_step_s > deadline:
+        ahead = self._last_step_s + (self._last_rest_s if resting else 0.0)
+        if deadline is not None and self._clock() + ahead > deadline:
             return "deadline"
         return None
 
@@ -235,7 +276,7 @@ class _Call:
                 "allow more time, or recall fewer examples",
             )
 
-    def run_wave(self, logits: npt.NDArray[np.float32], members: range) -> None:
+    def run_wave(self, logits: npt.NDArray[np.float32], members: range) -> Steps[None]:
         """Draws the candidates of `members` to their end, starting from the prompt's logits (vocabulary,)."""
         active = [self.candidates[index] for index in members]
         self._shown = max(self._shown, members.stop)
@@ -253,7 +294,10 @@ class _Call:
                 step += 1
                 if not active:
                     return
-                reason = self.ended()
+                reason = self.ended(resting=True)
+                if reason is None:
+                    yield from self.rest()
+                    reason = self.ended()
                 if reason is not None:
                     self._end(active, reason)
                     self._tell((), active)

@@ -22,6 +22,13 @@ Start = Callable[["Job[T]"], "Steps[T] | None"]
 _log = logging.getLogger("edge_ttp")
 
 
+class Flag(Protocol):
+    """Something that is set when a call has to end: a threading.Event, or a job."""
+
+    def is_set(self) -> bool:
+        """Whether it has to end."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A job that waits for `Job.reply`."""
@@ -82,7 +89,7 @@ class Job(Generic[T]):
         claim: Claim,
         *,
         deadline: float | None,
-        cancel: threading.Event | None,
+        cancel: Flag | None,
         listener: Callable[[object], None] | None,
     ) -> None:
         """Use Scheduler.submit."""

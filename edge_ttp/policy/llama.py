@@ -1,53 +1,58 @@
-"""A GGUF policy ready to draw candidates: the model, a KV cache sized for the call, and the turn that guards both."""
+"""A GGUF policy ready to draw candidates: the model, its adapters, and a cache for every call that is under way."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from typing import TypeVar
 
 from edge_ttp.budget import device
 from edge_ttp.budget.timed import CHUNK, Timed
-from edge_ttp.errors import ModelUnavailable, OutOfCapacity
-from edge_ttp.policy import bindings, gpu
-from edge_ttp.policy.engine import Engine
+from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy import bindings, gpu, timing
+from edge_ttp.policy.job import Claim, Job, Steps
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.request import Control, Request, Sampled
-from edge_ttp.policy.turn import Turns
+from edge_ttp.policy.scheduler import Scheduler
+from edge_ttp.policy.seats import Scaled, Seat, Seats
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.schema import LoraAdapter
 
 _KEPT_ADAPTERS = 4  # adapters in memory, for callers that switch between some
-_Scaled = tuple[bindings.LoadedAdapter, float]
+T = TypeVar("T")
+
 _FileState = tuple[Path, int, int]
 """A file as it was: path, time of its last change in ns, size."""
 
 _ROOM_BESIDE = 64 * MIB  # for a vocabulary and a call, besides the weights and their copies
-_QUICK_ROWS = (1, 2, 8, 16)
-_THOROUGH_ROWS = (1, 2, 4, 8, 16, 32)
-_THOROUGH_PROMPT = 1024
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
 _STACK_BYTES = 8 * MIB
 
 
 class LlamaPolicy:
-    """One loaded policy. Safe to call from several threads: calls are served one after another, in order.
+    """One loaded policy. Safe to call from several threads: calls take their steps by turns (policy/scheduler.py).
 
     `threads` must not exceed the cores that are free: llama.cpp's threads wait for each other spinning, and with a
     busy neighbour on one of two cores two threads run many times slower than one.
     `memory_bytes` limits weights, cache and buffers together, in calls that bring no limit of their own too; None:
     what this device has free at the time.
     `gpu_layers` None: as many as the wheel and the GPU's memory allow.
+    `scheduler` is shared by all policies of a runtime; None: one of its own, which ends with it.
     Raises ModelUnavailable or OutOfCapacity.
     """
 
     def __init__(
-        self, path: Path, *, threads: int, memory_bytes: int | None = None, gpu_layers: int | None = None
+        self,
+        path: Path,
+        *,
+        threads: int,
+        memory_bytes: int | None = None,
+        gpu_layers: int | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelUnavailable(f"there is no model file {path}", "see `edge-ttp models list`")
@@ -90,11 +95,10 @@ class LlamaPolicy:
             chunk=CHUNK,
         )
         self._loaded: dict[_FileState, bindings.LoadedAdapter] = {}
-        self._adapters: list[_Scaled] = []  # what the context decodes with
-        self._context: bindings.Context | None = None
-        self._engine: Engine | None = None
         self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
-        self._turns = Turns()
+        self._seats = Seats(self._model, chunk=CHUNK, threads=threads, pool=self._pool)
+        self._scheduler = scheduler or Scheduler()
+        self._shares_scheduler = scheduler is not None
         self._closed = False
 
     @property
@@ -149,10 +153,7 @@ class LlamaPolicy:
 
     def held_bytes(self) -> int:
         """Bytes that weights, cache and buffers take now, by the same reckoning as the limits."""
-        context = self._context
-        if context is None:
-            return self._footprint.fixed
-        return self._footprint.total(context.cells, context.sequences, context.cache_type)
+        return self._seats.held_bytes(self._footprint)
 
     def sequence_bytes(self, max_tokens: int) -> int:
         """Bytes that one more candidate of so many tokens takes."""
@@ -183,8 +184,7 @@ class LlamaPolicy:
 
     def resident(self, prompt: Sequence[int]) -> int:
         """How many of the prompt's first tokens the cache holds now, and need not be read again."""
-        engine = self._engine
-        return 0 if engine is None else engine.resident(prompt)
+        return self._seats.resident(prompt)
 
     def sample(
         self,
@@ -193,120 +193,147 @@ class LlamaPolicy:
         *,
         memory_bytes: int | None = None,
         threads: tuple[int, int] | None = None,
+        claim: Claim | None = None,
     ) -> Sampled:
-        """Draws the candidates of `request`. Waits for earlier calls to end.
+        """Draws the candidates of `request`, waited for in this thread, which `control` is called from.
+
+        As `begin`. Raises what the call raised.
+        """
+        return self.begin(request, control, memory_bytes=memory_bytes, threads=threads, claim=claim).drive(control.hear)
+
+    def begin(
+        self,
+        request: Request,
+        control: Control,
+        *,
+        memory_bytes: int | None = None,
+        threads: tuple[int, int] | None = None,
+        claim: Claim | None = None,
+    ) -> Job[Sampled]:
+        """A job that draws the candidates of `request` by turns with others. Its messages are for `control.hear`.
 
         `threads`: for reading the prompt and for drawing; None: all of them for both.
         """
-        with self._turn(deadline=control.deadline, cancel=control.cancel):
+
+        self._check_open()
+
+        def start(job: Job[Sampled]) -> Steps[Sampled] | None:
+            self._check_open()
             adapters = self._load(request.sampling.adapters, memory_bytes)
             widest = request.n if control.first_wave is None else min(request.n, control.first_wave)
             layout = self.layout(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
-            context, engine = self._prepare(layout, memory_bytes)
+            seat = self._take(request.prompt, layout, adapters, memory_bytes)
+            if seat is None:
+                return None
+            job.abort = seat.context.abort
+            on_step = None if control.on_step is None else job.tell
+            steps = seat.engine.steps(request, replace(control, cancel=job, on_step=on_step), width=layout.width)
             reading, drawing = threads or (self.threads, self.threads)
-            context.use_threads(reading=min(reading, self.threads), drawing=min(drawing, self.threads))
-            try:
-                if adapters != self._adapters:
-                    engine.forget()
-                    context.adapt(adapters)
-                    self._adapters = adapters
-                with context.abortable(control.cancel, control.deadline):
-                    sampled = engine.sample(request, control, width=layout.width)
-            except ModelUnavailable:
-                self._release()  # a cache that failed once is not trusted again
-                raise
-        return replace(sampled, notes=layout.notes)
+            seat.context.use_threads(reading=min(reading, self.threads), drawing=min(drawing, self.threads))
+            return self._sitting(seat, steps, lambda sampled: replace(sampled, notes=layout.notes))
+
+        return self._scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
 
     def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
         """Times this policy on this device with so many threads (None: all): reading a prompt, and decode steps.
 
         About a second for a small model. Thorough: longer prompts and wider steps as well, some ten times as long.
-        Waits for running calls; the prompt in the cache is lost.
+        Calls go first: it waits for those under way, and makes way for those that come.
         """
+        self._check_open()
         used = self.threads if threads is None else threads
-        wanted = _THOROUGH_ROWS if thorough else _QUICK_ROWS
-        prompt = min(_THOROUGH_PROMPT if thorough else 2 * CHUNK, self.context_trained // 2 // CHUNK * CHUNK)
-        with self._turn():
-            context, engine = self._prepare(self.layout(prompt + CHUNK, 2, wanted[-1]), None)
-            engine.forget()
-            context.use_threads(reading=used, drawing=used)
-            filler = (self._model.tokenize("measure this machine ", control=False) or [0]) * (prompt + CHUNK)
-            chunks: list[tuple[int, int, float]] = []
-            steps: list[tuple[int, int, float]] = []
-            context.prefill(filler[:CHUNK], 0, want_logits=True)  # caches warm up
-            context.clear()
-            for start in range(0, prompt, CHUNK):
-                started = time.perf_counter()
-                context.prefill(filler[:CHUNK], start, want_logits=True)
-                chunks.append((CHUNK, start, time.perf_counter() - started))
-                end = start + CHUNK
-                if end in (2 * CHUNK, prompt):
-                    steps += self._timed_steps(context, filler, end, [n for n in wanted if n < context.sequences])
-            small = 16
-            context.truncate(CHUNK)
-            started = time.perf_counter()
-            context.prefill(filler[:small], CHUNK, want_logits=True)
-            chunks.append((small, CHUNK, time.perf_counter() - started))
-            context.clear()
-        return Timed(used, tuple(chunks), tuple(steps))
+        rows, prompt = timing.extent(self.context_trained, thorough=thorough)
+        filler = (self._model.tokenize("measure this machine ", control=False) or [0]) * (prompt + CHUNK)
 
-    def _timed_steps(
-        self, context: bindings.Context, filler: list[int], position: int, widths: Sequence[int]
-    ) -> list[tuple[int, int, float]]:
-        """Decode steps of these widths behind a prompt: (rows, cells, the quicker of two seconds)."""
-        found = []
-        for rows in widths:
-            sequences = range(1, rows + 1)
-            context.fork(sequences)
-            taken = []
-            for at in range(position, position + 2):
-                started = time.perf_counter()
-                context.step(filler[:rows], [at] * rows, [[sequence] for sequence in sequences])
-                taken.append(time.perf_counter() - started)
-            for sequence in sequences:
-                context.drop(sequence)
-            found.append((rows, position + rows, min(taken)))
-        return found
+        def start(job: Job[Timed]) -> Steps[Timed] | None:
+            self._check_open()
+            seat = self._take((), self.layout(prompt + CHUNK, 2, rows[-1]), [], None)
+            if seat is None:
+                return None
+            seat.engine.forget()
+            seat.context.use_threads(reading=used, drawing=used)
+            return self._sitting(seat, timing.measuring(seat.context, filler, prompt, rows, used), lambda timed: timed)
+
+        return self._scheduler.submit(start, Claim(priority="background")).drive()
+
+    def _take(
+        self, prompt: Sequence[int], layout: Layout, adapters: list[Scaled], memory_bytes: int | None
+    ) -> Seat | None:
+        loaded = frozenset(self._loaded.values())
+        limit = self._limit(memory_bytes)
+        return self._seats.take(prompt, layout, adapters, footprint=self._footprint, loaded=loaded, limit=limit)
+
+    def _sitting(self, seat: Seat, steps: Steps[T], finish: Callable[[T], T]) -> Steps[T]:
+        """The steps of a call in its seat, which it gives back in the end."""
+        broken = False
+        try:
+            with closing(steps):
+                answer = None
+                while True:
+                    seat.context.arm()
+                    try:
+                        message = steps.send(answer)
+                    except StopIteration as finished:
+                        return finish(finished.value)
+                    answer = yield message
+        except ModelUnavailable:
+            broken = True  # a cache that failed once is not trusted again
+            raise
+        finally:
+            self._seats.give(seat, footprint=self._footprint, broken=broken)
 
     def forget(self) -> None:
-        """Empties and overwrites the cache, so that nothing of a prompt stays in memory."""
-        with self._turn():
-            if self._engine is not None and self._context is not None:
-                self._engine.forget()
-                self._context.wipe()
+        """Empties and overwrites the caches, so that nothing of a prompt stays in memory; those of calls under way
+        when these end."""
+        self._check_open()
+        self._scheduler.call(self._seats.wipe)
 
     def close(self) -> None:
-        """Waits for the running call and frees the memory. Later calls, also those waiting now, raise."""
-        with self._turns.take():
-            self._closed = True
-            self._release()
-            for adapter in self._loaded.values():
-                adapter.close()
-            self._loaded.clear()
-            if self._pool is not None:
-                self._pool.shutdown()
-            self._model.close()
+        """Waits for the calls under way and frees the memory. Later calls, also those waiting now, raise."""
+        self._closed = True
+        if not self._shares_scheduler:
+            self._scheduler.close()
+            self._free()
+            return
+        try:
+            self._scheduler.submit(self._ending).drive()
+        except InvalidInput:  # the scheduler was closed: nothing runs any more
+            self._free()
 
-    @contextmanager
-    def _turn(self, *, deadline: float | None = None, cancel: Event | None = None) -> Iterator[None]:
-        with self._turns.take(deadline=deadline, cancel=cancel):
-            if self._closed:
-                raise ModelUnavailable("the policy was closed", "open a new runtime")
-            yield
+    def _ending(self, _: Job[None]) -> Steps[None] | None:
+        if self._seats.busy:
+            return None
+
+        def steps() -> Steps[None]:
+            yield from ()
+            self._free()
+
+        return steps()
+
+    def _free(self) -> None:
+        self._seats.clear()
+        for adapter in self._loaded.values():
+            adapter.close()
+        self._loaded.clear()
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._model.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ModelUnavailable("the policy was closed", "open a new runtime")
 
     def _limit(self, memory_bytes: int | None) -> int:
         free = _free_bytes(self.threads) + self.held_bytes()
         return _least(free, self._gpu_bytes, self._memory_bytes if memory_bytes is None else memory_bytes)
 
-    def _load(self, adapters: Sequence[LoraAdapter], memory_bytes: int | None) -> list[_Scaled]:
+    def _load(self, adapters: Sequence[LoraAdapter], memory_bytes: int | None) -> list[Scaled]:
         """The adapters in memory, with their scales. A file that changed is loaded anew; those unused go."""
         states = [_file_state(Path(adapter.path)) for adapter in adapters]
         missing = [state for state in dict.fromkeys(states) if state not in self._loaded]
         if missing:
-            self._release()  # llama.cpp reserves room for adapters when it makes a context
             if len(self._loaded) + len(missing) > _KEPT_ADAPTERS:
-                for state in [state for state in self._loaded if state not in states]:
-                    self._loaded.pop(state).close()
+                self._unload([state for state in self._loaded if state not in states])
             size = sum(state[2] for state in (*missing, *self._loaded))
             footprint = replace(self._footprint, weights=self._model.size_bytes + size)
             if footprint.fixed > self._limit(memory_bytes):
@@ -319,37 +346,14 @@ class LlamaPolicy:
             self._loaded[state] = bindings.LoadedAdapter(self._model, state[0])
         return [(self._loaded[state], adapter.scale) for state, adapter in zip(states, adapters, strict=True)]
 
-    def _prepare(self, layout: Layout, memory_bytes: int | None) -> tuple[bindings.Context, Engine]:
-        """A cache that holds `layout`, and its engine: those in use if they are large enough and not too large."""
-        limit = self._limit(memory_bytes)
-        context = self._context
-        if (
-            self._engine is not None
-            and context is not None
-            and context.cells >= layout.cells
-            and context.sequences > layout.width
-            and context.cache_type == layout.cache_type
-            and self.held_bytes() <= limit
-        ):
-            return context, self._engine
-        self._release()
-        cells, sequences = self._footprint.rounded(layout, most_sequences=bindings.max_sequences(), limit=limit)
-        self._context = context = bindings.Context(
-            self._model,
-            cells=cells,
-            sequences=sequences,
-            chunk=CHUNK,
-            threads=self.threads,
-            cache_type=layout.cache_type,
-        )
-        self._engine = Engine(context, pool=self._pool)
-        return context, self._engine
-
-    def _release(self) -> None:
-        if self._context is not None:
-            self._context.close()
-        self._context = self._engine = None
-        self._adapters = []
+    def _unload(self, states: Sequence[_FileState]) -> None:
+        """Frees adapters that no call is using."""
+        used = {adapter for seat in self._seats.all if seat.busy for adapter, _ in seat.adapters}
+        for state in states:
+            adapter = self._loaded[state]
+            if adapter not in used:
+                self._seats.clear(lambda seat, gone=adapter: any(one is gone for one, _ in seat.adapters))  # type: ignore[misc]
+                self._loaded.pop(state).close()
 
 
 def _layers_for(path: Path, gpus: Sequence[device.Gpu]) -> int:
@@ -382,6 +386,6 @@ def _free_bytes(threads: int) -> int:
         import resource
 
         if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-            # Besides the threads that decode: the one that watches the deadline, and the one that helps with drawing.
-            free -= _ADDRESS_BYTES + (threads + min(threads, 2)) * _STACK_BYTES
+            # Besides the threads that decode: the engine's, the one that watches flags, and the one that helps drawing.
+            free -= _ADDRESS_BYTES + (threads + 1 + min(threads, 2)) * _STACK_BYTES
     return max(0, free)

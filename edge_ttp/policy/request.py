@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.policy.job import Asked, Flag, Queued
 from edge_ttp.schema import Candidate, Sampling
 
 
@@ -41,17 +41,29 @@ class Request:
 
 @dataclass(frozen=True)
 class Control:
-    """How a call is ended early. All are looked at between decode steps."""
+    """How a call is ended early, looked at between decode steps, and who is told of it."""
 
     deadline: float | None = None
     """Moment on the engine's clock (time.monotonic)."""
-    cancel: threading.Event | None = None
+    cancel: Flag | None = None
     on_step: Callable[[StepReport], None] | None = None
+    on_queued: Callable[[Queued], None] | None = None
+    """Called while it waits for room beside other calls, when its position changes."""
     first_wave: int | None = None
     """Candidates drawn before `more` is asked; None: all of them at once."""
     more: Callable[[Sequence[Candidate]], int] | None = None
     """Called after each wave with the candidates so far: how many more to draw, 0 to end. No wave is larger than the
     first, and `n` of the request is the most in all."""
+
+    def hear(self, message: object) -> int | None:
+        """Tells whom it concerns of a message; the reply to a question."""
+        if isinstance(message, Asked):
+            return 0 if self.more is None else self.more(message.question)
+        if isinstance(message, Queued) and self.on_queued is not None:
+            self.on_queued(message)
+        elif isinstance(message, StepReport) and self.on_step is not None:
+            self.on_step(message)
+        return None
 
 
 @dataclass(frozen=True)

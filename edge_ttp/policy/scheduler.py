@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
-from edge_ttp.policy.job import Asked, Claim, Ended, Job, Priority, Queued, Start, Steps
+from edge_ttp.policy.job import Asked, Claim, Ended, Flag, Job, Priority, Queued, Start, Steps
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Scheduler:
         self._steps = 0
         self._spent: dict[tuple[Priority, str], float] = {}  # of those who have jobs
         self._present: Counter[tuple[Priority, str]] = Counter()
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
         self._closed = False
         self._process = os.getpid()
 
@@ -86,7 +86,7 @@ class Scheduler:
         claim: Claim | None = None,
         *,
         deadline: float | None = None,
-        cancel: threading.Event | None = None,
+        cancel: Flag | None = None,
         listener: Callable[[object], None] | None = None,
     ) -> Job[T]:
         """A job that begins when its turn comes. `deadline` is a moment of the clock.
@@ -102,6 +102,7 @@ class Scheduler:
         with self._changed:
             if self._closed:
                 raise InvalidInput("the runtime was closed", "open another with Runtime.open")
+            self._begin()
             key = (job.claim.priority, job.claim.user)
             others = [one.turn for one in self._jobs if (one.claim.priority, one.claim.user) == key]
             job.turn = min(others, default=0.0)
@@ -109,7 +110,6 @@ class Scheduler:
                 newest = [spent for (priority, _), spent in self._spent.items() if priority == job.claim.priority]
                 self._spent[key] = min(newest, default=0.0)
             self._jobs.append(job)
-            self._begin()
             self._changed.notify_all()
         return job
 
@@ -145,7 +145,7 @@ class Scheduler:
         with self._changed:
             self._closed = True
             jobs = list(self._jobs) if cancel else []
-            threads = list(self._threads)
+            threads = list(self._threads.values())
             self._changed.notify_all()
         for job in jobs:
             job.cancel()
@@ -159,16 +159,15 @@ class Scheduler:
 
     def _begin(self) -> None:
         """Starts the threads when the first job comes."""
-        if self._threads:
-            return
         for name, run in (("edge-ttp-engine", self._run), ("edge-ttp-watch", self._watch)):
+            if name in self._threads:
+                continue
             thread = threading.Thread(target=run, name=name, daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no address space for its stack, or too many threads
-                self._closed = True
                 raise OutOfCapacity(f"a thread cannot be started ({error})", "allow more memory or threads") from error
-            self._threads.append(thread)
+            self._threads[name] = thread
 
     def _run(self) -> None:
         """Takes one step after another, of the job whose turn it is."""

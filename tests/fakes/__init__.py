@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +21,9 @@ from edge_ttp.budget.timed import Timed
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Engine
+from edge_ttp.policy.job import Claim, Job, Steps
 from edge_ttp.policy.request import Control, Request, Sampled
-from edge_ttp.policy.turn import Turns
+from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
@@ -73,6 +74,7 @@ class FakePolicy:
         self.requests: list[Request] = []
         self.controls: list[Control] = []
         self.threads: list[tuple[int, int] | None] = []
+        self.claims: list[Claim | None] = []
         self.messages: list[tuple[tuple[str, str], ...]] = []
         self.texts: list[str] = []
         self.closed = False
@@ -80,17 +82,22 @@ class FakePolicy:
         self.words = tuple(words)
         self.measured = 0
         self.slowness = slowness
-        self._turns = Turns()
-        self.decoder = TableDecoder(
-            table,
-            pieces=[f" {word}".encode() for word in words],
+        self._table, self._clock, self._step_s, self._cells = table, clock, step_s, cells
+        self.scheduler = Scheduler() if clock is None else Scheduler(clock=clock)
+        self.decoder, self._engine = self._seat()
+        self._free = [self._engine]
+
+    def _seat(self) -> tuple[TableDecoder, Engine]:
+        decoder = TableDecoder(
+            self._table,
+            pieces=[f" {word}".encode() for word in self.words],
             ends={0},
             chunk=4096,
-            clock=clock,
-            step_s=step_s,
-            cells=cells,
+            clock=self._clock,
+            step_s=self._step_s,
+            cells=self._cells,
         )
-        self._engine = Engine(self.decoder) if clock is None else Engine(self.decoder, clock=clock)
+        return decoder, Engine(decoder) if self._clock is None else Engine(decoder, clock=self._clock)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         self.texts.append(text)
@@ -124,22 +131,37 @@ class FakePolicy:
     def sequence_bytes(self, max_tokens: int) -> int:
         return max_tokens * BYTES_PER_TOKEN
 
-    def sample(
+    def sample(self, request: Request, control: Control, **options: Any) -> Sampled:
+        return self.begin(request, control, **options).drive(control.hear)
+
+    def begin(
         self,
         request: Request,
         control: Control,
         *,
         memory_bytes: int | None = None,
         threads: tuple[int, int] | None = None,
-    ) -> Sampled:
-        with self._turns.take(deadline=control.deadline, cancel=control.cancel):
+        claim: Claim | None = None,
+    ) -> Job[Sampled]:
+        def start(job: Job[Sampled]) -> Steps[Sampled]:
             assert not self.closed, "the policy was closed under a request"
             self.requests.append(request)
             self.controls.append(control)
             self.threads.append(threads)
+            self.claims.append(claim)
             widest = control.first_wave or request.n
             width = self.width(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
-            return self._engine.sample(request, control, width=width)
+            engine = self._free.pop() if self._free else self._seat()[1]
+            on_step = None if control.on_step is None else job.tell
+            return sitting(engine, engine.steps(request, replace(control, cancel=job, on_step=on_step), width=width))
+
+        def sitting(engine: Engine, steps: Steps[Sampled]) -> Steps[Sampled]:
+            try:
+                return (yield from steps)
+            finally:
+                self._free.append(engine)
+
+        return self.scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
 
     def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
         self.measured += 1
@@ -151,8 +173,7 @@ class FakePolicy:
         return 0
 
     def close(self) -> None:
-        with self._turns.take():
-            self.closed = True
+        self.closed = True
 
 
 def _tokens(text: str) -> tuple[int, ...]:
@@ -249,6 +270,7 @@ class Models:
         if self.failures:
             raise self.failures.pop()
         self.policy.closed = False
+        self.policy.scheduler = options.get("scheduler") or self.policy.scheduler
         return self.policy
 
     def load_reward(self, path: Path, **_: Any) -> FakeReward:

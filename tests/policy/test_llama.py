@@ -56,9 +56,9 @@ def tokens(sampled: Sampled) -> list[tuple[int, ...]]:
 
 def cells_left(policy: LlamaPolicy) -> list[int]:
     """Tokens left in every sequence but the prompt's."""
-    context = policy._context
-    assert context is not None
-    return [context.length(sequence) for sequence in range(1, context.sequences)]
+    contexts = [seat.context for seat in policy._seats.all]
+    assert contexts
+    return [context.length(sequence) for context in contexts for sequence in range(1, context.sequences)]
 
 
 # Drawing
@@ -284,14 +284,13 @@ def test_a_cancel_reaches_a_running_computation(policy: LlamaPolicy) -> None:
 
 def test_an_aborted_computation_leaves_the_cache_as_it_was(policy: LlamaPolicy) -> None:
     policy.sample(request(), FREE)
-    context = policy._context
-    assert context is not None
+    context = policy._seats.all[0].context
     context.clear()
     filled = context.prefill([3] * 20, 0, want_logits=True)
     assert filled is not None
     plain = filled.copy()
     context.truncate(19)
-    context._abort[0] = b"\x01"
+    context.abort()
     with pytest.raises(Aborted):
         context.prefill([3], 19, want_logits=True)
     assert context.length(0) == 19
@@ -299,7 +298,7 @@ def test_an_aborted_computation_leaves_the_cache_as_it_was(policy: LlamaPolicy) 
     with pytest.raises(Aborted):
         context.step([3], [19], [[1, 2]])
     assert [context.length(sequence) for sequence in (0, 1, 2)] == [19, 19, 19]
-    context._abort[0] = b"\x00"
+    context.arm()
     again = context.step([3], [19], [[1, 2]])
     assert again[0].tolist() == pytest.approx(plain.tolist(), rel=1e-4, abs=1e-4)
 
@@ -320,16 +319,20 @@ def test_no_free_slot_in_the_cache_costs_candidates_and_not_the_answer(policy: L
     context.close()
 
 
-def test_a_thread_that_cannot_be_started_is_a_refusal(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_is_a_refusal(
+    policy: LlamaPolicy, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     before = policy.sample(request(), FREE).candidates
+    other = LlamaPolicy(tiny_path, threads=1)
     with monkeypatch.context() as broken:
         broken.setattr(threading.Thread, "start", refuse)
         with pytest.raises(OutOfCapacity, match="a thread cannot be started"):
-            policy.sample(request(), Control(cancel=threading.Event()))
-    assert policy.sample(request(), Control(cancel=threading.Event())).candidates == before
+            other.sample(request(), FREE)
+    assert other.sample(request(), FREE).candidates == before
+    other.close()
 
 
 def test_a_deadline_reaches_a_running_computation(policy: LlamaPolicy) -> None:
@@ -368,24 +371,22 @@ def test_a_closed_policy_says_so_to_everybody(tiny_path: Path) -> None:
     policy = LlamaPolicy(tiny_path, threads=1)
     started, closing = threading.Event(), threading.Event()
 
-    def hold(_: StepReport) -> None:
+    def hold(_: object) -> int:
         started.set()
-        closing.wait(30)
+        assert closing.wait(30)
+        return 4
 
     with ThreadPoolExecutor(3) as pool:
-        running = pool.submit(policy.sample, request(), Control(on_step=hold))
-        started.wait(30)
+        running = pool.submit(policy.sample, request(), Control(first_wave=2, more=hold))
+        assert started.wait(30)
         close = pool.submit(policy.close)
-        while policy._turns.waiting() < 2:
+        while not policy._closed:
             time.sleep(0.001)
-        behind = pool.submit(policy.sample, request(), FREE)
-        while policy._turns.waiting() < 3:
-            time.sleep(0.001)
+        with pytest.raises(ModelUnavailable, match="closed"):
+            policy.sample(request(), FREE)
         closing.set()
         assert len(running.result(30).candidates) == 6
         close.result(30)
-        with pytest.raises(ModelUnavailable, match="closed"):
-            behind.result(30)
     for use in (lambda: policy.encode_text("a"), lambda: policy.count_tokens("a"), policy.measure, policy.forget):
         with pytest.raises(ModelUnavailable, match="closed"):
             use()

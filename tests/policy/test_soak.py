@@ -91,9 +91,8 @@ def test_a_thousand_random_cancels_leave_no_trace(policy: LlamaPolicy) -> None:
         if index % 50 == 0:
             assert policy.sample(asked, FREE).candidates == expected
     assert min(outcomes.values()) > 10, outcomes
-    context = policy._context
-    assert context is not None
-    assert {context.length(sequence) for sequence in range(1, context.sequences)} == {0}
+    for context in [seat.context for seat in policy._seats.all]:
+        assert {context.length(sequence) for sequence in range(1, context.sequences)} == {0}
 
 
 def test_many_callers_with_cancels_and_deadlines_get_what_they_get_alone(policy: LlamaPolicy) -> None:
@@ -118,7 +117,7 @@ def test_many_callers_with_cancels_and_deadlines_get_what_they_get_alone(policy:
     with ThreadPoolExecutor(16) as pool:
         for done in [pool.submit(call, index) for index in range(2000)]:
             done.result()
-    assert policy._turns.waiting() == 0
+    assert policy._scheduler.waiting() == 0
 
 
 def test_opening_and_closing_takes_no_memory(tmp_path: Path) -> None:

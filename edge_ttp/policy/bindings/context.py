@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -236,64 +233,19 @@ class Context:
         """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
         return Grammar(self._model, grammar)
 
-    @contextmanager
-    def abortable(self, cancel: threading.Event | None, deadline: float | None) -> Iterator[None]:
-        """While the block runs, `cancel` or `deadline` (of time.monotonic) makes a computation raise Aborted.
+    def arm(self) -> None:
+        """Before a step: an `abort` that came too late for the step before it is forgotten."""
+        self._abort[0] = b"\x00"
 
-        On a CPU within some 20 ms; on a GPU computations run to their end.
+    def abort(self) -> None:
+        """Makes the computation under way raise Aborted. May be called from any thread.
+
+        On a CPU at once; on a GPU computations run to their end.
         """
-        if cancel is None and deadline is None:
-            yield
-            return
-        watcher = _Watcher(self._abort, cancel, deadline)
-        try:
-            watcher.start()
-        except RuntimeError as error:  # no address space for its stack, or too many threads
-            raise OutOfCapacity(f"a thread cannot be started ({error})", "allow more memory or threads") from error
-        try:
-            yield
-        finally:
-            watcher.stop()
+        self._abort[0] = b"\x01"
 
     def close(self) -> None:
         """Frees the cache. The context cannot be used afterwards."""
         if self._handle:
             llama_cpp.llama_free(self._handle)
             self._handle = None
-
-
-_POLL_S = 0.02  # how soon a cancel reaches a running computation
-
-
-class _Watcher(threading.Thread):
-    """Sets a flag when an event is set or a deadline passes, until it is stopped."""
-
-    def __init__(
-        self, flag: ctypes.Array[ctypes.c_char], cancel: threading.Event | None, deadline: float | None
-    ) -> None:
-        super().__init__(name="edge-ttp-watch", daemon=True)
-        self._flag, self._cancel, self._deadline = flag, cancel, deadline
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-
-    def run(self) -> None:
-        """Waits, then sets the flag."""
-        while not self._stopped.wait(self._patience()):
-            late = self._deadline is not None and time.monotonic() >= self._deadline
-            if late or (self._cancel is not None and self._cancel.is_set()):
-                with self._lock:
-                    if not self._stopped.is_set():
-                        self._flag[0] = b"\x01"
-                return
-
-    def stop(self) -> None:
-        """Ends the watch. The flag is down afterwards and stays down."""
-        with self._lock:
-            self._stopped.set()
-            self._flag[0] = b"\x00"
-
-    def _patience(self) -> float | None:
-        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        if self._cancel is None:
-            return left
-        return _POLL_S if left is None else min(_POLL_S, left)
