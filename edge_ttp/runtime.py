@@ -34,6 +34,7 @@ from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calib
 from edge_ttp.paths import Paths, locate
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
 from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
@@ -61,7 +62,7 @@ class Runtime:
     """A personalized runtime: a policy, a reward model and the history of this device's users.
 
     Use as a context manager. Models load when they are first needed, or with `warm`. Safe to call from several
-    threads; requests are answered one after another in the order they came.
+    threads: requests are answered side by side, step by step in turns, every user with an equal part of the time.
     """
 
     def __init__(self, paths: Paths, *, model: str, reward: str, threads: int | None, memory_bytes: int | None) -> None:
@@ -72,6 +73,8 @@ class Runtime:
         self._model, self._reward_name = model, reward
         self._threads = threads if threads is not None else device.cores()
         self._memory_bytes = memory_bytes
+        self.scheduler = Scheduler()
+        """Whose step is next: one engine thread for all requests (policy/scheduler.py)."""
         self._policy = Once(self._load_policy)
         self._reward = Once(self._load_reward)
         self._profiles = Profiles(paths.cache / "device.json")
@@ -131,6 +134,7 @@ class Runtime:
             self._closed = True
             self._closing.set()
             self._requests.wait_for(lambda: self._running == 0)
+        self.scheduler.close()
         ready = self._policy.loaded()
         if ready is not None:
             ready.policy.close()
@@ -419,7 +423,7 @@ class Runtime:
         memory = min(limit for limit in limits if limit is not None)
         meter = LoadMeter()  # what others do while the model loads is what they do now
         began = time.monotonic()
-        policy = LlamaPolicy(located.path, threads=self._threads, memory_bytes=memory)
+        policy = LlamaPolicy(located.path, threads=self._threads, memory_bytes=memory, scheduler=self.scheduler)
         load_s = time.monotonic() - began
         key = (
             f"{located.sha256[:16]}/llama-cpp-python-{bindings.version()}/{self._threads}-threads/"

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,49 +21,11 @@ from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
 from edge_ttp.policy.job import Asked, Steps
 from edge_ttp.policy.request import Control, Request, Sampled, StepReport
+from edge_ttp.policy.running import Running
 from edge_ttp.policy.sampling import Sampler
 from edge_ttp.schema import Candidate, FinishReason
 
 Clock = Callable[[], float]
-
-
-@dataclass
-class _Running:
-    """A candidate being drawn."""
-
-    index: int
-    seed: int
-    sequence: int = 0
-    drawn: list[int] = field(default_factory=list)
-    data: bytearray = field(default_factory=bytearray)
-    logprob: float = 0.0
-    finish: FinishReason | None = None
-    constraint: Constraint | None = None
-
-    def result(self) -> Candidate:
-        """This candidate as it stands. Space around an answer is no part of it."""
-        return Candidate(
-            text=_decode_text(self.data).strip(),
-            tokens=len(self.drawn),
-            logprob=self.logprob,
-            finish_reason=self.finish or "cancelled",
-            seed=self.seed,
-        )
-
-
-def _decode_text(data: bytes | bytearray) -> str:
-    """The text of `data`: an unfinished last character is cut off, invalid bytes inside become U+FFFD."""
-    data = bytes(data)
-    for cut in range(1, min(4, len(data) + 1)):
-        lead = data[-cut]
-        if lead >= 0b11000000:  # the first byte of a character of 2, 3 or 4 bytes
-            length = 2 if lead < 0b11100000 else 3 if lead < 0b11110000 else 4
-            if cut < length:
-                data = data[:-cut]
-            break
-        if lead < 0b10000000:
-            break
-    return data.decode("utf-8", "replace")
 
 
 class Engine:
@@ -205,7 +166,7 @@ class _Call:
         self._reach = max((len(stop) for stop in self._stops), default=0)
         seeds = [(request.seed + index) % 2**63 for index in range(request.n)]
         self._sampler = Sampler(request.sampling, seeds, request.max_tokens, logit_bias=request.logit_bias, pool=pool)
-        self.candidates = [_Running(index, seed) for index, seed in enumerate(seeds)]
+        self.candidates = [Running(index, seed) for index, seed in enumerate(seeds)]
         self._constraint: Constraint | None = None
         self.decoder_s = 0.0
         self._last_step_s = 0.0
@@ -310,8 +271,8 @@ class _Call:
             raise
 
     def _draw(
-        self, logits: npt.NDArray[np.float32], row_of: npt.NDArray[np.int64], active: list[_Running], step: int
-    ) -> tuple[list[_Running], npt.NDArray[np.int64]]:
+        self, logits: npt.NDArray[np.float32], row_of: npt.NDArray[np.int64], active: list[Running], step: int
+    ) -> tuple[list[Running], npt.NDArray[np.int64]]:
         indices = np.fromiter((candidate.index for candidate in active), dtype=np.int64, count=len(active))
         drawn = allowed = None
         if self._constraint is not None or self._request.sampling.penalizes:
@@ -333,7 +294,7 @@ class _Call:
         keep = [slot for slot, candidate in enumerate(active) if candidate.finish is None]
         return [active[slot] for slot in keep], row_of[keep]
 
-    def _append(self, candidate: _Running, token: int) -> None:
+    def _append(self, candidate: Running, token: int) -> None:
         """Adds a token's bytes and notes whether the candidate ends with it."""
         if self._decoder.ends_answer(token):
             candidate.finish = "stop"
@@ -352,8 +313,8 @@ class _Call:
             candidate.constraint.accept(token)
 
     def _decode(
-        self, active: list[_Running], row_of: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float32], list[_Running], npt.NDArray[np.int64]]:
+        self, active: list[Running], row_of: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], list[Running], npt.NDArray[np.int64]]:
         """Logits of the rows after the tokens just drawn, and the candidates that are still in them.
 
         Candidates of one row that drew the same token stay in one row. Without room in the cache, the last
@@ -393,18 +354,25 @@ class _Call:
             return logits, active, new_row
         return np.empty((0, 0), dtype=np.float32), [], row_of
 
-    def _end(self, candidates: list[_Running], reason: FinishReason) -> None:
+    def _end(self, candidates: list[Running], reason: FinishReason) -> None:
         for candidate in candidates:
             candidate.finish = reason
             self._decoder.drop(candidate.sequence)
 
-    def _tell(self, finished: Sequence[_Running], dropped: Sequence[_Running]) -> None:
+    def _tell(self, finished: Sequence[Running], dropped: Sequence[Running]) -> None:
         """Tells the caller how far the candidates are."""
         if self._control.on_step is not None:
             self._control.on_step(
                 StepReport(
                     tokens=tuple(len(candidate.drawn) for candidate in self.candidates[: self._shown]),
+                    texts=self._new_texts(),
                     finished={candidate.index: candidate.result() for candidate in finished},
                     dropped={candidate.index: candidate.result() for candidate in dropped},
                 )
             )
+
+    def _new_texts(self) -> dict[int, str]:
+        """What each candidate has said since the last report."""
+        begun = (candidate for candidate in self.candidates[: self._shown] if candidate.drawn)
+        found = ((candidate.index, candidate.new_text(self._stops)) for candidate in begun)
+        return {index: text for index, text in found if text}

@@ -58,6 +58,8 @@ class LlamaPolicy:
             raise ModelUnavailable(f"there is no model file {path}", "see `edge-ttp models list`")
         size = path.stat().st_size
         self.threads = threads
+        self._scheduler = scheduler or Scheduler()
+        self._shares_scheduler = scheduler is not None
         self._memory_bytes = memory_bytes
         self._gpu_bytes: int | None = None
         limit = _least(_free_bytes(threads), memory_bytes)
@@ -97,8 +99,6 @@ class LlamaPolicy:
         self._loaded: dict[_FileState, bindings.LoadedAdapter] = {}
         self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
         self._seats = Seats(self._model, chunk=CHUNK, threads=threads, pool=self._pool)
-        self._scheduler = scheduler or Scheduler()
-        self._shares_scheduler = scheduler is not None
         self._closed = False
 
     @property
@@ -386,6 +386,6 @@ def _free_bytes(threads: int) -> int:
         import resource
 
         if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-            # Besides the threads that decode: the engine's, the one that watches flags, and the one that helps drawing.
-            free -= _ADDRESS_BYTES + (threads + 1 + min(threads, 2)) * _STACK_BYTES
+            # Besides the threads that decode: the engine's, and the one that helps with drawing.
+            free -= _ADDRESS_BYTES + (threads + min(threads, 2)) * _STACK_BYTES
     return max(0, free)

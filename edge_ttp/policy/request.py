@@ -74,6 +74,8 @@ class StepReport:
     finished: Mapping[int, Candidate]
     dropped: Mapping[int, Candidate] = field(default_factory=dict)
     """Candidates that the call ended before they were complete: no room, deadline or cancel."""
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """What candidates have said since the last report: put together, their final text."""
 
 
 @dataclass(frozen=True)

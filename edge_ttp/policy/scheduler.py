@@ -27,6 +27,8 @@ T = TypeVar("T")
 _POLL_S = 0.02
 """How soon a caller's flag is seen while a step is computed."""
 
+_WATCH_STACK = 512 * 2**10  # bytes; it calls next to nothing
+
 _log = logging.getLogger("edge_ttp")
 
 
@@ -162,12 +164,7 @@ class Scheduler:
         for name, run in (("edge-ttp-engine", self._run), ("edge-ttp-watch", self._watch)):
             if name in self._threads:
                 continue
-            thread = threading.Thread(target=run, name=name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no address space for its stack, or too many threads
-                raise OutOfCapacity(f"a thread cannot be started ({error})", "allow more memory or threads") from error
-            self._threads[name] = thread
+            self._threads[name] = _started(name, run)
 
     def _run(self) -> None:
         """Takes one step after another, of the job whose turn it is."""
@@ -308,6 +305,19 @@ class Scheduler:
                     job.abort()
                 del job
             time.sleep(_POLL_S)
+
+
+def _started(name: str, run: Callable[[], None]) -> threading.Thread:
+    """A thread that runs. Raises OutOfCapacity where there is no address space for its stack, or too many run."""
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    usual = threading.stack_size(_WATCH_STACK if run.__name__ == "_watch" else 0)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OutOfCapacity(f"a thread cannot be started ({error})", "allow more memory or threads") from error
+    finally:
+        threading.stack_size(usual)
+    return thread
 
 
 def _late(job: Job[Any], now: float) -> bool:

@@ -457,9 +457,12 @@ def test_a_cancel_while_drawing_answers_with_what_there_is(history: History) -> 
             cancel.set()
 
     policy = FakePolicy(table=endless)
-    result = generate(rooms(history, policy), ask(cancel=cancel, emit=stop_after_three))
-    assert {(one.finish_reason, one.tokens) for one in result.candidates} == {("cancelled", 3)}
-    assert len(result.text.split()) == 3
+    asked = ask(cancel=cancel, emit=stop_after_three, sampling=Sampling(max_tokens=1500))
+    result = generate(rooms(history, policy), asked)
+    assert {one.finish_reason for one in result.candidates} == {"cancelled"}
+    drawn = {one.tokens for one in result.candidates}
+    assert len(drawn) == 1
+    assert 3 <= len(result.text.split()) == drawn.pop() < 1500
     assert result.notes[-1] == "the cancel ended 6 of 6 candidates before they were complete"
     assert result.selection.reason.endswith("; none was complete")
     assert history.generation(result.generation_id).text == result.text
@@ -509,10 +512,11 @@ def test_candidates_that_a_cancel_drops_are_told_with_the_reason(history: Histor
         if event.type == "progress" and max(event.tokens) == 3:
             cancel.set()
 
-    result = generate(rooms(history, FakePolicy(table=endless)), ask(cancel=cancel, emit=watch))
+    asked = ask(cancel=cancel, emit=watch, sampling=Sampling(max_tokens=1500))
+    result = generate(rooms(history, FakePolicy(table=endless)), asked)
     dropped = {event.candidate: (event.text, event.finish_reason) for event in events if event.type == "dropped"}
     assert dropped == {index: (one.text, "cancelled") for index, one in enumerate(result.candidates)}
-    assert [one.tokens for one in result.candidates] == [3] * 6
+    assert len({one.tokens for one in result.candidates}) == 1
 
 
 def test_the_time_that_a_cached_prompt_saves_is_told(history: History) -> None:

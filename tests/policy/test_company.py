@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_ttp.budget.cost import CHUNK
+from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import Cancelled, DeadlineTooShort
 from edge_ttp.policy import seats
 from edge_ttp.policy.job import Claim, Queued

@@ -231,14 +231,14 @@ except EdgeTTPError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="address spaces are limited with setrlimit")
-@pytest.mark.parametrize("room", [0, 60, 120, 150, 180, 192, 210, 260])
+@pytest.mark.parametrize("room", [0, 60, 120, 150, 180, 192, 210, 260, 340])
 def test_a_small_address_space_is_a_refusal_or_enough_but_never_a_crash(policy_path: Path, room: int) -> None:
     done = run(_LIMITED, str(policy_path), str(room))
     assert done.returncode == 0, done.stderr[-2000:]
     if room < 185:
         assert done.stdout.startswith("OutOfCapacity the model")
         assert "allow more memory" in done.stdout
-    elif room > 200:
+    elif room > 300:  # the engine's thread takes some of it; in between it depends on where that lies
         assert done.stdout == "16\n"
 
 
