@@ -69,7 +69,11 @@ class Runtime:
         """Use `open`."""
         self.paths = paths
         self.registry = Registry(paths)
-        self.history = History.open(paths.database, busy_timeout_s=_HISTORY_TIMEOUT_S)
+        self.history = History.open(
+            paths.database,
+            busy_timeout_s=_HISTORY_TIMEOUT_S,
+            retention_days=settings_in_force(paths).retention_days,
+        )
         self._model, self._reward_name = model, reward
         self._threads = threads if threads is not None else device.cores()
         self._memory_bytes = memory_bytes

@@ -23,21 +23,21 @@ from edge_ttp.history.rows import (
 from edge_ttp.history.sieve import UNREADABLE, Sieve, only
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Generation, utc_now
+from edge_ttp.settings import MAX_RETENTION_DAYS
 
 _DAY = 86_400_000
 _RETENTION = "retention_days"
-
-MAX_RETENTION_DAYS = 36_500
 
 _SELECT = f"SELECT g.id, users.name, {', '.join(f'g.{name}' for name in GENERATION_COLUMNS.split(', '))} " + (
     "FROM generations g JOIN users ON users.id = g.user"
 )
 
 
-def insert_generation(db: sqlite3.Connection, generation: Generation) -> None:
+def insert_generation(db: sqlite3.Connection, generation: Generation, usual_days: int | None = None) -> None:
     """Stores the generation whole, and drops those that the user's retention no longer allows.
 
-    InvalidInput if its id is taken, or if `chosen` and `n` do not fit its candidates.
+    `usual_days`: the retention of users who have none of their own. InvalidInput if its id is taken, or if `chosen`
+    and `n` do not fit its candidates.
     """
     check_candidates(generation)
     if db.execute("SELECT 1 FROM generations WHERE id = ?", (generation.generation_id,)).fetchone():
@@ -53,7 +53,7 @@ def insert_generation(db: sqlite3.Connection, generation: Generation) -> None:
         f"INSERT INTO candidates ({CANDIDATE_COLUMNS}, generation, position) VALUES ({_marks(len(rows[0]))})",  # noqa: S608
         rows,
     )
-    drop_expired(db, user)
+    drop_expired(db, user, usual_days)
 
 
 def _marks(count: int) -> str:
@@ -91,17 +91,19 @@ def iterate_generations(db: sqlite3.Connection, user_id: str | None, sieve: Siev
     return sieve.sift("generations", db.execute(query, (user_id,)), partial(_whole, db))
 
 
-def retention(db: sqlite3.Connection, user_id: str) -> int | None:
-    """Days the user's generations are kept; None without limit."""
+def retention(db: sqlite3.Connection, user_id: str, usual_days: int | None = None) -> int | None:
+    """Days the user's generations are kept, `usual_days` where they have said nothing; None without limit."""
     query = (
         "SELECT value FROM settings JOIN users ON users.id = settings.user WHERE users.name = ? AND settings.name = ?"
     )
     row = db.execute(query, (user_id, _RETENTION)).fetchone()
-    return None if row is None else only("settings", (_RETENTION, row[0]), lambda row: _days(row[1]))
+    return usual_days if row is None else only("settings", (_RETENTION, row[0]), lambda row: _days(row[1]))
 
 
-def _days(text: Any) -> int:
+def _days(text: Any) -> int | None:
     days = parsed(_RETENTION, text)
+    if days is None:
+        return None
     if type(days) is not int or days < 1:
         raise ValueError("no number of days")
     return min(days, MAX_RETENTION_DAYS)
@@ -110,22 +112,20 @@ def _days(text: Any) -> int:
 def set_retention(db: sqlite3.Connection, user_id: str, days: int | None) -> int:
     """Sets the days (None: without limit) and returns how many generations that dropped."""
     user = user_number(db, user_id)
-    if days is None:
-        db.execute("DELETE FROM settings WHERE user = ? AND name = ?", (user, _RETENTION))
-        return 0
     db.execute(
         "INSERT OR REPLACE INTO settings (user, name, value) VALUES (?, ?, ?)", (user, _RETENTION, json.dumps(days))
     )
     return drop_expired(db, user)
 
 
-def drop_expired(db: sqlite3.Connection, user: int) -> int:
+def drop_expired(db: sqlite3.Connection, user: int, usual_days: int | None = None) -> int:
     """Deletes the user's generations past retention, with candidates and feedback. Returns how many. Items stay."""
     row = db.execute("SELECT value FROM settings WHERE user = ? AND name = ?", (user, _RETENTION)).fetchone()
-    if row is None:
-        return 0
     try:
-        oldest = to_milliseconds(utc_now()) - _days(row[0]) * _DAY
+        days = usual_days if row is None else _days(row[0])
     except UNREADABLE:
         return 0  # asking for the retention says that it is damaged; nothing is deleted on its word
+    if days is None:
+        return 0
+    oldest = to_milliseconds(utc_now()) - days * _DAY
     return db.execute("DELETE FROM generations WHERE user = ? AND created_at < ?", (user, oldest)).rowcount

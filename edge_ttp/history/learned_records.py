@@ -125,7 +125,7 @@ def _put_evidence(db: sqlite3.Connection, user: int, owner: str, values: dict[st
 
 
 def _put_setting(db: sqlite3.Connection, user: int, owner: str, values: dict[str, Any]) -> bool:
-    if values["name"] != "retention_days" or not isinstance(values["value"], int):
+    if values["name"] != "retention_days" or not isinstance(values["value"], int | None):
         raise InvalidInput("a setting that is not known")
     done = db.execute(
         "INSERT INTO settings (user, name, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",

@@ -23,7 +23,6 @@ from edge_ttp.history import (
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
-from edge_ttp.history.generations import MAX_RETENTION_DAYS
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.importing_store import ImportingStore
 from edge_ttp.history.items import Counts
@@ -36,6 +35,7 @@ from edge_ttp.history.sieve import DamagedRow, RowUnavailable, Sieve
 from edge_ttp.history.statistics import Stats
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
+from edge_ttp.settings import MAX_RETENTION_DAYS
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""
@@ -48,18 +48,30 @@ class History(ImportingStore, LearnedStore):
     All methods raise HistoryUnavailable if the file is locked, read-only (writes), corrupt, or the disk is full.
     """
 
+    _usual_days: int | None = None
+
     @classmethod
-    def open(cls, path: Path | str, *, create: bool = True, busy_timeout_s: float = BUSY_TIMEOUT_S) -> History:
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        create: bool = True,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        retention_days: int | None = None,
+    ) -> History:
         """The history in the file `path`, made (mode 0600, tables and all) if it is missing and `create` is set.
 
         A file that may not be written is opened for reading. NotFound if it is missing and `create` is False;
         HistoryUnavailable if it is no history, was written by a newer version, or cannot be opened. Remains of what was
-        forgotten are overwritten first, where that was interrupted.
+        forgotten are overwritten first, where that was interrupted. `retention_days` holds for users who have no
+        retention of their own.
         """
         connections = Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s)
         if not connections.read_only and forgetting.due(connections):
             forgetting.overwrite(connections)
-        return cls(connections, Sieve())
+        history = cls(connections, Sieve())
+        history._usual_days = retention_days
+        return history
 
     @property
     def path(self) -> Path:
@@ -213,7 +225,7 @@ class History(ImportingStore, LearnedStore):
         writer, where that is less than the busy timeout.
         """
         with self._connections.writing(wait_s) as db:
-            generations.insert_generation(db, generation)
+            generations.insert_generation(db, generation, self._usual_days)
             if layer is not None:
                 learning.put_layer(db, generation.generation_id, layer)
 
@@ -288,7 +300,7 @@ class History(ImportingStore, LearnedStore):
     def retention(self, user_id: str) -> int | None:
         """Days for which the user's generations are kept; None without limit."""
         with self._connections.reading() as db:
-            return generations.retention(db, user_id)
+            return generations.retention(db, user_id, self._usual_days)
 
     def set_retention(self, user_id: str, days: int | None) -> int:
         """Keeps the user's generations for `days` (None: without limit); returns how many were deleted at once.

@@ -129,3 +129,16 @@ def test_the_shell_is_told_what_could_follow() -> None:
     assert words("edge-ttp gen") == ["generate"]
     assert "suggest" in words("edge-ttp models ")
     assert "--max-tokens" in words("edge-ttp generate --max")
+
+
+def test_the_retention_set_holds_for_commands_and_for_the_python_api(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["config", "set", "retention_days", "30d"]) == 0
+    assert run(["history", "retention", "--user", "ann", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["retention_days"] == 30
+    with Runtime.open() as runtime:
+        assert runtime.history.retention("ann") == 30
+    assert run(["history", "retention", "forever", "--user", "ann"]) == 0
+    with Runtime.open() as runtime:
+        assert runtime.history.retention("ann") is None

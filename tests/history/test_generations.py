@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +124,20 @@ def test_retention_is_each_users_own_and_can_be_lifted(history: History) -> None
 def test_impossible_retentions_are_refused(history: History, days: int) -> None:
     with pytest.raises(InvalidInput):
         history.set_retention("ann", days)
+
+
+def test_a_usual_retention_holds_for_users_who_said_nothing(path: Path) -> None:
+    old = utc_now() - timedelta(days=10)
+    with History.open(path, retention_days=7) as history:
+        for user in ("ann", "bob", "eve"):
+            history.record(new_generation(f"{user}-old", user=user, created_at=old))
+        assert history.retention("ann") == 7
+        assert history.generations("ann") == []
+        history.set_retention("bob", 30)
+        history.set_retention("eve", None)
+        for user in ("bob", "eve"):
+            history.record(new_generation(f"{user}-again", user=user, created_at=old))
+            assert len(history.generations(user)) == 1
+        assert (history.retention("bob"), history.retention("eve")) == (30, None)
+    with History.open(path) as history:
+        assert history.retention("ann") is None
