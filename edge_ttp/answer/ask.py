@@ -114,6 +114,11 @@ class Ask:
         _check(self)
         object.__setattr__(self, "grammar", controls.check(self.sampling))
 
+    def tell(self, event: schema.Event) -> None:
+        """Passes an event to the caller, if they listen."""
+        if self.emit is not None:
+            self.emit(event)
+
 
 def _check(ask: Ask) -> None:
     if not ask.prompt.strip():

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edge_ttp.answer.ask import Ask, Rooms
-from edge_ttp.answer.prepare import margin_s, prepare
-from edge_ttp.budget.planner import PlanLimits, bounds
+from edge_ttp.answer.prepare import prepare
+from edge_ttp.budget.planner import bounds
 from edge_ttp.learning.calibration import Calibration
 from edge_ttp.schema import Plan
 
@@ -89,23 +89,17 @@ def explain(rooms: Rooms, ask: Ask) -> Explanation:
         gain = float(option.gain[n - 1])
         seconds = None if option.seconds is None else float(option.seconds[n - 1])
         curve.append(PlanPoint(n, gain, seconds, None if seconds is None else gain - planned.price * seconds))
-    limits = PlanLimits(
-        requested=ask.n,
-        deadline_s=None if deadline is None else deadline - began - took - margin_s(rooms),
-        trusted=rooms.reward is None or prepared.recalled.calibration.trusted,
-        hot=rooms.hot,
-    )
-    found: dict[str, int] = dict(
-        sorted(((name, n) for n, name in bounds(option, prepared.budget, limits)), key=lambda pair: pair[1])
+    limits: dict[str, int] = dict(
+        sorted(((name, n) for n, name in bounds(option, prepared.budget, prepared.limits)), key=lambda pair: pair[1])
     )
     if option.seconds is not None:
-        found["value"] = int(np.argmax(option.gain - planned.price * option.seconds)) + 1
+        limits["value"] = int(np.argmax(option.gain - planned.price * option.seconds)) + 1
     return Explanation(
         plan=prepared.plan,
         curve=tuple(curve),
-        limits=found,
+        limits=limits,
         price=planned.price,
-        calibration=prepared.recalled.calibration,
+        calibration=prepared.recollection.calibration,
         energy=prepared.budget.energy or rooms.energy,
         free_cores=rooms.free_cores,
         threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),

@@ -16,6 +16,9 @@ Example = tuple[str, str]
 EXAMPLE_INPUT_CHARS = 400
 """An example's input is cut here: it shows what was answered, the output shows how. Reading it costs prefill time."""
 
+LENGTHS_FROM = 32
+"""Newest outputs whose lengths tell how long a candidate may be."""
+
 _SYSTEM = "You write in the user's place. Answer the way the user answered before, with the text only."
 _SYSTEM_NEW = "Answer briefly, with the text only."
 

@@ -25,7 +25,7 @@ _SMOOTH = 0.3
 """Weight of the newest call in running averages."""
 _EFFICIENCY = 0.8
 """A number of threads that was never measured is taken to gain this power of what it adds."""
-_WAVES = 3
+_DEVIATIONS = 3
 """Deviations that are kept back from a deadline beside the mean time of scoring and recording."""
 
 GRID = np.array(sorted({*range(1, 33), *range(36, 65, 4), *range(72, 257, 8)}), dtype=np.int64)
@@ -103,7 +103,7 @@ class Profile:
 
     def reserve_s(self, n: int, *, scored: bool = True) -> float:
         """Seconds to keep back from a deadline for scoring `n` candidates, choosing and recording."""
-        return (float(self.score_s(n)) if scored else 0.0) + self.after_s + _WAVES * self.deviation_s
+        return (float(self.score_s(n)) if scored else 0.0) + self.after_s + _DEVIATIONS * self.deviation_s
 
     def prefill_s(self, prompt: int, cached: int, free: int) -> float:
         """Seconds to read a prompt, with the best number of threads among `free`."""

@@ -9,23 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.schema import MAX_CANDIDATES, Budget, Energy, Mode
+from edge_ttp.learning.calibration import POPULATION
+from edge_ttp.schema import MAX_CANDIDATES, Bound, Budget, Energy, Mode
 
 Floats = npt.NDArray[np.float64]
-
-Bound = Literal[
-    "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"
-]
 
 PRICES: dict[Mode, float] = {"fast": 0.5, "balanced": 0.1, "best": 0.02}
 """What a second costs in each mode, in units of the utility's spread within a query (UTILITY_UNIT)."""
 
-UTILITY_UNIT = 0.07
+UTILITY_UNIT = POPULATION.spread
 """That spread for the population, in utility units: half of agreeing words is .5."""
 
 ENERGY_FACTOR: dict[Energy, float] = {"mains": 1.0, "battery": 2.0, "saver": 4.0}

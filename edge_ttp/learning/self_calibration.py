@@ -19,8 +19,9 @@ import numpy as np
 
 from edge_ttp.answer import controls
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Rooms
-from edge_ttp.answer.prepare import StoredVectors, encode
-from edge_ttp.answer.prompt import tokens_for
+from edge_ttp.answer.encoding import encode_fitting
+from edge_ttp.answer.prompt import LENGTHS_FROM, tokens_for
+from edge_ttp.answer.recollection import StoredVectors
 from edge_ttp.errors import Cancelled, NotFound, OutOfCapacity
 from edge_ttp.history.learned_rows import Layer
 from edge_ttp.history.learning import Calibrated
@@ -44,7 +45,6 @@ PATIENCE = 4
 LEAST_NATS = 0.02
 """An item that makes the posterior narrower by less than this taught too little."""
 
-_LENGTHS_FROM = 32
 _POLL_S = 0.02
 _IDLE_POLL_S = 1.0
 
@@ -266,22 +266,21 @@ class _Run:
         assert item.id is not None
         seen = history.recall(self._user, item.input, DEFAULT_EXAMPLES, before=item.created_at, exclude=(item.id,))
         examples = [(one.item.input, one.item.output) for one in seen]
-        recent = history.items(self._user, before=item.created_at, limit=_LENGTHS_FROM, prompts=False)
+        recent = history.items(self._user, before=item.created_at, limit=LENGTHS_FROM, prompts=False)
         longest = tokens_for([policy.count_tokens(one.output) for one in recent])
-        while True:
-            prompt, tokens = encode(policy, self._rooms.style, item.input, examples)
-            try:
-                policy.width(len(tokens), longest, 1, memory_bytes=self._rooms.memory_bytes)
-                break
-            except OutOfCapacity:
-                if not examples:
-                    raise
-                examples.pop()
+        encoded = encode_fitting(
+            policy,
+            self._rooms.style,
+            item.input,
+            examples,
+            longest=longest,
+            memory_bytes=self._rooms.memory_bytes,
+        )
         request = controls.request(
             Sampling(),
             policy.tokens,
-            prompt=tokens,
-            prompt_stop=prompt.stop,
+            prompt=encoded.tokens,
+            prompt_stop=encoded.prompt.stop,
             n=CANDIDATES,
             seed=_seed(item),
             max_tokens=longest,

@@ -177,3 +177,15 @@ def test_what_a_machine_does_not_tell_is_left_open(
     text = capsys.readouterr().out
     assert "kept busy by others: unknown" in text
     assert "no sensor" in text
+
+
+def test_a_plan_with_nothing_to_judge_by_lists_that_limit(plan: Plan) -> None:
+    found = plan("what grows here", "--select", "first")
+    assert (found["plan"]["n"], found["plan"]["bound_by"]) == (1, "no_reward")
+    assert found["limits"]["no_reward"] == 1
+    assert "no_reward" not in plan("what grows here", "--select", "consensus")["limits"]
+
+
+def test_a_plan_takes_every_option_of_drawing(plan: Plan) -> None:
+    assert plan("what grows here", "--max-tokens", "9")["plan"]["max_tokens"] == 9
+    assert plan("what grows here", "--json-schema", '{"type": "boolean"}')["plan"]["max_tokens"] >= 256

@@ -18,7 +18,7 @@ from threading import Event
 from typing import Any
 
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
-from edge_ttp.answer.prepare import encode
+from edge_ttp.answer.encoding import encode
 from edge_ttp.answer.prompt import Style
 from edge_ttp.history import History
 from edge_ttp.lab.bench.bare_decode import Bare

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
-from edge_ttp.answer.prepare import encode
-from edge_ttp.answer.prompt import Style, tokens_for
-from edge_ttp.errors import OutOfCapacity
+from edge_ttp.answer.encoding import encode_fitting
+from edge_ttp.answer.prompt import LENGTHS_FROM, Style, tokens_for
 from edge_ttp.history import History
 from edge_ttp.lab.bench.corpus import Query, seed_of
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.schema import Candidate, HistoryItem, Sampling
-
-_LENGTHS_FROM = 32
 
 
 @dataclass(frozen=True)
@@ -98,34 +95,25 @@ class Artist:
     def draw(self, query: Query, examples: Sequence[tuple[str, str]], temperatures: Sequence[float]) -> DrawnPool:
         """One candidate at each of `temperatures`, from a prompt with as many of the examples as fit."""
         longest = self.longest(query)
-        shown = list(examples)
-        while True:
-            prompt, tokens = encode(self.policy, self.style, query.item.input, shown)
-            try:
-                self.policy.width(len(tokens), longest, 1)
-                break
-            except OutOfCapacity:
-                if not shown:
-                    raise
-                shown.pop()
+        encoded = encode_fitting(self.policy, self.style, query.item.input, examples, longest=longest)
         request = Request(
-            prompt=tokens,
+            prompt=encoded.tokens,
             n=len(temperatures),
             sampling=Sampling(temperatures=tuple(temperatures)),
             seed=seed_of(query),
             max_tokens=longest,
-            stop=prompt.stop,
+            stop=encoded.prompt.stop,
         )
         drawn = self.policy.sample(request, Control())
         candidates = [
             DrawnText(one.text, one.tokens, one.logprob, one.finish_reason, temperature)
             for one, temperature in zip(drawn.candidates, temperatures, strict=True)
         ]
-        return DrawnPool(tuple(candidates), len(shown), drawn.prefill_s + drawn.decode_s)
+        return DrawnPool(tuple(candidates), encoded.prompt.examples, drawn.prefill_s + drawn.decode_s)
 
     def longest(self, query: Query) -> int:
         """Most tokens of a candidate for this query: by what the user wrote before."""
-        lengths = [self.policy.count_tokens(one.output) for one in query.history[-_LENGTHS_FROM:]]
+        lengths = [self.policy.count_tokens(one.output) for one in query.history[-LENGTHS_FROM:]]
         return min(self._longest, tokens_for(lengths))
 
 

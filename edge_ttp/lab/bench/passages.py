@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
-from edge_ttp.answer.prepare import encode
+from edge_ttp.answer.encoding import encode
 from edge_ttp.answer.prompt import Style
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.jsonl import LineReading, records

@@ -1,0 +1,85 @@
+"""What is known of the user when a request comes: similar items, newest items, their profile, what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.answer.ask import Ask, Rooms
+from edge_ttp.answer.prompt import Example
+from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.history import History
+from edge_ttp.learning.calibration import POPULATION, Calibration
+from edge_ttp.learning.learned import Learned, learned
+from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile
+from edge_ttp.schema import HistoryItem
+
+_CACHE_WAIT_S = 0.25
+"""Longest wait for another writer before vectors are not kept."""
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What is known of the user when the request comes."""
+
+    examples: tuple[Example, ...]
+    """Input and output, the most similar first."""
+    recent: tuple[HistoryItem, ...]
+    """The newest items, the newest first."""
+    profile: UserProfile | None
+    learned: Learned | None
+    """None where nothing is scored."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: nothing to imitate, or damaged rows."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """The user's record, the population's where nothing is scored."""
+        return POPULATION if self.learned is None else self.learned.record
+
+
+def recollect(rooms: Rooms, ask: Ask) -> Recollection:
+    """What this user wrote in answer to something similar, their profile, and what was learned of them."""
+    sought = ask.prompt if ask.recall_for is None else ask.recall_for
+    similar = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
+    recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS, prompts=False)
+    # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
+    profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
+    return Recollection(
+        examples=tuple((one.item.input, one.item.output) for one in similar),
+        recent=tuple(recent),
+        profile=profile,
+        learned=learned(rooms.history, ask.user, rooms.reward) if rooms.reward is not None else None,
+        notes=tuple(_notes(rooms.history, ask.user, recent)),
+    )
+
+
+def _notes(history: History, user: str, recent: Sequence[HistoryItem]) -> Iterator[str]:
+    """What the user should know of what was found."""
+    if damaged := len(history.damaged):
+        yield f"{damaged} damaged rows of the history were left out: see `edge-ttp history doctor`"
+    if not recent:
+        yield f"no history yet for {user!r}: nothing to imitate, answers are not personal"
+
+
+class StoredVectors:
+    """The reward model's vectors of history items, kept in the history beside them (user_profile.VectorCache)."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def get(self, item_ids: Sequence[int], encoder: str) -> dict[int, npt.NDArray[np.float32]]:
+        """Vectors of these items made by this encoder."""
+        return self._history.vectors(item_ids, encoder)
+
+    def put(self, encoder: str, vectors: Mapping[int, npt.NDArray[np.float32]]) -> None:
+        """Stores vectors where the history can be written; they can always be computed again."""
+        if self._history.read_only:
+            return
+        # A locked history or a full disk must not cost the answer; recording it will say what is wrong.
+        with suppress(HistoryUnavailable):
+            self._history.put_vectors(encoder, vectors, wait_s=_CACHE_WAIT_S)

@@ -1,0 +1,60 @@
+"""How candidates are drawn: from the caller's sampling to the engine's request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fakes import FakePolicy, rooms
+
+from answer.requests import ask, remember
+from edge_ttp.answer import generate
+from edge_ttp.answer.controls import STRUCTURED_TOKENS
+from edge_ttp.history import History
+from edge_ttp.schema import LoraAdapter, Sampling
+
+
+def test_sampling_options_reach_the_policy(history: History) -> None:
+    policy = FakePolicy()
+    sampling = Sampling(top_k=3, top_p=0.5, min_p=0.1, temperature=0.7, max_tokens=9, stop=("fern",))
+    result = generate(rooms(history, policy), ask(sampling=sampling))
+    (request,) = policy.requests
+    assert request.sampling == sampling
+    assert (request.max_tokens, request.n, request.seed) == (9, 6, 5)
+    assert request.stop[0] == "fern"
+    assert not any("fern" in one.text for one in result.candidates)
+    assert result.sampling == sampling
+
+
+def test_every_field_of_sampling_reaches_the_engine(history: History, tmp_path: Path) -> None:
+    policy = FakePolicy()
+    sampling = Sampling(
+        typical_p=0.9,
+        repetition_penalty=1.3,
+        presence_penalty=0.2,
+        frequency_penalty=0.1,
+        penalty_window=7,
+        logit_bias={"apple fern": -2.0, "1": 0.5, 3: 1.0},
+        temperatures=(0.5, 1.5),
+        grammar="12345678|12345678|0",
+        adapters=(LoraAdapter(path=str(tmp_path / "a.gguf"), scale=0.5), LoraAdapter(path="b.gguf")),
+        share_prefixes=False,
+    )
+    result = generate(rooms(history, policy), ask(sampling=sampling))
+    (request,) = policy.requests
+    assert request.sampling is sampling
+    assert request.logit_bias == ((1, 0.5), (3, 1.0), (6, -2.0))  # apple's own id outdoes the text it is in
+    assert request.grammar == sampling.grammar
+    assert result.usage.decoded_rows == sum(one.tokens - 1 for one in result.candidates)
+    assert {one.tokens for one in result.candidates} == {3}
+    assert history.generation(result.generation_id).sampling == sampling
+
+
+def test_a_grammar_alone_says_when_an_answer_is_complete_and_leaves_it_room(history: History) -> None:
+    remember(history)  # one-line answers of a few words, which end at a line break otherwise
+    policy = FakePolicy(words=("", *["x\n"] * 8))
+    free = generate(rooms(history, policy), ask(sampling=Sampling()))
+    bound = generate(rooms(history, policy), ask(sampling=Sampling(grammar="12|12|0")))
+    assert [request.stop for request in policy.requests] == [("\n",), ()]
+    assert free.plan.max_tokens == 16
+    assert bound.plan.max_tokens == STRUCTURED_TOKENS
+    assert {(one.tokens, one.finish_reason) for one in bound.candidates} == {(3, "stop")}

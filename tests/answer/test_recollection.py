@@ -1,0 +1,58 @@
+"""What is known of the user: similar items, kinds, other users' items, no history."""
+
+from __future__ import annotations
+
+from fakes import FakePolicy, FakeReward, rooms
+
+from answer.requests import ask, remember
+from edge_ttp.answer import generate
+from edge_ttp.history import History
+from edge_ttp.schema import HistoryItem, Sampling
+
+
+def test_the_prompt_holds_what_this_user_wrote_most_similar_last_and_nothing_of_another(history: History) -> None:
+    remember(history)
+    remember(history, "bob")
+    policy = FakePolicy()
+    result = generate(rooms(history, policy), ask(examples=2))
+    (messages,) = policy.messages
+    assert [text for role, text in messages if role == "assistant"] == ["ann answer 1", "ann answer 0"]
+    assert messages[-1] == ("user", "what grows here")
+    assert result.plan.examples == 2
+    assert not any("no history" in line for line in result.notes)
+
+
+def test_a_user_without_history_gets_an_answer_and_is_told(history: History) -> None:
+    remember(history, "bob")
+    result = generate(rooms(history), ask(user="nobody"))
+    assert result.notes == ("no history yet for 'nobody': nothing to imitate, answers are not personal",)
+    assert result.plan.examples == 0
+    assert result.text
+    assert result.stored
+
+
+def test_a_kind_keeps_recall_scoring_and_lengths_to_items_of_that_kind(history: History) -> None:
+    remember(history, count=2, kind="email")
+    history.add(HistoryItem(user_id="ann", input="what grows here", output="a commit " * 30, kind="commit"))
+    policy, reward = FakePolicy(), FakeReward()
+    result = generate(rooms(history, policy, reward), ask(kind="email", sampling=Sampling()))
+    assert {text for role, text in policy.messages[0] if role == "assistant"} == {"ann answer 0", "ann answer 1"}
+    assert {item.kind for item in reward.profiles[0]} == {"email"}
+    assert result.plan.max_tokens == 16
+    assert result.kind == "email"
+
+
+def test_no_examples_still_scores_against_the_history(history: History) -> None:
+    remember(history)
+    policy, reward = FakePolicy(), FakeReward()
+    result = generate(rooms(history, policy, reward), ask(examples=0))
+    assert [role for role, _ in policy.messages[0]] == ["system", "user"]
+    assert len(reward.profiles[0]) == 6
+    assert result.notes == ()
+
+
+def test_examples_can_be_recalled_for_another_text(history: History) -> None:
+    remember(history, count=5)
+    policy = FakePolicy()
+    generate(rooms(history, policy), ask("tell me more", examples=1, recall_for="what is it"))
+    assert ("assistant", "ann answer 2") in policy.messages[-1]
