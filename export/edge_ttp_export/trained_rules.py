@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge_ttp.answer.select import Pool, select
+from edge_ttp.schema import Rule
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.network import Batch
@@ -41,22 +44,24 @@ class Judged:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A selection rule with its constant."""
+    """A selection rule of the runtime with its constant."""
 
-    rule: str
-    """mean; lcb: mean - kappa sd of the mean's own error; shrink, by that error; noise: mean - kappa sd of noise."""
+    rule: Literal["mean", "lcb", "shrink", "noise"]
+    """noise: lcb on the noise in the place of the mean's own error."""
     constant: float = 0.0
+    """kappa of lcb and noise, t2 of shrink."""
 
     def __call__(self, judged: Judged) -> Floats:
         """(n,) scores; the largest is chosen."""
-        mean = judged.mean
-        if self.rule == "lcb":
-            return np.asarray(mean - self.constant * np.sqrt(judged.epistemic))
-        if self.rule == "noise":
-            return np.asarray(mean - self.constant * np.sqrt(judged.aleatoric))
-        if self.rule == "shrink":
-            return np.asarray(mean.mean() + self.constant / (self.constant + judged.epistemic) * (mean - mean.mean()))
-        return mean
+        pool = Pool(
+            logprob=np.zeros(len(judged.mean)),
+            tokens=np.ones(len(judged.mean), dtype=np.int64),
+            complete=np.ones(len(judged.mean), dtype=np.bool_),
+            mean=judged.mean,
+            epistemic=judged.aleatoric if self.rule == "noise" else judged.epistemic,
+        )
+        rule: Rule = "lcb" if self.rule == "noise" else self.rule
+        return select(pool, rule, kappa=self.constant, t2=self.constant).scores
 
 
 RULES: Mapping[str, tuple[Fixed, ...]] = {
