@@ -33,7 +33,11 @@ from edge_ttp.errors import Cancelled, EdgeTTPError, ModelUnavailable, OutOfCapa
 FLAG = "--edge-ttp-trial"
 """The argument with which a frozen app is started for this."""
 
-SUBJECTS = {"policy": "edge_ttp.policy.trial", "reward": "edge_ttp.reward.rehearsal"}
+SUBJECTS = {
+    "policy": "edge_ttp.policy.trial",
+    "reward": "edge_ttp.reward.rehearsal",
+    "schema": "edge_ttp.policy.json_grammar",
+}
 """What may be done: name -> module with a function `trial(request) -> answer`, both of what JSON can hold."""
 
 _POLL_S = 0.02

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.rows import checked_text
-from edge_ttp.policy import bindings
+from edge_ttp.policy.json_grammar import schema_to_grammar
 from edge_ttp.policy.request import Request
 from edge_ttp.schema import Sampling
 
@@ -35,7 +35,7 @@ def check(sampling: Sampling) -> str | None:
         return sampling.grammar
     if sampling.grammar is not None:
         raise InvalidInput("a candidate cannot follow both a grammar and a JSON schema", "give one of them")
-    return bindings.schema_to_grammar(json.dumps(sampling.json_schema))
+    return schema_to_grammar(json.dumps(sampling.json_schema))
 
 
 def request(

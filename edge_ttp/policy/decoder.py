@@ -20,6 +20,9 @@ class Aborted(Exception):
 class Constraint(Protocol):
     """Where a text stands in a grammar (bindings.Grammar)."""
 
+    def prepare(self) -> None:
+        """Does what `allowed` needs, so that the call may end between two of them. Raises InvalidInput."""
+
     def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of `tokens` may come next."""
 
@@ -71,4 +74,4 @@ class Decoder(Protocol):
         """Whether a token ends an answer."""
 
     def constrain(self, grammar: str) -> Constraint:
-        """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
+        """The beginning of a text that follows a grammar. Raises InvalidInput or Aborted."""

@@ -179,9 +179,13 @@ class _Call:
         self._shown = request.n if self.first_wave is None else 0
 
     def compile(self) -> None:
-        """Makes the grammar ready. Raises InvalidInput."""
+        """Makes the grammar ready. Raises InvalidInput, or as `check_before_first_token`."""
         if self._request.grammar is not None:
-            self._constraint = self._decoder.constrain(self._request.grammar)
+            try:
+                self._constraint = self._decoder.constrain(self._request.grammar)
+            except Aborted:
+                self.check_before_first_token()
+                raise Cancelled("cancelled before the first token") from None
 
     def close(self) -> None:
         """Frees the grammar's states."""
@@ -280,6 +284,16 @@ class _Call:
             leaders = dict(zip(row_of.tolist(), active, strict=True))
             drawn = [leaders[row].drawn for row in range(len(logits))]
             constraints = [leaders[row].constraint for row in range(len(logits))]
+            for one in constraints:
+                if one is None:
+                    break
+                if reason := self.ended():  # an ambiguous grammar takes as long for a row as the model does
+                    if not any(candidate.drawn for candidate in self.candidates):
+                        self.check_before_first_token()
+                    self._end(active, reason)
+                    self._tell((), active)
+                    return [], row_of[:0]
+                one.prepare()
             allowed = [one.allowed for one in constraints if one is not None] or None
         draw = self._sampler.draw(logits, row_of, indices, step, drawn=drawn, allowed=allowed)
         finished = []

@@ -26,7 +26,7 @@ class Request:
     stop: tuple[str, ...] = ()
     """The caller's, and those that the prompt calls for."""
     grammar: str | None = None
-    """GBNF that every candidate follows (bindings.schema_to_grammar makes it of a JSON schema)."""
+    """GBNF that every candidate follows, or what json_grammar.schema_to_grammar makes of a JSON schema."""
     logit_bias: tuple[tuple[int, float], ...] = ()
     """(token, what is added to its logit), texts turned into their tokens."""
 

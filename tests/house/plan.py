@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "exchange": ("errors", "schema"),
     "history": ("errors", "paths", "settings", "output_file", "schema", "exchange"),
     "reward": ("errors", "schema"),
-    "policy": ("errors", "paths", "schema", "registry", "budget.device", "budget.timed"),
+    "policy": ("errors", "paths", "confined", "schema", "registry", "budget.device", "budget.timed"),
     "learning": ("errors", "paths", "schema", "scaling", "history", "reward"),
     "budget": ("errors", "paths", "schema", "scaling", "learning", "budget.device", "budget.load", "budget.timed"),
     "answer": ("errors", "schema", "history", "reward", "policy", "learning", "budget"),

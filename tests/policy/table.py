@@ -33,6 +33,9 @@ class Places:
         self._open = True
         decoder.states += 1
 
+    def prepare(self) -> None:
+        assert self._open
+
     def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         assert self._open
         return np.isin(tokens, sorted(self._places[self._at]))

@@ -6,7 +6,6 @@ A context is not safe to use from two threads at once; policy/llama.py holds the
 
 from edge_ttp.policy.bindings.context import Context
 from edge_ttp.policy.bindings.gpus import gpus
-from edge_ttp.policy.bindings.grammar import schema_to_grammar
 from edge_ttp.policy.bindings.library import max_sequences, plain_completer, system_info, version
 from edge_ttp.policy.bindings.llama_model import Model
 from edge_ttp.policy.bindings.loaded_adapter import LoadedAdapter
@@ -25,7 +24,6 @@ __all__ = [
     "plain_completer",
     "quantize",
     "replay",
-    "schema_to_grammar",
     "system_info",
     "version",
 ]

@@ -230,7 +230,11 @@ class Context:
             raise ModelUnavailable("llama.cpp does not take the adapters", "use fewer, or one that fits the model")
 
     def constrain(self, grammar: str) -> Grammar:
-        """The beginning of a text that follows a GBNF grammar. Raises InvalidInput."""
+        """The beginning of a text that follows a grammar. Raises InvalidInput, and Aborted as a computation does."""
+        vocabulary = self._model.vocabulary()
+        while not vocabulary.advance():  # once for a model, a second for large vocabularies
+            if self._abort[0] != b"\x00":
+                raise Aborted
         return Grammar(self._model, grammar)
 
     def arm(self) -> None:

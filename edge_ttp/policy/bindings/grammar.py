@@ -1,173 +1,72 @@
-"""llama.cpp's grammars: which tokens may follow, and JSON schemas turned into grammars."""
+"""Grammars that candidates follow: which tokens may come next.
+
+llguidance does the work: an Earley parser whose every step has a limit, whatever the grammar is, so that a hostile one
+costs neither the process nor more than a moment.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from llguidance import LLMatcher
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy.bindings import messages
-from edge_ttp.policy.bindings.library import llama_cpp
+from edge_ttp.policy import gbnf
 from edge_ttp.policy.bindings.llama_model import Model
-
-MAX_BYTES = 200_000
-"""Longest grammar or schema, in bytes."""
-MAX_DEPTH = 200
-"""Deepest nesting of groups, and of a schema: llama.cpp's parser descends on the thread's own stack."""
-
-_CURE = "see llama.cpp's grammars/README.md for the syntax"
-_ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
-_stderr = threading.Lock()
+from edge_ttp.policy.json_grammar import LIMITS, START, in_words
 
 
 class Grammar:
-    """The state of one text in a GBNF grammar: which tokens may follow (engine.Constraint).
+    """The state of one text in a grammar: which tokens may follow (engine.Constraint).
 
-    Starts at the rule `root`. Raises InvalidInput for a grammar that llama.cpp does not accept.
+    `text` is GBNF, which starts at its rule `root`, or what `json_grammar.schema_to_grammar` gave. Raises InvalidInput
+    for one that is not valid or beyond a limit.
     """
 
-    def __init__(self, model: Model, gbnf: str) -> None:
-        data = _checked(gbnf)
-        messages.forget_complaints()
-        with _captured_stderr() as printed:
-            self._handle: Any = llama_cpp.llama_sampler_init_grammar(model.vocab, data, b"root")
-        if not self._handle:
-            reason = "; ".join(printed) or messages.complaints("unknown reason")
-            raise InvalidInput(f"the grammar is not valid ({reason})", _CURE)
+    def __init__(self, model: Model, text: str) -> None:
+        compiled = text if text.startswith(START) else START + gbnf.read(text).lark()
+        self._matcher: Any = LLMatcher(model.vocabulary().tokenizer(), compiled, log_level=0, limits=LIMITS)
+        self._size = model.vocab_size
+        self._ends = model.vocabulary().ends
+        self._may_follow: npt.NDArray[np.bool_] | None = None
+        if self._matcher.is_error():
+            raise InvalidInput(f"the grammar is not valid ({in_words(self._matcher.get_error())})", "simplify it")
+
+    def prepare(self) -> None:
+        """Finds out what may follow, unless that is known. Raises InvalidInput where it is too much to find out."""
+        if self._may_follow is None:
+            mask = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+            if self._matcher.is_error():
+                if "NoExtensionBias" in self._matcher.get_error():
+                    raise InvalidInput("no text at all fits the grammar", "allow more")
+                raise InvalidInput(
+                    f"the grammar is too ambiguous to follow ({in_words(self._matcher.get_error())})", "simplify it"
+                )
+            self._may_follow = np.unpackbits(mask, count=self._size, bitorder="little").astype(np.bool_)
+            if self._may_follow[self._ends].any():
+                self._may_follow[self._ends] = True
 
     def allowed(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of `tokens` may come next."""
-        entries = np.zeros(len(tokens), dtype=_ENTRY)
-        entries["id"] = tokens
-        array = llama_cpp.llama_token_data_array(
-            data=ctypes.cast(ctypes.c_void_p(entries.ctypes.data), ctypes.POINTER(llama_cpp.llama_token_data)),
-            size=len(entries),
-            selected=-1,
-            sorted=False,
-        )
-        llama_cpp.llama_sampler_apply(self._handle, ctypes.byref(array))
-        return np.asarray(entries["logit"] == 0)
+        self.prepare()
+        assert self._may_follow is not None
+        return self._may_follow[tokens]
 
     def accept(self, token: int) -> None:
         """Goes on behind `token`, which must be allowed."""
-        llama_cpp.llama_sampler_accept(self._handle, token)
+        self._may_follow = None
+        if not self._matcher.consume_token(token):
+            raise InvalidInput(f"the grammar cannot be followed ({in_words(self._matcher.get_error())})", "simplify it")
 
     def copy(self) -> Grammar:
         """A state of its own at the same place."""
         twin = object.__new__(Grammar)
-        twin._handle = llama_cpp.llama_sampler_clone(self._handle)
+        twin._matcher = self._matcher.deep_copy()
+        twin._size, twin._ends, twin._may_follow = self._size, self._ends, self._may_follow
         return twin
 
     def close(self) -> None:
         """Frees the state."""
-        if self._handle:
-            llama_cpp.llama_sampler_free(self._handle)
-            self._handle = None
-
-
-def schema_to_grammar(schema: str) -> str:
-    """The GBNF grammar of the JSON texts that fit a JSON schema (JSON itself), by llama-cpp-python's own converter.
-
-    It knows types, properties, items, enum, const, anyOf, oneOf, allOf, pattern, common formats, lengths and
-    references within the schema; it does not bind numbers by minimum and maximum. Raises InvalidInput for what is no
-    schema, refers to another document, or uses what the converter does not know.
-    """
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
-
-    if len(schema.encode("utf-8", "replace")) > MAX_BYTES:
-        raise InvalidInput(f"a schema of {len(schema):,} characters is too long", f"keep below {MAX_BYTES:,} bytes")
-    try:
-        parsed = json.loads(schema)
-        _refuse_foreign_references(parsed, 0)
-        return str(json_schema_to_gbnf(json.dumps(parsed)))
-    except InvalidInput:
-        raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, RecursionError) as error:
-        reason = str(error) or type(error).__name__
-        raise InvalidInput(
-            f"the JSON schema cannot be turned into a grammar ({reason[:200]})", "simplify it"
-        ) from error
-
-
-def _refuse_foreign_references(node: object, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidInput(f"the JSON schema is nested more than {MAX_DEPTH} deep", "simplify it")
-    if isinstance(node, dict):
-        reference = node.get("$ref")
-        if isinstance(reference, str) and not reference.startswith("#"):
-            raise InvalidInput(f"the JSON schema refers to {reference[:100]!r}", "put everything into one schema")
-        for value in node.values():
-            _refuse_foreign_references(value, depth + 1)
-    elif isinstance(node, list):
-        for value in node:
-            _refuse_foreign_references(value, depth + 1)
-
-
-def _checked(gbnf: str) -> bytes:
-    """The grammar's bytes. Refuses what llama.cpp would misread or could end the process with."""
-    try:
-        data = gbnf.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput("the grammar is no Unicode text", "save it as UTF-8") from error
-    if not gbnf.strip() or "\0" in gbnf:
-        raise InvalidInput("the grammar is empty or holds a NUL character", _CURE)
-    if len(data) > MAX_BYTES:
-        raise InvalidInput(f"a grammar of {len(data):,} bytes is too long", f"keep below {MAX_BYTES:,}")
-    if _depth(gbnf) > MAX_DEPTH:
-        raise InvalidInput(f"the grammar's groups are nested more than {MAX_DEPTH} deep", "name them as rules")
-    return data
-
-
-def _depth(gbnf: str) -> int:
-    """Deepest nesting of parentheses outside of quotes, character classes and comments."""
-    depth = deepest = 0
-    closing, escaped = "", False
-    for character in gbnf:
-        if closing:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == closing:
-                closing = ""
-        elif character in '"[#':
-            closing = {'"': '"', "[": "]", "#": "\n"}[character]
-        elif character == "(":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character == ")":
-            depth -= 1
-    return deepest
-
-
-@contextmanager
-def _captured_stderr() -> Iterator[list[str]]:
-    """Catches what native code prints to the error stream in the block; its first line is in the list afterwards.
-
-    llama.cpp's grammar parser prints why a grammar is wrong, and says it nowhere else.
-    """
-    lines: list[str] = []
-    with _stderr, tempfile.TemporaryFile() as file:
-        try:
-            kept = os.dup(2)
-        except OSError:  # a program without an error stream
-            yield lines
-            return
-        try:
-            os.dup2(file.fileno(), 2)
-            yield lines
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            text = file.read(2000).decode("utf-8", "replace")
-            lines += [line.removeprefix("parse: error parsing grammar: ") for line in text.splitlines() if line][:1]
+        self._matcher = None

@@ -13,6 +13,7 @@ from typing import Any
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library, messages
 from edge_ttp.policy.bindings.library import llama_cpp
+from edge_ttp.policy.bindings.vocabulary import Vocabulary
 
 
 class Model:
@@ -32,6 +33,7 @@ class Model:
         self._lock = threading.Lock()
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
+        self._vocabulary: Vocabulary | None = None
         self._handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._handle:
             raise ModelUnavailable(
@@ -164,6 +166,17 @@ class Model:
                     length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
             known = self._pieces[token] = buffer.raw[:length]
         return known
+
+    def ends_text(self, token: int) -> bool:
+        """Whether `token` is an end-of-generation token."""
+        with self._open():
+            return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def vocabulary(self) -> Vocabulary:
+        """The tokens for grammars, which need them all."""
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self)
+        return self._vocabulary
 
     def ends_answer(self, token: int) -> bool:
         """Whether `token` ends an answer: an end-of-generation token, or any other control token."""
