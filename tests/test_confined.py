@@ -112,7 +112,7 @@ def test_it_does_not_outlive_an_app_that_is_killed(tmp_path: Path) -> None:
         "inner = \"import edge_ttp.confined as c; c.SUBJECTS['test'] = 'subject_under_test'; c.main()\"\n"
         "c._command = lambda: [sys.executable, '-c', inner]\n"
         "c._Talk._read = lambda self, stream, keep: [print(line.decode(), flush=True) for line in stream]\n"
-        "c.run('test', {}, c.Limits(60, 60, 1 << 30))\n"
+        "c.run('test', {}, c.ProcessLimits(60, 60, 1 << 30))\n"
     )
     app = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
     assert app.stdout is not None

@@ -231,8 +231,8 @@ class Context:
 
     def constrain(self, grammar: str) -> Grammar:
         """The beginning of a text that follows a grammar. Raises InvalidInput, and Aborted as a computation does."""
-        vocabulary = self._model.vocabulary()
-        while not vocabulary.advance():  # once for a model, a second for large vocabularies
+        tokens = self._model.grammar_tokens()
+        while not tokens.advance():  # once for a model, a second for large vocabularies
             if self._abort[0] != b"\x00":
                 raise Aborted
         return Grammar(self._model, grammar)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from llguidance import LLMatcher
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.policy import gbnf
+from edge_ttp.policy import gbnf, gbnf_bounds
 from edge_ttp.policy.bindings.llama_model import Model
 from edge_ttp.policy.json_grammar import LIMITS, START, in_words
 
@@ -26,10 +26,10 @@ class Grammar:
     """
 
     def __init__(self, model: Model, text: str) -> None:
-        compiled = text if text.startswith(START) else START + gbnf.read(text).lark()
-        self._matcher: Any = LLMatcher(model.vocabulary().tokenizer(), compiled, log_level=0, limits=LIMITS)
+        compiled = text if text.startswith(START) else _compiled(text)
+        self._matcher: Any = LLMatcher(model.grammar_tokens().tokenizer(), compiled, log_level=0, limits=LIMITS)
         self._size = model.vocab_size
-        self._ends = model.vocabulary().ends
+        self._ends = model.grammar_tokens().ends
         self._may_follow: npt.NDArray[np.bool_] | None = None
         if self._matcher.is_error():
             raise InvalidInput(f"the grammar is not valid ({in_words(self._matcher.get_error())})", "simplify it")
@@ -70,3 +70,9 @@ class Grammar:
     def close(self) -> None:
         """Frees the state."""
         self._matcher = None
+
+
+def _compiled(text: str) -> str:
+    rules = gbnf.read(text)
+    gbnf_bounds.refuse_unbounded(rules)
+    return START + rules.lark()

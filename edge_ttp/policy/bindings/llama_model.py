@@ -12,8 +12,8 @@ from typing import Any
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library, messages
+from edge_ttp.policy.bindings.grammar_tokens import GrammarTokens
 from edge_ttp.policy.bindings.library import llama_cpp
-from edge_ttp.policy.bindings.vocabulary import Vocabulary
 
 
 class Model:
@@ -33,7 +33,7 @@ class Model:
         self._lock = threading.Lock()
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
-        self._vocabulary: Vocabulary | None = None
+        self._grammar_tokens: GrammarTokens | None = None
         self._handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
         if not self._handle:
             raise ModelUnavailable(
@@ -172,11 +172,11 @@ class Model:
         with self._open():
             return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
-    def vocabulary(self) -> Vocabulary:
+    def grammar_tokens(self) -> GrammarTokens:
         """The tokens for grammars, which need them all."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self)
-        return self._vocabulary
+        if self._grammar_tokens is None:
+            self._grammar_tokens = GrammarTokens(self)
+        return self._grammar_tokens
 
     def ends_answer(self, token: int) -> bool:
         """Whether `token` ends an answer: an end-of-generation token, or any other control token."""

@@ -28,7 +28,7 @@ class Pieces(Protocol):
         """Whether a token is one of those by which the model says that it is done."""
 
 
-class Vocabulary:
+class GrammarTokens:
     """The tokens of `model`, of which grammars allow some. Keeps nothing of llama.cpp's."""
 
     def __init__(self, model: Pieces) -> None:
