@@ -38,7 +38,7 @@ from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Located, Registry
 from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling
+from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
 
 _HISTORY_TIMEOUT_S = 10.0
@@ -191,6 +191,7 @@ class Runtime:
         turns: Sequence[tuple[str, str]] = (),
         system: str | None = None,
         context: Sequence[str] = (),
+        speaker: Speaker = "user",
         store: bool = True,
         cancel: threading.Event | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -201,8 +202,9 @@ class Runtime:
         the prompts and answers before this one in the same conversation, oldest first; with `recall_for` its first
         prompt, the examples stay the same, and what was read before is not read again. `system` is what is to be
         observed besides; `context` are documents that the prompt is about: the policy reads them, but they are never
-        recalled nor stored, and nobody takes them for the user's writing. `store` False keeps the request out of the
-        history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
+        recalled nor stored, and nobody takes them for the user's writing. `speaker` says who answers: anybody else than
+        the user is the bare policy, with nothing recalled and no instruction of ours. `store` False keeps the request
+        out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there is; so
         does the budget's deadline, which does not count the loading of models. `on_event` is called from this thread
         after every decode step.
 
@@ -222,6 +224,7 @@ class Runtime:
             turns=tuple(turns),
             system=system,
             context=(context,) if isinstance(context, str) else tuple(context),
+            speaker=speaker,
             store=store,
             cancel=cancel,
             emit=on_event,

@@ -15,6 +15,9 @@ Energy = Literal["mains", "battery", "saver"]
 Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
 DEFAULT_RULE: Rule = "lcb"
 """The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/measured/reward.md)."""
+Speaker = Literal["user", "policy", "text"]
+"""Who answers. `user`: the policy in the user's place. `policy`: the bare policy, as an assistant: nothing is recalled,
+nothing of ours stands in the prompt. `text`: the bare policy goes on with a text."""
 FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
 Bound = Literal[
     "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"

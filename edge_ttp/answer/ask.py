@@ -104,6 +104,7 @@ class Ask:
     """What the caller wants observed besides."""
     context: tuple[str, ...] = ()
     """Documents that the request is about: shown to the policy, never recalled nor kept."""
+    speaker: schema.Speaker = "user"
     store: bool = True
     cancel: Flag | None = None
     emit: Callable[[schema.Event], None] | None = None

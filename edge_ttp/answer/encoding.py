@@ -8,6 +8,7 @@ from typing import NamedTuple
 from edge_ttp.answer.ask import Policy
 from edge_ttp.answer.prompt import Example, Prompt, Style, compose
 from edge_ttp.errors import OutOfCapacity
+from edge_ttp.schema import Speaker
 
 
 class EncodedPrompt(NamedTuple):
@@ -26,14 +27,15 @@ def encode(
     *,
     system: str | None = None,
     context: Sequence[str] = (),
+    speaker: Speaker = "user",
 ) -> EncodedPrompt:
     """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
-    prompt = compose(request, examples, style, turns, system=system, context=context)
-    if style == "chat":
+    prompt = compose(request, examples, style, turns, system=system, context=context, speaker=speaker)
+    if prompt.style == "chat":
         tokens = policy.encode_chat(prompt.messages)
         if tokens is not None:
             return EncodedPrompt(prompt, tokens)
-        prompt = compose(request, examples, "few-shot", turns, system=system, context=context)
+        prompt = compose(request, examples, "few-shot", turns, system=system, context=context, speaker=speaker)
     return EncodedPrompt(prompt, policy.encode_text(prompt.text))
 
 

@@ -24,6 +24,9 @@ EXAMPLES_WORTH = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35), (64, 0.4))
 CUT_WORTH = 1.0
 """What a text loses that has to end before its end, in the same units."""
 
+BARE_TOKENS = 512
+"""Longest answer of a bare policy where the caller says none: nobody's texts tell how long it should be."""
+
 _LEVELS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of examples that are compared, beside the one asked for."""
 
@@ -58,6 +61,9 @@ def answer_lengths(rooms: Rooms, ask: Ask, recollection: Recollection) -> Answer
 
     Under a deadline also shorter ones that most of the user's own texts would keep to.
     """
+    if ask.speaker != "user":
+        longest = ask.sampling.max_tokens or BARE_TOKENS
+        return AnswerLengths((), (longest,), longest)
     written = tuple(rooms.policy.count_tokens(item.output) for item in recollection.recent[:LENGTHS_FROM])
     structured = ask.sampling.structured
     expected = tokens_for(written)
@@ -82,7 +88,16 @@ def ways(
     refusal = None
     for count in sorted({level for level in _LEVELS if level < available} | {available}, reverse=True):
         shown = recollection.examples[:count]
-        encoded = encode(rooms.policy, rooms.style, ask.prompt, shown, turns, system=ask.system, context=ask.context)
+        encoded = encode(
+            rooms.policy,
+            rooms.style,
+            ask.prompt,
+            shown,
+            turns,
+            system=ask.system,
+            context=ask.context,
+            speaker=ask.speaker,
+        )
         for longest in lengths.caps:
             try:
                 width = _width(rooms, ask, len(encoded.tokens), longest)

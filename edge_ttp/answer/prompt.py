@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_ttp.schema import Speaker
+
 Style = Literal["chat", "few-shot"]
 Example = tuple[str, str]
 """Input and what the user wrote in answer to it."""
@@ -43,12 +45,15 @@ def compose(
     *,
     system: str | None = None,
     context: Sequence[str] = (),
+    speaker: Speaker = "user",
 ) -> Prompt:
     """The prompt for `request`. `examples` come best first and stand best last, next to the request.
 
     `turns` are what was said before in the same conversation, oldest first; they stand between examples and request.
     `system` is what the caller wants observed besides; `context` are documents that the request is about.
     """
+    if speaker != "user":
+        return _bare(request, style if speaker == "policy" else "few-shot", turns, system, context)
     request = with_context(request, context)
     shown = [(_shorten(given), written.strip()) for given, written in reversed(examples)]
     shown += [(given.strip(), written.strip()) for given, written in turns]
@@ -67,6 +72,18 @@ def compose(
     else:
         stop = ("\n",) if one_line or not shown else ("\n\nInput:", "\nOutput:")
     return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(examples))
+
+
+def _bare(request: str, style: Style, turns: Sequence[Example], system: str | None, context: Sequence[str]) -> Prompt:
+    """What the caller wrote and nothing else: a conversation, or a text to go on with."""
+    request = with_context(request, context)
+    messages = [("system", system)] if system and system.strip() else []
+    for given, written in turns:
+        messages += [("user", given), ("assistant", written)]
+    messages.append(("user", request))
+    before = "".join(f"{given}\n{written}\n" for given, written in turns)
+    text = f"{system}\n{before}{request}" if system else f"{before}{request}"
+    return Prompt(style=style, messages=tuple(messages), text=text, stop=(), examples=0)
 
 
 def with_context(request: str, context: Sequence[str]) -> str:

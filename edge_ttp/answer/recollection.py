@@ -43,7 +43,12 @@ class Recollection:
 
 
 def recollect(rooms: Rooms, ask: Ask) -> Recollection:
-    """What this user wrote in answer to something similar, their profile, and what was learned of them."""
+    """What this user wrote in answer to something similar, their profile, and what was learned of them.
+
+    Nothing where the bare policy speaks.
+    """
+    if ask.speaker != "user":
+        return Recollection((), (), None, None)
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
     similar = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
     recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS, prompts=False)

@@ -99,3 +99,20 @@ def test_documents_stand_before_what_is_asked_and_a_system_text_behind_the_house
 def test_without_them_the_prompt_is_what_it_was() -> None:
     assert compose("x", [("a", "b")], "chat") == compose("x", [("a", "b")], "chat", system=None, context=())
     assert compose("x", [], "few-shot").text == "Input: x\nOutput:"
+
+
+def test_the_bare_policy_gets_the_conversation_and_nothing_of_ours() -> None:
+    prompt = compose("And now?", [BEST], "chat", [("Hello", "Hi")], system="Be brief.", speaker="policy")
+    assert prompt.messages == (
+        ("system", "Be brief."),
+        ("user", "Hello"),
+        ("assistant", "Hi"),
+        ("user", "And now?"),
+    )
+    assert (prompt.stop, prompt.examples) == ((), 0)
+    assert compose("Hi", [], "chat", speaker="policy").messages == (("user", "Hi"),)
+
+
+def test_a_text_to_go_on_with_is_read_as_it_stands() -> None:
+    prompt = compose("Once upon a time ", [BEST], "chat", speaker="text")
+    assert (prompt.style, prompt.text, prompt.stop) == ("few-shot", "Once upon a time ", ())

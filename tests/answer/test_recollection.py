@@ -6,6 +6,7 @@ from fakes import FakePolicy, FakeReward, rooms
 
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
+from edge_ttp.answer.options import BARE_TOKENS
 from edge_ttp.history import History
 from edge_ttp.schema import HistoryItem, Sampling
 
@@ -56,3 +57,15 @@ def test_examples_can_be_recalled_for_another_text(history: History) -> None:
     policy = FakePolicy()
     generate(rooms(history, policy), ask("tell me more", examples=1, recall_for="what is it"))
     assert ("assistant", "ann answer 2") in policy.messages[-1]
+
+
+def test_the_bare_policy_recalls_nothing_and_is_judged_by_nobody(history: History) -> None:
+    remember(history)
+    policy, reward = FakePolicy(), FakeReward()
+    result = generate(
+        rooms(history, policy, reward), ask(speaker="policy", n=1, rule="first", store=False, sampling=Sampling())
+    )
+    assert policy.messages == [(("user", "what grows here"),)] or policy.messages == [[("user", "what grows here")]]
+    assert reward.profiles == []
+    assert (result.plan.examples, result.stored, result.notes) == (0, False, ())
+    assert result.plan.max_tokens == BARE_TOKENS
