@@ -22,8 +22,8 @@ from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.schema import Sampling
 
+from .calls import APART, OPEN, PROMPT, restless, said, sample
 from .table import TableDecoder
-from .test_engine import APART, OPEN, PROMPT, restless, said, sample
 from .tiny import WORDS, language_model
 
 FREE = Control()

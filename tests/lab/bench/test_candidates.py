@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fakes.command import one_object
+from policy.calls import OPEN, PROMPT, restless, sample
 from policy.table import TableDecoder
-from policy.test_engine import OPEN, PROMPT, restless, sample
 from policy.tiny import language_model
 
 from edge_ttp.cli.main import run
