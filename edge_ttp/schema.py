@@ -305,13 +305,16 @@ class Feedback(_Border):
 class Event(_Border):
     """One step of a streamed request."""
 
-    type: Literal["planned", "progress", "finished", "dropped", "scored", "selected"]
+    type: Literal["planned", "delta", "leading", "progress", "finished", "dropped", "scored", "selected"]
     candidate: int | None = None
-    """finished, dropped: index of the candidate that ended by itself, or was ended before it was complete."""
+    """delta, leading: index of the candidate that it is about. finished, dropped: of the one that ended by itself, or
+    was ended before it was complete. selected: of the chosen one."""
     finish_reason: FinishReason | None = None
     """finished, dropped: how it ended."""
     text: str | None = None
-    """finished, dropped: its text. selected: the chosen text."""
+    """delta: what the candidate said since the last one; put together, its text. leading: all that the candidate said
+    so far which leads now: the first one, once candidates are scored the best of them. It is not the answer yet.
+    finished, dropped: its text. selected: the chosen text."""
     tokens: tuple[int, ...] = ()
     """progress: tokens drawn so far, per candidate."""
     n: int | None = None

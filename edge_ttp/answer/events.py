@@ -15,17 +15,37 @@ _CUT_SHORT: dict[FinishReason, str] = {
 }
 
 
-def forward(emit: Callable[[Event], None]) -> Callable[[StepReport], None]:
-    """What the engine calls after every step, in the caller's events: candidates that ended, then the progress."""
+class Telling:
+    """Tells a caller of one request's candidates while they are drawn. Used from one thread."""
 
-    def tell(report: StepReport) -> None:
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._texts: dict[int, str] = {}
+        self._dropped: set[int] = set()
+        self._leader = 0
+
+    def step(self, report: StepReport) -> None:
+        """What the engine calls after every step: new text, candidates that ended, then the progress."""
+        for index, text in report.texts.items():
+            if text:
+                self._texts[index] = self._texts.get(index, "") + text
+                self._emit(Event(type="delta", candidate=index, text=text))
         for index, candidate in report.finished.items():
-            emit(_ended("finished", index, candidate))
+            self._emit(_ended("finished", index, candidate))
         for index, candidate in report.dropped.items():
-            emit(_ended("dropped", index, candidate))
-        emit(Event(type="progress", tokens=report.tokens))
+            self._emit(_ended("dropped", index, candidate))
+        self._dropped |= report.dropped.keys()
+        if self._leader in report.dropped:
+            self.lead(min(self._texts.keys() - self._dropped, default=self._leader))
+        elif report.texts.get(self._leader):
+            self.lead(self._leader)
+        self._emit(Event(type="progress", tokens=report.tokens))
 
-    return tell
+    def lead(self, index: int) -> None:
+        """From now on the candidate `index` leads."""
+        self._leader = index
+        if self._texts.get(index):
+            self._emit(Event(type="leading", candidate=index, text=self._texts[index]))
 
 
 def _ended(kind: Literal["finished", "dropped"], index: int, candidate: Candidate) -> Event:

@@ -48,7 +48,8 @@ class Drawing:
 
 def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: float | None) -> Drawing:
     """Draws and scores the candidates, in as many waves as are worth it; `deadline`: a moment of time.monotonic."""
-    scorer = _Scorer(rooms, ask, prepared)
+    telling = None if ask.emit is None else events.Telling(ask.emit)
+    scorer = _Scorer(rooms, ask, prepared, telling)
     waves = _waves(rooms, ask, prepared, scorer, deadline)
     planned = prepared.planned
     most = planned.n if waves is None else waves.most
@@ -67,7 +68,7 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
         Control(
             deadline=_drawn_by(rooms, likely, deadline),
             cancel=ask.cancel,
-            on_step=None if ask.emit is None else events.forward(ask.emit),
+            on_step=None if telling is None else telling.step,
             first_wave=None if waves is None else waves.first,
             more=None if waves is None else waves.more,
         ),
@@ -96,8 +97,8 @@ def _drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:
 class _Scorer:
     """Judges the candidates so far, and counts what that takes."""
 
-    def __init__(self, rooms: Rooms, ask: Ask, prepared: Prepared) -> None:
-        self._reward = rooms.reward
+    def __init__(self, rooms: Rooms, ask: Ask, prepared: Prepared, telling: events.Telling | None) -> None:
+        self._reward, self._telling = rooms.reward, telling
         self._given = with_context(ask.prompt, ask.context)  # an answer is judged by all that it answers
         self._profile, self._learned = prepared.recollection.profile, prepared.recollection.learned
         self.seconds = 0.0
@@ -118,6 +119,8 @@ class _Scorer:
         self.scored += len(candidates)
         self.scorings += 1
         self._latest = (len(candidates), scores)
+        if self._telling is not None:
+            self._telling.lead(int(np.argmax(scores.mean)))
         return scores
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fakes import FakePolicy, Models, endless
+from fakes import FakePolicy, Models, endless, press_ctrl_c
 from fakes.command import model_files
 
 from edge_ttp.cli.main import run
@@ -145,7 +144,7 @@ def test_ctrl_c_while_drawing_answers_with_what_there_is_and_goes_on(
         nonlocal calls
         calls += 1
         if calls == 5:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
         return endless(prefix)
 
     models.policy = FakePolicy(table=table)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fakes import FakePolicy, Models, endless
+from fakes import FakePolicy, Models, endless, press_ctrl_c
 from fakes.command import FAKED, edge_ttp, model_files, one_object
 
 from edge_ttp.cli import options
@@ -242,7 +242,7 @@ def interrupting(*steps: int) -> FakePolicy:
         nonlocal calls
         calls += 1
         if calls in steps:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
         return endless(prefix)
 
     return FakePolicy(table=table)

@@ -152,7 +152,7 @@ def interrupt_at(word: str, *arguments: str, after_s: float = 0.0) -> tuple[str,
     said = [
         line
         for line in rest
-        if line not in ("begun", "planned", "progress", "finished", "dropped", "scored", "selected")
+        if line not in ("begun", "planned", "delta", "leading", "progress", "finished", "dropped", "scored", "selected")
     ]
     return text, said, process.wait()
 

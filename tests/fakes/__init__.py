@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,6 +46,13 @@ Table = Callable[[tuple[int, ...]], npt.NDArray[np.float64]]
 def chatter(prefix: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Logits that depend on all of the prompt and the answer so far: another prompt gets other answers."""
     return np.random.default_rng([len(prefix), *prefix]).normal(0, 1, len(WORDS))
+
+
+def press_ctrl_c() -> None:
+    """Ctrl-C as a terminal sends it: the main thread gets it, whatever thread draws; it has had it on return."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        time.sleep(0.4)  # the handler runs in the main thread, which waits for the engine's
 
 
 def endless(_: tuple[int, ...]) -> npt.NDArray[np.float64]:
