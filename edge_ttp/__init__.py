@@ -5,12 +5,9 @@ The public names, loaded when first used: `import edge_ttp` opens no file, no so
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the host program wants to hear
 
 if TYPE_CHECKING:
     from edge_ttp.confined import freeze_support

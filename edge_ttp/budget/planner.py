@@ -111,10 +111,10 @@ def plan(options: Sequence[Option], budget: Budget, limits: PlanLimits) -> Plann
     if not fitting:
         fitting = [min(options, key=lambda option: 0.0 if option.seconds is None else float(option.seconds[0]))]
         notes.append("even one candidate may not fit the deadline; it ends when the deadline does")
-    found = [_best_n(option, budget, limits, cost) for option in fitting]
-    values = [value for *_, value in found]
+    best = [_best_n(option, budget, limits, cost) for option in fitting]
+    values = [value for *_, value in best]
     place = int(np.argmax(values))
-    option, (n, bound, _) = fitting[place], found[place]
+    option, (n, bound, _) = fitting[place], best[place]
     most = min(cap for cap, _ in _caps(option, budget, limits))
     if limits.requested is not None and n < limits.requested:
         notes.append(f"{limits.requested} candidates were asked for, {n} fit ({bound.replace('_', ' ')})")
@@ -190,29 +190,29 @@ def _best_n(option: Option, budget: Budget, limits: PlanLimits, cost: float) -> 
 
 def bounds(option: Option, budget: Budget, limits: PlanLimits) -> list[tuple[int, Bound]]:
     """Every limit on N, with its name."""
-    found = _caps(option, budget, limits)
+    caps = _caps(option, budget, limits)
     if limits.deadline_s is not None and option.seconds is not None:
-        found.append((max(1, _fits(option, limits)), "deadline"))
-    return found
+        caps.append((max(1, _fits(option, limits)), "deadline"))
+    return caps
 
 
 def _caps(option: Option, budget: Budget, limits: PlanLimits) -> list[tuple[int, Bound]]:
     """Every limit on N but the deadline, with its name."""
-    found: list[tuple[int, Bound]] = []
+    caps: list[tuple[int, Bound]] = []
     if limits.requested is not None:
-        found.append((limits.requested, "requested"))
+        caps.append((limits.requested, "requested"))
     else:
         if option.seconds is None:
-            found.append((MODE_CANDIDATES[budget.mode], "mode"))
+            caps.append((MODE_CANDIDATES[budget.mode], "mode"))
         if not limits.scored:
-            found.append((1, "no_reward"))
+            caps.append((1, "no_reward"))
         elif not limits.trusted:
-            found.append((DISTRUSTED_CANDIDATES, "trust"))
+            caps.append((DISTRUSTED_CANDIDATES, "trust"))
         if budget.energy not in (None, "mains"):
-            found.append((SAVER_CANDIDATES if budget.energy == "saver" else BATTERY_CANDIDATES, "energy"))
+            caps.append((SAVER_CANDIDATES if budget.energy == "saver" else BATTERY_CANDIDATES, "energy"))
         if limits.hot:
-            found.append((HOT_CANDIDATES, "heat"))
-    found.append((min(budget.max_candidates or MAX_CANDIDATES, len(option.gain)), "max_candidates"))
+            caps.append((HOT_CANDIDATES, "heat"))
+    caps.append((min(budget.max_candidates or MAX_CANDIDATES, len(option.gain)), "max_candidates"))
     if option.width is not None:
-        found.append((max(1, option.width), "memory"))
-    return found
+        caps.append((max(1, option.width), "memory"))
+    return caps

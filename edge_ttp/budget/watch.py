@@ -67,8 +67,8 @@ class Watch:
         speeds = {}
         counts = self.thread_counts()
         for done, count in enumerate(counts, start=1):
-            found = policy.measure(count, thorough=thorough)
-            speeds[count] = fit(found.chunks, found.steps)
+            timed = policy.measure(count, thorough=thorough)
+            speeds[count] = fit(timed.chunks, timed.steps)
             if advance is not None:
                 advance(done)
             if not thorough and time.monotonic() - began > _QUICK_S:

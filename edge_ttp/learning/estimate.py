@@ -43,26 +43,26 @@ def calibration(evidence: Sequence[Evidence], unseen: Floats) -> Calibration:
         slopes += [(float(up), float(down)) for up, down in products]
     if not parts:
         return POPULATION
-    found = gather(parts, place)
-    told = found.take(found.informative)
-    queries = len(told)
+    every_query = gather(parts, place)
+    informative = every_query.take(every_query.informative)
+    queries = len(informative)
     if queries == 0:
         return POPULATION
-    rho = float((told.weight * told.rho).sum() / told.weight.sum())
+    rho = float((informative.weight * informative.rho).sum() / informative.weight.sum())
     # The spread of a single query's correlation is at least its own sampling error, 1 / sqrt(N - 1).
-    noise = float(np.mean(1 / np.maximum(told.size - 1, 1)))
-    scatter = float(np.square(told.rho - rho).mean()) if queries > 1 else 0.0
+    noise = float(np.mean(1 / np.maximum(informative.size - 1, 1)))
+    scatter = float(np.square(informative.rho - rho).mean()) if queries > 1 else 0.0
     rho_error = sqrt(max(scatter, noise) / queries)
     slope, slope_error = _slope(slopes)
-    ratio = float(np.median(told.score_sd / told.weight))
+    ratio = float(np.median(informative.score_sd / informative.weight))
     return Calibration.learned(
         rho=rho,
         rho_error=rho_error,
-        spread=float(told.utility_sd.mean()),
+        spread=float(informative.utility_sd.mean()),
         slope=slope,
         slope_error=slope_error,
         queries=queries,
-        hacked=_hacked(told) if queries >= ENOUGH else 0.0,
+        hacked=_hacked(informative) if queries >= ENOUGH else 0.0,
         collapsed=queries >= ENOUGH and ratio < _COLLAPSED_BELOW * POPULATION.rho and abs(rho) < 1.96 * rho_error,
     )
 
@@ -80,9 +80,9 @@ def _slope(products: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return float(up.sum() / down.sum()), error
 
 
-def _hacked(told: QueryEvidence) -> float:
+def _hacked(informative: QueryEvidence) -> float:
     """Share of the queries whose true correlation is negative; 0 where chance alone explains the negative ones."""
-    gauge = Gauge.over(told, np.ones(len(told), dtype=np.bool_))
+    gauge = Gauge.over(informative, np.ones(len(informative), dtype=np.bool_))
     if gauge is None or not gauge.fit.hacked:
         return 0.0
     return float(min(1.0, max(0.0, gauge.fit.heads.h)))

@@ -229,8 +229,8 @@ class _Run:
 
     def _left(self) -> list[HistoryItem]:
         """The newest items not calibrated yet, at most WINDOW."""
-        found = self._rooms.history.uncalibrated(self._user, WINDOW + len(self.passed_over))
-        return [item for item in found if item.id not in self.passed_over][:WINDOW]
+        newest = self._rooms.history.uncalibrated(self._user, WINDOW + len(self.passed_over))
+        return [item for item in newest if item.id not in self.passed_over][:WINDOW]
 
     def _guess(self, item: HistoryItem) -> Layer:
         """The last layer over texts that resemble what will be drawn: the user's own, and the examples'."""

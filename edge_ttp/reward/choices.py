@@ -114,10 +114,10 @@ class Choices:
 
     def log_likelihoods(self, at: Floats, count: int) -> Floats:
         """(count,) log-likelihoods at coefficients (K,), or at each one's own (count, K); 0 for labelled pools."""
-        found = np.zeros(count)
+        likelihoods = np.zeros(count)
         own = at.ndim == 2
         score = self.base + (np.einsum("mk,mk->m", self.columns, at[self.rows]) if own else self.columns @ at)
-        found[self.rows] = -np.logaddexp(0.0, -score)
+        likelihoods[self.rows] = -np.logaddexp(0.0, -score)
         for group in self.best:
             moved = (
                 np.einsum("mnk,mk->mn", group.columns, at[group.rows])
@@ -127,8 +127,8 @@ class Choices:
             scores = group.base + moved
             scores -= scores.max(axis=1, keepdims=True)
             picked = scores[np.arange(len(scores)), group.picked]
-            found[group.rows] = picked - np.log(np.exp(scores).sum(axis=1))
-        return found
+            likelihoods[group.rows] = picked - np.log(np.exp(scores).sum(axis=1))
+        return likelihoods
 
     def derivatives(self, at: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Gradient (K,) and negative curvature (K, K) of the weighted log-likelihood at `at`."""

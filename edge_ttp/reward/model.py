@@ -254,10 +254,10 @@ class RewardModel:
         inputs = np.zeros((1, width), np.float32) if new_user else profile.inputs
         mask = np.full(len(outputs), 0.0 if new_user else 1.0, dtype=np.float32)
         feeds = (vectors, source, outputs, inputs, mask, table, context, *words.within(range(len(vectors))))
-        found = self._heads.run(dict(zip(HEADS_INPUTS, feeds, strict=True)))
+        values = self._heads.run(dict(zip(HEADS_INPUTS, feeds, strict=True)))
         count, size = len(vectors), len(self.weights_mean)
         shapes = [(count,), (count,), (count, size), (count,), (1,), (1,)]
-        results = [np.array(one, dtype=np.float64) for one in found]
+        results = [np.array(one, dtype=np.float64) for one in values]
         if [one.shape for one in results] != shapes or not all(np.isfinite(one).all() for one in results):
             raise ModelUnavailable(f"heads.onnx of {self.name} gave no usable scores", Cure)
         return results

@@ -63,10 +63,10 @@ class Salience:
         texts: Sequence[str],
     ) -> Numbers:
         """(W, 2) COLUMNS of words (tokens of reward.utility) that `texts` use; `source` (width,): of the input."""
-        found = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
-        if found.shape != (1, len(words), len(COLUMNS)) or not np.isfinite(found).all():
+        numbers = self._session.run(self.feeds(reading, profile, source, words, texts))[0]
+        if numbers.shape != (1, len(words), len(COLUMNS)) or not np.isfinite(numbers).all():
             raise ModelUnavailable(f"salience.onnx of {self._name} gave no usable numbers", "pull it again")
-        return np.asarray(found[0], dtype=np.float32)
+        return np.asarray(numbers[0], dtype=np.float32)
 
     def feeds(
         self,

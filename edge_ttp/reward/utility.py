@@ -53,8 +53,8 @@ class Spelled(NamedTuple):
 
 def spell(text: str) -> list[Spelled]:
     """The tokens of `tokenize` in their order, with how they are spelled and where they stand."""
-    found = islice(_TOKEN.finditer(text.lower()), MAX_TOKENS)
-    return [Spelled(_stemmed(match[0]), match[0], match.start()) for match in found]
+    matches = islice(_TOKEN.finditer(text.lower()), MAX_TOKENS)
+    return [Spelled(_stemmed(match[0]), match[0], match.start()) for match in matches]
 
 
 def _stemmed(word: str) -> str:
