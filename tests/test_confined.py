@@ -17,6 +17,8 @@ from edge_ttp import confined
 from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import Cancelled, DeadlineTooShort
 
+pytestmark = pytest.mark.slow
+
 LIMITS = ProcessLimits(cpu_s=30, wall_s=60, memory_bytes=400 << 20)
 
 

@@ -18,6 +18,8 @@ from repository import ROOT
 from edge_ttp import __version__
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

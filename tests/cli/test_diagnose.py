@@ -61,6 +61,7 @@ def test_the_answer_in_words_is_on_stdout_alone(pools: Path, capsys: pytest.Capt
         assert words in printed.out
 
 
+@pytest.mark.slow
 def test_compressed_pools_and_standard_input_say_the_same(
     pools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +89,7 @@ def test_columns_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert found["h"]["value"] == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_same_seed_says_the_same(pools: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, same, other = (diagnosed(capsys, str(pools), "--seed", seed) for seed in ("1", "1", "2"))
     assert one == same

@@ -122,6 +122,7 @@ with History.open(sys.argv[1]) as history:
 """
 
 
+@pytest.mark.slow
 def test_a_history_in_use_is_left_as_it_is(path: Path, keys: Keys) -> None:
     before = filled(path)
     command = [sys.executable, "-c", HOLDER, str(path)]

@@ -14,6 +14,8 @@ from edge_ttp.history import History
 
 from .writer import CANDIDATES
 
+pytestmark = pytest.mark.slow
+
 WRITER = Path(__file__).with_name("writer.py")
 
 

@@ -77,6 +77,7 @@ def test_thousand_texts_of_another_user_change_no_score_at_all(history: History)
     assert [history.recall("ann", query, 20) for query in queries] == before
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     mine=st.lists(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=6).map(" ".join), min_size=1, max_size=12),

@@ -15,6 +15,8 @@ from edge_ttp.schema import HistoryItem
 
 from .conftest import START
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = 60_000
 """Words, drawn with the frequencies of natural language (Zipf)."""
 

@@ -8,6 +8,8 @@ from . import kinds
 from .table import as_page, as_text, faults
 from .watch import Result, run
 
+pytestmark = pytest.mark.slow
+
 EACH = 500
 
 

@@ -89,6 +89,7 @@ def test_sharing_and_waves_change_nothing(n: int, seed: int, temperature: float,
     assert without.waves == -(-n // width)
 
 
+@pytest.mark.slow
 def test_shared_decoding_has_exactly_the_distribution_of_independent_sampling() -> None:
     """All texts of a three-token Markov chain, by the chain rule, against what 4,000 sharing calls of 8 drew."""
     start = np.array([0.5, 0.3, 0.2])
@@ -145,6 +146,7 @@ def test_the_same_prompt_again_computes_only_its_last_chunk() -> None:
 prompts = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(prompts, min_size=2, max_size=5), st.booleans())
 def test_reuse_changes_nothing(asked: list[tuple[int, ...]], can_truncate: bool) -> None:

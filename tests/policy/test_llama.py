@@ -191,6 +191,7 @@ def test_less_memory_means_waves_then_eight_bits_then_a_refusal(policy: LlamaPol
         policy.layout(500, 100, 32, memory_bytes=total(600, 2, "q8_0") - 1)
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_too_large_for_a_later_limit_is_given_back(policy: LlamaPolicy) -> None:
     policy.sample(request(n=200, max_tokens=64), FREE)
     large = policy.held_bytes()
@@ -341,6 +342,7 @@ def test_a_deadline_reaches_a_running_computation(policy: LlamaPolicy) -> None:
     assert len(policy.sample(request(), FREE).candidates) == 6
 
 
+@pytest.mark.slow
 def test_random_cancels_leave_no_trace(policy: LlamaPolicy) -> None:
     rng = random.Random(3)
     expected = policy.sample(request(), FREE).candidates

@@ -17,6 +17,8 @@ from edge_ttp.registry import read_header
 
 from .tiny import INNER, WIDTH, language_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:

@@ -137,6 +137,7 @@ def test_bias_and_penalties_change_the_probabilities_as_defined(filters: Samplin
     np.testing.assert_allclose(drawn.logprobs, exact[drawn.tokens], rtol=1e-5)  # of the model, not of the penalties
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vocabulary", [40, 3000, 50_000, 140_000])
 @pytest.mark.parametrize("filters", [*PENALTIES[2:], PENALTIES[0].model_copy(update={"top_k": 40})])
 def test_penalties_reach_the_best_tokens_of_a_large_vocabulary(vocabulary: int, filters: Sampling) -> None:
@@ -255,6 +256,7 @@ def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
         Sampling(**options)
 
 
+@pytest.mark.slow
 def test_a_second_thread_changes_nothing() -> None:
     logits = np.random.default_rng(6).normal(0, 3, (9, 150_000)).astype(np.float32)
     rows, candidates = np.arange(9), np.arange(9)

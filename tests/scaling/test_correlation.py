@@ -24,6 +24,7 @@ def leave_one_out(utility: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, n
     return np.array(rho), np.array(sd)
 
 
+@pytest.mark.slow
 @given(
     st.integers(4, 12).flatmap(
         lambda n: st.tuples(
@@ -48,6 +49,7 @@ def test_the_jackknife_is_the_plain_one(pool: tuple[np.ndarray, np.ndarray]) -> 
     assert found.inflation[0] == pytest.approx(variance * (n - 3) ** 2 / (n - 1), rel=1e-5)
 
 
+@pytest.mark.slow
 @given(arrays(float, (3, 9), elements=VALUES), arrays(float, (3, 9), elements=VALUES), st.floats(0.01, 100))
 def test_units_of_the_score_do_not_matter_its_sign_does(utility: np.ndarray, score: np.ndarray, scale: float) -> None:
     found, scaled, flipped = (

@@ -42,6 +42,7 @@ def test_the_law_is_what_happens_in_the_gaussian_model() -> None:
     assert measured == pytest.approx(law.gaussian_gain(range(1, size + 1)), abs=0.004)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 500), st.floats(0, 5))
 def test_marginal_gains_add_up_to_the_gain(n: int, slope: float) -> None:
     assert marginal_gain(range(1, n + 1), slope).sum() == pytest.approx(slope * float(expected_maximum(n + 1)))

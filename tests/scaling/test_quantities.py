@@ -25,6 +25,7 @@ def judged(pools: Pools, **options: int) -> Quantities:
     return four_quantities(pools.evidence(), pools.user, pools.users, resamples=options.pop("resamples", 60), **options)
 
 
+@pytest.mark.slow
 def test_a_broken_reward_model_is_measured() -> None:
     found = judged(broken(), resamples=200)
     assert found.c.value == pytest.approx(0.25, abs=0.01)
@@ -62,6 +63,7 @@ def test_a_score_turned_around_swaps_the_aligned_and_the_hacked() -> None:
     assert other.net.value == pytest.approx(-one.net.value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_intervals() -> None:
     pools = broken()
     one, same, other = judged(pools, seed=3), judged(pools, seed=3), judged(pools, seed=4)
@@ -142,6 +144,7 @@ def test_a_constant_score_has_collapsed_for_everybody_and_nothing_else_is_known(
     assert not found.net.known
 
 
+@pytest.mark.slow
 def test_flat_queries_of_healthy_users_count_as_correlation_zero() -> None:
     user = np.repeat(np.arange(60), 10)
     pools = gaussian_pools(np.full(600, 0.8), user)

@@ -76,6 +76,7 @@ def test_wine_is_described_and_not_counted() -> None:
     assert {row.task for row in rows} == {"wine_review"}
 
 
+@pytest.mark.slow
 def test_failures_fall_where_users_differ() -> None:
     tested = adapting.split(simulated(12, 28, deviation=0.4))
     found = adapting.failures(STOCK, tested, 20)
@@ -83,6 +84,7 @@ def test_failures_fall_where_users_differ() -> None:
     assert found["adapted"]["negative"] < found["stock"]["negative"]
 
 
+@pytest.mark.slow
 def test_feedback_of_every_kind_starts_at_stock_and_labels_teach_most() -> None:
     tested = adapting.split(simulated(10, 28))
     points = simulated_feedback.simulate(STOCK, tested)

@@ -22,6 +22,8 @@ from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.schema import Sampling
 
+pytestmark = pytest.mark.slow
+
 NAMED = {
     "model",
     "n",

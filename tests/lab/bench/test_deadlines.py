@@ -61,6 +61,7 @@ def test_a_machine_of_one_core_has_no_other_states(monkeypatch: pytest.MonkeyPat
             assert not possible
 
 
+@pytest.mark.slow
 def test_every_part_reports_what_it_measured(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "STATES", ("quiet",))
     monkeypatch.setattr(deadlines, "LOADS", ("quiet",))
@@ -131,6 +132,7 @@ def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.M
     assert found["gain_over_best_fixed"] == pytest.approx(0, abs=0.012)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_dearer_time_is_answered_with_fewer_candidates() -> None:
     pools = made_up(lambda query: 0.5)

@@ -11,6 +11,8 @@ from edge_ttp.lab.bench import diagnose_cost
 from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.lab.diagnosis.score_table import Columns, read_table
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_file_holds_whole_pools_of_whole_users(tmp_path: Path) -> None:
     written = diagnose_cost.write(tmp_path / "pools.jsonl", 10_000, lambda done: None)

@@ -7,6 +7,8 @@ import pytest
 
 from edge_ttp.lab.bench.simulation import SETTINGS, SHAPES, Population, Shape, simulate, study, summary, table, truth
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 @pytest.mark.parametrize("shape", SHAPES)

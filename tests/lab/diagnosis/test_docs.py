@@ -17,6 +17,8 @@ from edge_ttp.scaling.gauge import ENOUGH_POOLS, SMALLEST_POOL
 from edge_ttp.scaling.quantities import ENOUGH_HACKED, ENOUGH_USERS
 from tests.lab.diagnosis.conftest import Judged
 
+pytestmark = pytest.mark.slow
+
 PAGE = (DOCS / "diagnosis.md").read_text(encoding="utf-8")
 LAW = (DOCS / "scaling.md").read_text(encoding="utf-8")
 

@@ -95,6 +95,7 @@ def test_the_page_needs_no_network_and_runs_nothing(models: dict[str, Judged]) -
     assert "prefers-color-scheme: dark" in html
 
 
+@pytest.mark.slow
 def test_what_comes_from_the_data_cannot_become_markup(judged: Judge, tmp_path: Path) -> None:
     path = write(tmp_path / "evil.jsonl", evil_rows())
     table, found = judged(evil_rows())
@@ -130,6 +131,7 @@ def test_poor_pools_make_a_page_too(judged: Judge, rows: list[object]) -> None:
         assert "nan" not in svg
 
 
+@pytest.mark.slow
 def test_many_users_are_thinned_out_and_the_sick_are_kept(judged: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_ttp.lab.diagnosis.html_page.MOST_DOTS", 40)
     html = rendered(judged(collapsed_for_a_third(good_model(users=90, queries=10, size=8))))

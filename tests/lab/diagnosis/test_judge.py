@@ -44,6 +44,7 @@ def test_a_good_reward_model_is_called_good(models: dict[str, Judged]) -> None:
     assert table.bad_count == 0
 
 
+@pytest.mark.slow
 def test_a_ranking_that_is_better_by_chance_is_not_recommended(judged: Judge) -> None:
     """Where scores are all equal, any noise taken off them picks as well, and here a little better."""
     rng = np.random.default_rng(3)
@@ -144,6 +145,7 @@ def test_equal_utilities_say_that_nothing_can_be_judged(judged: Judge) -> None:
     assert "equal within their queries" in unsaid(result)
 
 
+@pytest.mark.slow
 def test_some_equal_utilities_are_counted_apart(judged: Judge) -> None:
     rows = good_model(users=20, queries=10)
     result = judged([{**row, "utility": 0.5} if row["query_id"] == 0 else row for row in rows])

@@ -133,6 +133,7 @@ def test_an_unreadable_history_is_named(tmp_path: Path) -> None:
         read_history(tmp_path / "nowhere.jsonl")
 
 
+@pytest.mark.slow
 def test_the_command_scores_and_judges(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "pools.jsonl", rows(users=4, queries=8))
     arguments = ["diagnose", str(path), "--model", str(SHIPPED_REWARD), "--html", str(tmp_path / "page.html")]

@@ -18,6 +18,8 @@ from edge_ttp.lab.reproduction.reproduce import Reproduction, reproduce
 from edge_ttp.lab.reproduction.score_file import ScoreFile, write_scores
 from tests.lab.reproduction.makers import MADE, SIZES, score_file, score_set
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found() -> Reproduction:

@@ -157,6 +157,7 @@ def text() -> Text:
     return text_of([[("a", "b ab"), ("c", "a bc"), ("ab", "c a"), ("b", "b")]], "a test")
 
 
+@pytest.mark.slow
 def test_a_derived_format_keeps_its_loss_and_speeds_in_its_manifest(registry: Registry, text: Text) -> None:
     stages: list[str] = []
     made = derive(
@@ -184,6 +185,7 @@ def test_a_derived_format_keeps_its_loss_and_speeds_in_its_manifest(registry: Re
     assert second.startswith("times as fast as F32: decoding ")
 
 
+@pytest.mark.slow
 def test_bench_measures_what_is_here_and_what_is_asked_for_and_leaves_nothing(
     registry: Registry, paths: Paths, text: Text
 ) -> None:
@@ -204,6 +206,7 @@ def test_bench_measures_what_is_here_and_what_is_asked_for_and_leaves_nothing(
     assert len(table(found)) == 9
 
 
+@pytest.mark.slow
 def test_a_chosen_format_that_was_made_for_the_measurement_is_kept(
     registry: Registry, paths: Paths, text: Text, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +234,7 @@ def test_the_own_file_can_be_the_choice(
     assert choice.format == "F32"
 
 
+@pytest.mark.slow
 def test_losses_are_measured_again_on_another_text(registry: Registry, paths: Paths, text: Text) -> None:
     derive(registry, "tiny", "Q8_0", text, threads=1, rounds=1)
     other = text_of([[("b", "a"), ("b", "c"), ("b", "ab"), ("a", "b")]], "another test")
@@ -243,6 +247,7 @@ def test_losses_are_measured_again_on_another_text(registry: Registry, paths: Pa
     assert first.mean_kl == kept["mean_kl"] != second.mean_kl
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [["Q3"], ["F32"]])
 def test_a_format_that_cannot_be_made_is_refused_before_any_work(
     registry: Registry, paths: Paths, text: Text, asked: list[str]
@@ -253,12 +258,14 @@ def test_a_format_that_cannot_be_made_is_refused_before_any_work(
         derive(registry, "tiny", asked[0], text, threads=1)
 
 
+@pytest.mark.slow
 def test_a_damaged_own_file_is_refused_before_any_work(registry: Registry, paths: Paths, text: Text) -> None:
     registry.own("tiny").path.write_bytes(b"GGUF")
     with pytest.raises(ModelUnavailable, match="is truncated"):
         derive(registry, "tiny", "Q8_0", text, threads=1)
 
 
+@pytest.mark.slow
 def test_a_format_is_used_wherever_a_model_is_named(registry: Registry, paths: Paths, home: Path, text: Text) -> None:
     from edge_ttp import Runtime
     from edge_ttp.schema import Sampling
@@ -289,6 +296,7 @@ def out(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> s
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_derive_list_path_and_rm_from_the_command_line(
     registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,6 +317,7 @@ def test_derive_list_path_and_rm_from_the_command_line(
     assert error["code"] == "invalid_input"
 
 
+@pytest.mark.slow
 def test_bench_formats_prints_one_object_or_a_table(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("bench", "formats", "tiny", "--format", "q8_0", "--rounds", "1", "--threads", "1", "--max-kl", "99")
     found = json.loads(out(capsys, *arguments, "--json"))

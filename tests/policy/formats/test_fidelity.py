@@ -18,6 +18,8 @@ from edge_ttp.policy.formats.fidelity import Fidelity, Passage, PolicyScorer, co
 from edge_ttp.schema import LoraAdapter
 from policy.tiny import WORDS, adapter, language_model
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = 50
 
 
