@@ -8,7 +8,12 @@ from pathlib import Path
 from ..case import Kind
 
 KINDS: dict[str, str] = {
+    "gguf": "GGUF policies",
+    "lora": "LoRA adapters",
+    "onnx": "ONNX graphs of reward models",
+    "tokenizer": "tokenizers of reward models",
     "grammar": "GBNF grammars",
+    "schema": "JSON schemas",
 }
 """Module in this folder -> what the table calls it."""
 
