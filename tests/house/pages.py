@@ -114,8 +114,32 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
             continue
         default = f" = `{ast.unparse(one.value)}`" if one.value is not None else ""
         after = node.body[at + 1] if at + 1 < len(node.body) else None
-        words = f": {' '.join(text.split())}" if (text := _words(after)) else ""
-        yield f"- `{ast.unparse(one.target)}`: `{ast.unparse(one.annotation)}`{default}{words}"
+        kind, described = _annotated(one.annotation)
+        text = " ".join(f"{described} {_words(after)}".split())
+        words = f": {text}" if text else ""
+        yield f"- `{ast.unparse(one.target)}`: `{kind}`{default}{words}"
+
+
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+
+def _annotated(node: ast.expr) -> tuple[str, str]:
+    """A field's type with its bounds, as in `int, >= 0`, and what pydantic's Field says of it."""
+    if not (isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated"):
+        if isinstance(node, ast.BinOp):
+            kinds = [_annotated(one) for one in (node.left, node.right)]
+            return " | ".join(kind for kind, _ in kinds), " ".join(text for _, text in kinds)
+        return ast.unparse(node), ""
+    assert isinstance(node.slice, ast.Tuple)
+    inner, *marks = node.slice.elts
+    kind, text = _annotated(inner)
+    for mark in marks:
+        for given in mark.keywords if isinstance(mark, ast.Call) else ():
+            if given.arg == "description":
+                text = f"{text} {ast.literal_eval(given.value)}"
+            elif given.arg in _BOUNDS:
+                kind += f", {_BOUNDS[given.arg]} {ast.unparse(given.value)}"
+    return kind, text
 
 
 def _words(node: ast.stmt | None) -> str:
