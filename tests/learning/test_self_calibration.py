@@ -119,7 +119,7 @@ def test_a_request_interrupts_an_item_which_is_done_again_afterwards(history: Hi
         def sample(self, request, control, *, memory_bytes=None):  # type: ignore[no-untyped-def]
             if len(self.requests) == 0:
                 busy.set()
-                assert control.cancel.wait(5)
+                assert control.cancel.wait(60)
                 threading.Timer(0.05, busy.clear).start()
             return super().sample(request, control, memory_bytes=memory_bytes)
 
@@ -212,7 +212,7 @@ def test_candidates_cut_short_by_a_cancel_are_not_kept(history: History) -> None
         def sample(self, request, control, *, memory_bytes=None):  # type: ignore[no-untyped-def]
             def step(_: object) -> None:
                 stop.set()
-                assert control.cancel.wait(5)
+                assert control.cancel.wait(60)
 
             return super().sample(request, replace(control, on_step=step), memory_bytes=memory_bytes)
 
