@@ -113,11 +113,12 @@ def test_the_deadline_ends_it(history: History) -> None:
 
 def test_a_request_interrupts_an_item_which_is_done_again_afterwards(history: History) -> None:
     fill(history, 2)
-    busy = threading.Event()
+    busy, interrupted = threading.Event(), threading.Event()
 
     class Interrupted(FakePolicy):
         def sample(self, request, control, *, memory_bytes=None):  # type: ignore[no-untyped-def]
-            if len(self.requests) == 0:
+            if not interrupted.is_set():
+                interrupted.set()
                 busy.set()
                 assert control.cancel.wait(60)
                 threading.Timer(0.05, busy.clear).start()
