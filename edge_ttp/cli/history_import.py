@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ from edge_ttp.cli.history_options import STDIN, AsJson, counted, open_history, u
 from edge_ttp.cli.output import emit_json, note, progress
 
 if TYPE_CHECKING:
-    from edge_ttp.exchange.readers import Import
     from edge_ttp.history.importing import Imported, Preview
 
 
@@ -30,20 +28,34 @@ def import_(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="jsonl, csv, mbox, maildir, conversations (ChatGPT, Claude) or markdown. Default: told by the file.",
+            help="jsonl, csv, mbox, maildir, eml, conversations (ChatGPT, Claude), chat (WhatsApp, Signal), markdown "
+            "(Obsidian too) or text. Default: told by the file.",
         ),
     ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option("--map", metavar="FIELD=COLUMN", help="csv, jsonl: where output, input, date ... stand."),
     ] = None,
+    date_form: Annotated[
+        str | None,
+        typer.Option("--date-format", metavar="FORM", help="How dates are written, such as %d/%m/%Y."),
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="csv, chats: such as cp1252. Default: as the bytes say.")] = None,
     git: Annotated[Path | None, typer.Option("--git", metavar="PATH", help="Import this repository's log.")] = None,
     author: Annotated[
-        str | None, typer.Option(help="git, mails: only what was written by a name or address that contains this.")
+        list[str] | None,
+        typer.Option(
+            help="git, mails, chats: who you are, a part of the name or address; may be repeated. Default for mails: "
+            "the address most often in From."
+        ),
     ] = None,
     body: Annotated[bool, typer.Option("--body", help="With --git: whole messages, not only first lines.")] = False,
+    role: Annotated[
+        str | None, typer.Option(help="Lines with `messages`: whose are yours, user (default) or assistant.")
+    ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Kind of every item. Default: the line's, text, commit, email, chat, note.")
+        str | None,
+        typer.Option(help="Kind of every item. Default: the line's, text, commit, email, chat, note, prompt."),
     ] = None,
     preview: Annotated[
         int | None, typer.Option("--preview", min=1, metavar="N", help="Show the first N items and store nothing.")
@@ -51,71 +63,41 @@ def import_(
     strict: Annotated[bool, typer.Option("--strict", help="Store nothing if any record is bad.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import what was written elsewhere: JSON lines, CSV, mails, conversations, notes, a git log. Skips duplicates."""
+    """Import what was written elsewhere: mails, chats, notes, letters, conversations with chatbots, tables, JSON lines,
+    a git log. Skips duplicates; `history undo-import` takes it out again.
+    """
     from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange import git_log, readers
+    from edge_ttp.exchange import readers
     from edge_ttp.history import importing
+    from edge_ttp.history.rows import checked_label
 
     if (name is None) == (git is None):
         raise InvalidInput("give a file, or a repository with --git", "see `edge-ttp history import --help`")
     if git is None and body:
         raise InvalidInput("--body belongs to --git", "give --git PATH, or leave it out")
-    if git is not None:
-        log = git_log.LogReading(user_named(user), author=author, kind=kind or "commit", body=body)
-        with progress(f"Importing {git}", git_log.count(git, log), "commits") as advance:
-            commits = partial(git_log.commits, git, log, advance)
-            if preview is None:
-                with open_history() as history:
-                    report = importing.store_records(history, commits, name=str(git), strict=strict)
+    what = readers.described(
+        str(git) if name is None else name,
+        user=None if user is None else user_named(user),
+        fallback=user_named(None),
+        form="git" if git is not None else form,
+        kind=None if kind is None else checked_label("kind", kind),
+        authors=tuple(author or ()),
+        columns=readers.column_pairs(columns or []),
+        date_form=date_form,
+        encoding=encoding,
+        role=role,
+        body=body,
+    )
+    title = "stdin" if what.name == STDIN else what.name
+    with open_history() as history, progress(f"Importing {title}", *readers.amount(what)) as advance:
         if preview is None:
-            _tell(report, str(git), "commit", as_json=as_json)
+            report = importing.import_from(history, what, strict=strict, advance=advance)
         else:
-            _show(importing.first_records(commits, preview), "commit", as_json=as_json)
-        return
-    assert name is not None
-    what = _what(name, form, user, kind=kind, author=author, columns=columns or [])
-    title = "stdin" if name == STDIN else name
-    with (
-        open_history() as history,
-        progress(f"Importing {title}", *readers.amount(what)) as advance,
-        readers.source(what, history.path.parent, advance, strict=strict) as records,
-    ):
-        if preview is None:
-            report = importing.store_records(history, records, name=title, strict=strict)
-        else:
-            seen = importing.first_records(records, preview)
+            seen = importing.preview_of(history, what, preview, advance=advance)
     if preview is None:
         _tell(report, title, what.unit, as_json=as_json)
     else:
         _show(seen, what.unit, as_json=as_json)
-
-
-def _what(
-    name: str, form: str | None, user: str | None, *, kind: str | None, author: str | None, columns: list[str]
-) -> Import:
-    from edge_ttp.errors import InvalidInput
-    from edge_ttp.exchange import readers
-    from edge_ttp.history.rows import checked_label
-
-    wanted = next((one for one in readers.FORMATS if one == form), None)
-    if form is not None and wanted is None:
-        raise InvalidInput(f"there is no format {form!r}", f"choose one of {', '.join(readers.FORMATS)}")
-    found = wanted or readers.format_of(name)
-    if author is not None and found not in ("mbox", "maildir"):
-        raise InvalidInput("--author belongs to mails and --git", "leave it out")
-    if columns and found not in ("csv", "jsonl"):
-        raise InvalidInput("--map belongs to csv and jsonl", "leave it out")
-    if kind is not None:
-        checked_label("kind", kind)
-    return readers.Import(
-        name=name,
-        user=None if user is None else user_named(user),
-        fallback=user_named(None),
-        format=found,
-        kind=kind,
-        author=author,
-        columns=readers.checked_columns(columns),
-    )
 
 
 def _show(seen: Preview, unit: str, *, as_json: bool) -> None:
@@ -125,9 +107,13 @@ def _show(seen: Preview, unit: str, *, as_json: bool) -> None:
             {
                 "items": [one.model_dump(mode="json", exclude={"id"}) for one in seen.items],
                 f"bad_{unit}s": [{unit: bad.number, "reason": bad.reason} for bad in seen.bad],
+                "skipped": dict(seen.skipped),
+                "remarks": list(seen.remarks),
             }
         )
         return
+    for remark in seen.remarks:
+        note(remark)
     for item in seen.items:
         typer.echo(f"[{item.created_at:%Y-%m-%d} {item.kind}, {item.source}]")
         typer.echo(f"  input:  {_line(item.input)}")

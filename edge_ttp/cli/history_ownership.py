@@ -23,7 +23,7 @@ def forget(
     """Take out a user's texts, with all that was learned from them, and overwrite their remains in the file."""
     from dataclasses import asdict
 
-    from edge_ttp.exchange.jsonl import moment_of
+    from edge_ttp.exchange.dates import moment_of
 
     name = user_named(user)
     with open_history() as history:

@@ -3,74 +3,154 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
-from io import BufferedReader, TextIOWrapper
+from functools import partial
+from io import BufferedReader
+from itertools import chain
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.exchange.files import guarded
 from edge_ttp.exchange.jsonl import MAX_LINE, LineReading, refuse_binary, row_item
-from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Remark, no_progress
+from edge_ttp.exchange.text import decoded, plain
 
 _HEAD = 65_536
+_DELIMITERS = (",", ";", "\t", "|")
 
 
 def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Advance = no_progress) -> Iterator[Entry]:
-    """The rows of an open CSV file with a header, numbered by line. The delimiter is told by the header.
+    """The rows of an open CSV file with a header, numbered by line. The header tells the delimiter, the bytes the
+    encoding, which is said where it was guessed.
 
     InvalidInput if it is no such table or lacks the column of the output. progress is called with the bytes read.
     """
     head = stream.peek(_HEAD)[:_HEAD]
-    refuse_binary(head, name)
-    text = TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        refuse_binary(head, name)
+    encoding, guessed = _encoding(stream, how)
+    if guessed:
+        yield Remark(f"{name} was read as {encoding}, by its bytes; --encoding says otherwise")
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
     limit = csv.field_size_limit(MAX_LINE)
     try:
-        reader = csv.reader(_bounded(text, name), delimiter=_delimiter(head))
-        header = next(reader, None)
+        lines = _Lines(text)
+        reader, header = _begun(lines, name)
         wanted = how.columns.get("output", "output")
-        if header is None or wanted not in header:
-            columns = ", ".join((header or [])[:20])[:200]
-            raise InvalidInput(f"{name} has no column {wanted!r} (it has: {columns})", "name it: --map output=COLUMN")
-        done = 0
-        for row in reader:
-            done += sum(len(cell) + 1 for cell in row)
-            progress(done)
+        if wanted not in header:
+            raise _no_column(name, wanted, header)
+        number = 1
+        while True:
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                number = lines.number
+                yield BadRecord(number, f"no CSV ({error})")
+                continue
+            if row is None:
+                return
+            number = lines.number
+            progress(lines.done)
             if any(cell.strip() for cell in row):
-                yield _row(reader.line_num, header, row, how)
-    except csv.Error as error:
-        raise InvalidInput(
-            f"{name} line {reader.line_num} is no CSV ({error})", "correct it, or save it again"
-        ) from None
+                yield from guarded(number, partial(_row, number, header, row, how))
     finally:
         csv.field_size_limit(limit)
         text.detach()  # closing it would close the caller's stream
 
 
-def _row(number: int, header: list[str], row: list[str], how: LineReading) -> Numbered | BadRecord:
+def _begun(lines: _Lines, name: str) -> tuple[Iterator[list[str]], list[str]]:
+    """(the rows below the header, the header)."""
+    try:
+        first = next(lines, "")
+        delimiter = _declared(first)
+        if delimiter is not None:
+            first = next(lines, "")
+        reader = csv.reader(chain([first], lines), delimiter=delimiter or _delimiter(first))
+        return reader, [plain(column).strip() for column in next(reader, [])]
+    except csv.Error as error:
+        raise InvalidInput(f"{name} is no table ({error})", "give a CSV file with a header") from None
+
+
+def _encoding(stream: BufferedReader[Any], how: LineReading) -> tuple[str, bool]:
+    """(the file's encoding, whether it was guessed). Files that cannot be read twice are told by their beginning."""
+    if how.encoding is not None:
+        return how.encoding, False
+    if stream.seekable():
+        place = stream.tell()
+        sample = stream.read(4 * MAX_LINE)
+        stream.seek(place)
+    else:
+        sample = stream.peek(_HEAD)
+    whole = sample[: sample.rfind(b"\n") + 1] or sample  # no character is cut in two
+    found = decoded(whole)
+    return ("utf-8-sig" if found.encoding == "utf-8" else found.encoding), found.guessed
+
+
+class _Lines:
+    """The lines of a table, none longer than MAX_LINE, with their number and the characters read so far."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+        self.done = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_LINE + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.done += len(line)
+        if len(line) > MAX_LINE:
+            while not line.endswith("\n") and (line := self._text.readline(MAX_LINE)):
+                self.done += len(line)
+            raise csv.Error(f"a line longer than {MAX_LINE // 2**20} MiB")
+        return line
+
+
+def _declared(first: str) -> str | None:
+    """The delimiter that Excel's first line `sep=;` names."""
+    bare = first.strip().strip('"').lower()
+    return bare[4] if bare.startswith("sep=") and len(bare) == 5 else None
+
+
+def _delimiter(header: str) -> str:
+    """The one of , ; tab | that the header has most of, outside of quotes."""
+    outside = "".join(header.split('"')[::2])
+    return max(_DELIMITERS, key=outside.count)
+
+
+def _no_column(name: str, wanted: str, header: list[str]) -> InvalidInput:
+    columns = ", ".join(header[:20])[:200]
+    last = next((column for column in header[1:2] or header if column), "COLUMN")
+    given = f" --map input={header[0]}" if len(header) > 1 and header[0] else ""
+    return InvalidInput(
+        f"{name} has no column {wanted!r} (it has: {columns})",
+        f"say which column is what, such as: --map output={last}{given}",
+    )
+
+
+def _row(number: int, header: list[str], row: list[str], how: LineReading) -> Iterator[Entry]:
     if len(row) > len(header):
-        return BadRecord(number, f"{len(row)} cells under {len(header)} columns")
-    values: dict[str, Any] = {column: cell for column, cell in zip(header, row, strict=False) if cell != ""}
-    order = values.get(how.columns.get("order", "order"))
-    if isinstance(order, str) and order.lstrip("-").isdecimal() and len(order) < 12:
-        values[how.columns.get("order", "order")] = int(order)
+        if any(cell.strip() for cell in row[len(header) :]):
+            yield BadRecord(number, f"{len(row)} cells under {len(header)} columns")
+            return
+        row = row[: len(header)]
+    values: dict[str, Any] = {
+        column: plain(cell) for column, cell in zip(header, row, strict=False) if cell.strip() and column
+    }
+    order = how.columns.get("order", "order")
+    if isinstance(values.get(order), str) and values[order].lstrip("-").isdecimal() and len(values[order]) < 12:
+        values[order] = int(values[order])
     values.setdefault(how.columns.get("input", "input"), "")
     try:
         for cell in row:
             cell.encode()
-        return Numbered(number, row_item(values, how, "csv"))
+        yield Numbered(number, row_item(values, how, "csv"))
     except UnicodeEncodeError:
-        return BadRecord(number, "not UTF-8")
+        yield BadRecord(number, "not UTF-8" if how.encoding is None else f"not {how.encoding}")
     except ValueError as error:
-        return BadRecord(number, str(error))
-
-
-def _delimiter(head: bytes) -> str:
-    """The one of , ; tab | that the first line has most of."""
-    first = head.split(b"\n", 1)[0]
-    return max((",", ";", "\t", "|"), key=lambda one: first.count(one.encode()))
-
-
-def _bounded(text: TextIOWrapper, name: str) -> Iterator[str]:
-    while line := text.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE:
-            raise InvalidInput(f"{name} has a line longer than {MAX_LINE // 2**20} MiB", "give a table of texts")
-        yield line
+        yield BadRecord(number, str(error))

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import IO
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Skipped, no_progress
 from edge_ttp.schema import HistoryItem
+
+UNCHANGED = "without a changed file"
 
 MAX_FILES = 30
 """Changed files that an input names; the others are counted."""
@@ -49,8 +51,8 @@ class LogReading:
     """How a log is read."""
 
     user: str
-    author: str | None = None
-    """Only commits whose author (name <address>) contains this, in any case."""
+    authors: tuple[str, ...] = ()
+    """Only commits whose author (name <address>) contains one of these, in any case. Empty: all."""
     kind: str = "commit"
     body: bool = False
     """Take the whole message instead of its first line."""
@@ -78,6 +80,7 @@ def commits(repository: Path, how: LogReading, progress: Advance = no_progress) 
             continue
         (commit, seconds, author, subject, body), changes = fields
         if not changes:
+            yield Skipped(number, UNCHANGED)
             continue
         output = f"{subject}\n\n{body}".strip() if how.body else subject
         try:
@@ -121,8 +124,9 @@ def _git(repository: Path) -> list[str]:
 
 def _selection(how: LogReading) -> list[str]:
     wanted = ["--no-merges"]
-    if how.author:
-        wanted += ["--fixed-strings", "--regexp-ignore-case", f"--author={how.author}"]
+    if how.authors:
+        named = [f"--author={author}" for author in how.authors]
+        wanted += ["--fixed-strings", "--regexp-ignore-case", *named]
     return wanted
 
 

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from io import BufferedReader
 from typing import Any
 
 from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import LEARNED, Advance, BadRecord, Entry, LearnedRecord, Numbered, Record, no_progress
+from edge_ttp.exchange import openai_messages as chat
+from edge_ttp.exchange.dates import NoDate, time_of
+from edge_ttp.exchange.files import guarded
+from edge_ttp.exchange.openai_messages import Role
+from edge_ttp.exchange.records import (
+    LEARNED,
+    Advance,
+    BadRecord,
+    Entry,
+    LearnedRecord,
+    Numbered,
+    Record,
+    Remark,
+    Skipped,
+    no_progress,
+)
+from edge_ttp.exchange.text import plain
 from edge_ttp.schema import Feedback, Generation, HistoryItem, utc_now
 
 MAX_LINE = 4 * 1024 * 1024
@@ -28,13 +44,21 @@ _SIGNATURES = (
     (b"\xff\xfe", "is UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8"),
     (b"\xfe\xff", "is UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8"),
 )
-_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
-_FIRST_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
-"""Time of an item that has `order` 0 and no date; each step of `order` is one second."""
-_MAX_ORDER = 1e9
-_DAY_MS = 86_400_000
 _OWN = frozenset(
-    ("record", "id", "user_id", "input", "output", "kind", "created_at", "date", "order", "source", "metadata")
+    (
+        "record",
+        "id",
+        "user_id",
+        "input",
+        "output",
+        "kind",
+        "created_at",
+        "date",
+        "order",
+        "source",
+        "metadata",
+        "messages",
+    )
 )
 
 
@@ -51,6 +75,12 @@ class LineReading:
     """Time of items that have none."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Field of an item -> the key or column that holds it, where it has another name."""
+    form: str | None = None
+    """How dates are written, as strptime takes it."""
+    encoding: str | None = None
+    """Of a table. None: told by the bytes. JSON lines are UTF-8."""
+    role: Role = "user"
+    """Of lines with `messages`: whose messages the user wrote."""
 
 
 class _Unreadable(ValueError):
@@ -73,12 +103,24 @@ def records(
             yield BadRecord(number, f"the line is longer than {MAX_LINE // 1024**2} MiB ({length} bytes)")
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
-        if not text:
-            continue
-        try:
-            yield Numbered(number, parse(text, how))
-        except _Unreadable as error:
-            yield BadRecord(number, str(error))
+        if text:
+            yield from guarded(number, partial(_entries, number, text, how))
+
+
+def _entries(number: int, line: bytes, how: LineReading) -> Iterator[Entry]:
+    try:
+        value = _object(line)
+        if chat.is_chat(value):
+            yield Remark(chat.REMARKS[how.role])
+            said = list(chat.written(value, how.role))
+            items = [_item({**value, **one}, how) for one in said]
+            yield from (Numbered(number, item) for item in items)
+            if not items:
+                yield Skipped(number, chat.UNSAID)
+        else:
+            yield Numbered(number, _record(value, how))
+    except (_Unreadable, NoDate) as error:
+        yield BadRecord(number, str(error))
 
 
 def refuse_binary(head: bytes, name: str) -> None:
@@ -106,6 +148,10 @@ def _lines(stream: BufferedReader[Any]) -> Iterator[tuple[bytes | None, int]]:
 
 def parse(line: bytes, how: LineReading) -> Record:
     """The record that a line describes. Raises ValueError with the reason if it describes none."""
+    return _record(_object(line), how)
+
+
+def _object(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError as error:
@@ -116,6 +162,10 @@ def parse(line: bytes, how: LineReading) -> Record:
         raise _Unreadable("not JSON that can be read: nested too deeply, or a number with too many digits") from None
     if not isinstance(value, dict):
         raise _Unreadable(f"a JSON {_json_type(value)}, not an object")
+    return value
+
+
+def _record(value: dict[str, Any], how: LineReading) -> Record:
     sort = value.get("record", "item")
     if sort == "item":
         return _item(_renamed(value, how), how)
@@ -146,12 +196,14 @@ def _item(value: dict[str, Any], how: LineReading) -> HistoryItem:
     if not isinstance(metadata, dict):
         raise _Unreadable(f"metadata is a {_json_type(metadata)}, not an object")
     kind = how.kind or (_text(value, "kind") if value.get("kind") is not None else "text")
+    # What an export wrote comes back as it was, to the byte; editors' marks go from what others wrote.
+    clean = (lambda text: text) if "record" in value else plain
     return HistoryItem(
         user_id=_owner(value, "user_id", how),
-        input=_text(value, "input"),
-        output=_text(value, "output"),
+        input=clean(_text(value, "input")),
+        output=clean(_text(value, "output")),
         kind=kind,
-        created_at=time_of(value, how.now),
+        created_at=time_of(value, how.now, how.form),
         source=_text(value, "source") if value.get("source") is not None else "jsonl",
         metadata={**{key: inner for key, inner in value.items() if key not in _OWN}, **metadata},
     )
@@ -190,58 +242,6 @@ def _json_type(value: object) -> str:
         if isinstance(value, kind):
             return name
     return "null"
-
-
-def time_of(value: Mapping[str, Any], now: datetime) -> datetime:
-    """When the item was written: `created_at` or `date`; else from `order`; else `now`.
-
-    A date without a time of day is refined by `order` (milliseconds into the day), so that items of one day keep it.
-    """
-    order = value.get("order")
-    if order is not None and not (_is_number(order) and abs(order) <= _MAX_ORDER):
-        raise _Unreadable("order is not a number up to 1e9")
-    for key in ("created_at", "date"):
-        if value.get(key) is not None:
-            moment, whole_day = _moment(key, value[key])
-            if whole_day and isinstance(order, int) and 0 <= order < _DAY_MS:
-                return moment + timedelta(milliseconds=order)
-            return moment
-    return now if order is None else _FIRST_ORDER + timedelta(seconds=order)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _moment(key: str, value: object) -> tuple[datetime, bool]:
-    """(moment, whether the value names a whole day, month or year).
-
-    A number is a year from 1000 to 9999, else seconds since 1970.
-    """
-    try:
-        if isinstance(value, int | float) and _is_number(value):
-            if isinstance(value, int) and 1000 <= value <= 9999:
-                return datetime(value, 1, 1, tzinfo=UTC), True
-            return datetime.fromtimestamp(value, UTC), False
-        if isinstance(value, str):
-            text = value.strip()
-            if match := _MONTH.fullmatch(text):
-                return datetime(int(match[1]), int(match[2] or 1), 1, tzinfo=UTC), True
-            moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), len(text) <= len("2026-01-31")
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise _Unreadable(
-        f"{key} is {json.dumps(value)[:40]}: not a date such as 2026-01-31, a year, or seconds since 1970"
-    )
-
-
-def moment_of(name: str, value: str) -> datetime:
-    """The moment that a date, a month, a year or a time in ISO form means. InvalidInput if it is none."""
-    try:
-        return _moment(name, int(value) if value.isdigit() and len(value) == 4 else value)[0]
-    except _Unreadable as error:
-        raise InvalidInput(str(error), "give a date such as 2026-01-31") from None
 
 
 def line_of(record: Record) -> str:

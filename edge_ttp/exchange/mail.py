@@ -1,22 +1,24 @@
-"""Mails that a user sent, from an mbox file or a Maildir folder: what they wrote, in answer to what."""
+"""One mail of the sender's: what they wrote, in answer to what, or why it is none of their writing."""
 
 from __future__ import annotations
 
 import email
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
-from io import BufferedReader
-from pathlib import Path
-from typing import Any
+from email.policy import Compat32
+from email.utils import getaddresses
 
-from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.mail_text import text_of_html, written_and_quoted
-from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, no_progress
+from edge_ttp.exchange.dates import NoDate, moment
+from edge_ttp.exchange.mail_html import text_of_html
+from edge_ttp.exchange.mail_reply import written_and_quoted
+from edge_ttp.exchange.mail_words import ANSWERED, AUTOMATIC
+from edge_ttp.exchange.records import BadRecord, Entry, Numbered, Skipped
+from edge_ttp.exchange.text import decoded
 from edge_ttp.schema import HistoryItem, utc_now
 
 MAX_MESSAGE = 32 * 2**20
@@ -26,7 +28,35 @@ MAX_BODY = 2**20
 """Largest text of a mail in bytes; quoted texts make it longer than what was written."""
 
 MAX_PARTS = 200
-_LINE = 2**20
+MAX_NESTED = 50
+"""Parts that hold parts, at most: the parser of the standard library asks each of them for each line."""
+MAX_HEADER = 4_000
+"""Characters of one header that are read."""
+
+OTHER = "from another sender"
+EMPTY = "without a text of the sender's own"
+AUTOMATIC_REPLY = "an automatic reply"
+CALENDAR = "an answer to an invitation"
+REPORT = "a report of delivery"
+
+_MULTIPART = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_ANSWER = re.compile(r"^(?:" + "|".join(map(re.escape, sorted(ANSWERED, key=len, reverse=True))) + r")\s?[:：]", re.I)
+
+
+class _Bounded(Compat32):
+    """The parser's policy with headers cut to MAX_HEADER characters: their parameters and words take quadratic time."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        kept, length = [], 0
+        for line in sourcelines:
+            kept.append(line[: MAX_HEADER - length])
+            length += len(line)
+            if length >= MAX_HEADER:
+                break
+        return super().header_source_parse(kept)
+
+
+_POLICY = _Bounded()
 
 
 @dataclass(frozen=True)
@@ -34,135 +64,161 @@ class MailReading:
     """How mails are read."""
 
     user: str
-    author: str | None = None
-    """Only mails whose sender's name or address contains this. None: all, as in a folder of sent mail."""
+    authors: tuple[str, ...] = ()
+    """Only mails whose sender's name or address contains one of these. Empty: all, as in a folder of sent mail."""
     kind: str = "email"
+    address: str | None = None
+    """Only mails from this very address, in lower case."""
+    now: datetime = field(default_factory=utc_now)
+    """Time of mails that have none."""
+    form: str | None = None
+    """How dates are written, as strptime takes it."""
 
 
-def mbox(stream: BufferedReader[Any], name: str, how: MailReading, progress: Advance = no_progress) -> Iterator[Entry]:
-    """The mails of an open mbox file. InvalidInput if it is none. progress is called with the bytes read so far."""
-    done, number = 0, 0
-    message = bytearray()
-    oversized = blank = False
-    first = stream.readline(_LINE)
-    if not first.startswith(b"From "):
-        raise InvalidInput(f"{name} is no mbox file: it does not begin with `From `", "give an mbox file, or --from")
-    line = first
-    while True:
-        done += len(line)
-        if not line or (line.startswith(b"From ") and (blank or number == 0)):
-            if number:
-                yield from _one(number, None if oversized else bytes(message), how, "mbox")
-                progress(done)
-            if not line:
-                return
-            number += 1
-            message.clear()
-            oversized = False
-        elif len(message) + len(line) > MAX_MESSAGE:
-            oversized = True
-            message.clear()
-        elif not oversized:
-            message += line[1:] if line.startswith(b">From ") else line
-        blank = line in (b"\n", b"\r\n")
-        line = stream.readline(_LINE)
-
-
-def maildir(folder: Path, how: MailReading, progress: Advance = no_progress) -> Iterator[Entry]:
-    """The mails of a Maildir folder and its subfolders, by file name. progress is called with the mails read."""
-    files = mails_of(folder)
-    if not files:
-        raise InvalidInput(f"{folder} is no Maildir: it holds no mails in cur or new", "name the folder that holds cur")
-    for number, file in enumerate(files, 1):
-        try:
-            data = file.read_bytes() if file.stat().st_size <= MAX_MESSAGE else None
-        except OSError as error:
-            yield BadRecord(number, f"{file.name} cannot be read ({error.strerror})")
-            continue
-        yield from _one(number, data, how, "maildir")
-        progress(number)
-
-
-def mails_of(folder: Path) -> list[Path]:
-    """The files of a Maildir and its subfolders. Links are not followed."""
-    found = (file for part in ("cur", "new") for file in folder.glob(f"**/{part}/*"))
-    return sorted(file for file in found if file.is_file() and not file.is_symlink())
-
-
-def _one(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Entry]:
-    """The item of one mail: none if another person sent it or it holds no text of the sender's own."""
+def read_mail(number: int, data: bytes | None, how: MailReading, source: str) -> Iterator[Entry]:
+    """The item of one mail, or why there is none. data: None for a mail larger than MAX_MESSAGE."""
     if data is None:
         yield BadRecord(number, f"the mail is larger than {MAX_MESSAGE // 2**20} MiB")
         return
-    try:
-        item = _item(email.message_from_bytes(data), how, source)
-        if item is not None:
-            yield Numbered(number, item)
-    except (ValueError, LookupError, RecursionError, HeaderParseError) as error:
-        yield BadRecord(number, f"the mail cannot be read ({type(error).__name__})")
-
-
-def _item(message: Message, how: MailReading, source: str) -> HistoryItem | None:
-    if how.author is not None:
-        senders = getaddresses([_header(message, "From")])
-        if not any(how.author.lower() in f"{name} {address}".lower() for name, address in senders):
-            return None
+    if len(_MULTIPART.findall(data)) > MAX_NESTED:
+        yield BadRecord(number, f"the mail has more than {MAX_NESTED} parts that hold parts")
+        return
+    message = email.message_from_bytes(data.removeprefix(b"\xef\xbb\xbf"), policy=_POLICY)
+    reason = _not_own(message, how)
+    if reason is not None:
+        yield Skipped(number, reason)
+        return
     own, quoted = written_and_quoted(_body(message))
+    subject = header(message, "Subject").strip()
     if not own:
-        return None
-    subject = _header(message, "Subject").strip()
-    return HistoryItem(
-        user_id=how.user,
-        input=quoted or subject,
-        output=own,
-        kind=how.kind,
-        created_at=_date(message),
-        source=source,
-        metadata={"subject": subject[:500]} if subject else {},
+        yield Skipped(number, EMPTY)
+    elif _ANSWER.match(own) and "\n" not in own:
+        yield Skipped(number, CALENDAR)
+    else:
+        item = HistoryItem(
+            user_id=how.user,
+            input=quoted or subject,
+            output=own,
+            kind=how.kind,
+            created_at=_date(message, how),
+            source=source,
+            metadata={"subject": subject[:500]} if subject else {},
+        )
+        yield Numbered(number, item)
+
+
+def sender(data: bytes) -> str:
+    """The address that a mail's beginning names as its sender, in lower case; empty for none."""
+    message = email.message_from_bytes(data, policy=_POLICY)
+    return next((address.lower() for _, address in getaddresses([header(message, "From")]) if address), "")
+
+
+def _not_own(message: Message, how: MailReading) -> str | None:
+    """Why a mail is not what its sender wrote, or not of a wanted sender; None if it may be."""
+    if how.authors or how.address is not None:
+        senders = getaddresses([header(message, "From")])
+        wanted = how.address in [address.lower() for _, address in senders] or any(
+            author.lower() in f"{name} {address}".lower() for author in how.authors for name, address in senders
+        )
+        if not wanted:
+            return OTHER
+    sort = message.get_content_type()
+    if sort == "multipart/report" or header(message, "X-Failed-Recipients"):
+        return REPORT
+    submitted = header(message, "Auto-Submitted").lower()
+    subject = header(message, "Subject").lower().lstrip()
+    if (
+        (submitted and not submitted.startswith("no"))
+        or header(message, "X-Autoreply")
+        or header(message, "X-Autorespond")
+        or header(message, "Precedence").lower() == "auto_reply"
+        or subject.startswith(AUTOMATIC)
+    ):
+        return AUTOMATIC_REPLY
+    answers = any(
+        part.get_content_type() == "text/calendar" and str(part.get_param("method", "")).upper() in ("REPLY", "COUNTER")
+        for part in _parts(message)
     )
+    return CALENDAR if answers else None
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """The message and its parts, at most MAX_PARTS, without those of mails attached to it."""
+    waiting, count = [message], 0
+    while waiting and count < MAX_PARTS:
+        part = waiting.pop()
+        count += 1
+        yield part
+        payload = part.get_payload()
+        if isinstance(payload, list) and part.get_content_maintype() == "multipart":
+            waiting += [one for one in payload[:MAX_PARTS] if isinstance(one, Message)][::-1]
 
 
 def _body(message: Message) -> str:
     """The mail's own text: the first plain part, else the first HTML part in words."""
     html: str | None = None
-    for count, part in enumerate(message.walk()):
-        if count == MAX_PARTS:
-            break
+    for part in _parts(message):
         sort = part.get_content_type()
         if part.is_multipart() or part.get_content_disposition() == "attachment":
             continue
         if sort not in ("text/plain", "text/html") or (sort == "text/html" and html is not None):
             continue
         payload = part.get_payload(decode=True)
-        text = _decoded(payload[:MAX_BODY] if isinstance(payload, bytes) else b"", part.get_content_charset())
-        if sort == "text/plain" and text.strip():
-            return text
-        html = text if sort == "text/html" else html
-    return "" if html is None else text_of_html(html)
+        data = payload[:MAX_BODY] if isinstance(payload, bytes) else b""
+        text = decoded(data, _charset(part)).text
+        if sort == "text/html":
+            html = text
+        elif text.strip():
+            flowed = str(part.get_param("format", "")).lower() == "flowed"
+            return _unwrapped(text, str(part.get_param("delsp", "")).lower() == "yes") if flowed else text
+    return "" if html is None else text_of_html(html, MAX_BODY)
 
 
-def _decoded(data: bytes, charset: str | None) -> str:
-    try:
-        return data.decode(charset or "utf-8", errors="replace")
-    except LookupError:
-        return data.decode("utf-8", errors="replace")
+def _charset(part: Message) -> str | None:
+    charset = part.get_content_charset()
+    return None if charset in (None, "us-ascii", "ascii", "unknown-8bit") else charset
 
 
-def _header(message: Message, name: str) -> str:
+def _unwrapped(text: str, delete_space: bool) -> str:
+    """Text in format=flowed (RFC 3676) with its paragraphs on one line each; quoted lines stay as they are."""
+    lines: list[str] = []
+    open_paragraph = False
+    for line in text.replace("\r\n", "\n").split("\n"):
+        bare = line.removeprefix(" ")
+        flows = bare.endswith(" ") and bare != "-- " and not bare.startswith(">")
+        if flows and delete_space:
+            bare = bare[:-1]
+        if open_paragraph and not bare.startswith(">"):
+            lines[-1] += bare
+        else:
+            lines.append(bare)
+        open_paragraph = flows and len(lines[-1]) < MAX_BODY
+    return "\n".join(lines)
+
+
+def header(message: Message, name: str) -> str:
+    """The header in words, on one line; empty where it is missing. What cannot be decoded stays as it is written."""
     value = message.get(name)
     if value is None:
         return ""
+    raw = str(value)[:MAX_HEADER]
+    if raw.count("=?") > raw.count("?="):
+        raw += "?="  # a word that was not closed
     try:
-        text = str(make_header(decode_header(str(value))))
-    except (LookupError, ValueError, HeaderParseError):
-        text = str(value)
+        text = str(make_header(decode_header(raw)))
+    except (LookupError, ValueError, HeaderParseError, AssertionError):
+        text = raw
     return " ".join(text.encode("utf-8", errors="replace").decode().split())
 
 
-def _date(message: Message) -> datetime:
-    """When it was sent; now, where that is not said."""
-    try:
-        moment = parsedate_to_datetime(str(message.get("Date", "")))
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return utc_now()
+def _date(message: Message, how: MailReading) -> datetime:
+    """When it was sent: as it says itself, else as the server that took it says; else the import's own time."""
+    received = header(message, "Received").rsplit(";", 1)[-1]
+    for said, form in ((header(message, "Date"), how.form), (header(message, "Date"), None), (received, None)):
+        try:
+            found = moment(re.sub(r"\s*\([^()]*\)$", "", said), form)
+        except NoDate:
+            continue
+        if found is not None:
+            return found[0]
+    return how.now

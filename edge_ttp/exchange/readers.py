@@ -1,25 +1,47 @@
-"""The formats that can be imported: which one a file or folder has, and how its records are read."""
+"""What is imported and how, and its records: one entry to all formats."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange import conversations, csv_table, jsonl, mail, markdown
-from edge_ttp.exchange.records import Advance, Entry, Records
+from edge_ttp.exchange import chats, conversations, csv_table, git_log, jsonl, mail_files, notes
+from edge_ttp.exchange.dates import checked_form
+from edge_ttp.exchange.mail import MailReading
+from edge_ttp.exchange.mail_files import Mails
+from edge_ttp.exchange.openai_messages import Role
+from edge_ttp.exchange.recognize import FORMATS, Format, format_of
+from edge_ttp.exchange.records import Advance, Entry, Records, Remark
 from edge_ttp.exchange.streams import STDIN, Twice, opened, size_of
+from edge_ttp.exchange.text import decoded, known_encoding
+from edge_ttp.schema import PROMPT_KIND, utc_now
 
-Format = Literal["jsonl", "csv", "mbox", "maildir", "conversations", "markdown"]
-"""conversations: exports of ChatGPT and Claude, told apart conversation by conversation."""
-FORMATS: tuple[Format, ...] = get_args(Format)
+MAX_CHAT = 256 * 2**20
+"""Largest text of a chat in bytes."""
 
-_TABLES = frozenset((".csv", ".tsv"))
-_HEAD = 5
+_FIELDS = ("output", "input", "user_id", "date", "created_at", "order", "kind", "source")
+_MAILS = ("mbox", "maildir", "eml")
+_UNITS = {
+    "git": "commit",
+    "conversations": "conversation",
+    "markdown": "file",
+    "text": "file",
+    **dict.fromkeys(_MAILS, "mail"),
+}
+_TAKES = {
+    "author": (*_MAILS, "chat", "git"),
+    "body": ("git",),
+    "columns": ("csv", "jsonl"),
+    "encoding": ("csv", "chat"),
+    "role": ("jsonl",),
+}
+"""Option -> the formats that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +55,20 @@ class Import:
     fallback: str
     format: Format
     kind: str | None = None
-    author: str | None = None
-    """mbox, maildir: only mails whose sender's name or address contains this."""
+    authors: tuple[str, ...] = ()
+    """Mails, git: only what was sent by a name or address that contains one of these; chats: the names of the user."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """jsonl, csv: field of an item -> key or column that holds it."""
+    date_form: str | None = None
+    """How dates are written, as strptime takes it."""
+    encoding: str | None = None
+    """csv, chats. None: told by the bytes."""
+    role: Role = "user"
+    """jsonl with `messages`: whose messages the user wrote."""
+    body: bool = False
+    """git: whole messages, not only their first lines."""
+    now: datetime = field(default_factory=utc_now)
+    """Time of what does not say when it was written."""
 
     @property
     def owner(self) -> str:
@@ -46,37 +78,70 @@ class Import:
     @property
     def unit(self) -> str:
         """What records are numbered by."""
-        return {"mbox": "mail", "maildir": "mail", "markdown": "file", "csv": "line", "jsonl": "line"}.get(
-            self.format, "conversation"
-        )
+        return _UNITS.get(self.format, "line")
 
 
-def format_of(name: str) -> Format:
-    """The format of a file or folder, by its first bytes, its ending and what it holds."""
-    path = Path(name)
-    if name == STDIN:
-        return "jsonl"
-    if path.is_dir():
-        return "maildir" if mail.mails_of(path) else "markdown"
-    if path.suffix.lower() in _TABLES:
-        return "csv"
-    with opened(name) as stream:
-        head = stream.peek(_HEAD)[:_HEAD]
-    if head.startswith(b"From "):
-        return "mbox"
-    if path.name == conversations.MEMBER or (head.startswith(b"PK") and zipfile.is_zipfile(path)):
-        return "conversations"
-    return "jsonl"
+def described(
+    name: str,
+    *,
+    user: str | None,
+    fallback: str,
+    form: str | None = None,
+    kind: str | None = None,
+    authors: tuple[str, ...] = (),
+    columns: Mapping[str, str] | None = None,
+    date_form: str | None = None,
+    encoding: str | None = None,
+    role: str | None = None,
+    body: bool = False,
+) -> Import:
+    """The import of the file or folder `name`; its format is told by what it holds, unless `form` names it.
+
+    InvalidInput for a file of no known kind, for options that do not belong to the format, and for what cannot be.
+    """
+    wanted = next((one for one in FORMATS if one == form), None)
+    if form is not None and wanted is None:
+        raise InvalidInput(f"there is no format {form!a}", f"choose one of {', '.join(FORMATS)}")
+    found = wanted or format_of(name)
+    given = {"author": authors, "columns": columns, "encoding": encoding, "role": role, "body": body}
+    for option, formats in _TAKES.items():
+        if given[option] and found not in formats:
+            spelled = {"columns": "--map"}.get(option, f"--{option}")
+            raise InvalidInput(f"{spelled} belongs to {', '.join(formats)}; {name} is {found}", "leave it out")
+    if encoding is not None and known_encoding(encoding) is None:
+        raise InvalidInput(f"there is no encoding {encoding!a}", "use such as utf-8, cp1252 or utf-16")
+    if role not in (None, "user", "assistant"):
+        raise InvalidInput(f"there is no role {role!a}", "choose user or assistant")
+    return Import(
+        name=name,
+        user=user,
+        fallback=fallback,
+        format=found,
+        kind=kind,
+        authors=authors,
+        columns=checked_columns(columns or {}),
+        date_form=None if date_form is None else checked_form(date_form),
+        encoding=encoding,
+        role="assistant" if role == "assistant" else "user",
+        body=body,
+    )
 
 
-def checked_columns(pairs: list[str]) -> dict[str, str]:
-    """The mapping that `FIELD=COLUMN` pairs mean. InvalidInput for a field that items do not have."""
-    known = ("output", "input", "user_id", "date", "created_at", "order", "kind", "source")
+def checked_columns(columns: Mapping[str, str]) -> dict[str, str]:
+    """`columns` itself. InvalidInput for a field that items do not have."""
+    for name, column in columns.items():
+        if name not in _FIELDS or not column:
+            raise InvalidInput(f"{name!a} is no field of a text", f"use one of {', '.join(_FIELDS)}")
+    return dict(columns)
+
+
+def column_pairs(pairs: list[str]) -> dict[str, str]:
+    """The mapping that `FIELD=COLUMN` pairs mean. InvalidInput for what is no pair."""
     found = {}
     for pair in pairs:
         name, equals, column = pair.partition("=")
-        if not equals or name not in known or not column:
-            raise InvalidInput(f"{pair!r} maps nothing", f"write FIELD=COLUMN, the field one of {', '.join(known)}")
+        if not equals or name not in _FIELDS or not column:
+            raise InvalidInput(f"{pair!r} maps nothing", f"write FIELD=COLUMN, the field one of {', '.join(_FIELDS)}")
         found[name] = column
     return found
 
@@ -85,44 +150,115 @@ def checked_columns(pairs: list[str]) -> dict[str, str]:
 def source(what: Import, spool: Path, progress: Advance, *, strict: bool) -> Iterator[Records]:
     """The records of `what`, from their beginning whenever it is called. `spool`: folder for a copy of a pipe."""
     path = Path(what.name)
-    if what.format in ("maildir", "conversations", "markdown"):
+    if what.format not in ("jsonl", "csv", "mbox"):
         if what.name == STDIN:
             raise InvalidInput(f"{what.format} cannot be read from stdin", "name the file or folder")
         yield _of_path(what, path, progress)
         return
-    how = jsonl.LineReading(what.user, what.fallback, what.kind, columns=what.columns)
+    how = jsonl.LineReading(
+        what.user,
+        what.fallback,
+        what.kind,
+        columns=what.columns,
+        form=what.date_form,
+        encoding=what.encoding,
+        role=what.role,
+        now=what.now,
+    )
     with opened(what.name) as stream:
         twice = Twice(stream, spool)
+        again = strict or (what.format == "mbox" and not what.authors) or (what.format == "csv" and what.name == STDIN)
 
         def records() -> Iterator[Entry]:
-            begin = twice.from_start() if strict else stream
+            begin = twice.from_start() if again else stream
             if what.format == "csv":
                 return csv_table.rows(begin, what.name, how, progress)
             if what.format == "mbox":
-                return mail.mbox(begin, what.name, _mails(what), progress)
+                return _mails(what, partial(_mbox, twice, again, what.name), progress)
             return jsonl.records(begin, what.name, how, progress)
 
         yield records
 
 
 def _of_path(what: Import, path: Path, progress: Advance) -> Records:
-    if what.format == "maildir":
-        return lambda: mail.maildir(path, _mails(what), progress)
-    if what.format == "markdown":
-        return lambda: markdown.notes(path, what.owner, what.kind or "note", progress)
-    return lambda: conversations.messages(path, what.owner, what.kind or "chat", progress)
+    if what.format in ("maildir", "eml"):
+        files = mail_files.maildir_files(path) if what.format == "maildir" else mail_files.eml_files(path)
+        if not files:
+            raise InvalidInput(f"{path} holds no mails", "name the folder that holds cur, or one with .eml files")
+        return partial(_mails, what, partial(mail_files.mail_files, files), progress)
+    if what.format in ("markdown", "text"):
+        reading = notes.NoteReading(what.owner, what.kind, what.date_form)
+        return partial(notes.notes, path, reading, progress)
+    if what.format == "chat":
+        return partial(_chat, what, path, progress)
+    if what.format == "git":
+        return partial(git_log.commits, path, _log(what), progress)
+    talk = conversations.ConversationReading(what.owner, what.kind or PROMPT_KIND, what.now)
+    return partial(conversations.messages, path, talk, progress)
 
 
-def _mails(what: Import) -> mail.MailReading:
-    return mail.MailReading(what.owner, what.author, what.kind or "email")
+def _log(what: Import) -> git_log.LogReading:
+    return git_log.LogReading(what.owner, what.authors, what.kind or "commit", what.body)
+
+
+def _mbox(twice: Twice, again: bool, name: str) -> Mails:
+    return mail_files.mbox(twice.from_start() if again else twice.stream, name)
+
+
+def _mails(what: Import, mails: Callable[[], Mails], progress: Advance) -> Iterator[Entry]:
+    """The user's own mails: of the authors that were named, else of the address most often in From, which is said."""
+    address: str | None = None
+    if not what.authors:
+        found = mail_files.usual_sender(mails)
+        if found is not None:
+            address = found.address
+            yield Remark(
+                f"took the mails from {found.address} as yours ({found.mails} of {found.all}); --author names others"
+            )
+    how = MailReading(
+        what.owner, what.authors, what.kind or "email", address=address, now=what.now, form=what.date_form
+    )
+    yield from mail_files.entries(mails(), how, what.format, progress)
+
+
+def _chat(what: Import, path: Path, progress: Advance) -> Iterator[Entry]:
+    found = decoded(_chat_text(path), what.encoding)
+    if found.guessed:
+        yield Remark(f"{path} was read as {found.encoding}, by its bytes; --encoding says otherwise")
+    how = chats.ChatReading(what.owner, what.authors, what.kind or "chat", what.date_form, what.now)
+    yield from chats.messages(found.text, str(path), how, progress)
+
+
+def _chat_text(path: Path) -> bytes:
+    """The bytes of a chat's text, in a file of its own or in the zip that WhatsApp makes."""
+    try:
+        if not zipfile.is_zipfile(path):
+            size, data = path.stat().st_size, b""
+            data = path.read_bytes() if size <= MAX_CHAT else data
+        else:
+            with zipfile.ZipFile(path) as archive:
+                member = next(one for one in archive.infolist() if one.filename.rsplit("/", 1)[-1] == "_chat.txt")
+                size = member.file_size
+                data = archive.open(member).read(MAX_CHAT + 1) if size <= MAX_CHAT else b""
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, StopIteration) as error:
+        raise InvalidInput(f"{path} is a damaged archive, or no chat", "export it again") from error
+    if size > MAX_CHAT or len(data) > MAX_CHAT:
+        raise InvalidInput(f"{path} is larger than {MAX_CHAT // 2**20} MiB", "export a shorter chat")
+    return data
 
 
 def amount(what: Import) -> tuple[float | None, str]:
     """(how much there is to read, in which unit), None where that is not known before."""
-    if what.format == "maildir":
-        return float(len(mail.mails_of(Path(what.name)))), "mails"
-    if what.format == "markdown":
-        return float(len(markdown.files_of(Path(what.name)))), "files"
+    path = Path(what.name)
+    if what.format in ("maildir", "eml"):
+        files = mail_files.maildir_files(path) if what.format == "maildir" else mail_files.eml_files(path)
+        return float(len(files)), "mails"
+    if what.format in ("markdown", "text"):
+        return float(len(notes.note_files(path))), "files"
+    if what.format == "git":
+        return float(git_log.count(path, _log(what))), "commits"
     if what.format == "conversations":
         return None, "conversations"
-    return size_of(what.name), "bytes"
+    return (None, "lines") if what.format == "chat" else (size_of(what.name), "bytes")

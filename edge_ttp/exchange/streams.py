@@ -50,6 +50,11 @@ class Twice:
         self._stream = stream
         self._folder = folder
 
+    @property
+    def stream(self) -> BufferedReader[Any]:
+        """The stream where it is."""
+        return self._stream
+
     def from_start(self) -> BufferedReader[Any]:
         """The stream at its beginning. HistoryUnavailable if it cannot be copied."""
         if not self._stream.seekable():

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput
-from edge_ttp.exchange.records import BadRecord, Entry, Numbered, Record, Records, Remark, Skipped
+from edge_ttp.exchange import readers
+from edge_ttp.exchange.readers import Import
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Record, Records, Remark, Skipped, no_progress
+from edge_ttp.exchange.streams import STDIN
 from edge_ttp.history.imports import OpenImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import RefusedRecord
@@ -86,6 +89,22 @@ def first_records(source: Records, count: int) -> Preview:
         if len(items) == count:
             break
     return Preview(tuple(items), tuple(tally.named), dict(tally.skipped), tuple(tally.remarks))
+
+
+def import_from(history: History, what: Import, *, strict: bool = False, advance: Advance = no_progress) -> Imported:
+    """Stores what `what` describes as one import. advance is called with the amount read (exchange.readers.amount).
+
+    InvalidInput if it cannot be read as what it is said to be. See `store_records`.
+    """
+    name = "stdin" if what.name == STDIN else what.name
+    with readers.source(what, history.path.parent, advance, strict=strict) as records:
+        return store_records(history, records, name=name, strict=strict)
+
+
+def preview_of(history: History, what: Import, count: int, *, advance: Advance = no_progress) -> Preview:
+    """What `import_from` would store first; nothing is stored."""
+    with readers.source(what, history.path.parent, advance, strict=False) as records:
+        return first_records(records, count)
 
 
 def store_records(history: History, source: Records, *, name: str = "", strict: bool = False) -> Imported:

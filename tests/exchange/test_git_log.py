@@ -111,10 +111,10 @@ def test_merges_and_empty_commits_are_left_out(git: Git, repository: Path) -> No
 def test_author_selects_by_any_part_of_name_or_address(git: Git, repository: Path) -> None:
     commit(git, repository, "ann's")
     commit(git, repository, "bob's", GIT_AUTHOR_NAME="Bob .* Bee", GIT_AUTHOR_EMAIL="bob@example.net")
-    assert [item.output for item in items(repository, LogReading("u", author="ANN@"))] == ["ann's"]
-    assert [item.output for item in items(repository, LogReading("u", author=".* bee"))] == ["bob's"]
-    assert items(repository, LogReading("u", author="--all")) == []
-    assert count(repository, LogReading("u", author="example")) == 2
+    assert [item.output for item in items(repository, LogReading("u", authors=("ANN@",)))] == ["ann's"]
+    assert [item.output for item in items(repository, LogReading("u", authors=(".* bee",)))] == ["bob's"]
+    assert items(repository, LogReading("u", authors=("--all",))) == []
+    assert count(repository, LogReading("u", authors=("example",))) == 2
 
 
 def test_a_commit_without_a_message_is_bad_and_the_others_are_stored(

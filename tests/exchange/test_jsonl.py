@@ -249,3 +249,10 @@ def test_progress_counts_bytes() -> None:
     list(records(io.BufferedReader(io.BytesIO(content)), "file", HOW, done.append))  # type: ignore[arg-type]
     assert done[-1] == len(content)
     assert done == sorted(done)
+
+
+def test_mapped_keys_of_json_lines_are_read_by_their_fields() -> None:
+    how = LineReading(None, "ann", columns={"output": "completion", "input": "prompt"})
+    item = parse(b'{"prompt": "q", "completion": "a", "output": "ignored", "tag": 1}', how)
+    assert isinstance(item, HistoryItem)
+    assert (item.input, item.output, item.metadata) == ("q", "a", {"tag": 1})

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.jsonl import LineReading, records, time_of
+from edge_ttp.exchange.dates import time_of
+from edge_ttp.exchange.jsonl import LineReading, records
 from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked

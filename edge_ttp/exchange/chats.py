@@ -1,0 +1,223 @@
+"""Chats exported as text by WhatsApp and Signal: what one of the people wrote, in answer to what the others had said.
+
+    [12.03.25, 14:05:12] Jo: text        WhatsApp on iPhones
+    12/03/2025, 2:05 PM - Jo: text       WhatsApp on Android
+    [2025-03-12, 14:05] Me: text         Signal, as signal-export writes it
+
+A line that begins no message goes on with the one before it. The order of day and month is told by the whole chat.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from edge_ttp.errors import InvalidInput
+from edge_ttp.exchange.records import Advance, Entry, Numbered, Remark, Skipped, no_progress
+from edge_ttp.exchange.text import plain
+from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
+
+PAUSE = timedelta(hours=3)
+"""Messages of one person with a longer pause between them are texts of their own."""
+
+OWN_NAMES = (
+    "me", "you", "ich", "du", "moi", "yo", "tú", "io", "ik", "jag", "jeg", "eu", "minä", "ja", "я", "自分", "我"
+)  # fmt: skip
+"""Names that an export gives to the person who made it."""
+
+OTHER = "from another sender"
+MEDIA = "without text (a picture, a call, deleted)"
+
+_HEAD = 20
+"""Lines that a chat is recognized by."""
+_MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"))
+_MESSAGE = re.compile(
+    r"^\[?(?P<date>\d{1,4}[./-]\d{1,2}[./-]\d{1,4})\.?,?\s{1,3}(?:um |at |kl\. )?"
+    r"(?P<time>\d{1,2}[:.]\d{2}(?:[:.]\d{2})?)(?:\s?(?P<half>[AaPp]\.?\s?[Mm]\.?))?(?:\s(?:Uhr|h))?"
+    r"(?:\]\s?|\s?[-–—]\s)(?P<rest>.*)$"
+)
+_SENDER = re.compile(r"^(?P<name>[^:\n]{1,60}?):(?:\s(?P<text>.*))?$", re.DOTALL)
+_LEFT_OUT = re.compile(
+    r"^<[^<>]{1,60}>$|^(?:image|video|audio|sticker|gif|document|contact card|bild|dokument|foto|imagen|immagine|"
+    r"afbeelding)\s(?:omitted|weggelassen|ausgelassen|absente|omitida|omitido|omesso|weggelaten|esclus\w)$|"
+    r"^(?:this message was deleted|you deleted this message|diese nachricht wurde gelöscht|"
+    r"du hast diese nachricht gelöscht|missed (?:voice|video) call|null|waiting for this message.*)\.?$|"
+    r"\((?:file attached|datei angehängt|fichier joint|archivo adjunto|file allegato|bestand bijgevoegd)\)$|"
+    r"^<attached: .{1,200}>$",
+    re.IGNORECASE,
+)
+_EDITED = re.compile(
+    r"\s?<(?:this message was edited|diese nachricht wurde bearbeitet|[^<>]{3,40}edited)>$", re.IGNORECASE
+)
+_PICTURE = re.compile(r"^!?\[[^\]\n]{0,200}\]\([^()\n]{1,500}\)$")
+
+
+@dataclass(frozen=True)
+class ChatReading:
+    """How a chat is read."""
+
+    user: str
+    authors: tuple[str, ...] = ()
+    """Names of the person whose texts are taken. Empty: the one whom the export calls Me, or You."""
+    kind: str = "chat"
+    form: str | None = None
+    """How dates are written, as strptime takes it; without the time of day."""
+    now: datetime = field(default_factory=utc_now)
+
+
+@dataclass
+class _Said:
+    number: int
+    """Its line, from 1."""
+    name: str
+    text: str
+    date: str
+    clock: str
+    half: str
+    moment: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_chat(text: str) -> bool:
+    """Whether a text file's beginning is that of a chat."""
+    lines = [line.translate(_MARKS) for line in text.split("\n", _HEAD + 1)[:_HEAD] if line.strip()]
+    begun = [_MESSAGE.match(line[:500]) for line in lines]
+    said = [match for match in begun if match is not None and _SENDER.match(match["rest"])]
+    return bool(lines) and begun[0] is not None and bool(said)
+
+
+def messages(text: str, name: str, how: ChatReading, progress: Advance = no_progress) -> Iterator[Entry]:
+    """The texts of the person in this chat, numbered by line; the input is what others said since their last one.
+
+    InvalidInput if it is no chat, or if it does not say who of the people the user is. progress is called with the
+    lines read.
+    """
+    said = list(_said(plain(text).split("\n")))
+    if not said:
+        raise InvalidInput(f"{name} is no chat that WhatsApp or Signal exported", "give its text file, or --from text")
+    people = Counter(one.name for one in said)
+    own = _own(people, name, how)
+    month_first = _dated(said, how)
+    if month_first is not None:
+        yield Remark(
+            f"dates such as {said[0].date} were read as {'month/day' if month_first else 'day/month'}; "
+            "--date-format says otherwise"
+        )
+    source = "signal" if re.match(r"\[?\d{4}-", said[0].date) else "whatsapp"
+    before: list[str] = []
+    run: list[_Said] = []
+    for one in said:
+        progress(one.number)
+        if one.name not in own:
+            yield from _item(run, before, how, source)
+            if run:
+                before, run = [], []
+            text = _text(one)
+            before = [*before, text][-20:] if text else before
+            yield Skipped(one.number, OTHER)
+            continue
+        if run and one.moment - run[-1].moment > PAUSE:
+            yield from _item(run, before, how, source)
+            before, run = [], []
+        run.append(one)
+    yield from _item(run, before, how, source)
+
+
+def _said(lines: Iterable[str]) -> Iterator[_Said]:
+    """The messages; notices of the program, which nobody said, are left out."""
+    current: _Said | None = None
+    notice = False
+    for number, raw in enumerate(lines, 1):
+        line = raw.translate(_MARKS).replace("\u202f", " ").replace("\u00a0", " ")
+        begun = _MESSAGE.match(line[:500])
+        if begun is None:
+            if current is not None and not notice and len(current.text) < MAX_TEXT:
+                current.text += f"\n{line}"
+            continue
+        sender = _SENDER.match(line[begun.start("rest") :])
+        notice = sender is None
+        if sender is not None:
+            if current is not None:
+                yield current
+            half = (begun["half"] or "").lower()[:1]
+            current = _Said(number, sender["name"].strip(), sender["text"] or "", begun["date"], begun["time"], half)
+    if current is not None:
+        yield current
+
+
+def _own(people: Counter[str], name: str, how: ChatReading) -> set[str]:
+    """The names that the user has in this chat."""
+    if how.authors:
+        found = {one for one in people if any(author.lower() in one.lower() for author in how.authors)}
+    else:
+        found = {one for one in people if one.lower() in OWN_NAMES}
+    if found:
+        return found
+    listed = ", ".join(f"{one!a} ({count})" for one, count in people.most_common(8))
+    example = people.most_common(1)[0][0]
+    raise InvalidInput(
+        f"{name} does not say which of its people is you: {listed}", f"name yourself: --author {example!a}"
+    )
+
+
+def _dated(said: Sequence[_Said], how: ChatReading) -> bool | None:
+    """Gives every message its moment. Returns whether months come first, None where the dates say it themselves."""
+    parts = [[int(part) for part in re.split(r"[./-]", one.date)] for one in said]
+    dotted = said[0].date.count(".") == 2
+    year_first = len(re.split(r"[./-]", said[0].date)[0]) == 4
+    over_first = any(part[0] > 12 for part in parts)
+    over_second = any(part[1] > 12 for part in parts)
+    halves = any(one.half for one in said)
+    month_first = not dotted and not year_first and (over_second or (not over_first and halves))
+    for one, (first, second, third) in zip(said, parts, strict=True):
+        hours, minutes, *seconds = (int(part) for part in re.split(r"[:.]", one.clock))
+        if one.half and hours <= 12:
+            hours = hours % 12 + (12 if one.half == "p" else 0)
+        try:
+            if how.form is not None:
+                day = datetime.strptime(one.date, how.form)
+            elif year_first:
+                day = datetime(first, second, third)
+            else:
+                year = third + 2000 if third < 100 else third
+                day = datetime(year, first, second) if month_first else datetime(year, second, first)
+            one.moment = day.replace(hour=hours, minute=minutes, second=seconds[0] if seconds else 0, tzinfo=UTC)
+        except ValueError:
+            one.moment = how.now
+    decided = dotted or year_first or over_first or over_second or how.form is not None
+    return None if decided else month_first
+
+
+def _item(run: list[_Said], before: list[str], how: ChatReading, source: str) -> Iterator[Entry]:
+    """The item of messages that the person sent one after another."""
+    if not run:
+        return
+    text = "\n".join(text for one in run if (text := _text(one)))
+    if not text:
+        yield Skipped(run[0].number, MEDIA)
+        return
+    item = HistoryItem(
+        user_id=how.user,
+        input="\n".join(before)[-MAX_TEXT:],
+        output=text,
+        kind=how.kind,
+        created_at=run[0].moment,
+        source=source,
+    )
+    yield Numbered(run[0].number, item)
+
+
+def _text(one: _Said) -> str:
+    """What was said, without what stands for a picture, and without Signal's quotations and reactions."""
+    kept = []
+    for line in one.text.split("\n"):
+        bare = _EDITED.sub("", line[-MAX_TEXT:].strip()) if line.endswith(">") else line.strip()
+        short = len(bare) < 300
+        if short and (_LEFT_OUT.search(bare) or _PICTURE.match(bare)):
+            continue
+        if bare.startswith(">") or (short and bare.startswith("(- ") and bare.endswith(" -)")):
+            continue
+        kept.append(bare)
+    return "\n".join(kept).strip()
