@@ -305,18 +305,28 @@ class Feedback(_Border):
 class Event(_Border):
     """One step of a streamed request."""
 
-    type: Literal["planned", "delta", "leading", "progress", "finished", "dropped", "scored", "selected"]
+    type: Literal[
+        "queued", "planned", "delta", "progress", "finished", "dropped", "leading", "scored", "selected", "done"
+    ]
+    """queued: waits for room beside other requests. planned: how many candidates are wanted; again when more are.
+    delta: a candidate said more. progress: a step was taken. finished, dropped: a candidate ended by itself, or was
+    ended before it was complete. leading: this candidate leads now, the first one, or once they are scored the best.
+    scored: all are judged.
+    selected: this candidate is the answer, from now on; where it is still being drawn, its further texts are the
+    answer's. done: the last event, with the generation."""
     candidate: int | None = None
-    """delta, leading: index of the candidate that it is about. finished, dropped: of the one that ended by itself, or
-    was ended before it was complete. selected: of the chosen one."""
+    """Index of the candidate that the event is about."""
     finish_reason: FinishReason | None = None
     """finished, dropped: how it ended."""
     text: str | None = None
-    """delta: what the candidate said since the last one; put together, its text. leading: all that the candidate said
-    so far which leads now: the first one, once candidates are scored the best of them. It is not the answer yet.
-    finished, dropped: its text. selected: the chosen text."""
+    """delta: what was added; put together, the candidate's text. finished, dropped, leading: the candidate's text.
+    selected, done: the answer; None in `selected` where it is still being drawn."""
     tokens: tuple[int, ...] = ()
     """progress: tokens drawn so far, per candidate."""
     n: int | None = None
     generation: Generation | None = None
-    """Whole result, with `selected` (the last event)."""
+    """The whole result, with `done`."""
+    position: int | None = None
+    """queued: requests that come before it, and itself."""
+    expected_s: float | None = None
+    """queued: seconds until it will probably begin, where that is known."""

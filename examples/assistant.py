@@ -19,7 +19,7 @@ def main(prompt: str, user: str) -> int:
                     print(f"drawing {event.n} candidates")
                 elif event.type == "finished":
                     print(f"  {event.candidate}: {event.text}")
-                elif event.type == "selected":
+                elif event.type == "done":
                     print(f"-> {event.text}")
     except EdgeTTPError as error:  # one line: the fact and the cure
         print(error, file=sys.stderr)

@@ -13,7 +13,7 @@ import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
 from registry.makers import gguf, reward_folder
 
-from edge_ttp import runtime as module
+from edge_ttp import loading
 from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import locate
 from edge_ttp.runtime import Runtime
@@ -140,7 +140,7 @@ def test_a_cost_that_cannot_be_kept_does_not_cost_the_answer(runtime: Runtime, m
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.Profiles, "save", fail)
+    monkeypatch.setattr(loading.Profiles, "save", fail)
     assert answer(runtime).stored
 
 

@@ -7,11 +7,21 @@ import time
 
 from edge_ttp.answer import choosing, prepare, record, waves
 from edge_ttp.answer.ask import Ask, Rooms
+from edge_ttp.answer.driving import Answering, drive
 from edge_ttp.schema import Event, Generation
 
 
 def generate(rooms: Rooms, ask: Ask) -> Generation:
-    """The answer to `ask`, with everything that led to it. Recorded in the history unless the caller forbade it."""
+    """The answer to `ask`, waited for in this thread, which `ask` is told from. As `answering`."""
+    return drive(answering(rooms, ask))
+
+
+def answering(rooms: Rooms, ask: Ask) -> Answering:
+    """The answer to `ask`, with everything that led to it. Recorded in the history unless the caller forbade it.
+
+    A generator: where the engine is at work it yields what is being drawn, and is sent the question or the end that
+    comes of it (answer/driving.py), so that nobody's thread has to wait meanwhile.
+    """
     began = time.monotonic()
     deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
     seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed
@@ -20,15 +30,20 @@ def generate(rooms: Rooms, ask: Ask) -> Generation:
     prepared = prepare.prepare(rooms, ask, deadline)
     planned = time.monotonic()
     ask.tell(Event(type="planned", n=prepared.plan.n))
+    if ask.n == 1:  # nothing will compete with it
+        ask.tell(Event(type="selected", candidate=0))
 
     # 2. Sample and score, in waves where the planner decides again after each.
-    drawing = waves.draw(rooms, ask, prepared, seed=seed, deadline=deadline)
+    drawing = yield from waves.draw(rooms, ask, prepared, seed=seed, deadline=deadline)
     drawn = time.monotonic()
 
     # 3. Select.
     structured = ask.sampling.structured
     chosen = choosing.choose(ask.rule, drawing.candidates, drawing.scores, structured=structured, seed=seed)
     ask.tell(Event(type="scored", n=len(drawing.candidates)))
+    text = drawing.candidates[chosen.choice.index].text
+    if ask.n != 1:
+        ask.tell(Event(type="selected", candidate=chosen.choice.index, text=text))
     marks = record.Marks(began, planned, drawn, time.monotonic())
 
     # 4. Record: the whole result, its row in the history, and its cost for the plans to come.
@@ -36,5 +51,10 @@ def generate(rooms: Rooms, ask: Ask) -> Generation:
     generation = record.generation(rooms, answered)
     generation = record.keep(rooms, generation, drawing.scores, began=began, deadline=deadline)
     record.observe(rooms, prepared, drawing, generation.timings)
-    ask.tell(Event(type="selected", text=generation.text, candidate=generation.chosen, generation=generation))
+    done = Event(type="done", text=generation.text, candidate=generation.chosen, generation=generation)
+    try:
+        ask.tell(done)
+    except BaseException:
+        record.take_back(rooms, generation)  # the caller gets no answer, so there must be none to judge
+        raise
     return generation

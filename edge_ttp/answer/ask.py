@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Event as Flag
+from threading import Event
 from typing import Protocol
 
 from edge_ttp import schema
@@ -14,6 +14,7 @@ from edge_ttp.budget.device_profile import Call, Profile
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
 from edge_ttp.history.rows import checked_label, checked_text
+from edge_ttp.policy.job import Claim, Job, Priority
 from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.reward.model import RewardModel
 
@@ -46,6 +47,17 @@ class Policy(Protocol):
     def resident(self, prompt: Sequence[int]) -> int:
         """The prompt's first tokens that need not be read again."""
 
+    def begin(
+        self,
+        request: Request,
+        control: Control,
+        *,
+        memory_bytes: int | None = None,
+        threads: tuple[int, int] | None = None,
+        claim: Claim | None = None,
+    ) -> Job[Sampled]:
+        """Draws the candidates by turns with others."""
+
     def sample(
         self,
         request: Request,
@@ -53,6 +65,7 @@ class Policy(Protocol):
         *,
         memory_bytes: int | None = None,
         threads: tuple[int, int] | None = None,
+        claim: Claim | None = None,
     ) -> Sampled:
         """Draws the candidates, with so many threads for reading and for drawing."""
 
@@ -79,6 +92,8 @@ class Rooms:
     """Whether the processor is at its upper temperature."""
     observe: Callable[[Call], None] | None = None
     """Told what the request took."""
+    share: Callable[[str, Priority], float] = lambda _user, _priority: 1.0
+    """The part of the engine's time that a request of this user gets beside the others that are here."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +120,11 @@ class Ask:
     context: tuple[str, ...] = ()
     """Documents that the request is about: shown to the policy, never recalled nor kept."""
     speaker: schema.Speaker = "user"
+    model: str | None = None
+    """The policy's name; None: the usual one."""
+    priority: Priority = "interactive"
     store: bool = True
-    cancel: Flag | None = None
+    cancel: Event | None = None
     emit: Callable[[schema.Event], None] | None = None
     grammar: str | None = field(init=False)
     """What every candidate follows, in GBNF: the caller's grammar, or their JSON schema."""

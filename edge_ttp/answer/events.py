@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from edge_ttp.policy.job import Queued
 from edge_ttp.policy.request import Sampled, StepReport
 from edge_ttp.schema import Candidate, Event, FinishReason
 
@@ -46,6 +47,34 @@ class Telling:
         self._leader = index
         if self._texts.get(index):
             self._emit(Event(type="leading", candidate=index, text=self._texts[index]))
+
+
+def forward_queued(emit: Callable[[Event], None]) -> Callable[[Queued], None]:
+    """What the engine calls while the request waits for room, in the caller's events."""
+
+    def tell(queued: Queued) -> None:
+        emit(Event(type="queued", position=queued.position, expected_s=queued.expected_s))
+
+    return tell
+
+
+class FinalText:
+    """Hands on the text of the answer alone: as it is drawn where nothing competes with it, else when it is chosen."""
+
+    def __init__(self, on_text: Callable[[str], None], on_event: Callable[[Event], None] | None = None) -> None:
+        self._on_text, self._on_event = on_text, on_event
+        self._certain: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Takes an event of the request."""
+        if event.type == "selected":
+            self._certain = event.candidate
+            if event.text:
+                self._on_text(event.text)
+        elif event.type == "delta" and event.candidate == self._certain and event.text:
+            self._on_text(event.text)
+        if self._on_event is not None:
+            self._on_event(event)
 
 
 def _ended(kind: Literal["finished", "dropped"], index: int, candidate: Candidate) -> Event:

@@ -106,7 +106,7 @@ def ways(
                 continue
             cut = float(np.mean([length > longest for length in lengths.written])) if longest < lengths.caps[0] else 0.0
             lost = (_worth(available) - _worth(count) + CUT_WORTH * cut) * calibration.spread
-            seconds = _seconds(rooms, encoded.tokens, longest=longest, usual=lengths.usual, most=most, width=width)
+            seconds = _seconds(rooms, ask, encoded.tokens, longest=longest, usual=lengths.usual, most=most, width=width)
             options.append(Option(count, longest, seconds, several - lost, width))
             prompts.append(encoded)
         if options and (rooms.costs is None or _is_replay(ask)):
@@ -134,7 +134,7 @@ def _width(rooms: Rooms, ask: Ask, prompt: int, longest: int) -> int | None:
 
 
 def _seconds(
-    rooms: Rooms, tokens: tuple[int, ...], *, longest: int, usual: int, most: int, width: int | None
+    rooms: Rooms, ask: Ask, tokens: tuple[int, ...], *, longest: int, usual: int, most: int, width: int | None
 ) -> npt.NDArray[np.float64] | None:
     """Predicted seconds, (most,), from now to the recorded answer."""
     if rooms.costs is None:
@@ -144,4 +144,5 @@ def _seconds(
     drawing = rooms.costs.draw_s(
         most, prompt=len(tokens), longest=longest, usual=usual, free=rooms.free_cores, width=width, scored=scored
     )
-    return reading + drawing + rooms.costs.after_s
+    # Drawing goes by turns with the others who are here.
+    return (reading + drawing) / rooms.share(ask.user, ask.priority) + rooms.costs.after_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from edge_ttp.answer.prepare import Prepared
 from edge_ttp.answer.select import Choice
 from edge_ttp.answer.waves import Drawing
 from edge_ttp.budget.device_profile import Call
-from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.errors import HistoryUnavailable, NotFound
 from edge_ttp.learning.evidence import layer_of
 from edge_ttp.reward.model import Scores
 
@@ -122,6 +123,13 @@ def keep(
     ended = time.monotonic()
     timings = timings.model_copy(update={"store_s": ended - started, "total_s": ended - began})
     return made.model_copy(update={"timings": timings})
+
+
+def take_back(rooms: Rooms, made: schema.Generation) -> None:
+    """Takes an answer out of the history again that its caller will never get."""
+    if made.stored:
+        with suppress(HistoryUnavailable, NotFound):
+            rooms.history.forget(made.user, generation_id=made.generation_id)
 
 
 def observe(rooms: Rooms, prepared: Prepared, drawing: Drawing, timings: schema.Timings) -> None:

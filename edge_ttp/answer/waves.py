@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,13 @@ import numpy.typing as npt
 from edge_ttp import schema
 from edge_ttp.answer import controls, events
 from edge_ttp.answer.ask import Ask, Rooms
+from edge_ttp.answer.driving import AtWork
 from edge_ttp.answer.prepare import Prepared, margin_s, reserve_s
 from edge_ttp.answer.prompt import with_context
 from edge_ttp.budget import gain
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.budget.planner import more, part_wave
+from edge_ttp.policy.job import Asked, Claim, Ended
 from edge_ttp.policy.request import Control, Sampled
 from edge_ttp.reward.model import Scores
 
@@ -46,7 +48,9 @@ class Drawing:
         return self.sampled.candidates
 
 
-def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: float | None) -> Drawing:
+def draw(
+    rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: float | None
+) -> Generator[AtWork, Asked | Ended[Sampled], Drawing]:
     """Draws and scores the candidates, in as many waves as are worth it; `deadline`: a moment of time.monotonic."""
     telling = None if ask.emit is None else events.Telling(ask.emit)
     scorer = _Scorer(rooms, ask, prepared, telling)
@@ -54,7 +58,17 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
     planned = prepared.planned
     most = planned.n if waves is None else waves.most
     likely = min(most, max(planned.n, 2 * part_wave(planned.n)))
-    sampled = rooms.policy.sample(
+    share = rooms.share(ask.user, ask.priority)
+    expected_s = prepared.plan.expected_s
+    control = Control(
+        deadline=_drawn_by(rooms, likely, deadline),
+        cancel=ask.cancel,
+        on_step=None if telling is None else telling.step,
+        on_queued=None if ask.emit is None else events.forward_queued(ask.emit),
+        first_wave=None if waves is None else waves.first,
+        more=None if waves is None else waves.more,
+    )
+    job = rooms.policy.begin(
         controls.request(
             ask.sampling,
             rooms.policy.tokens,
@@ -65,16 +79,12 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
             max_tokens=prepared.longest,
             grammar=ask.grammar,
         ),
-        Control(
-            deadline=_drawn_by(rooms, likely, deadline),
-            cancel=ask.cancel,
-            on_step=None if telling is None else telling.step,
-            first_wave=None if waves is None else waves.first,
-            more=None if waves is None else waves.more,
-        ),
+        control,
         memory_bytes=rooms.memory_bytes,
         threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
+        claim=Claim(ask.user, ask.priority, None if expected_s is None else expected_s * share),
     )
+    sampled = yield from _drawn(AtWork(job, control))
     return Drawing(
         sampled=sampled,
         scores=scorer.scores(sampled.candidates),
@@ -84,6 +94,19 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
         scored=scorer.scored,
         scorings=scorer.scorings,
     )
+
+
+def _drawn(at_work: AtWork) -> Generator[AtWork, Asked | Ended[Sampled], Sampled]:
+    """What the engine gives, its questions answered in between."""
+    try:
+        while True:
+            stop = yield at_work
+            if isinstance(stop, Ended):
+                return stop.result()
+            at_work.job.reply(at_work.control.hear(stop))
+    except BaseException:
+        at_work.job.abandon()
+        raise
 
 
 def _drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:
@@ -181,11 +204,12 @@ class _Waves:
         return further
 
     def _seconds(self, most: int) -> npt.NDArray[np.float64]:
-        """(most,) predicted seconds to draw and score 1, 2, ... candidates behind the prompt."""
-        return self._costs.draw_s(
+        """(most,) predicted seconds to draw and score 1, 2, ... candidates behind the prompt, by turns with others."""
+        drawing = self._costs.draw_s(
             most,
             prompt=len(self._prepared.encoded.tokens),
             longest=self._prepared.longest,
             usual=self._prepared.usual,
             free=self._rooms.free_cores,
         )
+        return drawing / self._rooms.share(self._ask.user, self._ask.priority)

@@ -95,6 +95,11 @@ def available_memory() -> int:
     return max(0, min(limits))
 
 
+def own_memory() -> int:
+    """Bytes of the machine's memory that this process takes."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def energy() -> Energy:
     """Where the power comes from. Machines without a battery are on mains."""
     battery = _battery()

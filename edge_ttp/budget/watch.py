@@ -26,7 +26,9 @@ _HEAT_EVERY_S = 10.0
 class Measurable(Protocol):
     """A policy that can time itself."""
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
+    def measure(
+        self, threads: int | None = None, *, thorough: bool = False, cancel: threading.Event | None = None
+    ) -> Timed:
         """Times itself with so many threads."""
 
 
@@ -56,18 +58,19 @@ class Watch:
         thorough: bool = False,
         load_s: float | None = None,
         sequence_bytes: int | None = None,
+        cancel: threading.Event | None = None,
         advance: Callable[[float], None] | None = None,
     ) -> Profile:
         """Times the policy with all threads, half of them, and one; stores and returns the profile.
 
         What requests have taught about lengths, scoring and recording is kept. Quick: a second or two for a small
-        model; thorough: up to a minute.
+        model; thorough: up to a minute. `cancel`, set from any thread, ends it (Cancelled), nothing stored.
         """
         began = time.monotonic()
         speeds = {}
         counts = self.thread_counts()
         for done, count in enumerate(counts, start=1):
-            timed = policy.measure(count, thorough=thorough)
+            timed = policy.measure(count, thorough=thorough, cancel=cancel)
             speeds[count] = fit(timed.chunks, timed.steps)
             if advance is not None:
                 advance(done)

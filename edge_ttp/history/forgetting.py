@@ -71,6 +71,19 @@ def everything(user_id: str) -> Deletion:
     return delete
 
 
+def one_answer(user_id: str, generation_id: str) -> Deletion:
+    """Deletes one generation with its candidates and what was said of it. NotFound if it is not this user's."""
+
+    def delete(db: sqlite3.Connection) -> tuple[int, int, int]:
+        user = _number(db, user_id)
+        gone = db.execute("DELETE FROM generations WHERE id = ? AND user = ?", (generation_id, user)).rowcount
+        if not gone:
+            raise NotFound(f"there is no generation {generation_id!r}", "see `edge-ttp history generations`")
+        return 0, gone, 0
+
+    return delete
+
+
 def one_item(user_id: str, item_id: int) -> Deletion:
     """Deletes one item and whatever holds its text. NotFound if it is not this user's."""
 

@@ -315,17 +315,25 @@ class History(ImportingStore, LearnedStore):
     # Forgetting
 
     def forget(
-        self, user_id: str, *, item_id: int | None = None, before: datetime | None = None, everything: bool = False
+        self,
+        user_id: str,
+        *,
+        item_id: int | None = None,
+        generation_id: str | None = None,
+        before: datetime | None = None,
+        everything: bool = False,
     ) -> Forgotten:
-        """Takes out one item, all from before a moment, or everything of the user; exactly one must be given.
+        """Takes out one item, one answer, all from before a moment, or everything of the user; one must be given.
 
         Goes with it: index, vectors, answers and drawn candidates that hold a forgotten text, judgments, evidence,
-        posterior. What remained in the file is overwritten. NotFound for an unknown user, or an item not theirs.
+        posterior. What remained in the file is overwritten. NotFound for an unknown user, or what is not theirs.
         """
-        if (item_id is not None) + (before is not None) + everything != 1:
-            raise InvalidInput("say what to forget", "give one of an item, a date, or everything")
+        if (item_id is not None) + (generation_id is not None) + (before is not None) + everything != 1:
+            raise InvalidInput("say what to forget", "give one of an item, an answer, a date, or everything")
         if item_id is not None:
             deletion = forgetting.one_item(user_id, item_id)
+        elif generation_id is not None:
+            deletion = forgetting.one_answer(user_id, generation_id)
         elif before is not None:
             deletion = forgetting.older(user_id, to_milliseconds(before))
         else:

@@ -29,6 +29,18 @@ class Flag(Protocol):
         """Whether it has to end."""
 
 
+class EitherFlag(threading.Event):
+    """A flag of one's own beside one that was given, which is left alone."""
+
+    def __init__(self, given: Flag | None = None) -> None:
+        super().__init__()
+        self._given = given
+
+    def is_set(self) -> bool:
+        """Whether either is set."""
+        return super().is_set() or (self._given is not None and self._given.is_set())
+
+
 @dataclass(frozen=True)
 class Asked:
     """A job that waits for `Job.reply`."""

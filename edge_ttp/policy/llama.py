@@ -14,7 +14,7 @@ from edge_ttp.budget import device
 from edge_ttp.budget.timed import CHUNK, Timed
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings, gpu, timing
-from edge_ttp.policy.job import Claim, Job, Steps
+from edge_ttp.policy.job import Claim, Flag, Job, Steps
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.scheduler import Scheduler
@@ -41,6 +41,7 @@ class LlamaPolicy:
     `memory_bytes` limits weights, cache and buffers together, in calls that bring no limit of their own too; None:
     what this device has free at the time.
     `gpu_layers` None: as many as the wheel and the GPU's memory allow.
+    `advance` is called with the part that is loaded (0 to 1), and ends the loading by returning False (Cancelled).
     `scheduler` is shared by all policies of a runtime; None: one of its own, which ends with it.
     Raises ModelUnavailable or OutOfCapacity.
     """
@@ -53,6 +54,7 @@ class LlamaPolicy:
         memory_bytes: int | None = None,
         gpu_layers: int | None = None,
         scheduler: Scheduler | None = None,
+        advance: Callable[[float], bool] | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelUnavailable(f"there is no model file {path}", "see `edge-ttp models list`")
@@ -74,12 +76,12 @@ class LlamaPolicy:
         gpus = bindings.gpus()
         self.gpu_layers = gpu_layers if gpu_layers is not None else _layers_for(path, gpus)
         try:
-            self._model = bindings.Model(path, gpu_layers=self.gpu_layers, spare_memory=spare)
+            self._model = bindings.Model(path, gpu_layers=self.gpu_layers, spare_memory=spare, advance=advance)
         except ModelUnavailable:
             if gpu_layers is not None or self.gpu_layers == 0:
                 raise
             self.gpu_layers = 0  # a GPU that takes no layers must not cost the answer
-            self._model = bindings.Model(path, spare_memory=spare)
+            self._model = bindings.Model(path, spare_memory=spare, advance=advance)
         self.device = gpu.in_words(self.gpu_layers, self._model.layers, gpus)
         """What decodes: `cpu`, or how many layers lie on which GPU."""
         if self.device != "cpu":
@@ -234,11 +236,11 @@ class LlamaPolicy:
 
         return self._scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
+    def measure(self, threads: int | None = None, *, thorough: bool = False, cancel: Flag | None = None) -> Timed:
         """Times this policy on this device with so many threads (None: all): reading a prompt, and decode steps.
 
         About a second for a small model. Thorough: longer prompts and wider steps as well, some ten times as long.
-        Calls go first: it waits for those under way, and makes way for those that come.
+        Calls go first: it waits for those under way, and makes way for those that come. Raises Cancelled.
         """
         self._check_open()
         used = self.threads if threads is None else threads
@@ -252,9 +254,10 @@ class LlamaPolicy:
                 return None
             seat.engine.forget()
             seat.context.use_threads(reading=used, drawing=used)
-            return self._sitting(seat, timing.measuring(seat.context, filler, prompt, rows, used), lambda timed: timed)
+            steps = timing.measuring(seat.context, filler, prompt, rows, threads=used, stop=job)
+            return self._sitting(seat, steps, lambda timed: timed)
 
-        return self._scheduler.submit(start, Claim(priority="background")).drive()
+        return self._scheduler.submit(start, Claim(priority="background"), cancel=cancel).drive()
 
     def _take(
         self, prompt: Sequence[int], layout: Layout, adapters: list[Scaled], memory_bytes: int | None

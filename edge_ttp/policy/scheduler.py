@@ -138,6 +138,13 @@ class Scheduler:
             job.reply_with, job.parked = value, False
             self._changed.notify_all()
 
+    def cancel_all(self) -> None:
+        """Ends all jobs that there are within a step."""
+        with self._changed:
+            jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+
     def close(self, *, cancel: bool = False, timeout: float | None = None) -> bool:
         """Takes no more jobs, and ends the thread when those that there are have ended; True once it has.
 
@@ -146,11 +153,10 @@ class Scheduler:
         """
         with self._changed:
             self._closed = True
-            jobs = list(self._jobs) if cancel else []
             threads = list(self._threads.values())
             self._changed.notify_all()
-        for job in jobs:
-            job.cancel()
+        if cancel:
+            self.cancel_all()
         until = None if timeout is None else time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():

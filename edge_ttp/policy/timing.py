@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from edge_ttp.budget.timed import CHUNK, Timed
+from edge_ttp.errors import Cancelled
 from edge_ttp.policy.bindings import Context
-from edge_ttp.policy.job import Steps
+from edge_ttp.policy.job import Flag, Steps
 
 _QUICK_ROWS = (1, 2, 8, 16)
 _THOROUGH_ROWS = (1, 2, 4, 8, 16, 32)
@@ -21,8 +22,13 @@ def extent(context: int, *, thorough: bool) -> tuple[tuple[int, ...], int]:
     return _THOROUGH_ROWS if thorough else _QUICK_ROWS, min(longest, context // 2 // CHUNK * CHUNK)
 
 
-def measuring(context: Context, filler: list[int], prompt: int, rows: Sequence[int], threads: int) -> Steps[Timed]:
-    """Times reading a prompt of so many tokens, and decode steps of these widths. The cache is empty afterwards."""
+def measuring(
+    context: Context, filler: list[int], prompt: int, rows: Sequence[int], *, threads: int, stop: Flag
+) -> Steps[Timed]:
+    """Times reading a prompt of so many tokens, and decode steps of these widths. The cache is empty afterwards.
+
+    Raises Cancelled where `stop` is set.
+    """
     chunks: list[tuple[int, int, float]] = []
     steps: list[tuple[int, int, float]] = []
     context.prefill(filler[:CHUNK], 0, want_logits=True)  # caches warm up
@@ -31,8 +37,8 @@ def measuring(context: Context, filler: list[int], prompt: int, rows: Sequence[i
         chunks.append((CHUNK, start, _reading(context, filler[:CHUNK], start)))
         end = start + CHUNK
         if end in (2 * CHUNK, prompt):
-            steps += yield from _drawing(context, filler, end, [n for n in rows if n < context.sequences])
-        yield None
+            steps += yield from _drawing(context, filler, end, [n for n in rows if n < context.sequences], stop)
+        yield from _rest(stop)
     context.truncate(CHUNK)
     chunks.append((_SMALL, CHUNK, _reading(context, filler[:_SMALL], CHUNK)))
     context.clear()
@@ -47,7 +53,7 @@ def _reading(context: Context, tokens: list[int], start: int) -> float:
 
 
 def _drawing(
-    context: Context, filler: list[int], position: int, widths: Sequence[int]
+    context: Context, filler: list[int], position: int, widths: Sequence[int], stop: Flag
 ) -> Steps[list[tuple[int, int, float]]]:
     """Decode steps of these widths behind a prompt: (rows, cells, the quicker of two seconds)."""
     found = []
@@ -62,5 +68,12 @@ def _drawing(
         for sequence in sequences:
             context.drop(sequence)
         found.append((rows, position + rows, min(taken)))
-        yield None
+        yield from _rest(stop)
     return found
+
+
+def _rest(stop: Flag) -> Steps[None]:
+    """Lets requests come between."""
+    yield None
+    if stop.is_set():
+        raise Cancelled("cancelled while the device was measured")

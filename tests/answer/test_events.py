@@ -32,8 +32,8 @@ def test_events_come_in_the_order_of_the_work(history: History) -> None:
     result = generate(rooms(history), ask(emit=events.append))
     types = [event.type for event in events]
     assert types[0] == "planned"
-    assert types[-2:] == ["scored", "selected"]
-    assert set(types[1:-2]) == {"delta", "leading", "progress", "finished"}
+    assert types[-3:] == ["scored", "selected", "done"]
+    assert set(types[1:-3]) == {"delta", "leading", "progress", "finished"}
     assert events[0].n == result.plan.n
     ended = {event.candidate: event.text for event in events if event.type == "finished"}
     assert ended == {index: one.text for index, one in enumerate(result.candidates)}

@@ -30,7 +30,7 @@ def test_a_wave_that_is_scored_decides_how_many_follow(history: History) -> None
     assert result.plan.decisions[0].startswith(f"after {first} candidates: ")
     assert [event.n for event in events if event.type == "planned"][-1] == result.n
     assert [one.seed for one in result.candidates] == list(range(5, 5 + result.n))
-    assert events[-2].n == result.n
+    assert events[-3].n == result.n
 
 
 def test_a_candidate_far_ahead_ends_the_drawing(history: History) -> None:

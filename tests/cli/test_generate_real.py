@@ -152,7 +152,8 @@ def interrupt_at(word: str, *arguments: str, after_s: float = 0.0) -> tuple[str,
     said = [
         line
         for line in rest
-        if line not in ("begun", "planned", "delta", "leading", "progress", "finished", "dropped", "scored", "selected")
+        if line
+        not in ("begun", "planned", "delta", "leading", "progress", "finished", "dropped", "scored", "selected", "done")
     ]
     return text, said, process.wait()
 

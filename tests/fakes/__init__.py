@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from policy.table import FakeClock, TableDecoder
 
-from edge_ttp import runtime
+from edge_ttp import loading
 from edge_ttp.answer.ask import Rooms
 from edge_ttp.answer.prompt import Style
 from edge_ttp.budget.device_profile import Profile
@@ -24,7 +24,7 @@ from edge_ttp.budget.timed import Timed
 from edge_ttp.errors import OutOfCapacity
 from edge_ttp.history import History
 from edge_ttp.policy.engine import Engine
-from edge_ttp.policy.job import Claim, Job, Steps
+from edge_ttp.policy.job import Claim, Flag, Job, Steps
 from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.reward.model import RewardModel, Scores
@@ -173,7 +173,7 @@ class FakePolicy:
 
         return self.scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
+    def measure(self, threads: int | None = None, *, thorough: bool = False, cancel: Flag | None = None) -> Timed:
         self.measured += 1
         chunks = tuple((128, start, 0.0128 * self.slowness) for start in (0, 128))
         steps = tuple((rows, 256, (0.001 + rows * 0.0001) * self.slowness) for rows in (1, 8, 16))
@@ -265,10 +265,10 @@ class Models:
     """Stands where Runtime loads models from files: counts, and gives the fakes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runtime, "LlamaPolicy", self.load_policy)
-        monkeypatch.setattr(runtime.RewardModel, "load", self.load_reward)
+        monkeypatch.setattr(loading, "LlamaPolicy", self.load_policy)
+        monkeypatch.setattr(loading.RewardModel, "load", self.load_reward)
         monkeypatch.setattr("edge_ttp.registry.trials.run", lambda *_, **__: None)
-        monkeypatch.setattr(runtime.Registry, "try_adapter", lambda *_, **__: None)
+        monkeypatch.setattr(loading.Registry, "try_adapter", lambda *_, **__: None)
         self.policy = FakePolicy()
         self.reward = FakeReward()
         self.policies: list[dict[str, Any]] = []

@@ -31,7 +31,21 @@ is (budget.device) and says what it takes in the budget's words (budget.timed), 
 any caller.
 """
 
-ABOVE = ("runtime", "lab", "server", "app", "cli", "__main__")
+ABOVE = (
+    "loading",
+    "visitors",
+    "asking",
+    "life",
+    "runtime",
+    "conversation",
+    "aio",
+    "adapters",
+    "lab",
+    "server",
+    "app",
+    "cli",
+    "__main__",
+)
 """The rooms above them, from the lowest to the highest: each may import whatever is lower."""
 
 MIRRORS = ("cli", "server")

@@ -176,12 +176,12 @@ def test_who_waits_for_room_can_give_up(policy: LlamaPolicy) -> None:
 
 
 def test_two_policies_share_one_engine_thread(model: Path) -> None:
-    before = {thread.name for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     scheduler = Scheduler()
     policies = [LlamaPolicy(model, threads=1, scheduler=scheduler) for _ in range(2)]
     drawn = [policy.sample(request(), FREE).candidates for policy in policies]
     assert drawn[0] == drawn[1]
-    names = [thread.name for thread in threading.enumerate() if thread.name not in before]
+    names = [thread.name for thread in threading.enumerate() if thread not in before]
     assert sorted(names) == ["edge-ttp-engine", "edge-ttp-watch"]
     policies[0].close()
     assert policies[1].sample(request(), FREE).candidates == drawn[0]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import ModelUnavailable, OutOfCapacity
+from edge_ttp.errors import Cancelled, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library, messages
 from edge_ttp.policy.bindings.grammar_tokens import GrammarTokens
 from edge_ttp.policy.bindings.library import llama_cpp
@@ -24,8 +24,25 @@ class Model:
     language model or does not load.
     """
 
-    def __init__(self, path: Path, *, gpu_layers: int = 0, spare_memory: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        gpu_layers: int = 0,
+        spare_memory: bool = False,
+        advance: Callable[[float], bool] | None = None,
+    ) -> None:
+        """`advance` is called with the part that is loaded, and ends the loading (Cancelled) by returning False."""
         parameters = llama_cpp.llama_model_default_params()
+        ended = threading.Event()
+
+        @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
+        def loading(done: float, _: Any) -> bool:
+            if advance is not None and not advance(done):
+                ended.set()
+            return not ended.is_set()
+
+        parameters.progress_callback = loading
         parameters.n_gpu_layers = gpu_layers
         parameters.use_extra_bufts = not spare_memory
         library.check_process()
@@ -35,6 +52,9 @@ class Model:
         self._ends: dict[int, bool] = {}
         self._grammar_tokens: GrammarTokens | None = None
         self._handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
+        if ended.is_set():
+            self.close()
+            raise Cancelled("cancelled while the model was loading")
         if not self._handle:
             raise ModelUnavailable(
                 f"llama.cpp cannot load {path} ({messages.complaints('unknown reason')})",

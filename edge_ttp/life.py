@@ -1,0 +1,215 @@
+"""The life of a runtime: opened, loaded, idle, closed; and what is there of it for requests to use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge_ttp.answer.select import NEEDS_REWARD
+from edge_ttp.budget import device
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history import History
+from edge_ttp.learning.foreground import Foreground
+from edge_ttp.loading import HeldMemory, Holding, LoadStep, check_cancel
+from edge_ttp.paths import Paths, locate
+from edge_ttp.policy.scheduler import Scheduler
+from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
+from edge_ttp.schema import DEFAULT_RULE, Rule
+from edge_ttp.settings import settings_in_force
+from edge_ttp.visitors import Visitors
+
+_HISTORY_TIMEOUT_S = 10.0
+_ENGINE_TIMEOUT_S = 60.0
+"""Longest wait for a step under way when everything ends."""
+
+_log = logging.getLogger("edge_ttp")
+
+
+class Life:
+    """What a runtime owns, and for how long. Use Runtime."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        model: str,
+        reward: str,
+        threads: int | None,
+        memory_bytes: int | None,
+        user: str | None = None,
+        unload_after_s: float | None = None,
+    ) -> None:
+        """Use `open`."""
+        self._user = user
+        self.paths = paths
+        self.registry = Registry(paths)
+        self.history = History.open(
+            paths.database,
+            busy_timeout_s=_HISTORY_TIMEOUT_S,
+            retention_days=settings_in_force(paths).retention_days,
+        )
+        self.scheduler = Scheduler()
+        """Whose step is next: one engine thread for all requests (policy/scheduler.py)."""
+        self.models = Holding(
+            paths,
+            self.registry,
+            self.scheduler,
+            policy=model,
+            reward=reward,
+            threads=threads if threads is not None else device.cores(),
+            memory_bytes=memory_bytes,
+        )
+        """What is in memory."""
+        self._foreground = Foreground(paths.cache / "foreground.lock")
+        self._closing = threading.Event()
+        self._visitors = Visitors(unload_after_s, self.models.unload)
+        # A runtime that was dropped without `close` must not keep its models for ever.
+        self._finalizer = weakref.finalize(
+            self, _tear_down, self.scheduler, self.models, self.history, self._visitors, self._closing
+        )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        home: Path | str | None = None,
+        model: str | None = None,
+        reward: str | None = None,
+        threads: int | None = None,
+        memory_bytes: int | None = None,
+        user: str | None = None,
+        unload_after_s: float | None = None,
+    ) -> Self:
+        """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
+
+        `model` and `reward` are names in the store or paths; None means the configured policy (`edge-ttp config`), else
+        the default ones.
+        `threads` None: the cores this process may use.
+        `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
+        """
+        most = os.cpu_count() or 1
+        if threads is not None and not 1 <= threads <= most:
+            raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")
+        paths = locate(home)
+        configured = settings_in_force(paths).model or DEFAULT_POLICY
+        return cls(
+            paths,
+            model=configured if model is None else model,
+            reward=DEFAULT_REWARD if reward is None else reward,
+            threads=threads,
+            memory_bytes=memory_bytes,
+        )
+
+    def __enter__(self) -> Self:
+        self._visitors.check()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self, *, cancel: bool = False, timeout: float | None = None) -> bool:
+        """Ends the requests under way, frees the models and closes the history; True once all that is done.
+
+        Waits for the requests; `cancel` ends them within a step, each with what it has. `timeout`: most seconds to
+        wait; what is left then (False) is done when the last request ends, as it is where a request's own callback
+        closes. Self-calibration is ended. May be called again.
+        """
+        self._closing.set()
+        self.models.stop()
+        self._visitors.shut()
+        if cancel:
+            self.scheduler.cancel_all()
+        if not self._visitors.wait(timeout):
+            return False
+        self._finalizer()
+        return True
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Keeps the runtime open while the block runs. Raises InvalidInput after `close` and after a fork."""
+        with self._visitors.visit(last=self._finalizer):
+            yield
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._visitors.count > 0
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory."""
+        return self.models.loaded()
+
+    def memory(self) -> HeldMemory:
+        """What the models take of the machine's memory now."""
+        return self.models.memory()
+
+    def warm(
+        self,
+        *,
+        rule: Rule = DEFAULT_RULE,
+        model: str | None = None,
+        cancel: threading.Event | None = None,
+        on_progress: Callable[[LoadStep], None] | None = None,
+    ) -> None:
+        """Loads what a request with this rule needs, and measures the device where that was never done.
+
+        Without it, the first request loads, and the device is measured when a plan needs it, or after the first
+        answer. `cancel`, set from any thread, ends it within some hundredths of a second; `on_progress` is told how far
+        it is. Raises ModelUnavailable, NotFound, OutOfCapacity, Cancelled.
+        """
+        tell = on_progress or (lambda _: None)
+        with self._request(), self.models.using(model, cancel=cancel, tell=tell) as ready:
+            check_cancel(cancel)
+            if rule in NEEDS_REWARD and not self.models.has_reward():
+                tell(LoadStep("reward", 0.0))
+                self.models.reward()
+            check_cancel(cancel)
+            counts = len(ready.watch.thread_counts())
+            ready.measure(cancel=cancel, advance=lambda done: tell(LoadStep("measuring", done / counts)))
+            tell(LoadStep("ready", 1.0))
+
+    load = warm
+
+    def unload(self, model: str | None = None) -> None:
+        """Gives the memory of a policy back, or of all models (None); they load again when they are needed.
+
+        Requests under way go on to their end first. Raises NotFound where `model` is not in memory.
+        """
+        with self._request():
+            self.models.unload(model)
+
+    def use_model(self, model: str) -> None:
+        """Takes this policy (a name in the store, or a path) for all requests from now on that name none.
+
+        The one used before goes from memory when its requests end. Raises NotFound, ModelUnavailable.
+        """
+        with self._request():
+            self.registry.locate(model, kind="policy")
+            before, self.models.policy = self.models.policy, model
+            if before != model and before in self.loaded:
+                self.models.unload(before)
+
+
+def _tear_down(
+    scheduler: Scheduler, models: Holding, history: History, visitors: Visitors, closing: threading.Event
+) -> None:
+    """Frees everything. In a forked child nothing is touched: it belongs to the parent."""
+    if visitors.elsewhere:
+        return
+    closing.set()
+    visitors.shut()
+    if not scheduler.close(cancel=True, timeout=_ENGINE_TIMEOUT_S):
+        _log.warning("the engine does not end; the models stay in memory")
+    else:
+        models.close()
+    history.close()
