@@ -107,10 +107,10 @@ class Runtime(Life):
             cancel=cancel,
         )
         emit = on_event if on_text is None else FinalText(on_text, on_event)
-        return self._answer(self._ask(prompt, options, emit))
+        return self._answer(self.prepared(prompt, options, emit))
 
-    def _ask(self, prompt: str | None, options: Options, emit: Callable[[Event], None] | None) -> Ask:
-        """The request, checked before any model is looked at."""
+    def prepared(self, prompt: str | None, options: Options, emit: Callable[[Event], None] | None) -> Ask:
+        """The request, checked before any model is looked at. For those who serve it step by step (aio.py)."""
         check_names(options)
         messages, turns, system = options.get("messages"), options.get("turns", ()), options.get("system")
         if messages is not None:
@@ -154,12 +154,12 @@ class Runtime(Life):
         return Budget.model_validate({**budget.model_dump(exclude_unset=True), "mode": mode})
 
     def _answer(self, ask: Ask) -> Generation:
-        with self._serving(ask) as rooms:
+        with self.serving(ask) as rooms:
             return generate(rooms, ask)
 
     @contextmanager
-    def _serving(self, ask: Ask) -> Iterator[Rooms]:
-        """The rooms for a request, which stay open and loaded while the block runs."""
+    def serving(self, ask: Ask) -> Iterator[Rooms]:
+        """The rooms for a request, which stay open and loaded while the block runs. As `prepared`."""
         with (
             self._request(),
             self._foreground.active(),
@@ -240,7 +240,7 @@ class Runtime(Life):
         """
         events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         flag = EitherFlag(checked_flag(options.get("cancel")))
-        ask = replace(self._ask(prompt, options, events.put), cancel=flag)
+        ask = replace(self.prepared(prompt, options, events.put), cancel=flag)
         return self._stream(ask, flag, events)
 
     def _stream(self, ask: Ask, flag: EitherFlag, events: queue.SimpleQueue[Event | None]) -> Iterator[Event]:

@@ -46,7 +46,7 @@ class Visitors:
     def visit(self, *, last: Callable[[], object]) -> Iterator[None]:
         """A request is inside while the block runs; `last` is called by the last to leave after `shut`."""
         self.check()
-        here = threading.get_ident()
+        here = threading.get_ident()  # of who came in: an async request may leave on another thread
         with self._changed:
             self.check()
             self._inside[here] += 1

@@ -115,6 +115,7 @@ class Job(Generic[T]):
         self._flag = threading.Event()
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._listener = listener
+        self._telling = threading.Lock()
         # The rest belongs to the scheduler, under its lock.
         self.steps: Steps[T] | None = None
         self.spent_s = 0.0  # seconds computed
@@ -150,11 +151,27 @@ class Job(Generic[T]):
 
     def tell(self, message: object) -> None:
         """Hands a message to whoever waits for it."""
-        if self._listener is None:
-            self._messages.put(message)
-            return
+        with self._telling:
+            if self._listener is None:
+                self._messages.put(message)
+                return
+            listener = self._listener
+        self._call(listener, message)
+
+    def listen(self, listener: Callable[[object], None]) -> None:
+        """Has `listener` called with every message from now on, those that nobody waited for first.
+
+        On the engine's thread, in place of `wait`; it must return at once.
+        """
+        with self._telling:
+            while not self._messages.empty():
+                self._call(listener, self._messages.get())
+            self._listener = listener
+        self._telling = threading.Lock()
+
+    def _call(self, listener: Callable[[object], None], message: object) -> None:
         try:
-            self._listener(message)
+            listener(message)
         except Exception:  # noqa: BLE001  # an event loop that is gone
             _log.exception("nobody listens to a request any more")
             self.dropped = True
