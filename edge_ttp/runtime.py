@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms
@@ -32,6 +32,9 @@ from edge_ttp.loading import Ready
 from edge_ttp.policy.job import EitherFlag, Priority
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
+
+if TYPE_CHECKING:
+    from edge_ttp.history.importing import Imported
 
 USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
 """What a plan is made for where there is no prompt and no history."""
@@ -315,6 +318,51 @@ class Runtime(Life):
         name = self._whose(user)
         with self._request():
             return learned(self.history, name, self.models.reward())
+
+    def import_(
+        self,
+        path: Path | str,
+        *,
+        user: str | None = None,
+        form: str | None = None,
+        kind: str | None = None,
+        authors: Sequence[str] = (),
+        columns: Mapping[str, str] | None = None,
+        date_form: str | None = None,
+        encoding: str | None = None,
+        role: str | None = None,
+        body: bool = False,
+        strict: bool = False,
+        advance: Callable[[float], None] | None = None,
+    ) -> Imported:
+        """Takes in what was written elsewhere, as `edge-ttp history import` does; its `id` undoes it
+        (`history.undo_import`).
+
+        `path`: a file, folder or repository of a format that docs/exchange.md lists. `user` None: whom its lines name,
+        else the default user. `form`: the format, where the file should not tell it. `authors`: who the user is in
+        mails, chats and git logs. `columns`: field -> column of a table. `date_form`: as strptime takes it. `strict`:
+        store nothing if a record is bad. `advance` is called with the amount read. InvalidInput for a file that cannot
+        be imported, with what it looks like.
+        """
+        from edge_ttp.exchange.readers import described
+        from edge_ttp.history.importing import import_from
+        from edge_ttp.history.rows import checked_label
+
+        what = described(
+            str(path),
+            user=None if user is None else valid_user(user),
+            fallback=self._whose(None),
+            form=form,
+            kind=None if kind is None else checked_label("kind", kind),
+            authors=tuple(authors),
+            columns=columns,
+            date_form=date_form,
+            encoding=encoding,
+            role=role,
+            body=body,
+        )
+        with self._request():
+            return import_from(self.history, what, strict=strict, advance=advance or (lambda done: None))
 
     def adapt(
         self,

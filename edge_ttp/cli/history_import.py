@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,12 +121,18 @@ def _show(seen: Preview, unit: str, *, as_json: bool) -> None:
         typer.echo(f"  output: {_line(item.output)}")
     for bad in seen.bad:
         note(f"{unit} {bad.number}: {bad.reason}")
+    if seen.skipped:
+        note(f"passed over: {_reasons(seen.skipped)}")
     note("a preview: nothing was stored")
 
 
 def _line(text: str) -> str:
     flat = " ".join("".join(character if character.isprintable() else " " for character in text[:1000]).split())
     return flat if len(flat) <= 160 else f"{flat[:157]}..."
+
+
+def _reasons(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
 
 
 def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
@@ -167,8 +174,7 @@ def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
         return
     parts = [f"{report.added} added", f"{report.duplicates} there already"]
     if report.skipped:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.skipped.items()))
-        parts.append(f"{sum(report.skipped.values())} passed over ({reasons})")
+        parts.append(f"{sum(report.skipped.values())} passed over ({_reasons(report.skipped)})")
     typer.echo(", ".join([*parts, counted(report.bad, "bad " + unit)]))
     if report.id is not None:
         typer.echo(f"this is import {report.id}; to take it out again: edge-ttp history undo-import {report.id}")

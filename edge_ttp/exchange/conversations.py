@@ -19,7 +19,7 @@ from typing import Any
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.dates import NoDate
 from edge_ttp.exchange.dates import moment as parsed_moment
-from edge_ttp.exchange.files import guarded
+from edge_ttp.exchange.files import DAMAGED, guarded
 from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Skipped, no_progress
 from edge_ttp.exchange.text import decoded, plain
 from edge_ttp.schema import MAX_TEXT, PROMPT_KIND, HistoryItem, utc_now
@@ -137,7 +137,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path), _from_file(path)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         raise InvalidInput(f"{path} is a damaged or locked archive ({str(error)[:80]})", "export it again") from error
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +14,19 @@ from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.exchange.records import BadRecord, Entry
 
 MAX_FILES = 200_000
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+)
+"""What zipfile raises on an archive that is broken, locked or made to mislead."""
 
 
 def files_below(folder: Path, endings: tuple[str, ...]) -> list[Path]:

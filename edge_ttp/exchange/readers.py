@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import chats, conversations, csv_table, git_log, jsonl, mail_files, notes
 from edge_ttp.exchange.dates import checked_form
+from edge_ttp.exchange.files import DAMAGED
 from edge_ttp.exchange.mail import MailReading
 from edge_ttp.exchange.mail_files import Mails
 from edge_ttp.exchange.openai_messages import Role
@@ -242,7 +243,7 @@ def _chat_text(path: Path) -> bytes:
                 data = archive.open(member).read(MAX_CHAT + 1) if size <= MAX_CHAT else b""
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, StopIteration) as error:
+    except (*DAMAGED, StopIteration) as error:
         raise InvalidInput(f"{path} is a damaged archive, or no chat", "export it again") from error
     if size > MAX_CHAT or len(data) > MAX_CHAT:
         raise InvalidInput(f"{path} is larger than {MAX_CHAT // 2**20} MiB", "export a shorter chat")

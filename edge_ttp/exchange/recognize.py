@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import chats, conversations, mail_files, notes
-from edge_ttp.exchange.files import files_below
+from edge_ttp.exchange.files import DAMAGED, files_below
 from edge_ttp.exchange.streams import STDIN, opened
 from edge_ttp.exchange.text import decoded, plain
 
@@ -108,7 +108,7 @@ def _of_zip(path: Path) -> Format:
             names = archive.namelist()[:1000]
             if any(name.rsplit("/", 1)[-1] == "_chat.txt" for name in names):
                 return "chat"
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (OSError, *DAMAGED) as error:
         raise InvalidInput(f"{path} is a damaged archive ({str(error)[:80]})", "export it again") from error
     for begin, what in _ZIPPED:
         if any(name.startswith(begin) for name in names):
@@ -131,7 +131,7 @@ def _of_text(path: Path, head: bytes) -> Format:
     if ending in notes.PLAIN:
         return "chat" if _is_chat(head) else "text"
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _unknown(name, "a binary file", "give texts: see docs/importing.md for what can be read")
+        raise _unknown(name, "a binary file", "give texts: see docs/exchange.md for what can be read")
     begin = bare[:200].lower()
     if begin.startswith((b"<!doctype html", b"<html")):
         raise _unknown(name, "a web page", "save its text as .txt")

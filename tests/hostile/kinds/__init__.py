@@ -14,6 +14,10 @@ KINDS: dict[str, str] = {
     "tokenizer": "tokenizers of reward models",
     "grammar": "GBNF grammars",
     "schema": "JSON schemas",
+    "mbox": "mails, in mbox files and alone",
+    "conversations": "exports of ChatGPT and Claude",
+    "tables": "CSV files and JSON lines",
+    "texts_of_others": "chats, notes, files of no known kind",
 }
 """Module in this folder -> what the table calls it."""
 
