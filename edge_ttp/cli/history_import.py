@@ -90,7 +90,10 @@ def import_(
         body=body,
     )
     title = "stdin" if what.name == STDIN else what.name
-    with open_history() as history, progress(f"Importing {title}", *readers.amount(what)) as advance:
+    with (
+        open_history() as history,
+        progress(f"Importing {Path(title).name or title}", *readers.amount(what)) as advance,
+    ):
         if preview is None:
             report = importing.import_from(history, what, strict=strict, advance=advance)
         else:

@@ -29,7 +29,7 @@ _SLASHED = re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(.*)", re.DOTALL)
 _NAMED = re.compile(r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(?:(?:UTC|GMT)?([+-][0-9]{2}:?[0-9]{2})|UTC|GMT)$")
 
-EXAMPLES = "a date such as 2026-01-31, 31.01.2026, a year, RFC 2822, or seconds since 1970"
+EXAMPLES = "a date such as 2026-01-31, 31.01.2026 or seconds since 1970 (--date-format names another form)"
 
 
 class NoDate(ValueError):
