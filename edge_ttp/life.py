@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from edge_ttp.answer.select import NEEDS_REWARD
 from edge_ttp.budget import device
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import HistoryUnavailable, InvalidInput
 from edge_ttp.history import History
+from edge_ttp.history.user import valid_user
 from edge_ttp.learning.foreground import Foreground
 from edge_ttp.loading import HeldMemory, Holding, LoadStep, check_cancel
 from edge_ttp.paths import Paths, locate
@@ -50,11 +53,7 @@ class Life:
         self._user = user
         self.paths = paths
         self.registry = Registry(paths)
-        self.history = History.open(
-            paths.database,
-            busy_timeout_s=_HISTORY_TIMEOUT_S,
-            retention_days=settings_in_force(paths).retention_days,
-        )
+        self.history, self._scratch = _open_history(paths)
         self.scheduler = Scheduler()
         """Whose step is next: one engine thread for all requests (policy/scheduler.py)."""
         self.models = Holding(
@@ -72,7 +71,14 @@ class Life:
         self._visitors = Visitors(unload_after_s, self.models.unload)
         # A runtime that was dropped without `close` must not keep its models for ever.
         self._finalizer = weakref.finalize(
-            self, _tear_down, self.scheduler, self.models, self.history, self._visitors, self._closing
+            self,
+            _tear_down,
+            self.scheduler,
+            self.models,
+            self.history,
+            self._visitors,
+            closing=self._closing,
+            scratch=self._scratch,
         )
 
     @classmethod
@@ -92,19 +98,29 @@ class Life:
         `model` and `reward` are names in the store or paths; None means the configured policy (`edge-ttp config`), else
         the default ones.
         `threads` None: the cores this process may use.
-        `memory_bytes` limits what the policy may take in all. Raises HistoryUnavailable; models are looked at later.
+        `memory_bytes` limits what the policy may take in all. `user` is whose voice is meant where a request names
+        none. `unload_after_s`: seconds without a request after which the models leave the memory until the next one.
+        Where nothing can be written and there is no history yet, it is kept in memory until the runtime closes, and a
+        RuntimeWarning says so. Raises HistoryUnavailable, NotFound for a `model` that there is not; models are looked
+        into later.
         """
         most = os.cpu_count() or 1
         if threads is not None and not 1 <= threads <= most:
             raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")
+        if unload_after_s is not None and not unload_after_s > 0:
+            raise InvalidInput(f"models cannot be unloaded after {unload_after_s} seconds", "allow more than 0")
         paths = locate(home)
         configured = settings_in_force(paths).model or DEFAULT_POLICY
+        if model is not None:
+            Registry(paths).check_name(model)
         return cls(
             paths,
             model=configured if model is None else model,
             reward=DEFAULT_REWARD if reward is None else reward,
             threads=threads,
             memory_bytes=memory_bytes,
+            user=None if user is None else valid_user(user),
+            unload_after_s=unload_after_s,
         )
 
     def __enter__(self) -> Self:
@@ -201,7 +217,13 @@ class Life:
 
 
 def _tear_down(
-    scheduler: Scheduler, models: Holding, history: History, visitors: Visitors, closing: threading.Event
+    scheduler: Scheduler,
+    models: Holding,
+    history: History,
+    visitors: Visitors,
+    *,
+    closing: threading.Event,
+    scratch: TemporaryDirectory[str] | None,
 ) -> None:
     """Frees everything. In a forked child nothing is touched: it belongs to the parent."""
     if visitors.elsewhere:
@@ -213,3 +235,23 @@ def _tear_down(
     else:
         models.close()
     history.close()
+    if scratch is not None:
+        scratch.cleanup()
+
+
+def _open_history(paths: Paths) -> tuple[History, TemporaryDirectory[str] | None]:
+    """The history, and the folder that goes with the runtime where it cannot be kept."""
+    days = settings_in_force(paths).retention_days
+    try:
+        return History.open(paths.database, busy_timeout_s=_HISTORY_TIMEOUT_S, retention_days=days), None
+    except HistoryUnavailable as unavailable:
+        if paths.database.exists():
+            raise
+        memory = Path("/dev/shm")  # noqa: S108  # a file system in memory; the folder made there is private
+        scratch = TemporaryDirectory(
+            prefix="edge-ttp-", dir=memory if os.access(memory, os.W_OK) else None, ignore_cleanup_errors=True
+        )
+        warnings.warn(
+            f"the history is kept in memory only, until the runtime closes: {unavailable}", RuntimeWarning, stacklevel=4
+        )
+        return History.open(Path(scratch.name) / paths.database.name, busy_timeout_s=_HISTORY_TIMEOUT_S), scratch

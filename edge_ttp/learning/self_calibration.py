@@ -27,6 +27,7 @@ from edge_ttp.history.learned_rows import Layer
 from edge_ttp.history.learning import Calibrated
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import Learned, learned
+from edge_ttp.policy.job import Claim
 from edge_ttp.policy.request import Control
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import information
@@ -287,7 +288,10 @@ class _Run:
         )
         with self._manners.watched() as flag:
             try:
-                sampled = policy.sample(request, Control(cancel=flag), memory_bytes=self._rooms.memory_bytes)
+                claim = Claim(self._user, "background")
+                sampled = policy.sample(
+                    request, Control(cancel=flag), memory_bytes=self._rooms.memory_bytes, claim=claim
+                )
             except Cancelled:
                 self.yielded += self._manners.over() is None
                 return None

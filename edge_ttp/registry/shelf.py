@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from edge_ttp.errors import InvalidInput, ModelUnavailable
+from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
 from edge_ttp.registry.adopt import guess_prompt_style, refuse_unsuitable
 from edge_ttp.registry.catalog import Catalog, Entry, shipped_folder
@@ -85,6 +85,16 @@ class Shelf:
             entry = self._catalog.preferred(entry)
         self._check(entry, cancel=cancel)
         return self._tried(self._located(entry, explicit=":" in text), cancel)
+
+    def check_name(self, name_or_path: str) -> None:
+        """Raises NotFound where there is no such model, without looking into its files. As `locate` otherwise."""
+        if not name_or_path.strip() or "\0" in name_or_path:
+            raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
+        if "/" in name_or_path or os.sep in name_or_path or name_or_path.lower().endswith(".gguf"):
+            if not Path(name_or_path).expanduser().exists():
+                raise NotFound(f"there is no model at {name_or_path}", "see `edge-ttp models list`")
+        else:
+            self._catalog.find(name_or_path)
 
     def try_adapter(self, path: Path, policy: Located, *, cancel: Event | None = None) -> None:
         """Tries the LoRA adapter at `path` with `policy` in a process of its own, unless that was done before.

@@ -83,7 +83,7 @@ def test_commands_and_the_python_api_go_by_what_is_set(
         assert runtime.generate("what grows here").user == "ann"
         assert runtime._budget(None).mode == runtime._budget(Budget(deadline_s=2)).mode == "fast"
         assert runtime._budget(Budget(mode="best")).mode == "best"
-    with Runtime.open(model="no-such-model") as runtime, pytest.raises(NotFound):
+    with pytest.raises(NotFound), Runtime.open(model="no-such-model") as runtime:
         runtime.generate("what grows here")
     with History.open(locate(home).database) as history:
         assert history.users() == ["ann", "bob"]

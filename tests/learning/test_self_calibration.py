@@ -116,13 +116,13 @@ def test_a_request_interrupts_an_item_which_is_done_again_afterwards(history: Hi
     busy, interrupted = threading.Event(), threading.Event()
 
     class Interrupted(FakePolicy):
-        def sample(self, request, control, *, memory_bytes=None):  # type: ignore[no-untyped-def]
+        def sample(self, request, control, **options):  # type: ignore[no-untyped-def]
             if not interrupted.is_set():
                 interrupted.set()
                 busy.set()
                 assert control.cancel.wait(60)
                 threading.Timer(0.05, busy.clear).start()
-            return super().sample(request, control, memory_bytes=memory_bytes)
+            return super().sample(request, control, **options)
 
     found = calibrate(with_reward(history, Interrupted()), "ann", Manners(busy=busy.is_set))
     assert found.yielded == 1
@@ -210,12 +210,12 @@ def test_candidates_cut_short_by_a_cancel_are_not_kept(history: History) -> None
     class Stopping(FakePolicy):
         """Sets the flag in the middle of decoding, as a request that comes then does."""
 
-        def sample(self, request, control, *, memory_bytes=None):  # type: ignore[no-untyped-def]
+        def sample(self, request, control, **options):  # type: ignore[no-untyped-def]
             def step(_: object) -> None:
                 stop.set()
                 assert control.cancel.wait(60)
 
-            return super().sample(request, replace(control, on_step=step), memory_bytes=memory_bytes)
+            return super().sample(request, replace(control, on_step=step), **options)
 
     found = calibrate(with_reward(history, Stopping(table=endless)), "ann", Manners(cancel=(stop,)))
     assert (found.calibrated, found.left, found.stopped) == (0, 1, "cancelled")
