@@ -25,7 +25,7 @@ from edge_ttp.cli.history_options import (
     text_table,
     user_named,
 )
-from edge_ttp.cli.history_ownership import backup, decrypt, encrypt, forget, restore
+from edge_ttp.cli.history_ownership import backup, decrypt, doctor, encrypt, forget, restore
 from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ app.command("import")(import_)
 app.command()(imports)
 app.command()(undo_import)
 app.command()(generations)
-for _command in (forget, backup, restore, encrypt, decrypt):
+for _command in (forget, backup, restore, doctor, encrypt, decrypt):
     app.command()(_command)
 
 

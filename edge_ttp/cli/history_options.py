@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edge_ttp.history import History
+    from edge_ttp.history.sieve import DamagedRow
 
 User = Annotated[
     str | None,
@@ -23,7 +24,7 @@ AllUsers = Annotated[bool, typer.Option("--all-users", help="All users of this i
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there already.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
-_NAMED = 20
+NAMED = 20
 """Damaged rows that are named."""
 
 STDIN = "-"
@@ -45,15 +46,19 @@ def open_history() -> Iterator[History]:
 
 def tell_damaged(history: History) -> None:
     """Names the rows that were left out on stderr, and lets the command end with HistoryUnavailable."""
-    from edge_ttp.errors import HistoryUnavailable
     from edge_ttp.history.sieve import CURE
 
-    damaged = history.damaged
-    if not damaged:
-        return
-    for row in damaged[:_NAMED]:
+    tell_left_out(history.damaged, CURE)
+
+
+def tell_left_out(damaged: Sequence[DamagedRow], cure: str) -> None:
+    """Names damaged rows on stderr, and lets the command end with HistoryUnavailable where there are some."""
+    from edge_ttp.errors import HistoryUnavailable
+
+    for row in damaged[:NAMED]:
         note(f"left out: {row}")
-    end_with(HistoryUnavailable(f"{counted(len(damaged), 'damaged row')} of the history left out", CURE))
+    if damaged:
+        end_with(HistoryUnavailable(f"{counted(len(damaged), 'damaged row')} of the history left out", cure))
 
 
 def user_named(name: str | None) -> str:

@@ -1,14 +1,27 @@
-"""`edge-ttp history forget`, `backup`, `restore`: a user's texts are theirs."""
+"""`edge-ttp history forget`, `backup`, `restore`, `doctor`, `encrypt`: a user's texts are theirs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_ttp.cli.history_options import AsJson, Force, User, counted, open_history, user_named
-from edge_ttp.cli.output import emit_json, note
+from edge_ttp.cli.history_options import (
+    NAMED,
+    AsJson,
+    Force,
+    User,
+    counted,
+    open_history,
+    tell_left_out,
+    user_named,
+)
+from edge_ttp.cli.output import emit_json, end_with, note, progress
+from edge_ttp.errors import HistoryUnavailable
+
+if TYPE_CHECKING:
+    from edge_ttp.history.repair import Examined
 
 
 def forget(
@@ -57,16 +70,109 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by `backup`.")],
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Restore what can be read of a damaged backup; set the rest aside.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replace the whole history (all users) by a backup. Nothing changes if the backup is not sound."""
+    """Replace the whole history (all users) by the rows of a backup. Nothing changes if the backup is not sound.
+
+    A history that is too damaged to be opened is kept under another name.
+    """
+    from edge_ttp.history.faults import HistoryDamaged
+    from edge_ttp.history.repair import replace_damaged
+    from edge_ttp.paths import locate
+
+    kept = None
+    with progress("restoring", None, "rows") as advance:
+        try:
+            with open_history() as history:
+                damaged = history.restore_backup(file, salvage=salvage, advance=advance)
+        except HistoryDamaged:
+            made = replace_damaged(locate().database, file, salvage=salvage, advance=advance)
+            damaged, kept = made.damaged, made.kept
     with open_history() as history:
-        history.restore_backup(file)
         users = len(history.users())
     if as_json:
-        emit_json({"file": str(file), "users": users})
+        emit_json({"file": str(file), "users": users, "damaged": [str(row) for row in damaged], "kept": kept})
     else:
         typer.echo(f"restored {counted(users, 'user')} from {file}")
+        if kept is not None:
+            note(f"the damaged history is kept as {kept}")
+    tell_left_out(damaged, "set aside in a file beside the history")
+
+
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make it sound: rows that cannot be kept are set aside in a file.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every row of the history, and name what is damaged. Exit code 4 if something is."""
+    from edge_ttp.history import repair as repairing
+    from edge_ttp.paths import locate
+
+    database = locate().database
+    found = repairing.examine(database)
+    if found.sound or not repair:
+        _tell_examined(found, as_json)
+        return
+    with progress("repairing", None, "rows") as advance:
+        made = repairing.repair(database, advance)
+    again = repairing.examine(database)
+    rows = sum(made.counts.values())
+    if as_json:
+        emit_json(
+            {
+                "path": str(database),
+                "sound": again.sound,
+                "rows": made.counts,
+                "damaged": [str(row) for row in made.damaged],
+                "aside": made.aside,
+                "kept": made.kept,
+            }
+        )
+    else:
+        typer.echo(
+            f"{database} is repaired: {counted(rows, 'row')} kept, {counted(len(made.damaged), 'row')} set aside"
+        )
+        for row in made.damaged[:NAMED]:
+            note(f"set aside: {row}")
+        if made.aside is not None:
+            note(f"what was set aside stands in {made.aside}")
+        if made.kept is not None:
+            note(f"the damaged file is kept as {made.kept}, because not all of it could be read")
+    if not again.sound:
+        end_with(
+            HistoryUnavailable(f"{database} is still not sound", "restore a backup: edge-ttp history restore FILE")
+        )
+
+
+def _tell_examined(found: Examined, as_json: bool) -> None:
+    if as_json:
+        emit_json(
+            {
+                "path": str(found.path),
+                "sound": found.sound,
+                "problems": list(found.problems),
+                "damaged": [str(row) for row in found.damaged],
+                "rows": found.counts,
+            }
+        )
+    else:
+        for problem in found.problems:
+            note(problem)
+        for row in found.damaged[:NAMED]:
+            note(f"damaged: {row}")
+        if found.sound:
+            typer.echo(f"{found.path} is sound: {counted(sum(found.counts.values()), 'row')} read")
+    if not found.sound:
+        count = len(found.problems) + len(found.damaged)
+        end_with(
+            HistoryUnavailable(
+                f"{counted(count, 'fault')} in {found.path}", "mend it: edge-ttp history doctor --repair"
+            )
+        )
 
 
 def encrypt(as_json: AsJson = False) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import driver, migrations
+from edge_ttp.history import driver
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.faults import primary_code, translated
+from edge_ttp.history.kept import keep_aside
+from edge_ttp.history.renewal import Advance, make_new, put_new
+from edge_ttp.history.salvage import SetAside
+from edge_ttp.history.sieve import DamagedRow
+from edge_ttp.history.work_files import working
 from edge_ttp.output_file import output_path
 
 
@@ -31,19 +35,45 @@ def backup(connections: Connections, path: Path, *, force: bool) -> int:
         return copy.stat().st_size
 
 
-def restore_file(connections: Connections, path: Path) -> None:
-    """Replaces the whole history by the backup at `path`, in one transaction.
+def restore_file(
+    connections: Connections, path: Path, *, salvage: bool = False, advance: Advance = lambda done: None
+) -> tuple[DamagedRow, ...]:
+    """Replaces the whole history by what the backup at `path` holds, in one transaction.
 
-    NotFound if it is missing; HistoryUnavailable if it is no sound history or of a newer version: nothing changes then.
+    Its rows are checked and copied into new tables; the file itself is not adopted. NotFound if it is missing;
+    HistoryUnavailable if it is no history, of a newer version, or damaged: nothing changes then. With `salvage`,
+    damaged rows are set aside in a file beside the history and returned, and the rest is restored. `advance` is told
+    the rows done.
     """
+    key = checked_backup(connections.path, connections.key, path)
+    lost: list[SetAside] = []
+    with working(connections.path):
+        with translated(path):
+            make_new(path, connections.path, key, aside=lost.append, advance=advance)
+        refuse_loss(path, lost, salvage)
+        keep_aside(connections.path, lost)
+        with connections.replacing() as db:
+            put_new(connections.path, key, db)
+    return tuple(row.damaged for row in lost)
+
+
+def checked_backup(history: Path, key: str | None, path: Path) -> str | None:
+    """`key` itself. Raises where `path` cannot be a backup of the history: missing, itself, encrypted otherwise."""
     if not path.is_file():
         raise NotFound(f"there is no backup at {path}", "name a file made by `edge-ttp history backup`")
-    with translated(path), closing(connections.other(path)) as source:
-        migrations.pending(source, str(path))
-        if source.execute("PRAGMA application_id").fetchone()[0] != migrations.APPLICATION_ID:
-            raise HistoryUnavailable(f"{path} is no history", "name a file made by `edge-ttp history backup`")
-        found = source.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if found != "ok":
-            raise HistoryUnavailable(f"{path} is damaged ({found})", "use another backup")
-        with connections.replacing() as db:
-            source.backup(db)
+    if history.exists() and path.samefile(history):
+        raise InvalidInput(f"{path} is the history itself", "name a file made by `edge-ttp history backup`")
+    if driver.is_plain(path) != (key is None):
+        fact = "is not encrypted" if key is not None else "is encrypted, or no database"
+        raise HistoryUnavailable(f"{path} {fact}", "use a backup made of the history as it is now")
+    return key
+
+
+def refuse_loss(path: Path, lost: list[SetAside], salvage: bool) -> None:
+    """Raises HistoryUnavailable where something of the backup would be lost and nobody agreed to that."""
+    if lost and not salvage:
+        rows = "1 row" if len(lost) == 1 else f"{len(lost)} rows"
+        raise HistoryUnavailable(
+            f"{path} is damaged: {rows} cannot be restored (the first: {lost[0].damaged})",
+            "use another backup, or restore the rest with --salvage",
+        )

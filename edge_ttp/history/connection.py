@@ -17,7 +17,8 @@ from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import driver, migrations, shape
-from edge_ttp.history.faults import locked, primary_code, read_only, translated
+from edge_ttp.history.faults import HistoryDamaged, locked, primary_code, read_only, translated
+from edge_ttp.history.kept import keep_copy
 from edge_ttp.history.place import identity, provide
 
 OLDEST_SQLITE = (3, 37, 0)
@@ -50,9 +51,13 @@ class Connections:
         self._identity = identity(path)
         self._key = None if driver.is_plain(path) else driver.key_of(path)
         self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        with translated(path):
-            self._address = self._find_address()
-            self._prepare_file()
+        try:
+            with translated(path):
+                self._address = self._find_address()
+                self._prepare_file()
+        except BaseException:
+            self.close()  # or the file would stay open until somebody collects this
+            raise
 
     def _find_address(self) -> str:
         address = self.path.absolute().as_uri()
@@ -87,7 +92,11 @@ class Connections:
         if not due:
             return
         with self.writing() as db:
-            if migrations.pending(db, str(self.path)):
+            due = migrations.pending(db, str(self.path))
+            if due and len(due) < len(migrations.STEPS):
+                with self.connection() as other:  # the lock is held; copying needs a connection without a transaction
+                    keep_copy(other, self.path, due[0])
+            if due:
                 migrations.migrate(db)
 
     def _switch_to_wal(self, db: sqlite3.Connection) -> None:
@@ -112,7 +121,15 @@ class Connections:
             check_same_thread=False,  # the pool hands a connection to one thread at a time
             cached_statements=256,
         )
-        connection.text_factory = _text
+        connection.text_factory = text_of
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         for pragma in (
             "foreign_keys = ON",
             "secure_delete = ON",
@@ -124,7 +141,6 @@ class Connections:
             "journal_size_limit = 67108864",
         ):
             connection.execute(f"PRAGMA {pragma}")
-        return connection
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -174,6 +190,11 @@ class Connections:
             self._writer.release()
 
     @property
+    def key(self) -> str | None:
+        """What the file is encrypted with."""
+        return self._key
+
+    @property
     def encrypted(self) -> bool:
         """Whether the file is read and written through SQLCipher."""
         return self._key is not None
@@ -203,7 +224,7 @@ class Connections:
         """Raises HistoryUnavailable where the tables are not as this program made them."""
         problems = shape.differences(db, steps)
         if problems:
-            raise HistoryUnavailable(
+            raise HistoryDamaged(
                 f"the history {self.path} was changed by another program or is damaged: {shape.in_words(problems)}",
                 "save what can be read: edge-ttp history doctor --repair",
             )
@@ -214,13 +235,6 @@ class Connections:
             raise HistoryUnavailable(
                 f"the history {self.path} was moved, deleted or replaced while it was open", "open it again"
             )
-
-    def other(self, path: Path) -> sqlite3.Connection:
-        """A connection to another file of this history, to read from it: plain or encrypted with the same key."""
-        if driver.is_plain(path) != (self._key is None):
-            fact = "is not encrypted" if self._key is not None else "is encrypted, or no database"
-            raise HistoryUnavailable(f"{path} {fact}", "use a backup made of the history as it is now")
-        return self._connect(f"{path.absolute().as_uri()}?mode=ro")
 
     def _take(self) -> sqlite3.Connection:
         with self._guard:
@@ -254,7 +268,7 @@ class Connections:
             connection.close()
 
 
-def _text(raw: bytes) -> str | bytes:
+def text_of(raw: bytes) -> str | bytes:
     """A text of the database; its bytes where they are not UTF-8, so that the row can be told to be damaged."""
     try:
         return raw.decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ from edge_ttp.errors import ExtraMissing, HistoryUnavailable
 SERVICE = "edge-ttp history"
 """The name under which keys stand in the keyring."""
 
-_PLAIN = b"SQLite format 3\0"
 _CURE = "install the extra: pip install 'edge-ttp[encrypted]'"
 
 
@@ -27,12 +27,19 @@ def error_types() -> tuple[type[BaseException], ...]:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether the file is empty, missing or begins as an unencrypted database does."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_PLAIN)) in (b"", _PLAIN)
-    except OSError:
+    """Whether the file is empty, missing or begins as an unencrypted database does.
+
+    SQLite looks, not we: closing a file takes away all locks that this process has on it, those of other connections
+    among them (fcntl(2)).
+    """
+    if not path.is_file():
         return True
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as db:
+            db.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB
+    return True
 
 
 def key_of(path: Path) -> str | None:

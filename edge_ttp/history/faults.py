@@ -18,6 +18,10 @@ _LOG_INDEX = 32_768
 _LONGEST = 200
 
 
+class HistoryDamaged(HistoryUnavailable):
+    """A file that is no sound history: repairing it, or restoring a backup over it, is the way on."""
+
+
 def primary_code(error: BaseException) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -80,7 +84,7 @@ def translated(path: Path) -> Iterator[None]:
                 f"the history {path} is read-only", f"make the file and its folder writable: chmod u+w {path}"
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise HistoryUnavailable(
+            raise HistoryDamaged(
                 f"the history {path} is not a sound database ({_line(error)})",
                 _unsound(path, code),
             ) from error

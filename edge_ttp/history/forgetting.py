@@ -18,6 +18,7 @@ from edge_ttp.history.driver import error_types
 from edge_ttp.history.faults import primary_code
 from edge_ttp.history.imports import drop_empty
 from edge_ttp.history.items import delete_items
+from edge_ttp.history.kept import forget_kept
 from edge_ttp.history.learned_rows import drawn_from
 from edge_ttp.history.sieve import UNREADABLE
 
@@ -42,7 +43,7 @@ Deletion = Callable[[sqlite3.Connection], tuple[int, int, int]]
 """Deletes in the caller's transaction; returns items, generations and calibrations that went."""
 
 
-def forget(connections: Connections, deletion: Deletion) -> Forgotten:
+def forget(connections: Connections, user_id: str | None, deletion: Deletion) -> Forgotten:
     """Carries out `deletion` in one transaction, then overwrites what remains of it in the file."""
     with connections.writing() as db:
         counts = deletion(db)
@@ -52,6 +53,7 @@ def forget(connections: Connections, deletion: Deletion) -> Forgotten:
             "DELETE FROM item_index WHERE rowid IN "
             "(SELECT id FROM item_index_docsize EXCEPT SELECT id * 4096 + words FROM items)"
         )
+        forget_kept(connections.path, user_id)
         db.execute("INSERT OR IGNORE INTO chores (name) VALUES (?)", (CHORE,))
     return Forgotten(*counts, overwritten=overwrite(connections))
 

@@ -97,10 +97,11 @@ def retention(db: sqlite3.Connection, user_id: str, usual_days: int | None = Non
         "SELECT value FROM settings JOIN users ON users.id = settings.user WHERE users.name = ? AND settings.name = ?"
     )
     row = db.execute(query, (user_id, _RETENTION)).fetchone()
-    return usual_days if row is None else only("settings", (_RETENTION, row[0]), lambda row: _days(row[1]))
+    return usual_days if row is None else only("settings", (_RETENTION, row[0]), lambda row: checked_days(row[1]))
 
 
-def _days(text: Any) -> int | None:
+def checked_days(text: Any) -> int | None:
+    """The days of a stored retention, None for ever. ValueError where it is none."""
     days = parsed(_RETENTION, text)
     if days is None:
         return None
@@ -122,7 +123,7 @@ def drop_expired(db: sqlite3.Connection, user: int, usual_days: int | None = Non
     """Deletes the user's generations past retention, with candidates and feedback. Returns how many. Items stay."""
     row = db.execute("SELECT value FROM settings WHERE user = ? AND name = ?", (user, _RETENTION)).fetchone()
     try:
-        days = usual_days if row is None else _days(row[0])
+        days = usual_days if row is None else checked_days(row[0])
     except UNREADABLE:
         return 0  # asking for the retention says that it is damaged; nothing is deleted on its word
     if days is None:

@@ -49,4 +49,4 @@ class ImportingStore:
 
         What was there before stays, also where the import held it too. NotFound if nothing of the import is left.
         """
-        return forgetting.forget(self._connections, forgetting.imported(user_id, number))
+        return forgetting.forget(self._connections, user_id, forgetting.imported(user_id, number))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_ttp.errors import HistoryUnavailable
-from edge_ttp.history.faults import REPAIR
+from edge_ttp.history.faults import REPAIR, HistoryDamaged
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -260,7 +260,7 @@ def pending(connection: sqlite3.Connection, path: str) -> list[str]:
     applied: set[str] = set()
     if filled:
         if not is_table(connection, BOOKKEEPING):
-            raise HistoryUnavailable(f"the history {path} does not say of which version it is", REPAIR)
+            raise HistoryDamaged(f"the history {path} does not say of which version it is", REPAIR)
         query = f"SELECT name FROM {BOOKKEEPING} WHERE migration_set = ?"  # noqa: S608
         applied = {str(row[0]) for row in connection.execute(query, (SET_NAME,))}
     newer = sorted(applied - set(known))
@@ -273,9 +273,12 @@ def pending(connection: sqlite3.Connection, path: str) -> list[str]:
 
 
 def is_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether `name` is an ordinary table: no view and no virtual table, which could compute for ever."""
+    """Whether `name` is an ordinary table: no view, virtual table or computed column, which could take for ever."""
     row = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-    return row is not None and row[0] == "table" and computes_nothing("table", row[1])
+    if row is None or row[0] != "table" or not isinstance(row[1], str):
+        return False
+    words = row[1].upper().replace("(", " ( ").split()
+    return words[:2] == ["CREATE", "TABLE"] and not {"AS", "GENERATED"} & set(words)
 
 
 def computes_nothing(kind: str, sql: object) -> bool:

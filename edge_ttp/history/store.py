@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from edge_ttp.history.search import Found, search
 from edge_ttp.history.sieve import DamagedRow, RowUnavailable, Sieve
 from edge_ttp.history.statistics import Stats
 from edge_ttp.history.user import valid_user
+from edge_ttp.history.work_files import clear
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
 from edge_ttp.settings import MAX_RETENTION_DAYS
 
@@ -66,6 +67,7 @@ class History(ImportingStore, LearnedStore):
         forgotten are overwritten first, where that was interrupted. `retention_days` holds for users who have no
         retention of their own.
         """
+        clear(Path(path))
         connections = Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s)
         if not connections.read_only and forgetting.due(connections):
             forgetting.overwrite(connections)
@@ -338,7 +340,7 @@ class History(ImportingStore, LearnedStore):
             deletion = forgetting.older(user_id, to_milliseconds(before))
         else:
             deletion = forgetting.everything(user_id)
-        return forgetting.forget(self._connections, deletion)
+        return forgetting.forget(self._connections, user_id, deletion)
 
     # The file
 
@@ -349,9 +351,15 @@ class History(ImportingStore, LearnedStore):
         """
         return backup(self._connections, Path(path), force=force)
 
-    def restore_backup(self, path: Path | str) -> None:
-        """Replaces everything by the backup at `path`, or changes nothing and raises (NotFound, HistoryUnavailable)."""
-        restore_file(self._connections, Path(path))
+    def restore_backup(
+        self, path: Path | str, *, salvage: bool = False, advance: Callable[[float], None] = lambda done: None
+    ) -> tuple[DamagedRow, ...]:
+        """Replaces everything by the rows of the backup at `path`, or changes nothing and raises.
+
+        NotFound; HistoryUnavailable if it is no history, of a newer version, or if rows of it are damaged: with
+        `salvage` these are set aside in a file beside the history and returned. `advance`: told the rows done.
+        """
+        return restore_file(self._connections, Path(path), salvage=salvage, advance=advance)
 
     def health(self, *, full: bool = False) -> Health:
         """Whether the file is sound and private, its sizes and counts. full: compares every index with its table."""

@@ -1,0 +1,105 @@
+"""Files that stand beside a history while it is encrypted, restored or repaired, and what a killed process left.
+
+They hold what the history holds, so none may stay: whoever makes them holds a lock, and an opening history that finds
+some without the lock overwrites and deletes them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.history.place import PRIVATE, files_of
+
+_SORTS = ("new", "old", "read", "copy")
+_BLOCK = 2**20
+
+
+def work_file(path: Path, sort: str) -> Path:
+    """The file of this sort beside the history: `new` takes its place, `old` was replaced, `read` is a copy to read."""
+    return path.with_name(f".{path.name}.{sort}")
+
+
+@contextmanager
+def working(path: Path) -> Iterator[None]:
+    """Keeps other processes from working on the history at `path`; no work file is there before and after.
+
+    HistoryUnavailable where another process is at it.
+    """
+    handle = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, PRIVATE)
+    try:
+        if not _try_lock(handle):
+            raise HistoryUnavailable(f"another process is at work on {path}", "try again when it is done")
+        _wipe_all(path)
+        yield
+    finally:
+        try:
+            _wipe_all(path)
+        finally:
+            os.close(handle)  # closing also unlocks
+
+
+def clear(path: Path) -> None:
+    """Wipes what a killed process left beside the history; nothing while another one is at work."""
+    if not any(work_file(path, sort).exists() for sort in _SORTS):
+        return
+    with suppress(HistoryUnavailable, OSError), working(path):
+        pass
+
+
+def create(file: Path) -> Path:
+    """`file`, made empty and private."""
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+    return file
+
+
+def wipe(file: Path) -> None:
+    """Overwrites the file, if it exists, before it is deleted; a drive may still keep blocks aside.
+
+    What has another name too is not overwritten: a process may have been killed while the history had two.
+    """
+    with suppress(FileNotFoundError), file.open("r+b") as opened:
+        status = os.fstat(opened.fileno())
+        left = status.st_size if status.st_nlink == 1 else 0
+        while left > 0:
+            opened.write(bytes(min(left, _BLOCK)))
+            left -= _BLOCK
+        opened.flush()
+        os.fsync(opened.fileno())
+    with suppress(FileNotFoundError):
+        file.unlink()
+
+
+def _wipe_all(path: Path) -> None:
+    for sort in _SORTS:
+        for file in files_of(work_file(path, sort)):
+            wipe(file)
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
