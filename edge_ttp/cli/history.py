@@ -25,7 +25,16 @@ from edge_ttp.cli.history_options import (
     text_table,
     user_named,
 )
-from edge_ttp.cli.history_ownership import backup, decrypt, doctor, encrypt, forget, restore
+from edge_ttp.cli.history_ownership import (
+    backup,
+    decrypt,
+    doctor,
+    encrypt,
+    forget,
+    recovery_key,
+    restore,
+    unlock,
+)
 from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
@@ -42,7 +51,7 @@ app.command("import")(import_)
 app.command()(imports)
 app.command()(undo_import)
 app.command()(generations)
-for _command in (forget, backup, restore, doctor, encrypt, decrypt):
+for _command in (forget, backup, restore, doctor, encrypt, decrypt, recovery_key, unlock):
     app.command()(_command)
 
 

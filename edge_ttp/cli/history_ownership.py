@@ -17,6 +17,7 @@ from edge_ttp.cli.history_options import (
     tell_left_out,
     user_named,
 )
+from edge_ttp.cli.options import read_text
 from edge_ttp.cli.output import emit_json, end_with, note, progress
 from edge_ttp.errors import HistoryUnavailable
 
@@ -175,14 +176,54 @@ def _tell_examined(found: Examined, as_json: bool) -> None:
         )
 
 
-def encrypt(as_json: AsJson = False) -> None:
+def encrypt(
+    recovery: Annotated[
+        bool, typer.Option("--recovery-key", help="Print a key that opens it where the keyring is lost.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Encrypt the whole history at rest (SQLCipher); its key goes into the keyring. Needs the extra `encrypted`."""
     from edge_ttp.history import encryption
     from edge_ttp.paths import locate
 
     database = locate().database
-    encryption.encrypt(database)
-    _tell(as_json, database, encrypted=True)
+    key = encryption.encrypt(database)
+    if as_json:
+        emit_json({"path": str(database), "encrypted": True, **({"recovery_key": key} if recovery else {})})
+        return
+    typer.echo(f"{database} is encrypted; its key is in the keyring")
+    if recovery:
+        note("the recovery key opens it without the keyring (edge-ttp history unlock); keep it where nobody finds it:")
+        typer.echo(key)
+
+
+def recovery_key(as_json: AsJson = False) -> None:
+    """Print the key of an encrypted history, to be kept elsewhere."""
+    from edge_ttp.history import encryption
+    from edge_ttp.paths import locate
+
+    key = encryption.recovery_key(locate().database)
+    if as_json:
+        emit_json({"recovery_key": key})
+    else:
+        typer.echo(key)
+
+
+def unlock(as_json: AsJson = False) -> None:
+    """Put the recovery key, read from standard input, into the keyring of this machine."""
+    import sys
+
+    from edge_ttp.history import encryption
+    from edge_ttp.paths import locate
+
+    database = locate().database
+    asked = sys.stdin is not None and sys.stdin.isatty()
+    key = typer.prompt("Recovery key", hide_input=True, err=True) if asked else read_text("-")
+    encryption.unlock(database, key)
+    if as_json:
+        emit_json({"path": str(database), "encrypted": True})
+    else:
+        typer.echo(f"{database} opens again; its key is in the keyring")
 
 
 def decrypt(as_json: AsJson = False) -> None:
@@ -192,11 +233,7 @@ def decrypt(as_json: AsJson = False) -> None:
 
     database = locate().database
     encryption.decrypt(database)
-    _tell(as_json, database, encrypted=False)
-
-
-def _tell(as_json: bool, database: Path, *, encrypted: bool) -> None:
     if as_json:
-        emit_json({"path": str(database), "encrypted": encrypted})
+        emit_json({"path": str(database), "encrypted": False})
     else:
-        typer.echo(f"{database} is {'encrypted; keep its key in the keyring' if encrypted else 'a plain file'}")
+        typer.echo(f"{database} is a plain file")

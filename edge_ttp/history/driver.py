@@ -5,6 +5,7 @@ SQLCipher and the keyring come with the extra `encrypted`; without them, only pl
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import sys
@@ -12,11 +13,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
-from edge_ttp.errors import ExtraMissing, HistoryUnavailable
+from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput
+
+KEY_VARIABLE = "EDGE_TTP_HISTORY_KEY"
+"""A recovery key to open the history with where no keyring has it."""
 
 SERVICE = "edge-ttp history"
 """The name under which keys stand in the keyring."""
 
+_DIGITS = 64
 _CURE = "install the extra: pip install 'edge-ttp[encrypted]'"
 
 
@@ -43,14 +48,19 @@ def is_plain(path: Path) -> bool:
 
 
 def key_of(path: Path) -> str | None:
-    """The key of the file in the keyring (64 hexadecimal digits); None where there is none, or no keyring to read."""
+    """The key of the file (64 hexadecimal digits): from EDGE_TTP_HISTORY_KEY, else from the keyring; None without one.
+
+    InvalidInput if the variable holds no key.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    return kept_key(path) if not given else key_from(given)
+
+
+def kept_key(path: Path) -> str | None:
+    """What the keyring has for the file; None where there is nothing, or no keyring to read."""
     try:
-        keyring = _keyring()
-    except ExtraMissing:
-        return None
-    try:
-        found = keyring.get_password(SERVICE, str(path.absolute()))
-    except keyring.errors.KeyringError:
+        found = _keyring().get_password(SERVICE, str(path.absolute()))
+    except Exception:  # noqa: BLE001  a keyring's backend raises what it likes
         return None  # opening the file then says that a keyring may have to be unlocked
     return None if found is None else str(found)
 
@@ -64,10 +74,18 @@ def keep_key(path: Path, key: str | None) -> None:
             keyring.set_password(SERVICE, name, key)
         elif keyring.get_password(SERVICE, name) is not None:
             keyring.delete_password(SERVICE, name)
-    except keyring.errors.KeyringError as error:
+    except Exception as error:  # a keyring's backend raises what it likes
         raise HistoryUnavailable(
             f"the keyring cannot be used ({str(error)[:80]})", "unlock it, or set one up: see `keyring diagnose`"
         ) from error
+
+
+def key_from(text: str) -> str:
+    """The key meant by a recovery key, in whatever groups and case. InvalidInput if it is none."""
+    key = "".join(text.split()).replace("-", "").lower()
+    if len(key) != _DIGITS or not set(key) <= set("0123456789abcdef"):
+        raise InvalidInput("this is no recovery key", f"give the {_DIGITS} hexadecimal digits that were printed")
+    return key
 
 
 def new_key() -> str:
@@ -86,7 +104,7 @@ def connect(address: str, key: str | None, **options: Any) -> sqlite3.Connection
 
 def checked_key(key: str) -> str:
     """`key` itself. HistoryUnavailable if it is none."""
-    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+    if len(key) != _DIGITS or not set(key) <= set("0123456789abcdef"):
         raise HistoryUnavailable("the key in the keyring is none of this program's", "put back the one that it made")
     return key
 

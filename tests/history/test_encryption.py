@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +16,8 @@ import pytest
 from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import History, driver
-from edge_ttp.history.encryption import decrypt, encrypt
+from edge_ttp.history.encryption import decrypt, encrypt, recovery_key, unlock
+from edge_ttp.history.repair import repair
 from edge_ttp.paths import locate
 
 from .conftest import new_item
@@ -65,7 +69,7 @@ def test_an_encrypted_history_is_read_with_its_key_and_holds_no_text(path: Path,
         history.add(new_item("obelisk again"))
         assert remains(path) == set()  # the log is encrypted too
         history.forget("ann", item_id=history.items("ann", limit=1)[0].id)
-    assert sorted(file.name for file in path.parent.iterdir()) == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, ".history.db.lock"}
 
 
 def test_decrypting_gives_the_plain_history_back(path: Path, keys: Keys) -> None:
@@ -175,3 +179,124 @@ def test_the_commands_encrypt_and_decrypt(capsys: pytest.CaptureFixture[str]) ->
     assert "one" in capsys.readouterr().out
     assert run(["history", "decrypt", "--json"]) == 0
     assert driver.is_plain(locate().database)
+
+
+class Forgetful(Keys):
+    """A keyring that takes every key and keeps none, as keyring.backends.null does."""
+
+    def set_password(self, service: str, name: str, key: str) -> None:
+        pass
+
+
+class Garbling(Keys):
+    """A keyring that gives back something else."""
+
+    def get_password(self, service: str, name: str) -> str | None:
+        key = super().get_password(service, name)
+        return None if key is None else key[::-1]
+
+
+class Breaking(Keys):
+    """A keyring whose backend raises what it likes."""
+
+    def set_password(self, service: str, name: str, key: str) -> None:
+        raise RuntimeError("no bus")
+
+
+@pytest.mark.parametrize("sort", [Forgetful, Garbling, Breaking])
+def test_a_keyring_that_does_not_keep_the_key_changes_nothing(
+    path: Path, sort: type[Keys], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = filled(path)
+    kept = sort()
+    monkeypatch.setattr(driver, "_keyring", lambda: kept)
+    with pytest.raises(HistoryUnavailable, match="keyring"):
+        encrypt(path)
+    assert driver.is_plain(path)
+    with History.open(path) as history:
+        assert list(history.records(None, everything=True)) == before
+    assert [name for name in os.listdir(path.parent) if name.startswith(".")] == [".history.db.lock"]
+
+
+def test_keyrings_own_null_backend_loses_nothing(home: Path) -> None:
+    run(["history", "add", "--output", "one"])
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_ttp", "history", "encrypt"],
+        env={**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == HistoryUnavailable.exit_code
+    assert done.stderr.startswith("edge-ttp: the keyring does not keep the key")
+    assert done.stderr.count("\n") == 1
+    with History.open(locate().database) as history:
+        assert [item.output for item in history.items("me")] == ["one"]
+
+
+def test_a_copy_that_cannot_be_opened_with_the_key_does_not_take_the_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = filled(path)
+    connect = driver.connect
+
+    def other(address: str, key: str | None, **options: object) -> sqlite3.Connection:
+        return connect(address, "0" * 64 if ".new" in address and key else key, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "connect", other)
+        with pytest.raises(HistoryUnavailable):
+            encrypt(path)
+    assert driver.is_plain(path)
+    with History.open(path) as history:
+        assert list(history.records(None, everything=True)) == before
+
+
+def test_the_recovery_key_opens_the_history_without_the_keyring(
+    path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = filled(path)
+    key = encrypt(path)
+    assert recovery_key(path) == key
+    keys.clear()
+    with pytest.raises(HistoryUnavailable):
+        History.open(path)
+    with pytest.raises(InvalidInput, match="no recovery key"):
+        unlock(path, "abc")
+    with pytest.raises(HistoryUnavailable, match="not the key of"):
+        unlock(path, "0" * 64)
+    assert keys == {}
+    with monkeypatch.context() as patch:
+        patch.setenv(driver.KEY_VARIABLE, key.upper())
+        with History.open(path) as history:
+            assert list(history.records(None, everything=True)) == before
+        patch.setenv(driver.KEY_VARIABLE, "nonsense")
+        with pytest.raises(InvalidInput, match="no recovery key"):
+            History.open(path)
+    unlock(path, f" {key} \n")
+    with History.open(path) as history:
+        assert list(history.records(None, everything=True)) == before
+
+
+def test_the_commands_print_the_recovery_key_and_unlock_with_it(
+    keys: Keys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["history", "add", "--output", "one"])
+    capsys.readouterr()
+    assert run(["history", "encrypt", "--recovery-key"]) == 0
+    key = capsys.readouterr().out.splitlines()[-1]
+    assert run(["history", "recovery-key", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"recovery_key": key}
+    keys.clear()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(key.encode())))
+    assert run(["history", "unlock"]) == 0
+    assert len(keys) == 1
+    assert run(["history", "list"]) == 0
+
+
+def test_an_encrypted_history_is_repaired_and_keeps_its_key(path: Path) -> None:
+    before = filled(path)
+    encrypt(path)
+    assert repair(path).damaged == ()
+    assert not driver.is_plain(path)
+    with History.open(path) as history:
+        assert list(history.records(None, everything=True)) == before
