@@ -32,7 +32,7 @@ class Options(TypedDict, total=False):
     sampling: Sampling | None
     seed: int | None
     kind: str | None
-    examples: int
+    examples: int | None
     recall_for: str | None
     speaker: Speaker
     model: str | None

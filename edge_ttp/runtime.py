@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from edge_ttp.answer import generate
-from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms
+from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.events import FinalText
 from edge_ttp.answer.explain import Explanation, explain
 from edge_ttp.answer.select import NEEDS_REWARD
@@ -62,7 +62,7 @@ class Runtime(Life):
         sampling: Sampling | None = None,
         seed: int | None = None,
         kind: str | None = None,
-        examples: int = DEFAULT_EXAMPLES,
+        examples: int | None = None,
         recall_for: str | None = None,
         speaker: Speaker = "user",
         model: str | None = None,
@@ -80,7 +80,8 @@ class Runtime(Life):
         observed besides; `context` are documents that the prompt is about: the policy reads them, but they are never
         recalled nor stored, and nobody takes them for the user's writing. `speaker` says who answers: anybody else than
         the user is the bare policy, with nothing recalled and no instruction of ours.
-        `n` None: as many candidates as the budget allows. `kind` keeps recall to items of that kind. `model`: another
+        `n` None: as many candidates as the budget allows. `examples`, past items in the prompt, are kept or the request
+        is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of that kind. `model`: another
         policy than the usual one. Requests of `priority` "background" wait while others are under way. `store` False
         keeps it out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there
         is; so does the budget's deadline, which does not count the loading of models and knows of the other requests.
@@ -192,6 +193,8 @@ class Runtime(Life):
             hot=ready.watch.hot(),
             observe=ready.watch.observe,
             share=self.scheduler.share,
+            languages=ready.located.languages,
+            told=self._told,
         )
 
     def plan(
@@ -203,7 +206,7 @@ class Runtime(Life):
         select: Rule = DEFAULT_RULE,
         sampling: Sampling | None = None,
         kind: str | None = None,
-        examples: int = DEFAULT_EXAMPLES,
+        examples: int | None = None,
     ) -> Explanation:
         """How a request would be answered on this device now, without answering it.
 

@@ -198,6 +198,8 @@ class Candidate(_Border):
     """Variance of the mean's own error: little is known about this user, or this candidate is unusual."""
     score: float | None = None
     """What the selection rule ranked by."""
+    remark: str | None = None
+    """What speaks against it, in words, whatever its score: chosen only where nothing else is left."""
 
 
 class Selection(_Border):
@@ -286,6 +288,11 @@ class Generation(_Border):
     """Whether it is in the history, so that feedback can refer to it."""
     notes: tuple[str, ...] = ()
     """What the user should know: no history yet, deadline reached, examples dropped ..."""
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """How the answer ended: anything but `stop` means that it is cut."""
+        return self.candidates[self.chosen].finish_reason
 
 
 class Feedback(_Border):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from edge_ttp.answer import choosing, prepare, record, waves
+from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.driving import Answering, drive
 from edge_ttp.schema import Event, Generation
@@ -37,17 +37,20 @@ def answering(rooms: Rooms, ask: Ask) -> Answering:
     drawing = yield from waves.draw(rooms, ask, prepared, seed=seed, deadline=deadline)
     drawn = time.monotonic()
 
-    # 3. Select.
-    structured = ask.sampling.structured
-    chosen = choosing.choose(ask.rule, drawing.candidates, drawing.scores, structured=structured, seed=seed)
+    # 3. Select; the one that was chosen goes on where its length cut it.
+    against = choosing.remarks(drawing.candidates, prepared.request, prepared.recollection.past)
+    chosen = choosing.choose(ask.rule, drawing.candidates, drawing.scores, seed=seed, against=against)
     ask.tell(Event(type="scored", n=len(drawing.candidates)))
-    text = drawing.candidates[chosen.choice.index].text
+    selected = time.monotonic()
+    end = yield from ending.end(rooms, ask, prepared, drawing, chosen.choice.index, deadline=deadline)
     if ask.n != 1:
-        ask.tell(Event(type="selected", candidate=chosen.choice.index, text=text))
-    marks = record.Marks(began, planned, drawn, time.monotonic())
+        ask.tell(Event(type="selected", candidate=chosen.choice.index, text=end.candidate.text))
+    elif end.added:
+        ask.tell(Event(type="delta", candidate=0, text=end.added))
+    marks = record.Marks(began, planned, drawn, selected)
 
     # 4. Record: the whole result, its row in the history, and its cost for the plans to come.
-    answered = record.Answered(ask, prepared, drawing, chosen, marks, seed, secrets.token_hex(6))
+    answered = record.Answered(ask, prepared, drawing, chosen, end, marks, seed, secrets.token_hex(6))
     generation = record.generation(rooms, answered)
     generation = record.keep(rooms, generation, drawing.scores, began=began, deadline=deadline)
     record.observe(rooms, prepared, drawing, generation.timings)

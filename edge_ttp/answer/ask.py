@@ -19,7 +19,7 @@ from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.reward.model import RewardModel
 
 DEFAULT_EXAMPLES = 4
-"""Most recalled history items in a prompt."""
+"""Recalled history items in a prompt where the caller names no number."""
 
 
 class Policy(Protocol):
@@ -43,6 +43,9 @@ class Policy(Protocol):
 
     def width(self, prompt_tokens: int, max_tokens: int, n: int, *, memory_bytes: int | None = None) -> int:
         """Candidates that fit into memory at once. OutOfCapacity where context or memory hold not even one."""
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What tokens of one answer say, with the space around it."""
 
     def resident(self, prompt: Sequence[int]) -> int:
         """The prompt's first tokens that need not be read again."""
@@ -90,6 +93,10 @@ class Rooms:
     """What the device runs on, for budgets that leave it to the device."""
     hot: bool = False
     """Whether the processor is at its upper temperature."""
+    languages: tuple[str, ...] = ()
+    """What the policy was measured to write, ISO 639-1 codes; empty where that was never measured."""
+    told: set[tuple[str, str]] = field(default_factory=set)
+    """(user, what was said) that is not to be said again."""
     observe: Callable[[Call], None] | None = None
     """Told what the request took."""
     share: Callable[[str, Priority], float] = lambda _user, _priority: 1.0
@@ -109,8 +116,9 @@ class Ask:
     sampling: schema.Sampling = field(default_factory=schema.Sampling)
     seed: int | None = None
     kind: str | None = None
-    examples: int = DEFAULT_EXAMPLES
-    """At most so many are recalled."""
+    examples: int | None = None
+    """Recalled items in the prompt, as many as there are. A number is kept, or the request refused; None:
+    DEFAULT_EXAMPLES, fewer where context, memory or a deadline hold no more."""
     recall_for: str | None = None
     """Text that examples are recalled for. None: the prompt."""
     turns: tuple[tuple[str, str], ...] = ()
@@ -158,5 +166,5 @@ def _check(ask: Ask) -> None:
         raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
     if ask.seed is not None and not 0 <= ask.seed < 2**63:
         raise InvalidInput(f"the seed {ask.seed} is out of range", "choose one from 0 to 2^63 - 1")
-    if ask.examples < 0:
+    if ask.examples is not None and ask.examples < 0:
         raise InvalidInput(f"{ask.examples} examples cannot be recalled", "choose 0 or more")

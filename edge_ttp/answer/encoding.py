@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from edge_ttp.answer.ask import Policy
@@ -28,14 +29,25 @@ def encode(
     system: str | None = None,
     context: Sequence[str] = (),
     speaker: Speaker = "user",
+    several_lines: bool = False,
 ) -> EncodedPrompt:
     """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
-    prompt = compose(request, examples, style, turns, system=system, context=context, speaker=speaker)
+    told = partial(
+        compose,
+        request,
+        examples,
+        turns=turns,
+        system=system,
+        context=context,
+        speaker=speaker,
+        several_lines=several_lines,
+    )
+    prompt = told(style)
     if prompt.style == "chat":
         tokens = policy.encode_chat(prompt.messages)
         if tokens is not None:
             return EncodedPrompt(prompt, tokens)
-        prompt = compose(request, examples, "few-shot", turns, system=system, context=context, speaker=speaker)
+        prompt = told("few-shot")
     return EncodedPrompt(prompt, policy.encode_text(prompt.text))
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp import schema
-from edge_ttp.answer import controls
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.encoding import EncodedPrompt, encode
-from edge_ttp.answer.prompt import LENGTHS_FROM, Example, tokens_for
+from edge_ttp.answer.lengths import Lengths
+from edge_ttp.answer.prompt import Example
 from edge_ttp.answer.recollection import Recollection
 from edge_ttp.budget import gain
 from edge_ttp.budget.planner import Option
@@ -24,23 +24,8 @@ EXAMPLES_WORTH = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35), (64, 0.4))
 CUT_WORTH = 1.0
 """What a text loses that has to end before its end, in the same units."""
 
-BARE_TOKENS = 512
-"""Longest answer of a bare policy where the caller says none: nobody's texts tell how long it should be."""
-
 _LEVELS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of examples that are compared, beside the one asked for."""
-
-
-@dataclass(frozen=True)
-class AnswerLengths:
-    """How long answers may become, in tokens."""
-
-    written: tuple[int, ...]
-    """Lengths of the user's newest texts."""
-    caps: tuple[int, ...]
-    """Longest candidates that come into question, the usual one first."""
-    usual: int
-    """What most candidates keep to."""
 
 
 @dataclass(frozen=True)
@@ -56,67 +41,52 @@ class Ways:
         return next(prompt for one, prompt in zip(self.options, self.prompts, strict=True) if one is option)
 
 
-def answer_lengths(rooms: Rooms, ask: Ask, recollection: Recollection) -> AnswerLengths:
-    """By what the caller allows and what the user wrote before.
+def ways(rooms: Rooms, ask: Ask, recollection: Recollection, lengths: Lengths, *, turns: Sequence[Example]) -> Ways:
+    """Every way to put the request behind these `turns` that context and memory hold.
 
-    Under a deadline also shorter ones that most of the user's own texts would keep to.
+    Where nothing hurries it is the fullest one alone. A number of examples that the caller named is never changed.
     """
-    if ask.speaker != "user":
-        longest = ask.sampling.max_tokens or BARE_TOKENS
-        return AnswerLengths((), (longest,), longest)
-    written = tuple(rooms.policy.count_tokens(item.output) for item in recollection.recent[:LENGTHS_FROM])
-    structured = ask.sampling.structured
-    expected = tokens_for(written)
-    longest = ask.sampling.max_tokens or max(expected, controls.STRUCTURED_TOKENS if structured else 1)
-    usual = longest if structured else min(longest, expected)
-    if ask.sampling.max_tokens or structured or ask.budget.deadline_s is None or not written:
-        return AnswerLengths(written, (longest,), usual)
-    shorter = {max(8, int(np.quantile(written, part)) + 2) for part in (0.5, 0.9)}
-    return AnswerLengths(written, (longest, *sorted((cap for cap in shorter if cap < longest), reverse=True)), usual)
-
-
-def ways(
-    rooms: Rooms, ask: Ask, recollection: Recollection, lengths: AnswerLengths, *, turns: Sequence[Example]
-) -> Ways:
-    """Every way to put the request behind these `turns` that context and memory hold."""
     most = ask.n or ask.budget.max_candidates or schema.MAX_CANDIDATES
     calibration = recollection.calibration
     several = gain.before_scores(calibration, most)
     available = len(recollection.examples)
+    fewer = {level for level in _LEVELS if level < available} if ask.examples is None else set()
+    free = rooms.costs is None or ask.budget.deadline_s is None
     options: list[Option] = []
     prompts: list[EncodedPrompt] = []
     refusal = None
-    for count in sorted({level for level in _LEVELS if level < available} | {available}, reverse=True):
-        shown = recollection.examples[:count]
-        encoded = encode(
-            rooms.policy,
-            rooms.style,
-            ask.prompt,
-            shown,
-            turns,
-            system=ask.system,
-            context=ask.context,
-            speaker=ask.speaker,
-        )
+    for count in sorted({*fewer, available}, reverse=True):
+        encoded = _encoded(rooms, ask, recollection.examples[:count], turns, lengths)
         for longest in lengths.caps:
             try:
                 width = _width(rooms, ask, len(encoded.tokens), longest)
             except OutOfCapacity as too_long:
                 refusal = too_long
                 continue
-            cut = float(np.mean([length > longest for length in lengths.written])) if longest < lengths.caps[0] else 0.0
-            lost = (_worth(available) - _worth(count) + CUT_WORTH * cut) * calibration.spread
-            seconds = _seconds(rooms, ask, encoded.tokens, longest=longest, usual=lengths.usual, most=most, width=width)
+            lost = (_worth(available) - _worth(count) + CUT_WORTH * lengths.cut(longest)) * calibration.spread
+            usual = min(lengths.usual, longest)
+            seconds = _seconds(rooms, ask, encoded.tokens, longest=longest, usual=usual, most=most, width=width)
             options.append(Option(count, longest, seconds, several - lost, width))
             prompts.append(encoded)
-        if options and (rooms.costs is None or _is_replay(ask)):
-            break  # nothing to weigh them by, or not to be weighed: as many examples as fit
+            if free:
+                return Ways(tuple(options), tuple(prompts), refusal)
     return Ways(tuple(options), tuple(prompts), refusal)
 
 
-def _is_replay(ask: Ask) -> bool:
-    """Whether the same candidates are to come again: then the prompt must not depend on how fast the device is."""
-    return ask.n is not None and ask.seed is not None and ask.budget.deadline_s is None
+def _encoded(
+    rooms: Rooms, ask: Ask, examples: Sequence[Example], turns: Sequence[Example], lengths: Lengths
+) -> EncodedPrompt:
+    return encode(
+        rooms.policy,
+        rooms.style,
+        ask.prompt,
+        examples,
+        turns,
+        system=ask.system,
+        context=ask.context,
+        speaker=ask.speaker,
+        several_lines=lengths.several_lines,
+    )
 
 
 def _worth(examples: int) -> float:

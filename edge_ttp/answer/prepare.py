@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from edge_ttp import schema
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.encoding import EncodedPrompt
-from edge_ttp.answer.options import Ways, answer_lengths, ways
-from edge_ttp.answer.prompt import Example
+from edge_ttp.answer.language import foreign
+from edge_ttp.answer.lengths import lengths_for
+from edge_ttp.answer.options import ways
+from edge_ttp.answer.prompt import Example, with_context
 from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import NEEDS_SIMILARITY
 from edge_ttp.budget.planner import Option, PlanLimits, Planned, plan
+from edge_ttp.errors import DeadlineTooShort, OutOfCapacity
 
 _RESERVE_S = 0.02
 """Time kept back from a deadline for choosing and recording where nothing was measured yet."""
@@ -23,6 +26,8 @@ _RESERVE_S = 0.02
 class Prepared:
     """A request that is ready to be drawn."""
 
+    request: str
+    """What is answered, with the documents that it is about."""
     recollection: Recollection
     encoded: EncodedPrompt
     planned: Planned
@@ -47,7 +52,7 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
     Raises OutOfCapacity where the request alone is too long for the context or the memory.
     """
     recollection = recollect(rooms, ask)
-    lengths = answer_lengths(rooms, ask, recollection)
+    lengths = lengths_for(rooms.policy, ask, recollection.recent)
     budget = ask.budget
     if budget.energy is None:
         budget = budget.model_copy(update={"energy": rooms.energy})
@@ -59,16 +64,20 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
             break
         if not turns:
             assert open_ways.refusal is not None
-            raise open_ways.refusal
+            raise _no_room(ask, recollection, open_ways.refusal)
         turns.pop(0)  # the oldest one is missed least
     planned = plan(open_ways.options, budget, limits)
+    if ask.examples and recollection.examples and _late(planned.option, limits):
+        raise _no_time(planned.option, limits)
     encoded = open_ways.prompt_of(planned.option)
-    notes = _left_out(recollection, ask, encoded, open_ways, turns=turns)
+    fullest = max(open_ways.options, key=lambda option: (option.examples, option.longest))
+    hurried = planned.option is not fullest
+    notes = [*_language(rooms, ask), *_left_out(recollection, ask, encoded, turns=turns, hurried=hurried)]
     if planned.option.longest < lengths.caps[0]:
-        notes.append(
-            f"answers end after {planned.option.longest} of {lengths.caps[0]} tokens: more time would be needed"
-        )
+        why = "more time would be needed" if hurried else "context and memory hold no more"
+        notes.append(f"answers end after {planned.option.longest} of {lengths.caps[0]} tokens: {why}")
     return Prepared(
+        request=with_context(ask.prompt, ask.context),
         recollection=recollection,
         encoded=encoded,
         planned=planned,
@@ -123,17 +132,42 @@ def _shown(planned: Planned, encoded: EncodedPrompt) -> schema.Plan:
 
 
 def _left_out(
-    recollection: Recollection, ask: Ask, encoded: EncodedPrompt, open_ways: Ways, *, turns: Sequence[Example]
+    recollection: Recollection, ask: Ask, encoded: EncodedPrompt, *, turns: Sequence[Example], hurried: bool
 ) -> list[str]:
     """What of the past is not in the prompt, and why."""
-    if open_ways.refusal is not None:
-        why = "context and memory hold no more"
-    elif ask.budget.deadline_s is not None:
-        why = "the deadline leaves no time to read them"
-    else:
-        why = "reading them takes longer than they are worth"
+    why = "the deadline leaves no time to read them" if hurried else "context and memory hold no more"
     lost = (
         (len(recollection.examples) - encoded.prompt.examples, "recalled examples"),
         (len(ask.turns) - len(turns), "earlier turns"),
     )
     return [f"{count} {what} left out: {why}" for count, what in lost if count]
+
+
+def _language(rooms: Rooms, ask: Ask) -> list[str]:
+    """What to say, once to each user, of a request in a language that the policy cannot write."""
+    said = foreign(ask.prompt, rooms.languages, rooms.policy_name)
+    if said is None or (ask.user, said) in rooms.told:
+        return []
+    rooms.told.add((ask.user, said))
+    return [said]
+
+
+def _no_room(ask: Ask, recollection: Recollection, refusal: OutOfCapacity) -> OutOfCapacity:
+    """The refusal, with the examples in it that the caller wanted at any price."""
+    if not ask.examples or not recollection.examples:
+        return refusal
+    return OutOfCapacity(
+        f"{refusal.fact} ({len(recollection.examples)} examples in it)",
+        "ask for fewer with --examples, or leave it out: then as many are shown as there is room for",
+    )
+
+
+def _no_time(option: Option, limits: PlanLimits) -> DeadlineTooShort:
+    """Examples that the caller wanted at any price, and no time to read them."""
+    assert option.seconds is not None
+    assert limits.deadline_s is not None
+    return DeadlineTooShort(
+        f"an answer behind {option.examples} examples would take {float(option.seconds[0]):.1f} s, and"
+        f" {max(0.0, limits.deadline_s):.1f} s are left",
+        "allow more time, or leave --examples out: fewer are shown then",
+    )

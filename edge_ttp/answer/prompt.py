@@ -46,18 +46,20 @@ def compose(
     system: str | None = None,
     context: Sequence[str] = (),
     speaker: Speaker = "user",
+    several_lines: bool = False,
 ) -> Prompt:
     """The prompt for `request`. `examples` come best first and stand best last, next to the request.
 
     `turns` are what was said before in the same conversation, oldest first; they stand between examples and request.
     `system` is what the caller wants observed besides; `context` are documents that the request is about.
+    An answer ends with its first line where this user's always do, unless `several_lines` are wanted.
     """
     if speaker != "user":
         return _bare(request, style if speaker == "policy" else "few-shot", turns, system, context)
     request = with_context(request, context)
     shown = [(_shorten(given), written.strip()) for given, written in reversed(examples)]
     shown += [(given.strip(), written.strip()) for given, written in turns]
-    one_line = bool(shown) and not any("\n" in written for _, written in shown)  # as this user always does
+    habit = bool(shown) and not any("\n" in written for _, written in shown)
     told = "\n\n".join(filter(None, (_SYSTEM if examples else _SYSTEM_NEW, (system or "").strip())))
     messages = [("system", told)]
     for given, written in shown:
@@ -68,9 +70,10 @@ def compose(
     if system and system.strip():
         text = f"{system.strip()}\n\n{text}"
     if style == "chat":
-        stop: tuple[str, ...] = ("\n",) if one_line else ()
+        stop: tuple[str, ...] = ("\n",) if habit and not several_lines else ()
     else:
-        stop = ("\n",) if one_line or not shown else ("\n\nInput:", "\nOutput:")
+        one_line = (habit or not shown) and not several_lines
+        stop = ("\n",) if one_line else ("\n\nInput:", "\nInput:", "\nOutput:")
     return Prompt(style=style, messages=tuple(messages), text=text, stop=stop, examples=len(examples))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.answer.ask import Ask, Rooms
+from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms
 from edge_ttp.answer.prompt import Example
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import History
@@ -37,6 +37,11 @@ class Recollection:
     """What the user should know: nothing to imitate, or damaged rows."""
 
     @property
+    def past(self) -> list[Example]:
+        """Everything here that the user answered to something."""
+        return [*self.examples, *((item.input, item.output) for item in self.recent)]
+
+    @property
     def calibration(self) -> Calibration:
         """The user's record, the population's where nothing is scored."""
         return POPULATION if self.learned is None else self.learned.record
@@ -50,7 +55,8 @@ def recollect(rooms: Rooms, ask: Ask) -> Recollection:
     if ask.speaker != "user":
         return Recollection((), (), None, None)
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
-    similar = rooms.history.recall(ask.user, sought, ask.examples, kind=ask.kind) if ask.examples else []
+    count = DEFAULT_EXAMPLES if ask.examples is None else ask.examples
+    similar = rooms.history.recall(ask.user, sought, count, kind=ask.kind) if count else []
     recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS, prompts=False)
     # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
     profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,8 +12,8 @@ from edge_ttp import schema
 from edge_ttp.answer import events
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.choosing import Selected
+from edge_ttp.answer.ending import Ending
 from edge_ttp.answer.prepare import Prepared
-from edge_ttp.answer.select import Choice
 from edge_ttp.answer.waves import Drawing
 from edge_ttp.budget.device_profile import Call
 from edge_ttp.errors import HistoryUnavailable, NotFound
@@ -43,6 +42,7 @@ class Answered:
     prepared: Prepared
     drawing: Drawing
     chosen: Selected
+    end: Ending
     marks: Marks
     seed: int
     generation_id: str
@@ -52,7 +52,7 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
     """The result of the request, whole. Pure: reads no clock and touches no room."""
     ask, prepared, drawing, choice = answered.ask, answered.prepared, answered.drawing, answered.chosen.choice
     sampled, marks = drawing.sampled, answered.marks
-    candidates = _candidates(drawing.candidates, drawing.scores, choice)
+    candidates = _candidates(answered)
     return schema.Generation(
         text=candidates[choice.index].text,
         generation_id=answered.generation_id,
@@ -74,9 +74,9 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
         ),
         timings=schema.Timings(
             recall_s=marks.planned - marks.began,
-            prefill_s=sampled.prefill_s,
+            prefill_s=sampled.prefill_s + answered.end.prefill_s,
             reuse_saved_s=_saved_s(rooms, drawing),
-            decode_s=sampled.decode_s,
+            decode_s=sampled.decode_s + answered.end.decode_s,
             sample_s=sampled.sample_s,
             score_s=drawing.score_s,
             select_s=marks.chosen - marks.drawn,
@@ -96,6 +96,7 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
             *sampled.notes,
             *events.cut_short(sampled, drawing.wanted, structured=ask.sampling.structured),
             *answered.chosen.notes,
+            *answered.end.notes,
         ),
     )
 
@@ -159,14 +160,14 @@ def observe(rooms: Rooms, prepared: Prepared, drawing: Drawing, timings: schema.
     )
 
 
-def _candidates(
-    drawn: Sequence[schema.Candidate], scores: Scores | None, choice: Choice
-) -> tuple[schema.Candidate, ...]:
-    """The candidates with what the reward model and the rule said of them."""
+def _candidates(answered: Answered) -> tuple[schema.Candidate, ...]:
+    """The candidates with what the reward model and the rule said of them, the chosen one with its end."""
+    choice, scores, remarks = answered.chosen.choice, answered.drawing.scores, answered.chosen.remarks
     result = []
-    for index, one in enumerate(drawn):
+    for index, drawn in enumerate(answered.drawing.candidates):
+        one = answered.end.candidate if index == choice.index else drawn
         rank = float(choice.scores[index])
-        said: dict[str, float | None] = {"score": rank if np.isfinite(rank) else None}
+        said: dict[str, object] = {"score": rank if np.isfinite(rank) else None, "remark": remarks[index]}
         if scores is not None:
             for name in ("mean", "variance", "aleatoric", "epistemic"):
                 said[name] = float(getattr(scores, name)[index])

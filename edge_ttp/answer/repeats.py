@@ -20,38 +20,39 @@ LONGEST = 120
 """Words of a text that are compared: a longer one is hardly ever repeated as a whole."""
 
 
-def stale(candidate: str, request: str, history: Sequence[tuple[str, str]]) -> str | None:
-    """What a candidate wrongly keeps of an earlier answer that it repeats, in words as they stand; None where nothing.
+class Earlier:
+    """What a user wrote before, looked through once for all candidates of a request."""
 
-    `history`: inputs and outputs of the user. A repeated text without particulars ("Sounds good, thanks!") is the
-    user's way to say it, and is left alone; so is one whose particulars the request has too, and one that the user
-    gives whatever is asked (the same particular in answers to several different inputs: a signature, an address).
-    """
-    words = _folded(candidate)
-    if not words:
-        return None
-    mine = particulars(candidate)
-    asked = particulars(request)
-    if not mine.keys() - asked.keys():
-        return None
-    habits = _habits(history)
-    for given, written in history:
-        if not _alike(words, _folded(written)):
-            continue
-        then = particulars(given)
-        if then.keys() == asked.keys():
-            continue  # the same was asked
-        old = particulars(written)
-        kept = [shown for key, shown in mine.items() if key in old and key not in asked and key not in habits]
-        # It belongs to that time where that input has it too, or where this request asks about another of its kind.
-        tied = [
-            shown
-            for key, shown in mine.items()
-            if shown in kept and (key in then or any(_kind(key) == _kind(other) for other in asked))
+    def __init__(self, request: str, history: Sequence[tuple[str, str]]) -> None:
+        """`history`: inputs and outputs of the user."""
+        self._asked = particulars(request)
+        self._habits = _habits(history)
+        self._items = [
+            (_folded(written), particulars(given), particulars(written))
+            for given, written in history
+            if particulars(given).keys() != self._asked.keys()  # otherwise the same was asked
         ]
-        if tied:
-            return tied[0]
-    return None
+
+    def stale(self, candidate: str) -> str | None:
+        """What a candidate wrongly keeps of an earlier answer that it repeats, as it stands there; None where nothing.
+
+        A repeated text without particulars ("Sounds good, thanks!") is the user's way to say it, and is left alone; so
+        is one whose particulars the request has too, and one that the user gives whatever is asked (the same
+        particular in answers to several inputs that lack it: a signature, an address).
+        """
+        mine = {
+            key: shown
+            for key, shown in particulars(candidate).items()
+            if key not in self._asked and key not in self._habits
+        }
+        words = _folded(candidate) if mine else []
+        kinds = {_kind(key) for key in self._asked}
+        for written, then, old in self._items if words else ():
+            # A particular belongs to that time where that input has it too, or where this one asks for another such.
+            tied = [shown for key, shown in mine.items() if key in old and (key in then or _kind(key) in kinds)]
+            if tied and _alike(words, written):
+                return tied[0]
+        return None
 
 
 def _kind(key: str) -> str:

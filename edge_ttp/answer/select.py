@@ -48,6 +48,8 @@ class Pool:
     """Tokens drawn, (N,)."""
     complete: npt.NDArray[np.bool_]
     """Whether the candidate ended by itself, (N,). Cut-off ones are chosen only where all are."""
+    marked: npt.NDArray[np.bool_] | None = None
+    """Whether something speaks against the candidate, (N,). Such are chosen only where nothing else is left."""
     mean: Floats | None = None
     """Expected utility, (N,)."""
     epistemic: Floats | None = None
@@ -86,6 +88,8 @@ def select(
     usable = np.isfinite(scores)
     if (usable & pool.complete).any():
         usable &= pool.complete
+    if pool.marked is not None and (usable & ~pool.marked).any():
+        usable &= ~pool.marked
     if not usable.any():
         raise InvalidInput(f"the rule {rule!r} has no finite score for any candidate", "use --select first")
     index = int(np.argmax(np.where(usable, scores, -np.inf)))

@@ -14,7 +14,6 @@ from edge_ttp.answer import controls, events
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.driving import AtWork
 from edge_ttp.answer.prepare import Prepared, margin_s, reserve_s
-from edge_ttp.answer.prompt import with_context
 from edge_ttp.budget import gain
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.budget.planner import more, part_wave
@@ -53,7 +52,7 @@ def draw(
 ) -> Generator[AtWork, Asked | Ended[Sampled], Drawing]:
     """Draws and scores the candidates, in as many waves as are worth it; `deadline`: a moment of time.monotonic."""
     telling = None if ask.emit is None else events.Telling(ask.emit)
-    scorer = _Scorer(rooms, ask, prepared, telling)
+    scorer = _Scorer(rooms, prepared, telling)
     waves = _waves(rooms, ask, prepared, scorer, deadline)
     planned = prepared.planned
     most = planned.n if waves is None else waves.most
@@ -61,7 +60,7 @@ def draw(
     share = rooms.share(ask.user, ask.priority)
     expected_s = prepared.plan.expected_s
     control = Control(
-        deadline=_drawn_by(rooms, likely, deadline),
+        deadline=drawn_by(rooms, likely, deadline),
         cancel=ask.cancel,
         on_step=None if telling is None else telling.step,
         on_queued=None if ask.emit is None else events.forward_queued(ask.emit),
@@ -84,7 +83,7 @@ def draw(
         threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
         claim=Claim(ask.user, ask.priority, None if expected_s is None else expected_s * share),
     )
-    sampled = yield from _drawn(AtWork(job, control))
+    sampled = yield from drawn(AtWork(job, control))
     return Drawing(
         sampled=sampled,
         scores=scorer.scores(sampled.candidates),
@@ -96,7 +95,7 @@ def draw(
     )
 
 
-def _drawn(at_work: AtWork) -> Generator[AtWork, Asked | Ended[Sampled], Sampled]:
+def drawn(at_work: AtWork) -> Generator[AtWork, Asked | Ended[Sampled], Sampled]:
     """What the engine gives, its questions answered in between."""
     try:
         while True:
@@ -109,7 +108,7 @@ def _drawn(at_work: AtWork) -> Generator[AtWork, Asked | Ended[Sampled], Sampled
         raise
 
 
-def _drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:
+def drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:
     """When drawing has to end so that `n` candidates can be scored and recorded; some time is left for drawing."""
     if deadline is None:
         return None
@@ -120,9 +119,9 @@ def _drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:
 class _Scorer:
     """Judges the candidates so far, and counts what that takes."""
 
-    def __init__(self, rooms: Rooms, ask: Ask, prepared: Prepared, telling: events.Telling | None) -> None:
+    def __init__(self, rooms: Rooms, prepared: Prepared, telling: events.Telling | None) -> None:
         self._reward, self._telling = rooms.reward, telling
-        self._given = with_context(ask.prompt, ask.context)  # an answer is judged by all that it answers
+        self._given = prepared.request  # an answer is judged by all that it answers
         self._profile, self._learned = prepared.recollection.profile, prepared.recollection.learned
         self.seconds = 0.0
         self.scored = 0

@@ -1,7 +1,7 @@
 """How many candidates a request gets, of what length, behind how many examples: a pure function of cost and worth.
 
-Hard limits first: deadline, memory, the caller's and the device's caps. Within them the plan with the largest expected
-gain minus the price of its time. Batched time is not convex in N, so all N are compared.
+Hard limits first: deadline, memory, the caller's and the device's caps. Within them the fullest prompt, and the N with
+the largest expected gain minus the price of its time. Batched time is not convex in N, so all N are compared.
 """
 
 from __future__ import annotations
@@ -99,23 +99,38 @@ def price(budget: Budget, *, hot: bool = False) -> float:
     return PRICES[budget.mode] * factor * UTILITY_UNIT
 
 
-def plan(options: Sequence[Option], budget: Budget, limits: PlanLimits) -> Planned:
-    """The best option and N within the limits, at least 1 candidate in any case.
+@dataclass(frozen=True)
+class PlanStep:
+    """One step on the way to a full plan."""
 
-    A caller's own N is kept unless the deadline or the memory forbid it. Where no option fits the deadline, the
-    quickest one is tried with one candidate: it ends when the deadline does.
+    option: Option
+    n: int
+    seconds: float
+    """Predicted for this step, and for none before it more."""
+
+
+def plan(options: Sequence[Option], budget: Budget, limits: PlanLimits) -> Planned:
+    """The fullest option with the N that is worth its time; under a deadline as much of it as the deadline holds.
+
+    Examples and length are never given up for time where there is no deadline. Under one the plan is the last step of
+    `path` that fits: more time never means less of anything, and a deadline that the full plan meets changes nothing.
+    A caller's own N is kept unless the deadline or the memory forbid it. Where nothing fits the deadline, the quickest
+    option is tried with one candidate: it ends when the deadline does.
     """
     cost = price(budget, hot=limits.hot)
-    fitting = [option for option in options if _fits(option, limits) > 0]
+    full = max(options, key=lambda option: (option.examples, option.longest))
+    n, bound = _best_n(full, budget, limits, cost)
+    option, most = full, min(cap for cap, _ in _caps(full, budget, limits))
     notes: list[str] = []
-    if not fitting:
-        fitting = [min(options, key=lambda option: 0.0 if option.seconds is None else float(option.seconds[0]))]
-        notes.append("even one candidate may not fit the deadline; it ends when the deadline does")
-    best = [_best_n(option, budget, limits, cost) for option in fitting]
-    values = [value for *_, value in best]
-    place = int(np.argmax(values))
-    option, (n, bound, _) = fitting[place], best[place]
-    most = min(cap for cap, _ in _caps(option, budget, limits))
+    if limits.deadline_s is not None and _seconds(full, n) > limits.deadline_s:
+        fitting = [step for step in path(options, full, n) if step.seconds <= limits.deadline_s]
+        if not fitting:
+            option = min(options, key=lambda one: 0.0 if one.seconds is None else float(one.seconds[0]))
+            n, bound = 1, "deadline"
+            notes.append("even one candidate may not fit the deadline; it ends when the deadline does")
+        else:
+            option = fitting[-1].option
+            n, bound = (n, bound) if fitting[-1].n == n else (fitting[-1].n, "deadline")
     if limits.requested is not None and n < limits.requested:
         notes.append(f"{limits.requested} candidates were asked for, {n} fit ({bound.replace('_', ' ')})")
     return Planned(
@@ -128,6 +143,36 @@ def plan(options: Sequence[Option], budget: Budget, limits: PlanLimits) -> Plann
         most=max(n, most),
         notes=tuple(notes),
     )
+
+
+def path(options: Sequence[Option], full: Option, n: int) -> list[PlanStep]:
+    """From the least way to put the request to `full` with n candidates, in steps of which none takes anything away.
+
+    Each step adds examples, length or candidates: what gains most per second. It does not depend on any deadline.
+    """
+    within = [one for one in options if one.examples <= full.examples and one.longest <= full.longest]
+    option = min(within, key=lambda one: (one.examples, one.longest))
+    steps = [PlanStep(option, 1, _seconds(option, 1))]
+    while option is not full or steps[-1].n < n:
+        have = steps[-1].n
+        ways = [(one, have) for one in within if one is not option and _holds(one, option)]
+        ways += [(option, count) for count in range(have + 1, n + 1)]
+        gained, took = float(option.gain[have - 1]), _seconds(option, have)
+        option, reached = max(
+            ways,
+            key=lambda way: (float(way[0].gain[way[1] - 1]) - gained) / max(1e-9, _seconds(*way) - took),
+        )
+        for count in range(min(have + 1, reached), reached + 1):
+            steps.append(PlanStep(option, count, max(steps[-1].seconds, _seconds(option, count))))
+    return steps
+
+
+def _holds(option: Option, less: Option) -> bool:
+    return option.examples >= less.examples and option.longest >= less.longest
+
+
+def _seconds(option: Option, n: int) -> float:
+    return 0.0 if option.seconds is None else float(option.seconds[n - 1])
 
 
 def part_wave(n: int) -> int:
@@ -169,23 +214,21 @@ def more(seconds: Floats, improvement: Floats, cost: float, *, most: int, left_s
     return best + 1 if value[best] > 0 else 0
 
 
+def _best_n(option: Option, budget: Budget, limits: PlanLimits, cost: float) -> tuple[int, Bound]:
+    """N for this option where nothing hurries, and what bound it."""
+    n, bound = min(_caps(option, budget, limits), key=lambda pair: pair[0])
+    if limits.requested is None and option.seconds is not None and bound not in ("trust", "no_reward"):
+        best = int(np.argmax(option.gain[:n] - cost * option.seconds[:n])) + 1
+        if best < n:
+            return best, "value"
+    return n, bound
+
+
 def _fits(option: Option, limits: PlanLimits) -> int:
     """How many candidates of this option the deadline holds."""
     if limits.deadline_s is None or option.seconds is None:
         return len(option.gain)
     return int(np.sum(np.maximum.accumulate(option.seconds) <= limits.deadline_s))
-
-
-def _best_n(option: Option, budget: Budget, limits: PlanLimits, cost: float) -> tuple[int, Bound, float]:
-    """N for this option, what bound it, and gain minus the price of the time."""
-    n, bound = min(bounds(option, budget, limits), key=lambda pair: pair[0])
-    seconds = np.zeros(n) if option.seconds is None else option.seconds[:n]
-    value = option.gain[:n] - cost * seconds
-    if limits.requested is None and option.seconds is not None and bound not in ("trust", "no_reward"):
-        best = int(np.argmax(value)) + 1
-        if best < n:
-            n, bound = best, "value"
-    return n, bound, float(value[n - 1])
 
 
 def bounds(option: Option, budget: Budget, limits: PlanLimits) -> list[tuple[int, Bound]]:

@@ -38,7 +38,7 @@ def generate(
     *,
     drawing: dict[str, Any],
     kind: options.Kind = None,
-    examples: Annotated[int, typer.Option("--examples", help="History items shown to the model.")] = 4,
+    examples: options.Examples = None,
     documents: options.Documents = None,
     system: options.System = None,
     threads: options.Threads = None,

@@ -86,6 +86,10 @@ Select = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Replays a generation with the same --n on this device.")]
 Kind = Annotated[str | None, typer.Option("--kind", help="Recall only items of this kind.")]
+Examples = Annotated[
+    int | None,
+    typer.Option("--examples", help="Past items shown to the model. A number is kept, or refused; default: up to 4."),
+]
 Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]
 DATA_VARIABLE = "EDGE_TTP_DATA"

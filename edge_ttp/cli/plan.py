@@ -36,7 +36,7 @@ def plan(
     *,
     drawing: dict[str, Any],
     kind: options.Kind = None,
-    examples: Annotated[int, typer.Option("--examples", help="Most history items shown to the model.")] = 4,
+    examples: options.Examples = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:

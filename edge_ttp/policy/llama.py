@@ -17,6 +17,7 @@ from edge_ttp.policy import bindings, gpu, timing
 from edge_ttp.policy.job import Claim, Flag, Job, Steps
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.request import Control, Request, Sampled
+from edge_ttp.policy.running import decode_text
 from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.policy.seats import Scaled, Seat, Seats
 from edge_ttp.registry.gguf import read_header
@@ -143,6 +144,10 @@ class LlamaPolicy:
     def tokens(self, text: str) -> tuple[int, ...]:
         """The tokens of `text` alone."""
         return tuple(self._model.tokenize(text, control=False))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What the tokens of one answer say, with the space around it; control tokens say nothing."""
+        return decode_text(b"".join(self._model.piece(token) for token in tokens))
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` has alone."""

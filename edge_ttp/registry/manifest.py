@@ -89,6 +89,7 @@ Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Name = Annotated[str, AfterValidator(_model_name)]
 Word = Annotated[str, AfterValidator(_word)]
 Format = Annotated[str, AfterValidator(_format)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 HttpsAddress = Annotated[str, Field(max_length=2000), AfterValidator(_one_line), AfterValidator(_https)]
 
 
@@ -165,6 +166,10 @@ class Manifest(_Untrusted):
     """Quantization of a policy's weights, such as Q4_1. Policies only; empty where it is not known."""
     derivable: bool = False
     """Whether its licence lets the user make other formats of it. Policies of one file only."""
+    languages: Annotated[tuple[Language, ...], Field(max_length=200)] = ()
+    """What a policy was measured to write (`edge-ttp bench languages`), ISO 639 codes; empty where nothing was."""
+    temperatures: Annotated[tuple[Annotated[float, Field(ge=0, le=5)], ...], Field(max_length=16)] = ()
+    """What a policy's candidates are drawn at in turn by default (`edge-ttp bench temperature`); empty: unmeasured."""
     files: Annotated[tuple[ModelFile, ...], Field(min_length=1, max_length=64)]
     recipe: dict[str, JsonValue] = {}
     """How the model was made. Free; the store only keeps it."""
@@ -175,6 +180,8 @@ class Manifest(_Untrusted):
     def _agrees_with_itself(self) -> Self:
         if self.kind == "policy" and (self.prompt_style is None or self.context is None):
             raise ValueError("a policy needs prompt_style and context")
+        if (self.languages or self.temperatures) and self.kind != "policy":
+            raise ValueError("languages and temperatures belong to a policy")
         if (self.format or self.derivable) and (self.kind != "policy" or len(self.files) > 1):
             raise ValueError("format and derivable belong to a policy of one file")
         paths = [file.path.casefold() for file in self.files]
@@ -215,7 +222,7 @@ class Manifest(_Untrusted):
     def to_toml(self) -> str:
         """The manifest as TOML text that `read_manifest` reads back to an equal manifest."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        unsaid = [key for key in ("format", "derivable") if not fields[key]]
+        unsaid = [key for key in ("format", "derivable", "languages", "temperatures") if not fields[key]]
         return "".join(_toml_lines({key: value for key, value in fields.items() if key not in unsaid}))
 
 

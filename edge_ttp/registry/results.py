@@ -58,6 +58,16 @@ class Located:
     format: str = ""
     """Quantization of a policy's weights, such as Q4_1; empty where it is not known."""
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What a policy was measured to write, ISO 639-1 codes; empty where that was never measured."""
+        return () if self.manifest is None else self.manifest.languages
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """What a policy's candidates are drawn at in turn where the caller says nothing; empty: not measured."""
+        return () if self.manifest is None else self.manifest.temperatures
+
 
 @dataclass(frozen=True)
 class Verification:

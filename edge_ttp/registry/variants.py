@@ -39,6 +39,8 @@ from edge_ttp.registry.manifest import (
 CHOICES_NAME = "choices.json"
 MAX_CHOICES = 64
 """Processors whose choice is kept for one model."""
+_INHERITED = {"name", "kind", "licence", "licence_url", "prompt_style", "context", "languages", "temperatures"}
+"""What holds for every format of a model."""
 NOTICE_OF_CHANGE = (
     "Modified file: the weights were quantized again on this device. The licence of the model it was made from applies."
 )
@@ -221,7 +223,7 @@ def _described(own: Manifest, source_format: str, format: str, file: ModelFile, 
     """The manifest of a variant of `own`."""
     original = own.files[0]
     fields: dict[str, Any] = {
-        **own.model_dump(include={"name", "kind", "licence", "licence_url", "prompt_style", "context"}),
+        **own.model_dump(include=_INHERITED),
         "description": f"{own.name} as {format}, made on this device from {original.path}.",
         "format": format,
         "files": (file,),

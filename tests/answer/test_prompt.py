@@ -48,13 +48,20 @@ def test_the_instruction_speaks_of_the_user_only_where_there_is_something_to_imi
         ("chat", [("a", "one line"), ("b", "two\nlines")], ()),
         ("few-shot", [], ("\n",)),
         ("few-shot", [("a", "one line")], ("\n",)),
-        ("few-shot", [("a", "one line"), ("b", "two\nlines")], ("\n\nInput:", "\nOutput:")),
+        ("few-shot", [("a", "one line"), ("b", "two\nlines")], ("\n\nInput:", "\nInput:", "\nOutput:")),
     ],
 )
 def test_an_answer_ends_with_the_line_where_this_user_writes_single_lines(
     style: str, examples: list[tuple[str, str]], stop: tuple[str, ...]
 ) -> None:
     assert compose("now", examples, style).stop == stop  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("style", ["chat", "few-shot"])
+@pytest.mark.parametrize("examples", [[], [("a", "one line")]])
+def test_an_answer_of_several_lines_does_not_end_with_its_first(style: str, examples: list[tuple[str, str]]) -> None:
+    stop = compose("ten names, a list", examples, style, several_lines=True).stop  # type: ignore[arg-type]
+    assert "\n" not in stop
 
 
 def test_space_around_an_output_does_not_make_it_several_lines() -> None:

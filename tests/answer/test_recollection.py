@@ -6,7 +6,7 @@ from fakes import FakePolicy, FakeReward, rooms
 
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
-from edge_ttp.answer.options import BARE_TOKENS
+from edge_ttp.answer.lengths import BARE_TOKENS
 from edge_ttp.history import History
 from edge_ttp.schema import HistoryItem, Sampling
 

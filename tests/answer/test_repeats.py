@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from edge_ttp.answer.repeats import stale
+from edge_ttp.answer.repeats import Earlier
+
+
+def stale(candidate: str, request: str, history: list[tuple[str, str]]) -> str | None:
+    return Earlier(request, history).stale(candidate)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -89,11 +90,18 @@ def test_one_candidate_of_the_quickest_way_is_tried_where_none_fits_and_the_plan
     assert planned.notes == ("even one candidate may not fit the deadline; it ends when the deadline does",)
 
 
-def test_a_way_with_less_is_taken_where_its_time_buys_more() -> None:
+def test_a_way_with_less_is_taken_only_where_a_deadline_leaves_no_time_for_more() -> None:
     short = Option(examples=1, longest=30, seconds=SECONDS - 0.8, gain=GAIN - 0.01)
     assert plan([OPTION, short], BEST, PlanLimits()).option == OPTION
-    assert plan([OPTION, short], BEST, PlanLimits(deadline_s=1.2)).option == short
-    assert plan([OPTION, short], Budget(mode="fast"), PlanLimits()).option == short
+    assert plan([OPTION, short], BEST, PlanLimits(deadline_s=0.9)).option == short
+    assert plan([OPTION, short], Budget(mode="fast"), PlanLimits()).option == OPTION
+
+
+def test_what_gains_most_per_second_comes_first() -> None:
+    bare = Option(examples=0, longest=30, seconds=SECONDS - 0.5, gain=GAIN - 0.2)
+    dear = Option(examples=0, longest=30, seconds=SECONDS - 0.5, gain=GAIN - 0.0001)
+    assert plan([OPTION, bare], BEST, PlanLimits(deadline_s=1.2)).option == OPTION
+    assert plan([OPTION, dear], BEST, PlanLimits(deadline_s=1.2)).option == dear
 
 
 def test_the_memory_decides_where_it_holds_fewest() -> None:
@@ -211,6 +219,50 @@ def test_every_plan_keeps_every_limit_and_has_at_least_one_candidate(
     assert planned.n == min(caps.values()) or planned.bound_by == "value"
     assert planned.expected_s == pytest.approx(SECONDS[planned.n - 1])
     assert planned.most >= planned.n
+
+
+@given(
+    deadlines=st.lists(st.floats(0.01, 60), min_size=2, max_size=8),
+    requested=st.none() | st.integers(1, 40),
+    reading=st.floats(0.01, 2),
+    drawing=st.lists(st.floats(0.001, 0.5), min_size=2, max_size=3),
+    worths=st.lists(st.floats(0, 0.05), min_size=3, max_size=5),
+    lost=st.lists(st.floats(0, 0.1), min_size=2, max_size=3),
+    mode=st.sampled_from(list(MODE_CANDIDATES)),
+)
+def test_more_time_never_means_less_of_anything_and_enough_time_is_as_good_as_any(
+    deadlines: list[float],
+    requested: int | None,
+    reading: float,
+    drawing: list[float],
+    worths: list[float],
+    lost: list[float],
+    mode: Mode,
+) -> None:
+    worth, lacking = np.cumsum(worths), np.cumsum(lost)[::-1] - min(np.cumsum(lost)[::-1])
+    options = [
+        Option(
+            examples=examples,
+            longest=8 * (2**length),
+            seconds=reading * (examples + 1) + np.cumsum(drawing)[length] * (1 + 0.1 * N[:64] + 0.2 * (N[:64] > 4)),
+            gain=GAIN[:64] - (worth[-1] - worth[examples]) - lacking[length],
+        )
+        for examples in range(len(worths))
+        for length in range(min(len(drawing), len(lost)))
+    ]
+    limits, budget = PlanLimits(requested=requested), Budget(mode=mode)
+    free = plan(options, budget, limits)
+    assert free.option == max(options, key=lambda one: (one.examples, one.longest))
+    assert free.expected_s is not None
+    found = [plan(options, budget, replace(limits, deadline_s=seconds)) for seconds in sorted(deadlines)]
+    for less, more_time in itertools.pairwise([*found, free]):
+        assert less.option.examples <= more_time.option.examples
+        assert less.option.longest <= more_time.option.longest
+        assert less.n <= more_time.n
+    enough = plan(options, budget, replace(limits, deadline_s=free.expected_s))
+    assert (enough.option, enough.n, enough.bound_by) == (free.option, free.n, free.bound_by)
+    for seconds, planned in zip(sorted(deadlines), found, strict=True):
+        assert planned.notes or planned.expected_s <= seconds
 
 
 def test_prices_are_stated_in_units_of_the_population() -> None:

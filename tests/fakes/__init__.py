@@ -122,6 +122,9 @@ class FakePolicy:
     def count_tokens(self, text: str) -> int:
         return len(_tokens(text))
 
+    def text(self, tokens: Sequence[int]) -> str:
+        return "".join(f" {self.words[token]}" for token in tokens if token)
+
     def tokens(self, text: str) -> tuple[int, ...]:
         return tuple(self.words.index(word) for word in text.split() if word in self.words)
 
