@@ -68,9 +68,7 @@ def choose(
     return Selected(choice, tuple(notes), tuple(said))
 
 
-def _pool(
-    rule: Rule, candidates: Sequence[Candidate], scores: Scores | None, against: Sequence[str | None]
-) -> Pool:
+def _pool(rule: Rule, candidates: Sequence[Candidate], scores: Scores | None, against: Sequence[str | None]) -> Pool:
     """What the rules look at."""
     similarity = scores.similarity if scores is not None else None
     if similarity is None and rule in NEEDS_SIMILARITY:

@@ -94,7 +94,7 @@ def _go_on(
 
 
 def _joined(rooms: Rooms, begun: Sequence[int], gone_on: Sequence[int], added: Candidate) -> str:
-    """Beginning and end with the space that stands between them. A stop text is among the tokens, but not in `added`."""
+    """Beginning and end with the space between them. A stop text is among the tokens, but not in `added`."""
     beginning, whole = rooms.policy.text(begun), rooms.policy.text((*begun, *gone_on))
     after = whole[len(beginning) :] if whole.startswith(beginning) else ""
     space = after[: len(after) - len(after.lstrip())] if after.strip() else ""

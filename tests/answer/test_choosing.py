@@ -14,7 +14,7 @@ from edge_ttp.answer import generate
 from edge_ttp.answer.choosing import UNFAMILIAR
 from edge_ttp.answer.select import NEEDS_REWARD, RULES, Pool, select
 from edge_ttp.history import History
-from edge_ttp.schema import Budget, Rule, Sampling
+from edge_ttp.schema import Budget, HistoryItem, Rule, Sampling
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -26,7 +26,7 @@ def test_every_rule_chooses_what_the_selection_room_chooses(history: History, ru
     pool = Pool(
         logprob=np.array([one.logprob for one in drawn]),
         tokens=np.array([one.tokens for one in drawn]),
-        complete=np.array([one.finish_reason in ("stop", "length") and bool(one.text) for one in drawn]),
+        complete=np.array([one.finish_reason == "stop" and bool(one.text) for one in drawn]),
         mean=np.array([one.mean for one in drawn]) if rule in NEEDS_REWARD else None,
         epistemic=np.array([one.epistemic for one in drawn]) if rule in NEEDS_REWARD else None,
         similarity=FakeReward().score(None, "", drawn).similarity,
@@ -84,3 +84,29 @@ def test_an_answer_cut_off_inside_a_grammar_is_not_complete(history: History) ->
     assert f"{cut}: allow more with --max-tokens" in result.notes
     assert result.candidates[result.chosen].finish_reason == "length"  # the others are empty
     assert result.selection.reason.endswith("none was complete")
+
+
+def test_an_old_answer_with_the_wrong_day_is_marked_down_and_said(history: History) -> None:
+    words = ("", "Thursday", "works", "sorry", "no", "fern")
+    history.add(HistoryItem(user_id="ann", input="can we meet Thursday", output="Thursday works"))
+
+    def says(prefix: tuple[int, ...]) -> np.ndarray:
+        """`Thursday works`, or now and then `sorry no`."""
+        after = {1: 2, 3: 4, 2: 0, 4: 0}.get(prefix[-1])
+        if after is None:
+            return np.array([-np.inf, 2.0, -np.inf, 0.0, -np.inf, -np.inf])
+        return np.array([0.0 if token == after else -np.inf for token in range(len(words))])
+
+    policy = FakePolicy(table=says, words=words)
+    parts = rooms(history, policy, FakeReward(judge=lambda text: float(text.startswith("Thursday"))))
+    asked = ask("can we meet Wednesday", n=16, sampling=Sampling())
+    result = generate(parts, asked)
+    assert {one.text for one in result.candidates} == {"Thursday works", "sorry no"}
+    assert result.text == "sorry no"
+    marked = [one for one in result.candidates if one.remark is not None]
+    assert {one.text for one in marked} == {"Thursday works"}
+    assert "'Thursday'" in marked[0].remark
+    assert any("marked down" in note and "'Thursday'" in note for note in result.notes)
+    again = generate(parts, replace(asked, prompt="can we meet Thursday"))
+    assert again.text == "Thursday works"
+    assert all(one.remark is None for one in again.candidates)

@@ -78,3 +78,13 @@ def test_a_user_whose_scores_order_nothing_gets_few_candidates(
     monkeypatch.setattr(recollection, "learned", lambda *_: stub)
     result = generate(rooms(history, costs=COSTS), ask(n=None, budget=Budget(mode="best")))
     assert (result.n, result.plan.bound_by) == (DISTRUSTED_CANDIDATES, "trust")
+
+
+def test_a_language_that_the_policy_cannot_write_is_said_once_to_each_user(history: History) -> None:
+    parts = replace(rooms(history), languages=("en",))
+    german = "Kannst du mir sagen, wann der nächste Zug an die Küste fährt?"
+    first, again, english = (generate(parts, ask(prompt)) for prompt in (german, german, "what grows here in spring"))
+    other = generate(parts, ask(german, user="bob"))
+    assert [any("German" in note for note in one.notes) for one in (first, again, english, other)] == [
+        *(True, False, False, True),
+    ]
