@@ -81,12 +81,12 @@ class Runtime(Life):
         recalled nor stored, and nobody takes them for the user's writing. `speaker` says who answers: anybody else than
         the user is the bare policy, with nothing recalled and no instruction of ours.
         `n` None: as many candidates as the budget allows. `examples`, past items in the prompt, are kept or the request
-        is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of that kind. `model`: another
-        policy than the usual one. Requests of `priority` "background" wait while others are under way. `store` False
-        keeps it out of the history. `cancel`, set from any thread, ends decoding within a step and returns what there
-        is; so does the budget's deadline, which does not count the loading of models and knows of the other requests.
-        `on_event` is called in this thread with what happens, `on_text` with the answer's text alone, in pieces where
-        it is certain before it is complete.
+        is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of
+        that kind. `model`: another policy than the usual one. Requests of `priority` "background" wait while others are
+        under way. `store` False keeps it out of the history. `cancel`, set from any thread, ends decoding within a step
+        and returns what there is; so does the budget's deadline, which does not count the loading of models and knows
+        of the other requests. `on_event` is called in this thread with what happens, `on_text` with the answer's text
+        alone, in pieces where it is certain before it is complete.
 
         Raises InvalidInput, ModelUnavailable, HistoryUnavailable, OutOfCapacity, DeadlineTooShort, Cancelled.
         """
@@ -131,7 +131,7 @@ class Runtime(Life):
             sampling=options.get("sampling") or Sampling(),
             seed=options.get("seed"),
             kind=options.get("kind"),
-            examples=options.get("examples", DEFAULT_EXAMPLES),
+            examples=options.get("examples"),
             recall_for=options.get("recall_for"),
             turns=in_turns(turns),
             system=system,
