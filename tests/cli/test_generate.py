@@ -207,7 +207,7 @@ def test_notes_of_a_narrow_plan_go_to_stderr(generate: Command, models: Models) 
 @pytest.fixture
 def locked(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The history while another connection holds it, and a short patience."""
-    monkeypatch.setattr("edge_ttp.runtime._HISTORY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("edge_ttp.life._HISTORY_TIMEOUT_S", 0.05)
     History.open(locate(home).database).close()
     holder = sqlite3.connect(locate(home).database, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -242,10 +242,15 @@ def interrupting(*steps: int) -> FakePolicy:
         nonlocal calls
         calls += 1
         if calls in steps:
-            press_ctrl_c()
+            press_ctrl_c(heard if calls == min(steps) else None)
         return endless(prefix)
 
-    return FakePolicy(table=table)
+    def heard() -> bool:
+        flag = policy.controls[-1].cancel
+        return flag is not None and flag.is_set()
+
+    policy = FakePolicy(table=table)
+    return policy
 
 
 def test_ctrl_c_while_drawing_prints_the_best_so_far(generate: Command, models: Models, home: Path) -> None:

@@ -19,7 +19,7 @@ from edge_ttp_export.losses import Loss
 from edge_ttp_export.rule_choices import choose, cut, share_of_headroom
 from edge_ttp_export.train import train
 from edge_ttp_export.trained_rules import Fixed, Judged, fix_rules, judge
-from tests.export.test_training import SETTINGS, pool
+from tests.export.test_train import SETTINGS, pool
 
 pytestmark = pytest.mark.export
 

@@ -29,7 +29,7 @@ from edge_ttp_export.selectors import untrained  # noqa: E402
 from edge_ttp_export.text_files import file_sha256  # noqa: E402
 from edge_ttp_export.train import predict  # noqa: E402
 from edge_ttp_export.user_split import part_of  # noqa: E402
-from tests.export.test_training import pool  # noqa: E402
+from tests.export.test_train import pool  # noqa: E402
 
 pytestmark = pytest.mark.export
 

@@ -48,11 +48,16 @@ def chatter(prefix: tuple[int, ...]) -> npt.NDArray[np.float64]:
     return np.random.default_rng([len(prefix), *prefix]).normal(0, 1, len(WORDS))
 
 
-def press_ctrl_c() -> None:
-    """Ctrl-C as a terminal sends it: the main thread gets it, whatever thread draws; it has had it on return."""
+def press_ctrl_c(heard: Callable[[], bool] | None = None) -> None:
+    """Ctrl-C as a terminal sends it: the main thread gets it, whatever thread draws.
+
+    Waits until it is `heard`, however busy the machine is; where nobody can say so, for as long as it usually takes.
+    """
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     if threading.current_thread() is not threading.main_thread():
-        time.sleep(0.4)  # the handler runs in the main thread, which waits for the engine's
+        ends = time.monotonic() + (0.4 if heard is None else 30)  # the handler runs in the main thread, which waits
+        while time.monotonic() < ends and not (heard is not None and heard()):
+            time.sleep(0.01)
 
 
 def endless(_: tuple[int, ...]) -> npt.NDArray[np.float64]:

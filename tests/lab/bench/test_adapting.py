@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_ttp.cli.main import run
-from edge_ttp.lab.bench import adapting, learning_costs, simulated_feedback
+from edge_ttp.lab.bench import adapting
 from edge_ttp.lab.bench.user_pools import UserPool
 from edge_ttp.reward.posterior import Evidence, Floats, Weights
 
@@ -82,24 +82,6 @@ def test_failures_fall_where_users_differ() -> None:
     found = adapting.failures(STOCK, tested, 20)
     assert found["adapted"]["mean_rho"] > found["stock"]["mean_rho"]
     assert found["adapted"]["negative"] < found["stock"]["negative"]
-
-
-@pytest.mark.slow
-def test_feedback_of_every_kind_starts_at_stock_and_labels_teach_most() -> None:
-    tested = adapting.split(simulated(10, 28))
-    points = simulated_feedback.simulate(STOCK, tested)
-    assert len(points) == len(simulated_feedback.KINDS) * (simulated_feedback.ROUNDS + 1)
-    last = {point.kind: point for point in points if point.round == simulated_feedback.ROUNDS}
-    assert all(point.gain == 0 for point in points if point.round == 0)
-    assert last["edit"].gain > last["prefer"].gain > 0
-    assert last["accept/reject"].share > last["accept/reject"].online
-    assert last["copied/regenerated"].gain > -0.03
-
-
-def test_costs_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    found = learning_costs.recall_cost(50, 3, queries=5)
-    assert 0 < found.p50_ms <= found.p95_ms
-    assert found.database_bytes > 0
 
 
 @pytest.mark.real

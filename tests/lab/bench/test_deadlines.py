@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -16,13 +16,9 @@ from budget.test_device_profile import PROFILE
 from fakes import FakeReward, Models
 from fakes.command import model_files
 
-from edge_ttp.budget.cost import KNOTS, Speed
-from edge_ttp.budget.device_profile import Profile
 from edge_ttp.cli.main import run
-from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench import adaptive_n, deadlines
-from edge_ttp.lab.bench.adaptive_n import TimePrice, compare
-from edge_ttp.lab.bench.scored_pools import REPORT, ScoredPool, part_of, read
+from edge_ttp.lab.bench.scored_pools import REPORT, part_of
 from edge_ttp.lab.bench.tasks import sample_tasks
 from edge_ttp.runtime import Runtime
 
@@ -86,59 +82,6 @@ def test_every_part_reports_what_it_measured(runtime: Runtime, monkeypatch: pyte
 
 # Stored pools
 
-SPEED = Speed(0.01, 0.002, 1e-7, tuple(0.02 + 0.01 * rows for rows in KNOTS), 1e-9)
-DEVICE = Profile({1: SPEED}, {1: SPEED})
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less of everything random: these tests ask for signs, not for digits."""
-    monkeypatch.setattr(adaptive_n, "ORDERS", 3)
-    monkeypatch.setattr(adaptive_n, "TIMED_ORDERS", 2)
-    monkeypatch.setattr(adaptive_n, "RESAMPLES", 50)
-
-
-def made_up(rho: Callable[[int], float], count: int = 24, size: int = 16) -> list[ScoredPool]:
-    """Pools whose scores have these correlations with their utilities, calibrated."""
-    rng = np.random.default_rng(5)
-    pools = []
-    for query in range(count):
-        utility = 0.07 * rng.normal(size=size)
-        mean = rho(query) * (rho(query) * utility + 0.07 * np.sqrt(1 - rho(query) ** 2) * rng.normal(size=size))
-        tokens = rng.integers(8, 30, size)
-        pools.append(ScoredPool("policy", f"user {query}", f"{query}", utility, mean, np.zeros(size), tokens))
-    return pools
-
-
-@pytest.mark.usefixtures("few")
-def test_an_oracle_gains_over_fixed_n_and_times_are_compared_at_their_mean() -> None:
-    found = compare(made_up(lambda query: 0.6 if query % 2 else 0.1), TimePrice(0.01, DEVICE, 1))
-    assert found["oracle_gain"] > 0
-    assert found["low"] <= found["gain_over_best_fixed"] <= found["high"]
-    assert 1 <= found["mean_n"] <= 16
-    assert found["queries"] == found["users"] == 24
-
-
-@pytest.mark.usefixtures("few")
-def test_a_rule_that_always_takes_the_same_n_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive_n.gain, "first_wave", lambda n, **known: 6)
-    monkeypatch.setattr(adaptive_n, "more", lambda *args, **limits: 0)
-    same = [
-        ScoredPool(one.policy, one.user, one.query, one.utility, one.mean, one.epistemic, np.full(16, 20))
-        for one in made_up(lambda query: 0.5)
-    ]
-    found = compare(same, TimePrice(0.01, DEVICE, 1))
-    assert found["mean_n"] == 6
-    assert found["gain_over_best_fixed"] == pytest.approx(0, abs=0.012)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("few")
-def test_dearer_time_is_answered_with_fewer_candidates() -> None:
-    pools = made_up(lambda query: 0.5)
-    counts = [compare(pools, TimePrice(price, DEVICE, 1))["mean_n"] for price in (0.001, 0.02, 0.5)]
-    assert counts[0] > counts[1] > counts[2]
-
 
 def write(path: Path, rows: list[dict[str, object]]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -147,32 +90,6 @@ def write(path: Path, rows: list[dict[str, object]]) -> str:
 
 def users_of(tenths: tuple[int, ...], count: int) -> list[str]:
     return [name for name in (f"u{index}" for index in range(1000)) if part_of(name) in tenths][:count]
-
-
-def test_pools_are_read_for_report_users_only(tmp_path: Path) -> None:
-    report, other = users_of(REPORT, 2), users_of((0,), 1)
-    rows = [
-        {"user_id": user, "query_id": "q", "utility": 0.1 * place, "score": 0.2, "tokens": place + 3}
-        for user in (*report, *other)
-        for place in range(8)
-    ]
-    pools = read([write(tmp_path / "pools.jsonl", rows)], tenths=REPORT)
-    assert sorted(pool.user for pool in pools) == sorted(report)
-    assert {pool.policy for pool in pools} == {"pools.jsonl"}
-    assert pools[0].tokens.tolist() == list(range(3, 11))
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ({"user_id": "a", "query_id": "q", "utility": 0.1, "score": None, "tokens": 3}, "lacks a number"),
-        ({"user_id": "a", "query_id": "q", "utility": 0.1, "score": 0.1}, "lacks a number"),
-        ({"user_id": "a", "query_id": "q", "utility": 0.1, "score": 0.1, "tokens": 3}, "no pools"),
-    ],
-)
-def test_rows_that_cannot_be_used_are_refused_in_words(tmp_path: Path, row: dict[str, object], words: str) -> None:
-    with pytest.raises(InvalidInput, match=words):
-        read([write(tmp_path / "pools.jsonl", [row])], tenths=range(10))
 
 
 @pytest.mark.usefixtures("few")

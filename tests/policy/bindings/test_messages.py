@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .tiny import language_model
+from policy.tiny import language_model
 
 LOADING = """
 import sys

