@@ -27,12 +27,14 @@ def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Adv
     InvalidInput if it is no such table or lacks the column of the output. progress is called with the bytes read.
     """
     head = stream.peek(_HEAD)[:_HEAD]
-    if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if not (head.startswith((b"\xff\xfe", b"\xfe\xff")) or _is_wide(how.encoding or "")):
         refuse_binary(head, name)
     encoding, guessed = _encoding(stream, how)
     if guessed:
         yield Remark(f"{name} was read as {encoding}, by its bytes; --encoding says otherwise")
-    text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
+    # Wide encodings know no escape for what cannot be decoded; the others keep it, so that its row is named.
+    errors = "replace" if _is_wide(encoding) else "surrogateescape"
+    text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
     limit = csv.field_size_limit(MAX_LINE)
     try:
         lines = _Lines(text)
@@ -87,6 +89,10 @@ def _encoding(stream: BufferedReader[Any], how: LineReading) -> tuple[str, bool]
     return ("utf-8-sig" if found.encoding == "utf-8" else found.encoding), found.guessed
 
 
+def _is_wide(encoding: str) -> bool:
+    return encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
+
+
 class _Lines:
     """The lines of a table, none longer than MAX_LINE, with their number and the characters read so far."""
 
@@ -124,9 +130,10 @@ def _delimiter(header: str) -> str:
 
 
 def _no_column(name: str, wanted: str, header: list[str]) -> InvalidInput:
-    columns = ", ".join(header[:20])[:200]
-    last = next((column for column in header[1:2] or header if column), "COLUMN")
-    given = f" --map input={header[0]}" if len(header) > 1 and header[0] else ""
+    short = ["".join(one if one.isprintable() else "?" for one in column[:40]) for column in header[:20]]
+    columns = ", ".join(short)[:200]
+    last = next((column for column in short[1:2] or short if column), "COLUMN")
+    given = f" --map input={short[0]}" if len(short) > 1 and short[0] else ""
     return InvalidInput(
         f"{name} has no column {wanted!r} (it has: {columns})",
         f"say which column is what, such as: --map output={last}{given}",

@@ -126,7 +126,7 @@ def _entries(number: int, line: bytes, how: LineReading) -> Iterator[Entry]:
 def refuse_binary(head: bytes, name: str) -> None:
     """Raises InvalidInput for the first bytes of a file that is no text."""
     for signature, fact, cure in _SIGNATURES:
-        if head.startswith(signature):
+        if head.startswith(signature) and (len(signature) > 2 or signature == b"\x1f\x8b" or b"\0" in head):
             raise InvalidInput(f"{name} {fact}", cure)
     if b"\0" in head:
         raise InvalidInput(f"{name} is a binary file", "give a text file with one JSON object per line")

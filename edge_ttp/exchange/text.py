@@ -18,8 +18,9 @@ _SAMPLE = 262_144
 _WESTERN = frozenset("àâäáãåæçéèêëíìîïñóòôöõøœúùûüßÀÂÄÁÃÅÆÇÉÈÊËÍÌÎÑÓÒÔÖÕØŒÚÙÛÜ€£§°«»„“”‚‘’–—…·•¿¡´\u00a0²³½ªº×®©™")
 
 _UNLIKELY = ["cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"]
-_UNLIKELY += ["mac_cyrillic", "mac_greek", "mac_turkish"]
-"""Encodings of mainframes, and of old Macs where Windows has one for the same letters."""
+_UNLIKELY += ["mac_cyrillic", "mac_greek", "mac_turkish", "utf_7"]
+_UNLIKELY += ["utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+"""Encodings of mainframes, of old Macs where Windows has one for the same letters, and those that come with a mark."""
 
 # Codecs of Python that are no encodings of files: quadratic, or they interpret what they read.
 _NEVER = frozenset(("punycode", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"))

@@ -139,3 +139,10 @@ def test_a_bad_row_never_ends_the_table(monkeypatch: pytest.MonkeyPatch) -> None
     found = table(b"output\ngood\n" + b"x" * 5000 + b"\nfine\na,b,c\nlast\n")
     assert [one.output for one in items(found)] == ["good", "fine", "last"]
     assert [one.number for one in found if isinstance(one, BadRecord)] == [3, 5]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp932", "gb18030", "utf-8"])
+def test_bytes_that_an_encoding_does_not_have_cost_their_row(encoding: str) -> None:
+    data = "output\ngood\n".encode(encoding) + b"\xff\xd8\xff"
+    found = table(data, encoding=encoding)
+    assert items(found)[0].output == "good"
