@@ -152,7 +152,7 @@ def _reward_model(name: str) -> RewardModel:
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
 
-    folder = Path(name) if Path(name).is_dir() else Registry(locate()).locate(name, kind="reward").path
+    folder = Registry(locate()).reward_folder(name)
     return RewardModel.load(folder)
 
 

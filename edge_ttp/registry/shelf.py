@@ -96,6 +96,17 @@ class Shelf:
         else:
             self._catalog.find(name_or_path)
 
+    def reward_folder(self, name_or_folder: str) -> Path:
+        """The folder of a reward model: of one in the store, or any folder that holds one, with a manifest or without.
+
+        Raises as `locate`. A folder is tried as files from outside are.
+        """
+        folder = Path(name_or_folder).expanduser().absolute()
+        if not folder.is_dir():
+            return self.locate(name_or_folder, kind="reward").path
+        self._trials.survive("reward", folder, "")
+        return folder
+
     def try_adapter(self, path: Path, policy: Located, *, cancel: Event | None = None) -> None:
         """Tries the LoRA adapter at `path` with `policy` in a process of its own, unless that was done before.
 

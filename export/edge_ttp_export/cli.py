@@ -165,7 +165,7 @@ def rows(
         from edge_ttp.reward.model import RewardModel
         from edge_ttp_export.candidate_rows import write_scored_rows
 
-        folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
+        folder = Registry(locate()).reward_folder(model)
         known: Any = part
         count = write_scored_rows(pools, data, out, known, reward=RewardModel.load(folder), report=note)
     _print({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
@@ -315,7 +315,7 @@ def evaluate(
     from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.evaluate_run import evaluate_files
 
-    folder = Path(model) if Path(model).is_dir() else Registry(locate()).locate(model, kind="reward").path
+    folder = Registry(locate()).reward_folder(model)
     strangers = {}
     for one in left_out or ():
         task, mark, path = one.partition("=")

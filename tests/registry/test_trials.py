@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile.judge import SOUND, exchanged
 from policy import tiny
 
 from edge_ttp import confined
 from edge_ttp.errors import Cancelled, ModelUnavailable, OutOfCapacity
 from edge_ttp.paths import Paths, locate
-from edge_ttp.registry import Registry
+from edge_ttp.registry import Registry, write_manifest
 from edge_ttp.registry.catalog import shipped_folder
 
 from .makers import gguf
@@ -250,3 +251,30 @@ def test_a_program_that_is_no_python_is_told_how(
     monkeypatch.setattr("multiprocessing.spawn._python_exe", b"/no/such/python")
     with pytest.raises(OutOfCapacity, match="cannot be started"):
         registry.locate(tmp_path / "tiny.gguf")
+
+
+def test_a_folder_without_a_manifest_is_tried_by_its_config(
+    registry: Registry, tmp_path: Path, untried: list[Any]
+) -> None:
+    folder = exchanged(tmp_path / "judge", "tokenizer.json", (SOUND / "tokenizer.json").read_bytes())
+    (folder / "manifest.toml").unlink()
+    assert registry.reward_folder(str(folder)) == folder
+    assert registry.reward_folder(str(folder)) == folder
+    assert len(untried) == 1
+    exchanged(tmp_path / "other", "tokenizer.json", b"{}")
+    with pytest.raises(ModelUnavailable, match="tokenizer"):
+        registry.reward_folder(str(tmp_path / "other"))
+    assert registry.reward_folder("reward-minilm-1").name == "reward-minilm-1"
+    assert len(untried) == 2
+
+
+def test_files_that_the_manifest_does_not_name_count_too(
+    registry: Registry, tmp_path: Path, untried: list[Any]
+) -> None:
+    folder = exchanged(tmp_path / "judge", "tokenizer.json", (SOUND / "tokenizer.json").read_bytes())
+    write_manifest(folder, name="judge", kind="reward", files=["heads.onnx"], description="", licence="MIT")
+    registry.locate(folder)
+    config = folder / "reward.json"
+    config.write_text(config.read_text() + " ")
+    registry.locate(folder)
+    assert len(untried) == 2
