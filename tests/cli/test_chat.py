@@ -55,8 +55,7 @@ def test_a_conversation_keeps_the_examples_of_its_first_line(chat: Chat, models:
         for index, given in enumerate(["what grows here", "is there rain", "tell me more"] * 3):
             history.add(HistoryItem(user_id="ann", input=given, output=f"answer {index}"))
     chat("what grows here", "tell me more", "/new", "tell me more")
-    # Each request composes prompts with 4, 3, ... 0 examples to choose from.
-    first, second, third = models.policy.messages[::5]
+    first, second, third = models.policy.messages
     assert second[:9] == first[:9]
     assert third[:9] != first[:9]
 
