@@ -61,6 +61,8 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/host/program.py
+	$(BIN)/basedpyright --project tests/host/pyrightconfig.json --pythonpath $(BIN)/python
 
 test: $(VENV)/.test models  ## all tests but those of the export extra
 	$(BIN)/python -m pytest --ignore=tests/export

@@ -153,6 +153,7 @@ class _Steps:
         self._loop = asyncio.get_running_loop()
         self._steps: Answering | None = None
         self._stay = ExitStack()
+        self._told: asyncio.Queue[object] | None = None
         self._finished: Generation | None = None
 
     async def run(self) -> Generation:
@@ -212,24 +213,18 @@ class _Steps:
 
     async def _heard(self, at_work: AtWork) -> Asked | Ended[Any]:
         """The question or the end that the engine comes to; what happens before is told in the event loop."""
-        stop: asyncio.Future[Asked | Ended[Any]] = self._loop.create_future()
+        if self._told is None:
+            told = self._told = asyncio.Queue[object]()
 
-        def hear(message: object) -> None:
-            if stop.done():
-                return
+            def listen(message: object) -> None:
+                self._loop.call_soon_threadsafe(told.put_nowait, message)
+
+            at_work.job.listen(listen)
+        while True:
+            message = await self._told.get()
             if isinstance(message, (Asked, Ended)):
-                stop.set_result(message)
-                return
-            try:
-                at_work.control.hear(message)
-            except BaseException as error:  # noqa: BLE001  # the caller's own callback
-                stop.set_exception(error)
-
-        def listen(message: object) -> None:
-            self._loop.call_soon_threadsafe(hear, message)
-
-        at_work.job.listen(listen)
-        return await stop
+                return message
+            at_work.control.hear(message)
 
 
 def _to_loop(loop: asyncio.AbstractEventLoop, emit: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakePolicy, Models, endless
+from fakes import FakePolicy, FakeReward, Models, endless
 from registry.makers import gguf, reward_folder
 
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Event, Generation, Sampling
+from edge_ttp.schema import Budget, Event, Generation, Sampling
 
 SHORT = Sampling(max_tokens=8)
 LONG = Sampling(max_tokens=1500)
@@ -80,6 +80,24 @@ def test_the_stream_has_the_same_events_in_the_same_order(opened: Callable[..., 
     assert streamed[-1].generation is not None
 
 
+def test_waves_that_are_scored_in_between_are_answered_to_the_end(
+    opened: Callable[..., AsyncRuntime], models: Models
+) -> None:
+    models.policy = FakePolicy(table=endless, slowness=3000)
+    models.reward = FakeReward(judge=lambda text: 0.1)
+
+    async def main() -> None:
+        async with opened() as runtime:
+            await runtime.warm()
+            for _ in range(3):
+                made = await asyncio.wait_for(
+                    runtime.generate("what grows here", user="ann", sampling=SHORT, budget=Budget(mode="fast")), 60
+                )
+                assert made.plan.decisions
+
+    asyncio.run(main())
+
+
 def test_many_users_are_answered_at_once_without_a_thread_for_each(opened: Callable[..., AsyncRuntime]) -> None:
     most = 0
 
@@ -122,7 +140,7 @@ def test_a_cancelled_task_ends_its_request_within_a_step_and_the_next_is_right(
             with pytest.raises(asyncio.CancelledError):
                 await task
             await until(lambda: not runtime.runtime.busy)
-            assert runtime.runtime.scheduler.waiting() == 0
+            await until(lambda: runtime.runtime.scheduler.waiting() == 0)
             assert len(runtime.history.generations("ann")) == 1
             models.policy = FakePolicy()
             runtime.runtime.unload()

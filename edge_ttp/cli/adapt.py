@@ -11,6 +11,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note, parse_duration, progress
 
 if TYPE_CHECKING:
+    from edge_ttp.learning.improvement import Improvement
     from edge_ttp.learning.self_calibration import Adapted
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -66,14 +67,34 @@ def adapt(
         f"{found.calibrated} texts of {found.user} used in {found.seconds:.0f} s, {found.left} left; "
         f"{_WHY[found.stopped]}"
     )
+    typer.echo(in_words(found.improvement))
     typer.echo(
-        f"evidence {found.learned.evidence}, trust {found.learned.trust:g}; scores correlate {record.rho:.2f} "
-        f"(sd {record.rho_sd:.2f}) with utilities that spread by {record.spread:.3f}"
+        f"in numbers: evidence {found.learned.evidence}, trust {found.learned.trust:.2f}; scores correlate "
+        f"{record.rho:.2f} (sd {record.rho_sd:.2f}) with utilities that spread by {record.spread:.3f}"
     )
     if found.renewed:
         note(f"{found.renewed} earlier judgments were looked at again: the reward model is another one")
     if found.passed_over:
         note(f"{found.passed_over} texts are too long for this policy")
+
+
+def in_words(found: Improvement) -> str:
+    """Did it get better, by how much, how sure."""
+    from edge_ttp.learning.improvement import LEAST_TEXTS, SURE
+
+    if not found.known:
+        texts = f"{found.texts} of your texts" if found.texts != 1 else "1 of your texts"
+        return f"Whether answers got better is unknown yet: {texts} could be compared, {LEAST_TEXTS} are needed."
+    more = found.after - found.before
+    compared = (
+        f"on {found.texts} of your own texts, each judged without having been learned from, what is chosen now agrees "
+        f"{found.after:.1%} with what you wrote, before {found.before:.1%}, a random candidate {found.random:.1%}"
+    )
+    if found.sure >= SURE:
+        return f"Answers got better, by {more:.1%} ({found.sure:.0%} sure): {compared}."
+    if found.sure <= 1 - SURE:
+        return f"Answers got worse, by {-more:.1%} ({1 - found.sure:.0%} sure), so little is made of it: {compared}."
+    return f"No difference can be told yet ({found.sure:.0%} sure that answers got better): {compared}."
 
 
 def _as_dict(found: Adapted) -> dict[str, object]:
@@ -90,4 +111,5 @@ def _as_dict(found: Adapted) -> dict[str, object]:
         "trust": found.learned.trust,
         "version": found.learned.version,
         "record": asdict(found.learned.record),
+        "improvement": {**asdict(found.improvement), "known": found.improvement.known},
     }

@@ -14,6 +14,7 @@ from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_temperature import temperature
+from edge_ttp.cli.bench_trial import trial
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
@@ -30,6 +31,7 @@ app.command("adapt")(adapt)
 app.command("budget")(budget)
 app.command("temperature")(temperature)
 app.command("recall")(recall)
+app.command("trial")(trial)
 
 
 @app.callback()

@@ -1,8 +1,9 @@
-"""`edge-ttp chat`: one line after another in the same conversation."""
+"""`edge-ttp chat`: one message after another in the same conversation, and what is said of the answers in between."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,10 +11,12 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.generate import present, print_candidates
+from edge_ttp.cli.leading import leading
 from edge_ttp.cli.output import note
-from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.errors import EdgeTTPError
 
 if TYPE_CHECKING:
+    from edge_ttp.cli.chat_input import Read
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Generation
 
@@ -22,14 +25,41 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 _HELP = """\
 /accept          the last answer is what I would have written
 /reject          the last answer is of no use
-/edit TEXT       it should have been TEXT
+/edit [TEXT]     it should have been TEXT; without a text, your editor opens with the answer
 /prefer K        candidate K is better
+/retract         take back what was said of the last answer
+/copy            copy the last answer to the clipboard
 /candidates      all candidates of the last answer
 /new             forget this conversation (the history stays)
-/quit            leave; so does the end of input"""
+/quit            leave; so does the end of input (Ctrl-D)
+//TEXT           a message that begins with a slash
+Enter sends, Alt-Enter begins a new line, Ctrl-X Ctrl-E opens your editor; arrows recall what was typed before"""
+
+_JUDGMENTS = ("/accept", "/reject", "/edit", "/prefer")
+_COMMANDS = (*_JUDGMENTS, "/retract", "/copy", "/candidates", "/new", "/quit", "/exit", "/help")
 
 TURNS = 6
 """Earlier exchanges that a prompt carries."""
+
+
+@dataclass
+class _Conversation:
+    """What was said so far."""
+
+    last: Generation | None = None
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    opening: str = ""
+    """The first message: its examples stay, so that a prompt is read on, not anew."""
+
+    def add(self, message: str, answer: Generation) -> None:
+        """Takes in one exchange."""
+        self.last = answer
+        self.turns.append((message, answer.text))
+        self.opening = self.opening or message
+
+    def begin_anew(self) -> None:
+        """Forgets what was said; the last answer can still be judged."""
+        self.turns, self.opening = [], ""
 
 
 @app.command()
@@ -46,37 +76,38 @@ def chat(
     *,
     drawing: dict[str, Any],
     kind: options.Kind = None,
+    documents: options.Documents = None,
+    system: options.System = None,
     threads: options.Threads = None,
     no_store: options.NoStore = False,
     show_candidates: Annotated[bool, typer.Option("--show-candidates", help="Print all candidates.")] = False,
 ) -> None:
-    """Answer line after line the way this user would. /help lists what can be said about an answer."""
+    """Answer message after message the way this user would. /help lists what can be said about an answer."""
     from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode))
     sampling = Sampling.model_validate(drawing)
-    last: Generation | None = None
-    turns: list[tuple[str, str]] = []
-    opening = ""  # the conversation's first line: its examples stay, so that a prompt is read on, not anew
+    context = options.read_documents(documents)
+    talk = _Conversation()
     with Runtime.open(model=model, reward=reward, threads=threads) as runtime:
         runtime.warm(rule=select)  # type: ignore[arg-type]  # as below
+        read = _reader(runtime, user, keep=not no_store)
         if sys.stdin.isatty():
             note("/help lists what can be said about an answer; /quit leaves")
-        while (line := _read_line()) is not None:
+        while (line := read()) is not None:
             if not line.strip():
                 continue
-            if line.startswith("/"):
+            if line.startswith("/") and not line.startswith("//"):
                 if line.strip() in ("/quit", "/exit"):
                     return
-                if line.strip() == "/new":
-                    turns, opening = [], ""
-                _command(runtime, last, line)
+                _command(runtime, talk, line)
                 continue
+            message = line.removeprefix("/")
             try:
-                with options.interruptible() as cancel:
-                    last = runtime.generate(
-                        line,
+                with options.interruptible() as cancel, leading() as hear:
+                    answer = runtime.generate(
+                        message,
                         user=user,
                         n=n,
                         budget=budget,
@@ -84,62 +115,98 @@ def chat(
                         sampling=sampling,
                         seed=seed,
                         kind=kind,
-                        recall_for=opening or line,
-                        turns=turns[-TURNS:],
+                        recall_for=talk.opening or message,
+                        turns=talk.turns[-TURNS:],
+                        system=system,
+                        context=context,
                         store=not no_store,
                         cancel=cancel,
+                        on_event=hear,
                     )
             except EdgeTTPError as error:  # one request failed; the conversation goes on
                 note(f"edge-ttp: {error}")
                 continue
-            present(last, as_json=False, show_candidates=show_candidates)
-            turns.append((line, last.text))
-            opening = opening or line
+            present(answer, as_json=False, show_candidates=show_candidates, terse=True)
+            talk.add(message, answer)
 
 
-def _read_line() -> str | None:
-    """The next line of standard input without its end; None at the end of input."""
-    if sys.stdin.isatty():
-        sys.stderr.write("> ")
-        sys.stderr.flush()
-    try:
-        line = sys.stdin.readline()
-    except UnicodeDecodeError as wrong:
-        raise InvalidInput("standard input is not UTF-8 text", "convert it: iconv -t UTF-8") from wrong
-    return line.rstrip("\n") if line else None
+def _reader(runtime: Runtime, user: str | None, *, keep: bool) -> Read:
+    """What reads messages; with `keep`, what is typed can be called back another time."""
+    from edge_ttp.cli.chat_input import reader
+    from edge_ttp.history.user import default_user, valid_user
+
+    typed = None
+    if keep and not runtime.history.read_only:
+        typed = runtime.history.typed_lines(default_user(runtime.paths) if user is None else valid_user(user))
+    return reader(typed, _COMMANDS)
 
 
-def _command(runtime: Runtime, last: Generation | None, line: str) -> None:
+def _command(runtime: Runtime, talk: _Conversation, line: str) -> None:
     """Carries out a line that begins with a slash; what is wrong with it is said, and the conversation goes on."""
     word, _, rest = line.strip().partition(" ")
-    if word in ("/help", "/new"):
-        note(_HELP if word == "/help" else "a new conversation")
+    if word == "/help":
+        note(_HELP)
         return
-    if word not in ("/accept", "/reject", "/edit", "/prefer", "/candidates"):
-        note(f"{word} is not known; /help lists what is")
+    if word == "/new":
+        talk.begin_anew()
+        note("a new conversation")
         return
+    if word not in _COMMANDS:
+        note(f"{word} is not known; /help lists what is, and //{word[1:]} sends it as a message")
+        return
+    last = talk.last
     if last is None:
         note("nothing was answered yet")
         return
     if word == "/candidates":
         print_candidates(last)
         return
-    if not last.stored:
-        note("the last answer was not stored, so nothing can be noted about it")
-        return
+    try:
+        if word == "/copy":
+            _copy(runtime, last)
+        elif not last.stored:
+            note("the last answer was not stored, so nothing can be noted about it")
+        elif word == "/retract":
+            gone = runtime.retract(last.generation_id)
+            note(f"taken back: {', '.join(one.kind for one in gone)}")
+        else:
+            _judge(runtime, last, word, rest)
+    except EdgeTTPError as error:
+        note(f"edge-ttp: {error}")
+
+
+def _judge(runtime: Runtime, last: Generation, word: str, rest: str) -> None:
     candidate = None
+    text: str | None = None
     if word == "/prefer":
         if not rest.strip().isdecimal() or not 1 <= int(rest) <= last.n:
             note(f"/prefer needs the number of a candidate, 1 to {last.n}")
             return
         candidate = int(rest) - 1
-    try:
-        runtime.feedback(
-            last.generation_id,
-            word[1:],  # type: ignore[arg-type]  # one of the four kinds, checked above
-            candidate=candidate,
-            text=rest if word == "/edit" else None,
-        )
-        note("noted")
-    except EdgeTTPError as error:
-        note(f"edge-ttp: {error}")
+    if word == "/edit":
+        text = rest
+        if not rest.strip() and sys.stdin.isatty():
+            from edge_ttp.cli.editor import edit
+
+            text = edit(last.text)
+            if text is None:
+                note("left as it was; nothing is noted")
+                return
+    runtime.feedback(
+        last.generation_id,
+        word[1:],  # type: ignore[arg-type]  # one of the four kinds, checked by the caller
+        candidate=candidate,
+        text=text,
+    )
+    note("noted")
+
+
+def _copy(runtime: Runtime, last: Generation) -> None:
+    from edge_ttp.cli.clipboard import copy
+
+    if not copy(last.text):
+        note("not copied: no terminal is there to take it, or the answer is too long for it")
+        return
+    if last.stored:
+        runtime.feedback(last.generation_id, "copied")
+    note("copied, if your terminal allows it (OSC 52)")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_ttp.cli import options
+from edge_ttp.cli import clipboard, options
 from edge_ttp.cli.drawing import with_drawing
-from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.cli.leading import leading
+from edge_ttp.cli.output import console, emit_json, note, plain
 from edge_ttp.errors import Cancelled, HistoryUnavailable
 
 if TYPE_CHECKING:
-    from edge_ttp.schema import Event, Generation
+    from edge_ttp.schema import Generation
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -46,6 +46,9 @@ def generate(
     show_candidates: Annotated[
         bool, typer.Option("--show-candidates", help="Print all candidates with their scores.")
     ] = False,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the answer to the clipboard, through the terminal (OSC 52).")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Answer PROMPT the way this user would: draw N candidates, judge each against their history, pick one.
@@ -59,7 +62,7 @@ def generate(
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
     sampling = Sampling.model_validate(drawing)
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
-        with options.interruptible() as cancel, progress("drawing candidates", None, "finished") as advance:
+        with options.interruptible() as cancel, leading() as hear:
             generation = runtime.generate(
                 text,
                 user=user,
@@ -74,29 +77,27 @@ def generate(
                 context=context,
                 store=not no_store,
                 cancel=cancel,
-                on_event=_count_finished(advance),
+                on_event=hear,
             )
         present(generation, as_json=as_json, show_candidates=show_candidates)
+        if copy:
+            copied = clipboard.copy(generation.text)
+            note(
+                "copied, if your terminal allows it"
+                if copied
+                else "not copied: no terminal is there, or it is too long"
+            )
         if not generation.stored and not no_store:
             raise typer.Exit(HistoryUnavailable.exit_code)
         if cancel.is_set():
             raise typer.Exit(Cancelled.exit_code)
 
 
-def _count_finished(advance: Callable[[float], None]) -> Callable[[Event], None]:
-    done = 0
+def present(generation: Generation, *, as_json: bool, show_candidates: bool, terse: bool = False) -> None:
+    """Prints a generation: the text on stdout, or all of it as JSON; what the user should know on stderr.
 
-    def count(event: Event) -> None:
-        nonlocal done
-        if event.type == "finished":
-            done += 1
-            advance(done)
-
-    return count
-
-
-def present(generation: Generation, *, as_json: bool, show_candidates: bool) -> None:
-    """Prints a generation: the text on stdout, or all of it as JSON; what the user should know on stderr."""
+    `terse` leaves out how the answer can be judged.
+    """
     if as_json:
         emit_json(generation.model_dump(mode="json"))
         return
@@ -104,8 +105,10 @@ def present(generation: Generation, *, as_json: bool, show_candidates: bool) -> 
         note(f"note: {line}")
     if show_candidates:
         print_candidates(generation)
-    typer.echo(generation.text)
-    if generation.stored and (show_candidates or sys.stderr.isatty()):
+    if not generation.text.strip():
+        note("note: the answer is empty; another --seed, or --show-candidates for the others")
+    typer.echo(plain(generation.text) if sys.stdout.isatty() else generation.text)
+    if generation.stored and not terse and (show_candidates or sys.stderr.isatty()):
         note(f"generation {generation.generation_id}: edge-ttp feedback {generation.generation_id} --accept")
 
 
@@ -124,7 +127,7 @@ def print_candidates(generation: Generation) -> None:
         table.add_row(
             ">" if index == generation.chosen else "",
             str(index + 1),
-            Text(candidate.text),
+            Text(plain(candidate.text)),
             f"{candidate.mean:.3f} ± {candidate.variance**0.5:.3f}" if known else "-",  # type: ignore[operator]
             f"{candidate.score:.3f}" if candidate.score is not None else "-",
             str(candidate.tokens),

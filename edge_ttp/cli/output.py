@@ -101,6 +101,11 @@ def ending() -> Iterator[list[EdgeTTPError]]:
         _AT_END.reset(token)
 
 
+def plain(text: str) -> str:
+    """`text` for a terminal: what would control it (escape sequences above all) becomes U+FFFD; lines and tabs stay."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 def note(text: str) -> None:
     """One line on stderr that is not part of the result."""
     typer.echo(text, err=True)

@@ -63,13 +63,54 @@ def plan(
     _print(found)
 
 
+_WHY = {
+    "requested": "as many as were asked for",
+    "value": "one more would not be worth the wait",
+    "trust": "this user's scores do not tell good candidates from bad ones yet, so more would not be chosen better",
+    "max_candidates": "the most that was allowed",
+    "deadline": "the deadline leaves no time for more",
+    "memory": "the memory holds no more at once",
+    "no_reward": "nothing judges them, so more would not be chosen better",
+}
+
+
+def in_words(found: Explanation) -> list[str]:
+    """What the plan means, before any number: how many, how long, why not more, and what is known of the user."""
+    plan, record = found.plan, found.calibration
+    many = "one candidate" if plan.n == 1 else f"{plan.n} candidates, and choose among them"
+    time = "" if plan.expected_s is None else f", in about {_duration(plan.expected_s)}"
+    said = [f"This would draw {many}{time}: {_WHY.get(plan.bound_by, plan.bound_by.replace('_', ' '))}."]
+    if not plan.examples:
+        said.append("No text of this user stands in the prompt: the answer will not sound like them.")
+    else:
+        texts = "text of this user stands" if plan.examples == 1 else "texts of this user stand"
+        said.append(f"{plan.examples} {texts} in the prompt, for the model to imitate.")
+    if not record.queries:
+        said.append("How well this user's candidates are judged is unknown yet: the average user's record holds.")
+    elif not record.trusted:
+        said.append("For this user the judge may point the wrong way; `edge-ttp adapt` learns from their texts.")
+    if found.price:
+        said.append(
+            f"Ten more seconds would have to make the answer agree {10 * found.price:.1%} better with what this user "
+            f"would write{'' if found.energy == 'mains' else ' (a second is dearer on ' + found.energy + ')'}."
+        )
+    return said
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
 def _print(found: Explanation) -> None:
 
     plan, record = found.plan, found.calibration
+    for line in in_words(found):
+        typer.echo(line)
     expected = "" if plan.expected_s is None else f", about {plan.expected_s:.2f} s"
     typer.echo(
-        f"{plan.n} candidate{'s' if plan.n != 1 else ''} of at most {plan.max_tokens} tokens behind {plan.examples} "
-        f"examples ({plan.prompt_tokens} prompt tokens){expected}; bound by {plan.bound_by.replace('_', ' ')}"
+        f"in numbers: {plan.n} candidate{'s' if plan.n != 1 else ''} of at most {plan.max_tokens} tokens behind "
+        f"{plan.examples} examples ({plan.prompt_tokens} prompt tokens){expected}; "
+        f"bound by {plan.bound_by.replace('_', ' ')}"
     )
     print_table(
         ("N", "expected gain", "seconds", "gain - price"),

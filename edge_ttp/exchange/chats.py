@@ -31,6 +31,9 @@ OWN_NAMES = (
 OTHER = "from another sender"
 MEDIA = "without text (a picture, a call, deleted)"
 
+MEMBER = re.compile(r"_chat\.txt|WhatsApp.{1,150}\.txt", re.IGNORECASE)
+"""Names of the chat's text in the archives that WhatsApp makes."""
+
 _HEAD = 20
 """Lines that a chat is recognized by."""
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"))

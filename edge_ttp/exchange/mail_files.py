@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from edge_ttp.exchange.mail import MAX_MESSAGE, MailReading, read_mail, sender
 from edge_ttp.exchange.records import Advance, BadRecord, Entry, no_progress
 
 _LINE = 2**20
+_QUOTED_FROM = re.compile(rb">+From ")
+"""What a line of a mail that begins with From becomes in an mbox."""
 _BEGIN = 65_536
 """Bytes of a mail in which its headers are looked for."""
 
@@ -45,7 +48,7 @@ def mbox(stream: BufferedReader[Any], name: str) -> Mails:
             oversized = True
             message.clear()
         elif not oversized:
-            message += line[1:] if line.startswith(b">From ") else line
+            message += line[1:] if _QUOTED_FROM.match(line) else line
         blank = line in (b"\n", b"\r\n")
         line = stream.readline(_LINE)
 

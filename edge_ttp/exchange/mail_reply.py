@@ -37,6 +37,10 @@ _WROTE = re.compile("|".join(re.escape(word) for word in WROTE), re.IGNORECASE)
 _BEGINS = re.compile(r"(?:" + "|".join(re.escape(word) for word in BEGINS) + r")\b|[0-9]|\d", re.IGNORECASE)
 _TIME = re.compile(r"\d{1,2}\s?[:.h時时시]\s?\d{2}|\b(?:19|20)\d{2}\b|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 _CLOCK = re.compile(r"\d{1,2}\s?[:.h時时시]\s?\d{2}")
+_MAILBOX = re.compile(r"<[^<>\s]{1,200}@[^<>\s]{1,200}>")
+_DAY = re.compile(r"\b(?:19|20)\d{2}\b|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
+_DIRECTIONS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
+"""Marks of writing direction, which programs put around names."""
 _ADDRESS = re.compile(r"<[^<>\s]{1,200}@[^<>\s]{1,200}>\)?\s*[:：]$")
 _ORIGINAL = re.compile(
     r"^[ \t]*(?:[-_–—]{2,}\s*(?:" + "|".join(map(re.escape, ORIGINAL)) + r")\s*[-_–—]{2,}"
@@ -150,6 +154,10 @@ def _attributions(lines: Sequence[str]) -> dict[int, int]:
     found: dict[int, int] = {}
     for last, line in enumerate(lines):
         text = _MARKS.sub("", line[:_LOOK]).rstrip() if line.strip() not in (">:", "> :") else ">:"
+        text = text.translate(_DIRECTIONS) if not text.isascii() else text
+        if text.startswith("---") and text.endswith("---") and _WROTE.search(text) and _TIME.search(text):
+            found[last] = last + 1
+            continue
         if not text.endswith((":", "：")) or len(line) > _LOOK:
             continue
         following = _next(lines, last + 1)
@@ -165,7 +173,7 @@ def _begin(lines: Sequence[str], last: int, text: str, quote_follows: bool) -> i
     joined, weak = text, None
     for first in range(last, max(-1, last - _WRAPPED), -1):
         if first < last:
-            above = _MARKS.sub("", lines[first][:_LOOK]).strip()
+            above = _MARKS.sub("", lines[first][:_LOOK]).translate(_DIRECTIONS).strip()
             if not above or len(joined) + len(above) > _LOOK:
                 break
             joined = f"{above} {joined}"
@@ -178,6 +186,8 @@ def _begin(lines: Sequence[str], last: int, text: str, quote_follows: bool) -> i
     if weak is not None:
         return weak
     told = _WROTE.search(text) is not None
+    if len(text) < 300 and _CLOCK.search(text) and (_MAILBOX.search(text) or (quote_follows and _DAY.search(text))):
+        return last  # who and when, in whatever language
     if told and len(text) < 200 and ((_TIME.search(text) and "@" in text) or quote_follows or _named(text)):
         return last
     return None

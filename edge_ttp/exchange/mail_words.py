@@ -56,6 +56,7 @@ WROTE = (
     "yazdı", "şunu yazdı", "написал", "написала", "написал(а)", "пишет", "написав", "пише", "έγραψε", "написа",
     "写道", "寫道", "님이 작성", "作成", "のメール", "va escriure", "kirjutas", "rakstīja", "parašė", "rašė", "đã viết",
     "menulis", "เขียนว่า", "כתב", "כתבה", "كتب", "napisao", "je napisao", "je napisal",
+    "pisze", "quoting", "zitat von", "citeren", "citerar", "citando", "citazione di",
 )  # fmt: skip
 """What an attribution says that somebody did."""
 

@@ -238,7 +238,8 @@ def _chat_text(path: Path) -> bytes:
             data = path.read_bytes() if size <= MAX_CHAT else data
         else:
             with zipfile.ZipFile(path) as archive:
-                member = next(one for one in archive.infolist() if one.filename.rsplit("/", 1)[-1] == "_chat.txt")
+                listed = archive.infolist()
+                member = next(one for one in listed if chats.MEMBER.fullmatch(one.filename.rsplit("/", 1)[-1]))
                 size = member.file_size
                 data = archive.open(member).read(MAX_CHAT + 1) if size <= MAX_CHAT else b""
     except OSError as error:

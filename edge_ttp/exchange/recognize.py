@@ -106,7 +106,7 @@ def _of_zip(path: Path) -> Format:
             if conversations.members(archive):
                 return "conversations"
             names = archive.namelist()[:1000]
-            if any(name.rsplit("/", 1)[-1] == "_chat.txt" for name in names):
+            if any(chats.MEMBER.fullmatch(name.rsplit("/", 1)[-1]) for name in names):
                 return "chat"
     except (OSError, *DAMAGED) as error:
         raise InvalidInput(f"{path} is a damaged archive ({str(error)[:80]})", "export it again") from error

@@ -33,6 +33,7 @@ from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.sieve import DamagedRow, RowUnavailable, Sieve
 from edge_ttp.history.statistics import Stats
+from edge_ttp.history.typed_lines import forget_typed, prepare_typed, typed_file
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.work_files import clear
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
@@ -328,7 +329,8 @@ class History(ImportingStore, LearnedStore):
         """Takes out one item, one answer, all from before a moment, or everything of the user; one must be given.
 
         Goes with it: index, vectors, answers and drawn candidates that hold a forgotten text, judgments, evidence,
-        posterior. What remained in the file is overwritten. NotFound for an unknown user, or what is not theirs.
+        posterior, all that was typed in a terminal. What remained in the file is overwritten. NotFound for an unknown
+        user, or what is not theirs.
         """
         if (item_id is not None) + (generation_id is not None) + (before is not None) + everything != 1:
             raise InvalidInput("say what to forget", "give one of an item, an answer, a date, or everything")
@@ -340,7 +342,20 @@ class History(ImportingStore, LearnedStore):
             deletion = forgetting.older(user_id, to_milliseconds(before))
         else:
             deletion = forgetting.everything(user_id)
-        return forgetting.forget(self._connections, user_id, deletion)
+        if everything:
+            forget_typed(self.path, user_id)  # also of one who has nothing else here
+        found = forgetting.forget(self._connections, user_id, deletion)
+        forget_typed(self.path, user_id)
+        return found
+
+    def typed_lines(self, user_id: str) -> Path | None:
+        """A private file for what this user types in a terminal, to be called back; forgotten with their texts.
+
+        None where the history is encrypted: the file would not be.
+        """
+        if self._connections.encrypted:
+            return None
+        return prepare_typed(typed_file(self.path, user_id))
 
     # The file
 

@@ -26,6 +26,7 @@ from edge_ttp.errors import Cancelled, NotFound, OutOfCapacity
 from edge_ttp.history.learned_rows import Layer
 from edge_ttp.history.learning import Calibrated
 from edge_ttp.learning.evidence import judged, layer_of, written
+from edge_ttp.learning.improvement import Improvement, improvement
 from edge_ttp.learning.learned import Learned, learned
 from edge_ttp.policy.job import Claim
 from edge_ttp.policy.request import Control
@@ -81,6 +82,8 @@ class Adapted:
     """everything: no item is left. learned: the last items taught too little. time: the time was over."""
     seconds: float
     learned: Learned
+    improvement: Improvement
+    """Whether the choice among candidates got better for this user."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def calibrate(
         stopped=stopped,
         seconds=time.monotonic() - began,
         learned=learned(rooms.history, user, rooms.reward),
+        improvement=improvement(rooms.history, user, rooms.reward),
     )
 
 

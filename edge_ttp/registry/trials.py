@@ -9,6 +9,7 @@ before the package was published, and its SHA-256 says that it is the same.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -24,9 +25,12 @@ from edge_ttp.errors import ModelUnavailable
 from edge_ttp.paths import private_folder
 from edge_ttp.registry.manifest import Kind
 
+CONFIG_NAME = "reward.json"
+"""What names the files of a reward model, with their SHA-256s."""
 ROUND = 1
 """Goes up when a trial looks at more than before: every file is then tried again."""
 MAX_VERDICTS = 512
+MAX_CONFIG_BYTES = 16 << 20
 
 _LIBRARIES = {"policy": ("llama-cpp-python",), "reward": ("onnxruntime", "tokenizers")}
 _CPU_S = 20.0
@@ -56,7 +60,16 @@ class Trials:
             self._try("policy", sha256, path, request={"path": str(path)}, size=_size(path), cancel=cancel)
         elif kind == "reward":
             size = sum(_size(file) for file in path.iterdir())
-            self._try("reward", sha256, path, request={"path": str(path)}, size=size, cancel=cancel)
+            # Which files are opened stands in reward.json, and not for certain in the manifest.
+            self._try(
+                "reward",
+                f"{sha256}+{_digest(path / CONFIG_NAME)}",
+                path,
+                vouched_for=sha256,
+                request={"path": str(path)},
+                size=size,
+                cancel=cancel,
+            )
 
     def adapter(
         self, path: Path, sha256: str, *, policy: Path, policy_sha256: str, cancel: Event | None = None
@@ -75,12 +88,13 @@ class Trials:
         request: Mapping[str, Any],
         size: int,
         cancel: Event | None,
+        vouched_for: str = "",
     ) -> None:
         key = f"{subject}/{sha256}/{_build(subject)}/{ROUND}"
         with self._lock:  # two threads that name one file try it once
             known = self._load().get(key)
             if known is None:
-                if sha256 in self._vouched():
+                if (vouched_for or sha256) in self._vouched():
                     return
                 try:
                     run(subject, request, _limits(size), cancel=cancel)
@@ -116,6 +130,14 @@ class Trials:
             except OSError:
                 os.unlink(name)
                 raise
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a small file, empty where it cannot be read or is not small."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if _size(path) <= MAX_CONFIG_BYTES else ""
+    except OSError:
+        return ""
 
 
 def _refused(path: Path, words: str) -> ModelUnavailable:

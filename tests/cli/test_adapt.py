@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_ttp.cli.adapt import in_words
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.learning import self_calibration as calibrating
+from edge_ttp.learning.improvement import Improvement
 from edge_ttp.paths import locate
 from edge_ttp.schema import HistoryItem
 from tests.fakes.real import spare_measuring
@@ -43,7 +45,9 @@ def test_past_texts_are_used_once_and_the_posterior_is_kept(filled: Path, capsys
     assert run(["adapt"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("0 texts of me used")
-    assert "evidence 3" in out
+    assert "\nWhether answers got better is unknown yet: " in out  # words before numbers
+    assert "\nin numbers: evidence 3, trust 0." in out
+    assert first["improvement"]["known"] is False
     with History.open(locate(filled).database) as history:
         counts = history.health().counts
     assert (counts["calibrations"], counts["evidence"], counts["posteriors"]) == (3, 3, 1)
@@ -61,3 +65,20 @@ def test_nothing_is_learned_of_a_user_without_texts_in_no_time(
 def test_what_cannot_be_meant_is_one_line(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["adapt", *options]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "after", "sure", "words"),
+    [
+        (0, 0.5, 0.5, "unknown yet: 0 of your texts could be compared, 8 are needed"),
+        (1, 0.5, 0.5, "unknown yet: 1 of your texts could"),
+        (7, 0.9, 0.99, "unknown yet"),
+        (20, 0.35, 0.97, "Answers got better, by 5.0% (97% sure): on 20 of your own texts"),
+        (20, 0.31, 0.7, "No difference can be told yet (70% sure that answers got better)"),
+        (20, 0.25, 0.04, "Answers got worse, by 5.0% (96% sure), so little is made of it"),
+    ],
+)
+def test_it_says_whether_it_got_better_by_how_much_and_how_sure(
+    texts: int, after: float, sure: float, words: str
+) -> None:
+    assert words in in_words(Improvement(texts, 0.2, 0.3, after, sure))

@@ -85,8 +85,8 @@ def test_feedback_is_noted_for_the_last_answer(chat: Chat, home: Path, capsys: p
     ("line", "words"),
     [
         ("/accept", "nothing was answered yet"),
-        ("/dance", "/dance is not known; /help lists what is"),
-        ("/help", "/edit TEXT"),
+        ("/dance", "/dance is not known; /help lists what is, and //dance sends it as a message"),
+        ("/help", "/edit [TEXT]"),
     ],
 )
 def test_a_slash_line_without_an_answer_says_what_is_possible(
@@ -161,3 +161,46 @@ def test_input_that_is_no_text_is_one_line(chat: Chat, capsys: pytest.CaptureFix
 def test_a_missing_model_ends_before_the_first_line(chat: Chat, capsys: pytest.CaptureFixture[str]) -> None:
     chat("what grows here", options=("--model", "no-such-model"), code=8)
     assert "no model is named 'no-such-model'" in capsys.readouterr().err
+
+
+def test_a_message_may_begin_with_a_slash(chat: Chat, models: Models, home: Path) -> None:
+    chat("//etc/fstab, what is it")
+    assert models.policy.messages[-1][-1] == ("user", "/etc/fstab, what is it")
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_no_part_of_a_message(chat: Chat, models: Models) -> None:
+    chat(b"\xef\xbb\xbfwhat grows here\r", "and there\r")
+    said = [text for role, text in models.policy.messages[-1] if role == "user"]
+    assert said == ["what grows here", "and there"]
+
+
+def test_what_was_said_can_be_taken_back(chat: Chat, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chat("what grows here", "/edit roses", "/retract", "/retract")
+    with History.open(locate(home).database) as history:
+        assert history.feedback_for("ann") == history.items("ann") == []
+    said = capsys.readouterr().err
+    assert "taken back: edit" in said
+    assert "edge-ttp: nothing was said of the generation" in said
+
+
+def test_an_edit_without_a_text_needs_one_where_nobody_sits(
+    chat: Chat, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat("what grows here", "/edit", "/copy")
+    said = capsys.readouterr().err
+    assert "an edit needs the edited text" in said
+    assert "not copied: no terminal is there" in said
+
+
+def test_documents_and_a_system_text_hold_for_every_message(chat: Chat, models: Models, tmp_path: Path) -> None:
+    (tmp_path / "doc.txt").write_text("pear trees\n")
+    chat("what grows here", "and there", options=("--file", str(tmp_path / "doc.txt"), "--system", "Name two."))
+    said = models.policy.messages[-1]
+    assert said[0][1].endswith("Name two.")
+    assert said[-1] == ("user", "pear trees\n\nand there")
+    assert ("user", "what grows here") in said
+
+
+def test_nothing_is_kept_of_what_is_typed_where_nobody_sits(chat: Chat, home: Path) -> None:
+    chat("what grows here", options=("--no-store",))
+    assert not (locate(home).data / "typed").exists()

@@ -189,3 +189,22 @@ def test_a_plan_with_nothing_to_judge_by_lists_that_limit(plan: Plan) -> None:
 def test_a_plan_takes_every_option_of_drawing(plan: Plan) -> None:
     assert plan("what grows here", "--max-tokens", "9")["plan"]["max_tokens"] == 9
     assert plan("what grows here", "--json-schema", '{"type": "boolean"}')["plan"]["max_tokens"] >= 256
+
+
+def test_words_come_before_numbers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models, home: Path
+) -> None:
+    files = model_files(tmp_path)
+    assert run(["plan", "what grows here", "--user", "ann", *files]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("This would draw ")
+    assert ": " in lines[0]
+    assert lines[1] == "No text of this user stands in the prompt: the answer will not sound like them."
+    assert "unknown yet" in lines[2]
+    assert next(number for number, line in enumerate(lines) if line.startswith("in numbers: ")) > 2
+    with History.open(locate(home).database) as history:
+        history.add(HistoryItem(user_id="ann", input="what is near", output="a pond"))
+    assert run(["plan", "what grows here", "--user", "ann", "--max-candidates", "1", *files]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("This would draw one candidate")
+    assert "1 text of this user stands in the prompt" in out

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from edge_ttp.exchange.mail_reply import written_and_quoted
 from edge_ttp.exchange.mail_words import HEADERS
 
-
-@pytest.mark.parametrize(
-    ("body", "own", "quoted"),
-    [
+REPLIES = [
         ("Yes.\n> Really?\nAnd this.\n> More?", "Yes.\nAnd this.", "Really?\nMore?"),
         ("Ja.\nAm 5.1.2026 um 9:00 schrieb Bob:\n> Gut?", "Ja.", "Gut?"),
         ("Oui.\nLe lun. 5 janv. 2026, Bob a écrit :\n> Bien?", "Oui.", "Bien?"),
@@ -41,8 +38,11 @@ from edge_ttp.exchange.mail_words import HEADERS
         ("so :)\n\nVon meinem iPhone gesendet\n\n> Am 15.01.2025 um 08:58 schrieb P <p@x.com>:\n> \n> wo?", "so :)", "wo?"),
         # only the mail that was answered, not the older ones below it
         ("yes\n\nOn Mon, 6 Jan 2025 at 8:55, A <a@b.c> wrote:\n> second?\n> On Sun, 5 Jan 2025 at 8:00, J <j@b.c> wrote:\n>> first", "yes", "second?"),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+"""Mail, what its sender wrote, what they answered."""
+
+
+@pytest.mark.parametrize(("body", "own", "quoted"), REPLIES)
 def test_quotations_and_signatures_are_taken_off(body: str, own: str, quoted: str) -> None:
     assert written_and_quoted(body) == (own, quoted)
     assert written_and_quoted(body.replace("\n", "\r\n")) == (own, quoted)
@@ -83,12 +83,12 @@ def test_header_blocks_of_every_language_of_outlook(row: tuple[str, str, str, st
     assert written_and_quoted(f"fine!\n________________________________\n{block}\n\nok?") == ("fine!", "ok?")
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["On " * 20_000, "On Mon, Jo\n" * 50_000, "From: \n" * 50_000, "_" * 200_000, ("_" * 20 + "\n") * 50_000,
+HOSTILE = ["On " * 20_000, "On Mon, Jo\n" * 50_000, "From: \n" * 50_000, "_" * 200_000, ("_" * 20 + "\n") * 50_000,
      "\n" * 200_000 + "x", "a:\n" * 200_000, "wrote:\n" * 100_000, "> " * 300_000, ">:\n" * 200_000, "-- \n" * 200_000,
-     "best\n" * 200_000, " " * 500_000, "a@b" * 100_000 + ":", "1" * 500_000 + ":", ">" * 500_000],
-)  # fmt: skip
+     "best\n" * 200_000, " " * 500_000, "a@b" * 100_000 + ":", "1" * 500_000 + ":", ">" * 500_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_read_in_bounded_time(text: str) -> None:
     written_and_quoted(text)
 
@@ -98,3 +98,40 @@ def test_hostile_texts_are_read_in_bounded_time(text: str) -> None:
 def test_any_text_is_split(text: str) -> None:
     own, quoted = written_and_quoted(text)
     assert len(own) + len(quoted) <= 2 * len(text)
+
+
+ATTRIBUTIONS = """Le lun. 6 janv. 2025 à 08:55, Anne <a@x.fr> a écrit :
+Em seg., 6 de jan. de 2025 às 08:55, Ana <a@x.br> escreveu:
+Op ma 6 jan 2025 om 08:55 schreef Jan <j@x.nl>:
+Den mån 6 jan. 2025 kl 08:55 skrev Sven <s@x.se>:
+Den man. 6. jan. 2025 kl. 08.55 skrev Per <p@x.dk>:
+Ali <a@x.tr>, 6 Oca 2025 Pzt, 08:55 tarihinde şunu yazdı:
+po 6. 1. 2025 v 8:55 odesílatel Jan <j@x.cz> napsal:
+János <j@x.hu> ezt írta (időpont: 2025. jan. 6., H, 8:55):
+Στις Δευ 6 Ιαν 2025 στις 8:55 π.μ., ο χρήστης Α <a@x.gr> έγραψε:
+\u202bבתאריך יום ב׳, 6 בינו׳ 2025 ב-8:55 מאת \u202aDana\u202c\u200f <\u202ad@x.il\u202c\u200f>:\u202c
+في الاثنين، 6 يناير 2025 في 8:55 ص تمت كتابة ما يلي بواسطة \u202aAli\u202c\u200f <\u202aa@x.org\u202c\u200f>:
+пн, 6 січ. 2025 р. о 08:55 Іван <i@x.ua> пише:
+În lun., 6 ian. 2025 la 08:55, Ion <i@x.ro> a scris:
+Vào Th 2, 6 thg 1, 2025 vào lúc 08:55 A <a@x.vn> đã viết:
+Pada tanggal Sen, 6 Jan 2025 pukul 08.55 A <a@x.id> menulis:
+Missatge de A <a@x.cat> del dia dl., 6 de gen. 2025 a les 8:55:
+Am 06.01.25 um 08:55 schrieb Bernd:
+On 06/01/2025 08:55, Ann wrote:
+王 <w@x.tw> 於 2025年1月6日 週一 上午8:55寫道：
+2025/01/06 8:55、田中 <t@x.jp>のメール:
+On 1/6/2025 8:55 AM, Ann Example via Lists wrote:
+Il giorno lun 6 gen 2025 alle ore 08:55 Gino <g@x.it> ha scritto:
+Zitat von Bernd <b@x.de>:
+Ann Example <a@x.org> writes:
+* Ann Example <a@x.org> [2025-01-06 08:55]:
+2025-01-06 8:55 GMT+01:00 Ann <a@x.org>:
+---- On Mon, 06 Jan 2025 08:55:00 +0100 Ann <a@x.org> wrote ----
+On Monday, January 6th, 2025 at 8:55 AM, Ann <a@x.org> wrote:
+-------- Original message --------""".splitlines()
+
+
+@pytest.mark.parametrize("line", ATTRIBUTIONS)
+def test_attributions_of_many_programs_and_languages(line: str) -> None:
+    for below in ("\n\n> question?", "\n\nquestion?", "\n> question?\n"):
+        assert written_and_quoted(f"fine!\n\n{line}{below}") == ("fine!", "question?")

@@ -14,6 +14,9 @@ from edge_ttp.scaling import expected_maximum
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 
+LEAST_QUERIES = 8
+"""With fewer queries of the user's own nothing is said of them: their record is the population's, hardly moved."""
+
 DOUBLING_PAYS = 0.008
 """Utility that a doubling of N has to add: about a tenth of the usual spread of utility within a query."""
 
@@ -30,6 +33,11 @@ class Worth:
     reason: str
     """Why, in words."""
 
+    @property
+    def known(self) -> bool:
+        """Whether it says something of this user, and not only of users in general."""
+        return self.record.queries >= LEAST_QUERIES
+
 
 def worth(record: Calibration) -> Worth:
     """What candidates are worth to the user with this record."""
@@ -45,7 +53,7 @@ def _justified(record: Calibration, gain: dict[int, float]) -> tuple[int, str]:
     n = 1
     while 2 * n in gain and gain[2 * n] - gain[n] >= DOUBLING_PAYS:
         n *= 2
-    whose = "the population's record" if record.queries == 0 else f"{record.queries} queries of this user"
+    whose = f"{record.queries} queries of this user" if record.queries >= LEAST_QUERIES else "the population's record"
     text = f"by {whose}, {n} candidates are worth {gain[n]:+.3f} over one"
     if 2 * n in gain:
         text += f"; going on to {2 * n} would add {gain[2 * n] - gain[n]:.3f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from edge_ttp.lab.diagnosis.evidence_worth import Worth
+from edge_ttp.lab.diagnosis.evidence_worth import LEAST_QUERIES, Worth
 from edge_ttp.lab.diagnosis.judge import CurvePoint, Diagnosis
 from edge_ttp.lab.diagnosis.own_evidence import Judgments
 from edge_ttp.lab.diagnosis.score_table import Table
@@ -55,7 +55,15 @@ def verdict(found: Diagnosis) -> list[str]:
 
 def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[str]:
     """Sentences about one user's own evidence: how many candidates it justifies, then what its pools say."""
-    said = [f"N = {worth.n} is justified: {worth.reason}."]
+    if worth.known:
+        said = [f"N = {worth.n} is justified: {worth.reason}."]
+    else:
+        count = worth.record.queries
+        texts = f"{count or 'none'} of their queries {'tells' if count == 1 else 'tell'} candidates apart"
+        said = [
+            f"How many candidates this user justifies is unknown yet: {texts}, {LEAST_QUERIES} are needed. "
+            f"Until then N = {worth.n}: {worth.reason}."
+        ]
     if isfinite(judgments.preferred_rank):
         count = judgments.kinds.get("prefer", 0)
         said.append(

@@ -124,7 +124,9 @@ def by_layer(chance: random.Random, parts: Parts) -> str:
 def vocabulary(chance: random.Random, parts: Parts) -> str:
     """Tokens that are equal, empty, missing, of odd types, or numbers of tokens that there are not."""
     which = chance.randrange(7)
-    inner, tokens = parts.get("tokenizer.ggml.tokens").value
+    found = [one.value for one in parts.entries if one.key == "tokenizer.ggml.tokens" and one.kind == ARRAY]
+    inner, tokens = found[0] if found else (TEXT, [b"a"])
+    tokens = tokens or [b"a"]
     if which == 0:
         parts.put("tokenizer.ggml.tokens", ARRAY, (inner, [b"a"] * len(tokens)))
         return "all tokens equal"

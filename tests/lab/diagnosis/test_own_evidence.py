@@ -16,9 +16,10 @@ from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.history import History
 from edge_ttp.history.learned_rows import Layer
 from edge_ttp.history.learning import Sourced
-from edge_ttp.lab.diagnosis.evidence_worth import DOUBLING_PAYS, SIZES, worth
+from edge_ttp.lab.diagnosis.evidence_worth import DOUBLING_PAYS, LEAST_QUERIES, SIZES, worth
 from edge_ttp.lab.diagnosis.judge import judge
-from edge_ttp.lab.diagnosis.own_evidence import Own, judgments, own, own_table
+from edge_ttp.lab.diagnosis.own_evidence import Judgments, Own, judgments, own, own_table
+from edge_ttp.lab.diagnosis.verdict import own_verdict
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.learning.evidence import judged as evidence_of
 from edge_ttp.learning.evidence import written
@@ -182,6 +183,7 @@ def test_the_command_judges_the_users_own_evidence(tmp_path: Path, capsys: pytes
 def test_a_user_without_evidence_gets_the_populations_record(capsys: pytest.CaptureFixture[str]) -> None:
     said = told(capsys, "--user", "bob")
     assert said["own"]["record"]["queries"] == 0
+    assert "justifies is unknown yet: none of their queries tell candidates apart, 8 are needed" in said["verdict"]
     assert said["own"]["n"] > 1
     assert said["c"]["value"] is None
     assert "nothing is known beyond the population" in " ".join(said["limits"])
@@ -217,3 +219,13 @@ def test_arguments_that_cannot_be_meant_are_refused(
 ) -> None:
     assert run(["diagnose", *arguments]) == code
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("queries", [1, LEAST_QUERIES - 1])
+def test_a_handful_of_queries_justify_nothing(queries: int) -> None:
+    record = Calibration(rho=0.4, rho_sd=0.1, spread=0.07, queries=queries)
+    found = judge(own_table("ann", [])[0], "none", resamples=20, seed=0)
+    (said, *_) = own_verdict(found, Judgments(0, 0, {}, float("nan")), worth(record))
+    assert said.startswith(f"How many candidates this user justifies is unknown yet: {queries} of their queries")
+    assert "by 1 queries" not in said
+    assert "the population's record" in said
