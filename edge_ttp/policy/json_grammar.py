@@ -27,17 +27,24 @@ START = '%llguidance {"no_forcing": true}\n'
 """How a grammar in llguidance's notation begins here. Without it, text that can go on in one way only would have to
 come in tokens of llguidance's choice."""
 
+
+class SchemaGrammar(str):
+    """The grammar of a schema in llguidance's notation, made here: a caller's own text is never taken for one."""
+
+    __slots__ = ()
+
+
 LIMITS = LLParserLimits(
     max_items_in_row=2_000,
     initial_lexer_fuel=500_000,
     step_lexer_fuel=100_000,
-    step_max_items=30_000,
+    step_max_items=150_000,
     max_lexer_states=20_000,
     max_grammar_size=300_000,
     precompute_large_lexemes=False,
     verbose_errors=False,
 )
-"""What a grammar and each of its steps may take: some 0.1 s for a step, 100 MB for what it keeps."""
+"""What a grammar and each of its steps may take: some 0.5 s for a step, 100 MB for what it keeps."""
 
 _IN_A_PROCESS = ProcessLimits(cpu_s=2, wall_s=4, memory_bytes=400 << 20)
 # Some space between the parts of a text, as people and models write it, but not endless.
@@ -48,7 +55,7 @@ _MULTIPLYING = frozenset(
 _REMARKS = frozenset({"$schema", "$id", "$defs", "definitions", "title", "description", "default", "examples"})
 
 
-def schema_to_grammar(schema: str) -> str:
+def schema_to_grammar(schema: str) -> SchemaGrammar:
     """The grammar of the JSON texts that fit a JSON schema (JSON itself), in llguidance's notation.
 
     Nearly all of draft 2020-12 counts, numbers' bounds, patterns and formats included. Raises InvalidInput for what is
@@ -58,7 +65,7 @@ def schema_to_grammar(schema: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _made(schema: str, check: Callable[[str], None]) -> str:
+def _made(schema: str, check: Callable[[str], None]) -> SchemaGrammar:
     if len(schema.encode("utf-8", "replace")) > MAX_BYTES:
         raise InvalidInput(f"a schema of {len(schema):,} characters is too long", f"keep below {MAX_BYTES:,} bytes")
     try:
@@ -67,7 +74,7 @@ def _made(schema: str, check: Callable[[str], None]) -> str:
         if not isinstance(parsed, dict):
             raise _refused("it is no object")
         with_options = json.loads(LLMatcher.grammar_from_json_schema(json.dumps(parsed), overrides=_JSON))
-        grammar = f"{START}start: %json {json.dumps(with_options['grammars'][0]['json_schema'])}\n"
+        grammar = SchemaGrammar(f"{START}start: %json {json.dumps(with_options['grammars'][0]['json_schema'])}\n")
     except (ValueError, TypeError, RecursionError) as error:
         raise _refused(str(error) or type(error).__name__) from error
     if not plain:

@@ -146,6 +146,7 @@ def test_a_state_tells_what_may_follow(policy: LlamaPolicy) -> None:
         ('root ::= "' + "a" * MAX_BYTES + '"', "too long"),
         ('root ::= "\ud800"', "no Unicode"),
         ("{}", "grammar is not valid"),
+        ('%llguidance {"no_forcing": true}\nstart: %json {"type": "null"}\n', "grammar is not valid"),
     ],
 )
 def test_a_grammar_that_is_not_valid_is_refused_in_one_line(

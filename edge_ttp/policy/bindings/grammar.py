@@ -15,7 +15,7 @@ from llguidance import LLMatcher
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy import gbnf, gbnf_bounds
 from edge_ttp.policy.bindings.llama_model import Model
-from edge_ttp.policy.json_grammar import LIMITS, START, in_words
+from edge_ttp.policy.json_grammar import LIMITS, START, SchemaGrammar, in_words
 
 
 class Grammar:
@@ -26,7 +26,7 @@ class Grammar:
     """
 
     def __init__(self, model: Model, text: str) -> None:
-        compiled = text if text.startswith(START) else _compiled(text)
+        compiled = text if isinstance(text, SchemaGrammar) else _compiled(text)
         self._matcher: Any = LLMatcher(model.grammar_tokens().tokenizer(), compiled, log_level=0, limits=LIMITS)
         self._size = model.vocab_size
         self._ends = model.grammar_tokens().ends

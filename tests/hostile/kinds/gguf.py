@@ -255,6 +255,7 @@ class _Policies:
         policy = LlamaPolicy(self._registry.locate(path, kind="policy").path, threads=1)
         try:
             prompt = policy.encode_text("ab c") or (1,)
+            policy.measure()
             policy.sample(Request(prompt, n=3, sampling=Sampling(), seed=1, max_tokens=3), Control())
         finally:
             policy.close()
