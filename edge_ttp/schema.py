@@ -309,6 +309,57 @@ class Feedback(_Border):
     created_at: datetime = Field(default_factory=utc_now)
 
 
+Keep = Literal["strict", "loose"]
+"""`loose`: a version that keeps all facts is preferred. `strict`: facts are put back word for word, and where no
+version holds them all, the text stays as it was."""
+
+
+class Rewrite(_Border):
+    """That a text is to be said again in the user's way instead of being answered."""
+
+    notes: bool = False
+    """The text is notes: it may be turned into sentences, with the user's greeting and closing."""
+    keep: Keep = "loose"
+
+
+class Change(_Border):
+    """A piece of a text that stayed, was taken out or came in."""
+
+    op: Literal["same", "removed", "added"]
+    text: str
+
+
+class FactCheck(_Border):
+    """What a version did with the facts (numbers, dates, names, links, code, negations) of the text that was given."""
+
+    missing: tuple[str, ...] = ()
+    """As they stand in the text that was given."""
+    added: tuple[str, ...] = ()
+    """As they stand in the version."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is lost and nothing invented."""
+        return not self.missing and not self.added
+
+
+class Rewritten(_Border):
+    """A text in the user's words, with what came of its facts."""
+
+    text: str
+    generation: Generation
+    """All versions; feedback goes by its generation_id."""
+    facts: tuple[FactCheck, ...]
+    """Of each version."""
+    changes: tuple[Change, ...]
+    """From the text that was given to the one that was chosen, word by word."""
+
+    @property
+    def kept(self) -> FactCheck:
+        """The facts of the chosen version."""
+        return self.facts[self.generation.chosen]
+
+
 class Event(_Border):
     """One step of a streamed request."""
 

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from answer.drafts import DRAFTS, Draft
+from edge_ttp.answer.facts import compared, facts_in, signatures, told
+from edge_ttp.answer.masks import masked
+from edge_ttp.answer.outline import outline
+from edge_ttp.schema import FactCheck
+
+
+def name(draft: Draft) -> str:
+    return f"{draft.language}-{draft.kind}-{draft.facts[0]}"
+
+
+def test_there_are_drafts_of_many_kinds_and_languages() -> None:
+    assert len(DRAFTS) >= 30
+    assert len({one.language for one in DRAFTS}) >= 8
+    assert len({one.kind for one in DRAFTS}) >= 7
+
+
+@pytest.mark.parametrize("draft", DRAFTS, ids=name)
+def test_every_fact_of_a_draft_is_recognized(draft: Draft) -> None:
+    shown = [one.shown for one in facts_in(draft.text)]
+    missed = [fact for fact in draft.facts if not any(fact in one or one in fact for one in shown)]
+    assert missed == []
+
+
+@pytest.mark.parametrize("draft", DRAFTS, ids=name)
+def test_a_text_keeps_its_own_facts_and_so_does_its_plain_version(draft: Draft) -> None:
+    assert compared(draft.text, draft.text) == FactCheck()
+    assert [one.key for one in facts_in(draft.text)] == [one.key for one in facts_in(draft.text)]
+    body = outline(draft.text, "flat")
+    assert compared(body, draft.text).missing == ()
+
+
+@pytest.mark.parametrize("draft", DRAFTS, ids=name)
+def test_a_lost_fact_is_noticed(draft: Draft) -> None:
+    for fact in draft.facts:
+        edge = r"\b" if fact.isascii() and fact.isalnum() and draft.language not in ("ja", "zh") else ""
+        without = re.sub(rf"{edge}{re.escape(fact)}{edge}", "...", draft.text)
+        assert without != draft.text
+        assert compared(draft.text, without).missing, fact
+
+
+@pytest.mark.parametrize("draft", DRAFTS, ids=name)
+def test_what_is_masked_comes_back_word_for_word(draft: Draft) -> None:
+    hidden = masked(draft.text)
+    assert hidden.restored(hidden.text) == draft.text
+    assert not [one for one in facts_in(hidden.text) if one.kind in ("link", "mail", "date")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("Meet Anna at 3 pm on Friday, not Monday", "meeting anna friday 15:00, not monday"),
+        ("It costs 1,200 dollars", "that's $1200"),
+        ("Wir sehen uns um 15 Uhr", "bis 15:00"),
+        ("I can bring two laptops", "I'll bring 2 laptops"),
+        ("see https://example.org/a/", "it's at https://example.org/a"),
+        ("Anna's car", "the car of Anna"),
+        ("No, I cannot come.", "I can't come."),
+    ],
+)
+def test_a_fact_may_be_written_in_another_way(given: str, said: str) -> None:
+    assert compared(given, said).sound
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "missing", "added"),
+    [
+        ("We meet at 3 pm", "We meet at 4 pm", ("3 pm",), ("4 pm",)),
+        ("I will not come", "I will come", ("not",), ()),
+        ("I will come", "I won't come", (), ("won't",)),
+        ("Je ne peux pas venir", "Je peux venir", ("ne",), ()),
+        ("Call Anna", "Call Peter", ("Anna",), ("Peter",)),
+        ("It costs $5", "It costs €5", ("$",), ("€",)),
+        ("mail a@b.example", "mail c@b.example", ("a@b.example",), ("c@b.example",)),
+        ("run `make all`", "run it", ("`make all`",), ()),
+    ],
+)
+def test_what_is_lost_or_invented_is_named(
+    given: str, said: str, missing: tuple[str, ...], added: tuple[str, ...]
+) -> None:
+    check = compared(given, said)
+    assert (check.missing, check.added) == (missing, added)
+    assert told(check)
+
+
+def test_a_signature_of_the_user_is_nothing_invented() -> None:
+    own = signatures(["Sure.\n\nBest, Jo", "No idea.\n\nBest, Jo"])
+    assert compared("we meet friday", "We meet Friday.\n\nBest, Jo", own=own).sound
+    assert compared("we meet friday", "We meet Friday.\n\nBest, Ann", own=own).added == ("Ann",)
+
+
+@pytest.mark.parametrize(
+    "mangled", ["(F1) and F2", "[ F1 ] and [F2]", "<F1> and {F2}", "[F 1] and [F_2", "【F1】 ⟦F2⟧ [F1]"]
+)
+def test_marks_are_known_however_their_brackets_came_out(mangled: str) -> None:
+    hidden = masked("Anna comes. Meet Anna and 5 cats")
+    assert hidden.originals == ("Anna", "5")
+    restored = hidden.restored(mangled)
+    assert restored is not None
+    assert "Anna" in restored
+    assert "5" in restored
+
+
+@pytest.mark.parametrize("lost", ["[F1] only", "[F1] [F2] [F3]", "nothing", ""])
+def test_a_lost_mark_and_one_that_never_was_are_noticed(lost: str) -> None:
+    assert masked("We meet Anna and 5 cats").restored(lost) is None
+
+
+def test_a_text_that_has_such_marks_itself_gets_others() -> None:
+    text = "Press [F1] and call Anna at 5"
+    hidden = masked(text)
+    assert hidden.letter != "F"
+    assert hidden.restored(hidden.text) == text
