@@ -12,6 +12,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
+from edge_ttp.cli.bench_company import company
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
@@ -29,6 +30,7 @@ OVERHEAD_AT = 16
 
 app.command("adapt")(adapt)
 app.command("budget")(budget)
+app.command("company")(company)
 app.command("temperature")(temperature)
 app.command("recall")(recall)
 app.command("trial")(trial)

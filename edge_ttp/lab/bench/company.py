@@ -1,0 +1,155 @@
+"""What company costs: a short request beside long ones of other users, by turns against first come, first served."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from edge_ttp.runtime import Runtime
+from edge_ttp.schema import Event, Generation, Sampling
+
+SHORT_TOKENS = 16
+PROMPT = "Please answer this in a sentence or two, the way I would."
+
+
+@dataclass(frozen=True)
+class CompanyCost:
+    """One short request (N=1) beside so many long ones of other users, which were there first. Medians of rounds."""
+
+    others: int
+    alone_s: float
+    """Seconds with nobody else there."""
+    queued_s: float
+    """One after another, in the order they came: what it took without turns."""
+    turns_s: float
+    """By turns."""
+    queued_rate: float
+    """Tokens per second of all requests together, one after another."""
+    turns_rate: float
+    """The same by turns."""
+    throughput: float
+    """turns_rate / queued_rate, median of the rounds' ratios."""
+    same: bool
+    """Whether every seed said the same in both ways."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Round:
+    short_s: float
+    rate: float
+    made: tuple[Generation, ...]
+
+
+def company(
+    runtime: Runtime,
+    counts: Sequence[int],
+    *,
+    n: int,
+    tokens: int,
+    rounds: int,
+    advance: Callable[[float], None],
+    cancel: threading.Event,
+) -> list[CompanyCost]:
+    """A row for each number of others in `counts`, each of which draws `n` candidates of `tokens` tokens.
+
+    Ends with the rows that were measured whole where `cancel` is set.
+    """
+    found: list[CompanyCost] = []
+    done = 0
+    for others in counts:
+        alone, queued, turns = [], [], []
+        for at in range(rounds):
+            alone.append(_queued(runtime, 0, n=n, tokens=tokens, seed=at))
+            queued.append(_queued(runtime, others, n=n, tokens=tokens, seed=at))
+            turns.append(_turns(runtime, others, n=n, tokens=tokens, seed=at))
+            if cancel.is_set():
+                return found
+            done += 1
+            advance(done)
+        found.append(_row(others, alone, queued, turns))
+    return found
+
+
+def _row(others: int, alone: list[_Round], queued: list[_Round], turns: list[_Round]) -> CompanyCost:
+    return CompanyCost(
+        others=others,
+        alone_s=median(one.short_s for one in alone),
+        queued_s=median(one.short_s for one in queued),
+        turns_s=median(one.short_s for one in turns),
+        queued_rate=median(one.rate for one in queued),
+        turns_rate=median(one.rate for one in turns),
+        throughput=median(b.rate / a.rate for a, b in zip(queued, turns, strict=True)),
+        same=all(
+            [one.candidates for one in a.made] == [one.candidates for one in b.made]
+            for a, b in zip(queued, turns, strict=True)
+        ),
+    )
+
+
+def _queued(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> _Round:
+    """One after another, the short request last."""
+    began = time.monotonic()
+    made = [_long(runtime, at, n, tokens, seed=seed) for at in range(others)]
+    made.append(_short(runtime, seed))
+    return _round(began, began, time.monotonic(), made)
+
+
+def _turns(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> _Round:
+    """The others draw when the short request comes."""
+    drawing = threading.Semaphore(0)
+
+    def tell(event: Event) -> None:
+        if event.type == "planned":
+            drawing.release()
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(max(1, others)) as threads:
+        running = [threads.submit(_long, runtime, at, n, tokens, seed=seed, tell=tell) for at in range(others)]
+        for _ in running:
+            drawing.acquire()
+        came = time.monotonic()
+        short = _short(runtime, seed)
+        went = time.monotonic()
+        made = [*(one.result() for one in running), short]
+    return _round(began, came, went, made)
+
+
+def _round(began: float, came: float, went: float, made: list[Generation]) -> _Round:
+    total = sum(one.usage.completion_tokens for one in made)
+    return _Round(went - came, total / (time.monotonic() - began), tuple(made))
+
+
+def _long(
+    runtime: Runtime, at: int, n: int, tokens: int, *, seed: int, tell: Callable[[Event], None] | None = None
+) -> Generation:
+    return runtime.generate(
+        f"{PROMPT} ({at})",
+        user=f"company-{at}",
+        n=n,
+        seed=seed + at,
+        select="first",
+        sampling=Sampling(max_tokens=tokens),
+        store=False,
+        on_event=tell,
+    )
+
+
+def _short(runtime: Runtime, seed: int) -> Generation:
+    return runtime.generate(
+        PROMPT,
+        user="short",
+        n=1,
+        seed=seed,
+        select="first",
+        sampling=Sampling(max_tokens=SHORT_TOKENS),
+        store=False,
+    )
