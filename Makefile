@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export soak lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients soak lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -82,6 +82,18 @@ converter: $(VENV)/.export  ## llama.cpp's converter of checkpoints
 
 test-export: $(VENV)/.export models converter  ## the tests of the export extra (torch)
 	$(BIN)/python -m pytest -m export tests/export
+
+# In an environment of its own, which sees the packages of the main one: clients bring many.
+$(VENV)-clients/.ready: $(VENV)/.test pyproject.toml
+	$(PYTHON) -m venv $(VENV)-clients
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
+		> $$($(VENV)-clients/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
+	$(VENV)-clients/bin/pip install --quiet --no-deps -e .
+	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0'
+	@touch $@
+
+test-clients: $(VENV)-clients/.ready models  ## other people's clients and frameworks, the real ones
+	$(VENV)-clients/bin/python -m pytest -m clients tests/clients
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak

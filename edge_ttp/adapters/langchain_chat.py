@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.asking import Options
@@ -36,10 +36,16 @@ class ChatEdgeTTP(BaseChatModel):  # type: ignore[misc]
     context: Sequence[str] = ()
     """Documents that every request is about."""
     store: bool = True
+    _for_loops: AsyncRuntime | None = PrivateAttr(None)
 
     @property
     def _llm_type(self) -> str:
         return "edge-ttp"
+
+    def _awaited(self) -> AsyncRuntime:
+        if self._for_loops is None:
+            self._for_loops = AsyncRuntime(self.runtime)
+        return self._for_loops
 
     def _options(self, messages: list[BaseMessage], stop: list[str] | None) -> Options:
         for message in messages:
@@ -62,8 +68,8 @@ class ChatEdgeTTP(BaseChatModel):  # type: ignore[misc]
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> ChatResult:
         return _result(self.runtime.generate(None, **self._options(messages, stop)))
 
@@ -71,17 +77,17 @@ class ChatEdgeTTP(BaseChatModel):  # type: ignore[misc]
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> ChatResult:
-        return _result(await AsyncRuntime(self.runtime).generate(None, **self._options(messages, stop)))
+        return _result(await self._awaited().generate(None, **self._options(messages, stop)))
 
     def _stream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         certain = _Certain()
         for event in self.runtime.stream(None, **self._options(messages, stop)):
@@ -95,10 +101,10 @@ class ChatEdgeTTP(BaseChatModel):  # type: ignore[misc]
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,  # noqa: ARG002
+        **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         certain = _Certain()
-        async for event in AsyncRuntime(self.runtime).stream(None, **self._options(messages, stop)):
+        async for event in self._awaited().stream(None, **self._options(messages, stop)):
             for chunk in certain.chunks(event):
                 if run_manager is not None:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)

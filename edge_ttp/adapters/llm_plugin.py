@@ -14,7 +14,7 @@ from pydantic import Field
 
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
-from edge_ttp.asking import Options
+from edge_ttp.asking import Options as Asked
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import DEFAULT_RULE, MAX_CANDIDATES, Budget, Generation, Mode, Rule, Sampling
 
@@ -47,13 +47,13 @@ class _Shared:
     supports_schema = True
     Options = _Options
 
-    def _asked(self, prompt: Any, turns: list[tuple[str, str]]) -> tuple[str, Options]:
+    def _asked(self, prompt: Any, turns: list[tuple[str, str]]) -> tuple[str, Asked]:
         given: _Options = prompt.options
         documents = "\n".join(prompt.fragments)
         question = prompt.prompt[len(documents) :].lstrip("\n") if prompt.fragments else prompt.prompt
         budget = {"deadline_s": given.deadline, "mode": given.mode}
         sampling = {"temperature": given.temperature, "max_tokens": given.max_tokens, "json_schema": prompt.schema}
-        return question, Options(
+        return question, Asked(
             user=given.user,
             turns=turns,
             recall_for=turns[0][0] if turns else None,
@@ -87,7 +87,7 @@ class EdgeTTPModel(_Shared, llm.Model):  # type: ignore[misc]
     def _runtime(self) -> Runtime:
         return Runtime.open()
 
-    def execute(self, prompt: Any, stream: bool, response: Any, conversation: Any) -> Iterator[str]:  # noqa: ARG002
+    def execute(self, prompt: Any, stream: bool, response: Any, conversation: Any) -> Iterator[str]:
         """The answer's text, as it becomes certain."""
         turns = [(one.prompt.prompt, one.text()) for one in conversation.responses] if conversation else []
         question, options = self._asked(prompt, turns)
@@ -108,7 +108,7 @@ class AsyncEdgeTTPModel(_Shared, llm.AsyncModel):  # type: ignore[misc]
     def _runtime(self) -> AsyncRuntime:
         return AsyncRuntime.open()
 
-    async def execute(self, prompt: Any, stream: bool, response: Any, conversation: Any) -> AsyncIterator[str]:  # noqa: ARG002
+    async def execute(self, prompt: Any, stream: bool, response: Any, conversation: Any) -> AsyncIterator[str]:
         """The answer's text, as it becomes certain."""
         turns = [(one.prompt.prompt, await one.text()) for one in conversation.responses] if conversation else []
         question, options = self._asked(prompt, turns)

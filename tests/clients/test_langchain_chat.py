@@ -28,7 +28,12 @@ def test_it_answers_streams_and_names_what_feedback_is_about(runtime: Runtime) -
     assert said.content
     assert said.usage_metadata["output_tokens"] > 0
     runtime.feedback(said.response_metadata["generation_id"], "accept")
-    asked = [messages.SystemMessage("Be kind."), messages.HumanMessage("Is it done?"), said, messages.HumanMessage("So?")]
+    asked = [
+        messages.SystemMessage("Be kind."),
+        messages.HumanMessage("Is it done?"),
+        said,
+        messages.HumanMessage("So?"),
+    ]
     pieces = list(chat.stream(asked))
     assert len(pieces) > 2
     assert "".join(piece.content for piece in pieces) == chat.invoke(asked).content
