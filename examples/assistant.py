@@ -5,6 +5,7 @@ python examples/assistant.py "The printer is broken again" mara
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from edge_ttp import EdgeTTPError, Runtime
@@ -28,4 +29,7 @@ def main(prompt: str, user: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(sys.argv[1:] or ["The printer is broken again.", "me"])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("prompt", nargs="?", default="The printer is broken again.")
+    parser.add_argument("user", nargs="?", default="me")
+    sys.exit(main(**vars(parser.parse_args())))

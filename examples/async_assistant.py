@@ -5,6 +5,7 @@ python examples/async_assistant.py
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from contextlib import aclosing
 
@@ -43,4 +44,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     asyncio.run(main())

@@ -7,6 +7,7 @@ The window is left out so that this runs anywhere; the comments say what its par
 
 from __future__ import annotations
 
+import argparse
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,4 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

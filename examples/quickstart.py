@@ -5,6 +5,8 @@ python examples/quickstart.py
 
 from __future__ import annotations
 
+import argparse
+
 from edge_ttp import Budget, HistoryItem, Runtime
 
 WROTE = [
@@ -27,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

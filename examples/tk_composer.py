@@ -6,8 +6,8 @@ python examples/tk_composer.py --show       asks, edits and sends by itself, the
 
 from __future__ import annotations
 
+import argparse
 import queue
-import sys
 import threading
 import tkinter as tk
 
@@ -143,4 +143,6 @@ def main(*, by_itself: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(by_itself="--show" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--show", action="store_true", help="press the buttons by itself, and end")
+    main(by_itself=parser.parse_args().show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,17 +57,37 @@ def test_the_window_asks_edits_and_sends(models_home: Path) -> None:
 
 
 @pytest.mark.real
-def test_demo_shows_each_voice_and_what_one_candidate_would_have_said(models_home: Path) -> None:
+def test_the_demo_tells_what_is_personal_about_the_answers(models_home: Path) -> None:
     done = run("demo.py", models_home)
     assert done.returncode == 0, done.stderr
-    for user in ("mara", "theo"):
-        assert done.stdout.count(f"{user} says:") == 3
-    assert done.stdout.count("N=1 would have said:") >= 6
-    assert "±" in done.stdout
-    says = {
-        line.split(" says: ")[0]: line.split(" says: ")[1] for line in done.stdout.splitlines() if " says: " in line
+    told: dict[str, list[str]] = {}
+    for user, text in re.findall(r"^([a-z-]+) says: (.*)$", done.stdout, re.MULTILINE):
+        told.setdefault(user, []).append(text)
+    assert {user: len(texts) for user, texts in told.items()} == {"somebody-new": 3, "mara": 3, "theo": 3}
+    assert told["mara"] != told["theo"]
+    assert done.stdout.count("imitating, among others: ") == 6
+    table = {
+        label.strip(): (float(small), float(marks))
+        for label, small, marks in re.findall(r"^(.{24}) +(\d+)% +([\d.]+) +\d+$", done.stdout, re.MULTILINE)
     }
-    assert says["mara"] != says["theo"]
+    assert len(table) == 5
+    for user, other in (("mara", "theo"), ("theo", "mara")):  # each answer has its own person's habits
+
+        def distance(name: str, user: str = user) -> float:
+            mine, theirs = table[f"answers for {user}"], table[f"{name}'s own texts"]
+            return abs(mine[0] - theirs[0]) / 100 + abs(mine[1] - theirs[1])
+
+        assert distance(user) < distance(other)
+    assert "N=1 would have said:" in done.stdout
+    assert "±" in done.stdout
+
+
+@pytest.mark.parametrize("program", sorted(file.name for file in EXAMPLES.glob("*.py")))
+def test_every_example_says_what_it_is(program: str, home: Path) -> None:
+    done = run(program, home, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")
+    assert not home.exists()
 
 
 def test_every_example_is_tested() -> None:

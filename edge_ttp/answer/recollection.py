@@ -56,8 +56,9 @@ def recollect(rooms: Rooms, ask: Ask) -> Recollection:
         return Recollection((), (), None, None)
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
     count = DEFAULT_EXAMPLES if ask.examples is None else ask.examples
-    similar = rooms.history.recall(ask.user, sought, count, kind=ask.kind) if count else []
-    recent = rooms.history.items(ask.user, kind=ask.kind, limit=HISTORY_ITEMS, prompts=False)
+    kind, fallen_back = _kind(rooms.history, ask)
+    similar = rooms.history.recall(ask.user, sought, count, kind=kind) if count else []
+    recent = rooms.history.items(ask.user, kind=kind, limit=HISTORY_ITEMS, prompts=False)
     # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
     profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
     return Recollection(
@@ -65,8 +66,19 @@ def recollect(rooms: Rooms, ask: Ask) -> Recollection:
         recent=tuple(recent),
         profile=profile,
         learned=learned(rooms.history, ask.user, rooms.reward) if rooms.reward is not None else None,
-        notes=tuple(_notes(rooms.history, ask.user, recent)),
+        notes=(*fallen_back, *_notes(rooms.history, ask.user, recent)),
     )
+
+
+def _kind(history: History, ask: Ask) -> tuple[str | None, tuple[str, ...]]:
+    """The kind to keep to, and what to say of it: all kinds where the user has other ones only."""
+    if ask.kind is None or history.items(ask.user, kind=ask.kind, limit=1):
+        return ask.kind, ()
+    others = history.stats(ask.user).kinds
+    if not others:
+        return ask.kind, ()
+    named = ", ".join(f"{name} {count}" for name, count in others.items())[:200]
+    return None, (f"nothing of kind {ask.kind!r} in the history of {ask.user!r}: all kinds are imitated ({named})",)
 
 
 def _notes(history: History, user: str, recent: Sequence[HistoryItem]) -> Iterator[str]:

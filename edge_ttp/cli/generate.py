@@ -10,7 +10,7 @@ import typer
 from edge_ttp.cli import clipboard, options
 from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.leading import leading
-from edge_ttp.cli.output import console, emit_json, note, plain
+from edge_ttp.cli.output import console, emit_json, harmless, note
 from edge_ttp.errors import Cancelled, HistoryUnavailable
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def present(generation: Generation, *, as_json: bool, show_candidates: bool, ter
         print_candidates(generation)
     if not generation.text.strip():
         note("note: the answer is empty; another --seed, or --show-candidates for the others")
-    typer.echo(plain(generation.text) if sys.stdout.isatty() else generation.text)
+    typer.echo(harmless(generation.text) if sys.stdout.isatty() else generation.text)
     if generation.stored and not terse and (show_candidates or sys.stderr.isatty()):
         note(f"generation {generation.generation_id}: edge-ttp feedback {generation.generation_id} --accept")
 
@@ -127,7 +127,7 @@ def print_candidates(generation: Generation) -> None:
         table.add_row(
             ">" if index == generation.chosen else "",
             str(index + 1),
-            Text(plain(candidate.text)),
+            Text(harmless(candidate.text)),
             f"{candidate.mean:.3f} ± {candidate.variance**0.5:.3f}" if known else "-",  # type: ignore[operator]
             f"{candidate.score:.3f}" if candidate.score is not None else "-",
             str(candidate.tokens),

@@ -193,6 +193,9 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
         ("feedback", _tally(found.feedback)),
         ("database", f"{size / 1e6:.1f} MB (all users)"),
     ]
+    labels, values = table.columns  # a narrow terminal folds what is said, not what it is
+    labels.min_width = max(len(label) for label, _ in rows)
+    values.no_wrap, values.overflow = False, "fold"
     for label, value in rows:
         if value and not (name is None and label == "kept for"):
             table.add_row(label, value)

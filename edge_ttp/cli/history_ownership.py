@@ -18,11 +18,13 @@ from edge_ttp.cli.history_options import (
     user_named,
 )
 from edge_ttp.cli.options import read_text
-from edge_ttp.cli.output import emit_json, end_with, note, progress
+from edge_ttp.cli.output import agreed, emit_json, end_with, harmless, note, progress
 from edge_ttp.errors import HistoryUnavailable
 
 if TYPE_CHECKING:
     from edge_ttp.history.repair import Examined
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def forget(
@@ -32,6 +34,7 @@ def forget(
         str | None, typer.Option("--before", metavar="DATE", help="Everything older, such as 2025-06-01.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything of this user.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Take out a user's texts, with all that was learned from them, and overwrite their remains in the file."""
@@ -41,6 +44,10 @@ def forget(
 
     name = user_named(user)
     with open_history() as history:
+        if everything:
+            texts, answers = history.count(name), history.stats(name).generations
+            held = f"{counted(texts, 'text')} and {counted(answers, 'answer')}"
+            agreed(f"Forget everything of {harmless(name)}, {held}, for good?", yes=yes)
         found = history.forget(
             name, item_id=item, before=None if before is None else moment_of("--before", before), everything=everything
         )
@@ -74,6 +81,7 @@ def restore(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Restore what can be read of a damaged backup; set the rest aside.")
     ] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Replace the whole history (all users) by the rows of a backup. Nothing changes if the backup is not sound.
@@ -84,6 +92,7 @@ def restore(
     from edge_ttp.history.repair import replace_damaged
     from edge_ttp.paths import locate
 
+    agreed(f"Replace the history of all users by {harmless(str(file))}? What is not in it is lost.", yes=yes)
     kept = None
     with progress("restoring", None, "rows") as advance:
         try:

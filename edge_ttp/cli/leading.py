@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_ttp.cli.output import plain
+from edge_ttp.cli.output import harmless
 
 if TYPE_CHECKING:
     from edge_ttp.schema import Event
@@ -44,7 +44,7 @@ class _Shown:
         head = f"drawing {self.wanted} candidates, {self.ended} complete, {self.tokens} tokens"
         if not self.text:
             return Text(head, style="dim")
-        lines = plain(self.text).splitlines()[-max(1, self._height - _LINES_KEPT_FREE) :]
+        lines = harmless(self.text).splitlines()[-max(1, self._height - _LINES_KEPT_FREE) :]
         # What is drawn first need not be what is chosen: the mark says so, in words, not by its colour alone.
         return Text.assemble(
             (f"{head}; candidate {self.candidate + 1} leads, not the answer yet:\n", "dim"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from edge_ttp.errors import EdgeTTPError
+from edge_ttp.errors import Cancelled, EdgeTTPError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,14 +103,30 @@ def ending() -> Iterator[list[EdgeTTPError]]:
         _AT_END.reset(token)
 
 
-def plain(text: str) -> str:
+def harmless(text: str) -> str:
     """`text` for a terminal: what would control it (escape sequences above all) becomes U+FFFD; lines and tabs stay."""
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def note(text: str) -> None:
-    """One line on stderr that is not part of the result."""
+    """One line on stderr that is not part of the result. On a terminal it is broken between words, where it must be."""
+    if sys.stderr.isatty():
+        width = max(20, shutil.get_terminal_size().columns)
+        text = "\n".join(
+            textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+            if len(line) > width
+            else line
+            for line in text.split("\n")
+        )
     typer.echo(text, err=True)
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Asks before what cannot be undone, where somebody sits at a terminal; `yes` answers for them. Or Cancelled."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    if not typer.confirm(question, err=True):
+        raise Cancelled("nothing was changed")
 
 
 class Advance(Protocol):

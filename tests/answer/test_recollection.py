@@ -7,6 +7,7 @@ from fakes import FakePolicy, FakeReward, rooms
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
 from edge_ttp.answer.lengths import BARE_TOKENS
+from edge_ttp.answer.recollection import recollect
 from edge_ttp.history import History
 from edge_ttp.schema import HistoryItem, Sampling
 
@@ -69,3 +70,15 @@ def test_the_bare_policy_recalls_nothing_and_is_judged_by_nobody(history: Histor
     assert reward.profiles == []
     assert (result.plan.examples, result.stored, result.notes) == (0, False, ())
     assert result.plan.max_tokens == BARE_TOKENS
+
+
+def test_a_kind_that_the_user_never_wrote_falls_back_and_says_so(history: History) -> None:
+    for kind in ("mail", "mail", "note"):
+        history.add(HistoryItem(user_id="ann", input="what grows", output=f"{kind} {history.count('ann')}", kind=kind))
+    found = recollect(rooms(history), ask(kind="poem"))
+    assert len(found.examples) == 3
+    assert found.notes == ("nothing of kind 'poem' in the history of 'ann': all kinds are imitated (mail 2, note 1)",)
+    kept = recollect(rooms(history), ask(kind="note"))
+    assert [output for _, output in kept.examples] == ["note 2"]
+    assert kept.notes == ()
+    assert "no history yet" in recollect(rooms(history), ask(kind="poem", user="bob")).notes[0]

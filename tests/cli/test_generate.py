@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fakes import FakePolicy, Models, endless, press_ctrl_c
+from fakes import WORDS, FakePolicy, Models, endless, press_ctrl_c
 from fakes.command import FAKED, edge_ttp, model_files, one_object
 
 from edge_ttp.cli import options
@@ -441,3 +441,9 @@ def test_a_document_that_is_no_text_is_one_line(generate: Command, tmp_path: Pat
     (tmp_path / "big").write_bytes(b"x" * (options.MAX_STDIN_BYTES + 1))
     generate("--file", str(tmp_path / "big"), code=2)
     assert "is longer than" in generate.err
+
+
+def test_an_empty_answer_is_a_note(generate: Command, models: Models) -> None:
+    models.policy = FakePolicy(table=lambda prefix: np.array([0.0, *[-np.inf] * (len(WORDS) - 1)]))
+    assert generate() == "\n"
+    assert "note: the answer is empty" in generate.err

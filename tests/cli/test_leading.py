@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from edge_ttp.cli.leading import _Shown, leading
-from edge_ttp.cli.output import plain
+from edge_ttp.cli.output import harmless
 from edge_ttp.schema import Event
 
 
@@ -51,5 +51,5 @@ def test_without_a_terminal_nothing_is_shown(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_text_cannot_control_the_terminal() -> None:
-    assert plain("a\x1b]52;c;eA==\x07b\tc\nd\x9b1m\u202e") == "a�]52;c;eA==�b\tc\nd�1m�"
-    assert plain("Grüße 😀 日本") == "Grüße 😀 日本"
+    assert harmless("a\x1b]52;c;eA==\x07b\tc\nd\x9b1m\u202e") == "a�]52;c;eA==�b\tc\nd�1m�"
+    assert harmless("Grüße 😀 日本") == "Grüße 😀 日本"

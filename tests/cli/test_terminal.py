@@ -16,6 +16,7 @@ from fakes.real import spare_measuring
 from edge_ttp.history import History
 from edge_ttp.history.typed_lines import typed_file
 from edge_ttp.paths import locate
+from edge_ttp.schema import HistoryItem
 
 pexpect = pytest.importorskip("pexpect") if sys.platform == "win32" else __import__("pexpect")
 
@@ -37,18 +38,20 @@ def start(home: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts `edge-ttp ARGUMENTS` in a pseudo-terminal over the fake models; `real`: over the real ones."""
     sessions = []
 
-    def spawn(*arguments: str, real: bool = False, env: dict[str, str] | None = None) -> pexpect.spawn[str]:
+    def spawn(
+        *arguments: str, real: bool = False, files: bool = True, columns: int = 100, env: dict[str, str] | None = None
+    ) -> pexpect.spawn[str]:
         program = PROGRAM if real else FAKED
         folder = tmp_path / f"files-{len(sessions)}"
         folder.mkdir()
-        files = [] if real else model_files(folder)
+        models = model_files(folder) if files and not real else []
         session = pexpect.spawn(
             program[0],
-            [*program[1:], *arguments, *files],
+            [*program[1:], *arguments, *models],
             env={**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **(env or {})},
             encoding="utf-8",
             timeout=20,
-            dimensions=(30, 100),
+            dimensions=(30, columns),
         )
         sessions.append(session)
         return session
@@ -194,6 +197,68 @@ def test_generate_names_its_id_and_copies(start: Start, home: Path) -> None:
     assert f"generation {made.generation_id}: edge-ttp feedback {made.generation_id} --accept" in plain(shown)
     assert made.text in plain(shown)
     assert base64.b64encode(made.text.encode()).decode() in shown
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n\r", 130, 1), ("\r", 130, 1), (CTRL_C, 130, 1), ("y\r", 0, 0)])
+def test_forgetting_everything_asks_first(start: Start, home: Path, answer: str, code: int, left: int) -> None:
+    with History.open(locate(home).database) as history:
+        history.add(HistoryItem(user_id="ann", input="what is near", output="a pond"))
+    session = start("history", "forget", "--all", "--user", "ann", files=False)
+    session.expect(r"Forget everything of ann, 1 text and 0 answers, for good\? \[y/N\]: ")
+    session.send(answer)
+    assert ended(session) == code
+    with History.open(locate(home).database) as history:
+        assert history.count("ann") == left
+
+
+def test_restoring_asks_first_unless_told_not_to(start: Start, home: Path, tmp_path: Path) -> None:
+    with History.open(locate(home).database) as history:
+        history.backup(tmp_path / "backup.db")
+        history.add(HistoryItem(user_id="ann", input="what is near", output="a pond"))
+    session = start("history", "restore", str(tmp_path / "backup.db"), files=False)
+    session.expect("What is not in it is lost")
+    session.send("n\r")
+    assert ended(session) == 130
+    with History.open(locate(home).database) as history:
+        assert history.count("ann") == 1
+    assert ended(start("history", "restore", str(tmp_path / "backup.db"), "--yes", files=False)) == 0
+    with History.open(locate(home).database) as history:
+        assert history.count("ann") == 0
+
+
+def test_notes_are_broken_between_words(start: Start, home: Path) -> None:
+    asked = ("generate", "what grows here", "--user", "ann-of-the-garden", "--n", "2", "--max-tokens", "4")
+    session = start(*asked, columns=40)
+    assert ended(session) == 0
+    note = "no history yet for 'ann-of-the-garden': nothing to imitate, answers are not personal"
+    lines = [line.strip() for line in plain(session.before).splitlines()]
+    assert [word for word in note.split(" ") if not any(word in line for line in lines)] == []
+
+
+def test_the_labels_of_statistics_are_whole_on_a_narrow_terminal(start: Start, home: Path) -> None:
+    with History.open(locate(home).database) as history:
+        for kind in ("email", "headline", "commit", "notice"):
+            history.add(HistoryItem(user_id="ann", input="x", output=f"of {kind}", kind=kind, source="a-source"))
+    session = start("history", "stats", "--user", "ann", files=False, columns=40)
+    assert ended(session) == 0
+    shown = plain(session.before)
+    for label in ("mean length", "generations", "headline 1", "kept for", "database"):
+        assert label in " ".join(shown.split())
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("total", [None, 4])
+def test_progress_counts_without_inventing_a_total(total: int | None) -> None:
+    code = (
+        "import time\nfrom edge_ttp.cli.output import progress\n"
+        f"with progress('learning', {total}, 'texts') as advance:\n"
+        "    for done in range(1, 4):\n        advance(done)\n        time.sleep(0.2)\n"
+    )
+    session = pexpect.spawn(sys.executable, ["-c", code], encoding="utf-8", timeout=20, dimensions=(30, 100))
+    assert ended(session) == 0
+    shown = plain(session.before)
+    assert "?" not in shown
+    assert ("3 texts" if total is None else "3/4 texts") in shown
 
 
 # With the default policy and the default reward model
