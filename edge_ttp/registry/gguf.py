@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ttp.errors import ModelUnavailable
+from edge_ttp.registry.folder import open_regular
 
 MAGIC = b"GGUF"
 MAX_HEADER = 256 << 20
@@ -142,7 +143,7 @@ def read_header(path: Path) -> Header:
     tensors would not fit into the file) or announces lengths that no real model has.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             if size < 24:
                 raise _not_gguf(path)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from edge_ttp.errors import Cancelled, InvalidInput
+from edge_ttp.registry.folder import open_regular
 
 Kind = Literal["policy", "reward", "adapter"]
 PromptStyle = Literal["chat", "few-shot"]
@@ -229,7 +230,7 @@ class Manifest(_Untrusted):
 def read_manifest(path: Path) -> Manifest:
     """The manifest in the file at `path`. Raises InvalidInput with the file and the first thing wrong in it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_MANIFEST + 1)
         if len(data) > MAX_MANIFEST:
             raise _malformed(path, f"longer than {MAX_MANIFEST >> 10} KiB")
@@ -297,7 +298,7 @@ def write_manifest(
 def file_sha256(path: Path, advance: Callable[[int], None] | None = None, cancel: Event | None = None) -> str:
     """SHA-256 of the file at `path`, hexadecimal. `advance` gets the bytes of each step; `cancel` raises Cancelled."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(1 << 20):
             if cancel is not None and cancel.is_set():
                 raise Cancelled(f"checking {path.name!r} was cancelled")

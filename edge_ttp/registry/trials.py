@@ -23,6 +23,7 @@ from typing import Any, Literal
 from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.paths import private_folder
+from edge_ttp.registry.folder import open_regular
 from edge_ttp.registry.manifest import Kind
 
 CONFIG_NAME = "reward.json"
@@ -135,7 +136,10 @@ class Trials:
 def _digest(path: Path) -> str:
     """The SHA-256 of a small file, empty where it cannot be read or is not small."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if _size(path) <= MAX_CONFIG_BYTES else ""
+        if not 0 < _size(path) <= MAX_CONFIG_BYTES:
+            return ""
+        with open_regular(path) as file:
+            return hashlib.sha256(file.read()).hexdigest()
     except OSError:
         return ""
 

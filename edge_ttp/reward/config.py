@@ -99,6 +99,8 @@ def read_config(folder: Path) -> tuple[RewardConfig, str]:
     """The config in `folder` and the sha256 of its bytes. Raises ModelUnavailable for anything but a sound one."""
     path = folder / CONFIG_FILE
     try:
+        if path.exists() and not path.is_file():  # a pipe has no end
+            raise ModelUnavailable(f"{path} is no regular file", Cure)
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ModelUnavailable(f"{path} is too large to be a reward model's config", Cure)
         raw = path.read_bytes()

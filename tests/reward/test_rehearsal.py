@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,12 @@ def test_a_panic_of_rust_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(encoder, "Tokenizer", Panics(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         load()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    for name in ("reward.json", "tokenizer.json"):
+        folder = exchanged(tmp_path / name, "heads.onnx", (SOUND / "heads.onnx").read_bytes())
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(ModelUnavailable):
+            trial({"path": str(folder)})
