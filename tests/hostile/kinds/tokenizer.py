@@ -128,7 +128,7 @@ def vocabulary(chance: random.Random, parts: Parts) -> str:
 
 def added(chance: random.Random, parts: Parts) -> str:
     """Added tokens: many, empty, equal, with numbers that there are not."""
-    sample = parts["added_tokens"][0]
+    sample = {"special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     which = chance.randrange(4)
     if which == 0:
         parts["added_tokens"] += [{**sample, "id": 40_000 + index, "content": f"t{index}"} for index in range(3000)]
