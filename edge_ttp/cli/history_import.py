@@ -145,16 +145,18 @@ def _tell(report: Imported, name: str, unit: str, *, as_json: bool) -> None:
     if report.interrupted:
         raise Cancelled(
             f"the import of {name} was interrupted; {report.added} items were stored",
-            "run it again: what is stored is skipped",
+            "run it again, what is stored is skipped"
+            + ("" if report.id is None else f"; or take it out: edge-ttp history undo-import {report.id}"),
         )
+    failed = report.refused or (report.bad and not report.added and not report.duplicates)
     if not as_json:
         for remark in report.remarks:
             note(remark)
-        for bad in report.named:
+        for bad in () if failed and report.bad == 1 else report.named:
             note(f"{name}, {unit} {bad.number}: {bad.reason}")
         if report.bad > len(report.named):
             note(f"and {report.bad - len(report.named)} more")
-    if report.refused or (report.bad and not report.added and not report.duplicates):
+    if failed:
         first = report.named[0]
         raise InvalidInput(
             f"nothing was stored: {name} has {counted(report.bad, 'bad ' + unit)} "

@@ -19,7 +19,7 @@ from edge_ttp.exchange.mail_files import Mails
 from edge_ttp.exchange.openai_messages import Role
 from edge_ttp.exchange.recognize import FORMATS, Format, format_of
 from edge_ttp.exchange.records import Advance, Entry, Records, Remark
-from edge_ttp.exchange.streams import STDIN, Twice, opened, size_of
+from edge_ttp.exchange.streams import STDIN, Twice, check_reachable, opened, size_of
 from edge_ttp.exchange.text import decoded, known_encoding
 from edge_ttp.schema import PROMPT_KIND, utc_now
 
@@ -103,6 +103,10 @@ def described(
     wanted = next((one for one in FORMATS if one == form), None)
     if form is not None and wanted is None:
         raise InvalidInput(f"there is no format {form!a}", f"choose one of {', '.join(FORMATS)}")
+    if not name:
+        raise InvalidInput("the name of what to import is empty", "name a file or folder")
+    if name != STDIN and wanted != "git":
+        check_reachable(name)
     found = wanted or format_of(name)
     given = {"author": authors, "columns": columns, "encoding": encoding, "role": role, "body": body}
     for option, formats in _TAKES.items():
@@ -150,11 +154,20 @@ def column_pairs(pairs: list[str]) -> dict[str, str]:
 @contextmanager
 def source(what: Import, spool: Path, progress: Advance, *, strict: bool) -> Iterator[Records]:
     """The records of `what`, from their beginning whenever it is called. `spool`: folder for a copy of a pipe."""
-    path = Path(what.name)
+    try:
+        with _opened_source(what, spool, progress, strict=strict) as records:
+            yield records
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InvalidInput(f"{what.name} cannot be read any more ({reason})", "check the disk") from error
+
+
+@contextmanager
+def _opened_source(what: Import, spool: Path, progress: Advance, *, strict: bool) -> Iterator[Records]:
     if what.format not in ("jsonl", "csv", "mbox"):
         if what.name == STDIN:
             raise InvalidInput(f"{what.format} cannot be read from stdin", "name the file or folder")
-        yield _of_path(what, path, progress)
+        yield _of_path(what, Path(what.name), progress)
         return
     how = jsonl.LineReading(
         what.user,

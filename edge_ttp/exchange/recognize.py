@@ -66,8 +66,13 @@ def format_of(name: str) -> Format:
     path = Path(name)
     if path.is_dir():
         return _of_folder(path)
-    with opened(name) as stream:
-        head = stream.peek(_HEAD)[:_HEAD]
+    if path.exists() and not path.is_file():  # what is read of a pipe to look at it is gone
+        raise InvalidInput(f"{name} is a pipe or a device", "pipe it into `-`, and say what it is with --from")
+    try:
+        with opened(name) as stream:
+            head = stream.peek(_HEAD)[:_HEAD]
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read ({error.strerror})", "check the file") from error
     if not head:
         raise InvalidInput(f"{name} is empty", "give a file with texts")
     if head.startswith(b"PK") and zipfile.is_zipfile(path):

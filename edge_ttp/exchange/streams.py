@@ -31,10 +31,23 @@ def opened(name: str) -> Iterator[BufferedReader[Any]]:
     try:
         stream = open(name, "rb")  # noqa: SIM115
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no file name"
-        raise InvalidInput(f"{name!a} cannot be read ({reason})", "name a file of JSON lines") from error
+        raise _unreadable(name, error) from error
     with stream:
         yield stream
+
+
+def check_reachable(name: str) -> None:
+    """Raises InvalidInput where there is no file or folder of that name, or it cannot be looked at."""
+    try:
+        Path(name).stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> InvalidInput:
+    reason = error.strerror if isinstance(error, OSError) else "no file name"
+    shown = name if len(name) <= 200 else f"{name[:100]}..."
+    return InvalidInput(f"{shown!a} cannot be read ({reason})", "name a file or folder that you may read")
 
 
 def size_of(name: str) -> float | None:

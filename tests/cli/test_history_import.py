@@ -131,3 +131,14 @@ def test_the_runtime_imports_as_the_command_does(tmp_path: Path) -> None:
             runtime.import_(tmp_path / "Sent", kind="")
         with pytest.raises(InvalidInput, match="cannot be read"):
             runtime.import_(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b", "/proc/self/mem", "missing"])
+@pytest.mark.parametrize(
+    "form", [[], ["--from", "csv"], ["--from", "mbox"], ["--from", "markdown"], ["--from", "chat"]]
+)
+def test_a_name_that_cannot_be_read_is_one_line(name: str, form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["history", "import", name, *form]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert len(error) < 500

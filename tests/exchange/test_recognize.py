@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -121,3 +122,11 @@ def test_nothing_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         format_of(str(tmp_path / "missing"))
     assert format_of("-") == "jsonl"
+
+
+def test_a_pipe_is_not_read_to_look_at_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="a pipe or a device"):
+        format_of(str(tmp_path / "pipe"))
+    with pytest.raises(InvalidInput, match="a pipe or a device"):
+        format_of("/dev/null")

@@ -9,7 +9,7 @@ import pytest
 
 from edge_ttp.errors import NotFound
 from edge_ttp.exchange.records import BadRecord, Entry, Numbered, Remark, Skipped
-from edge_ttp.history import History
+from edge_ttp.history import History, migrations
 from edge_ttp.history.importing import first_records, store_records
 from edge_ttp.schema import PROMPT_KIND, HistoryItem
 
@@ -131,3 +131,31 @@ def test_prompts_are_recalled_only_where_they_are_asked_for(history: History) ->
 def test_a_user_with_prompts_alone_is_not_imitated_from_them(history: History) -> None:
     history.add(prompt("fix my regex please"))
     assert history.recall("ann", "regex", 3) == []
+
+
+def test_a_database_of_before_has_no_imports_and_takes_new_ones(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "STEPS", migrations.STEPS[:3])
+        with History.open(path) as history, history._connections.writing() as db:
+            db.execute("INSERT INTO users (name, created_at) VALUES ('ann', 1)")
+            db.execute(
+                "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata) "
+                "VALUES (1, 'text', 1, 'api', 1, x'00', '', 'old', '{}')"
+            )
+    with History.open(path) as history:
+        assert texts(history) == ["old"]
+        assert history.imports() == []
+        number = store_records(history, lambda: source(new_item("new")), name="x").id
+        assert number is not None
+        history.undo_import(number)
+        assert texts(history) == ["old"]
+
+
+def test_imports_come_back_from_a_backup(history: History, tmp_path: Path) -> None:
+    number = store_records(history, lambda: source(new_item("a")), name="x").id
+    assert number is not None
+    history.backup(tmp_path / "copy.db")
+    history.forget("ann", everything=True)
+    history.restore_backup(tmp_path / "copy.db")
+    assert [one.id for one in history.imports()] == [number]
+    assert history.undo_import(number).items == 1
