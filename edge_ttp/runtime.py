@@ -193,6 +193,7 @@ class Runtime(Life):
             hot=ready.watch.hot(),
             observe=ready.watch.observe,
             share=self.scheduler.share,
+            temperatures=ready.located.temperatures,
             languages=ready.located.languages,
             told=self._told,
         )

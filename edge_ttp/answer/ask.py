@@ -93,6 +93,8 @@ class Rooms:
     """What the device runs on, for budgets that leave it to the device."""
     hot: bool = False
     """Whether the processor is at its upper temperature."""
+    temperatures: tuple[float, ...] = ()
+    """What this policy's candidates are drawn at in turn where the caller says nothing; empty: Sampling's own."""
     languages: tuple[str, ...] = ()
     """What the policy was measured to write, ISO 639-1 codes; empty where that was never measured."""
     told: set[tuple[str, str]] = field(default_factory=set)

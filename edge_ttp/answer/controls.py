@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.rows import checked_text
@@ -36,6 +36,15 @@ def check(sampling: Sampling) -> str | None:
     if sampling.grammar is not None:
         raise InvalidInput("a candidate cannot follow both a grammar and a JSON schema", "give one of them")
     return schema_to_grammar(json.dumps(sampling.json_schema))
+
+
+def settled(sampling: Sampling, temperatures: Sequence[float]) -> Sampling:
+    """`sampling` at the policy's own temperatures where the caller named none: theirs win, the default's value too."""
+    if not temperatures or sampling.model_fields_set & {"temperature", "temperatures"}:
+        return sampling
+    if len(temperatures) == 1:
+        return sampling.model_copy(update={"temperature": temperatures[0]})
+    return sampling.model_copy(update={"temperatures": tuple(temperatures)})
 
 
 def request(

@@ -75,7 +75,7 @@ def _go_on(
         control = Control(deadline=deadline, cancel=ask.cancel)
         job = rooms.policy.begin(
             controls.request(
-                ask.sampling,
+                prepared.sampling,
                 rooms.policy.tokens,
                 prompt=prompt,
                 prompt_stop=prepared.encoded.prompt.stop,

@@ -24,7 +24,7 @@ _TOKENS_PER_WORD = (1.3, 4.0)
 
 
 @dataclass(frozen=True)
-class Lengths:
+class AnswerLengths:
     """What is known of an answer's length before it is drawn, in tokens."""
 
     caps: tuple[int, ...]
@@ -32,7 +32,7 @@ class Lengths:
     usual: int
     """What most candidates keep to, at most the first cap."""
     typical: tuple[int, ...]
-    """Lengths that such answers have: of the user's own texts, or what was asked for."""
+    """AnswerLengths that such answers have: of the user's own texts, or what was asked for."""
     several_lines: bool
     """Whether an answer of several lines is wanted, whatever the user usually writes."""
 
@@ -41,30 +41,30 @@ class Lengths:
         return 0.0 if longest >= self.caps[0] else float(np.mean([length > longest for length in self.typical]))
 
 
-def lengths_for(policy: Policy, ask: Ask, recent: Sequence[HistoryItem]) -> Lengths:
+def lengths_for(policy: Policy, ask: Ask, recent: Sequence[HistoryItem]) -> AnswerLengths:
     """What this request and these items, newest first, say of the answer's length."""
     if ask.speaker != "user":
         most = ask.sampling.max_tokens or BARE_TOKENS
-        return Lengths((most,), most, (), several_lines=True)
+        return AnswerLengths((most,), most, (), several_lines=True)
     own = [policy.count_tokens(item.output) for item in recent[:LENGTHS_FROM]]
     extent = asked(ask.prompt)
     several_lines = extent.several_lines or bool(ask.sampling.stop)
     usual = tokens_for(own)
     if ask.sampling.max_tokens:
         most = ask.sampling.max_tokens
-        return Lengths((most,), min(most, usual), tuple(own), several_lines)
+        return AnswerLengths((most,), min(most, usual), tuple(own), several_lines)
     if ask.sampling.structured:
         most = max(usual, STRUCTURED_TOKENS)
-        return Lengths((most,), most, tuple(own), several_lines)
+        return AnswerLengths((most,), most, tuple(own), several_lines)
     wanted = _tokens(policy, ask.prompt, extent.words)
     if wanted > usual:
-        return Lengths((int(wanted * _ROOM), usual), wanted, (wanted,), several_lines)
+        return AnswerLengths((int(wanted * _ROOM), usual), wanted, (wanted,), several_lines)
     if ask.budget.deadline_s is None or not own:
-        return Lengths((usual,), usual, tuple(own), several_lines)
+        return AnswerLengths((usual,), usual, tuple(own), several_lines)
     # Under a deadline shorter ones too, that most of the user's own texts would keep to.
     shorter = {max(8, int(np.quantile(own, part)) + 2) for part in (0.5, 0.9)}
     caps = (usual, *sorted((cap for cap in shorter if cap < usual), reverse=True))
-    return Lengths(caps, usual, tuple(own), several_lines)
+    return AnswerLengths(caps, usual, tuple(own), several_lines)
 
 
 def _tokens(policy: Policy, request: str, words: int) -> int:

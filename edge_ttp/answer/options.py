@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge_ttp import schema
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.encoding import EncodedPrompt, encode
-from edge_ttp.answer.lengths import Lengths
+from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.prompt import Example
 from edge_ttp.answer.recollection import Recollection
 from edge_ttp.budget import gain
@@ -41,7 +41,9 @@ class Ways:
         return next(prompt for one, prompt in zip(self.options, self.prompts, strict=True) if one is option)
 
 
-def ways(rooms: Rooms, ask: Ask, recollection: Recollection, lengths: Lengths, *, turns: Sequence[Example]) -> Ways:
+def ways(
+    rooms: Rooms, ask: Ask, recollection: Recollection, lengths: AnswerLengths, *, turns: Sequence[Example]
+) -> Ways:
     """Every way to put the request behind these `turns` that context and memory hold.
 
     Where nothing hurries it is the fullest one alone. A number of examples that the caller named is never changed.
@@ -74,7 +76,7 @@ def ways(rooms: Rooms, ask: Ask, recollection: Recollection, lengths: Lengths, *
 
 
 def _encoded(
-    rooms: Rooms, ask: Ask, examples: Sequence[Example], turns: Sequence[Example], lengths: Lengths
+    rooms: Rooms, ask: Ask, examples: Sequence[Example], turns: Sequence[Example], lengths: AnswerLengths
 ) -> EncodedPrompt:
     return encode(
         rooms.policy,

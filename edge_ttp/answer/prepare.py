@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edge_ttp import schema
 from edge_ttp.answer.ask import Ask, Rooms
+from edge_ttp.answer.controls import settled
 from edge_ttp.answer.encoding import EncodedPrompt
 from edge_ttp.answer.language import foreign
 from edge_ttp.answer.lengths import lengths_for
@@ -28,6 +29,8 @@ class Prepared:
 
     request: str
     """What is answered, with the documents that it is about."""
+    sampling: schema.Sampling
+    """The caller's, with the policy's own temperatures where they left them open."""
     recollection: Recollection
     encoded: EncodedPrompt
     planned: Planned
@@ -78,6 +81,7 @@ def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
         notes.append(f"answers end after {planned.option.longest} of {lengths.caps[0]} tokens: {why}")
     return Prepared(
         request=with_context(ask.prompt, ask.context),
+        sampling=settled(ask.sampling, rooms.temperatures),
         recollection=recollection,
         encoded=encoded,
         planned=planned,

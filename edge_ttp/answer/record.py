@@ -89,7 +89,7 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
             decoded_rows=sampled.rows,
         ),
         seed=answered.seed,
-        sampling=ask.sampling,
+        sampling=prepared.sampling,
         stored=ask.store,
         notes=(
             *prepared.notes,

@@ -69,7 +69,7 @@ def draw(
     )
     job = rooms.policy.begin(
         controls.request(
-            ask.sampling,
+            prepared.sampling,
             rooms.policy.tokens,
             prompt=prepared.encoded.tokens,
             prompt_stop=prepared.encoded.prompt.stop,

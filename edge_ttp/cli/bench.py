@@ -14,6 +14,7 @@ from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.bench_company import company
 from edge_ttp.cli.bench_recall import recall
+from edge_ttp.cli.bench_requests import languages, requests
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
@@ -33,6 +34,8 @@ app.command("budget")(budget)
 app.command("company")(company)
 app.command("temperature")(temperature)
 app.command("recall")(recall)
+app.command("languages")(languages)
+app.command("requests")(requests)
 app.command("trial")(trial)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fakes import FakePolicy, rooms
 
 from answer.requests import ask, remember
@@ -58,3 +60,22 @@ def test_a_grammar_alone_says_when_an_answer_is_complete_and_leaves_it_room(hist
     assert free.plan.max_tokens == 16
     assert bound.plan.max_tokens == STRUCTURED_TOKENS
     assert {(one.tokens, one.finish_reason) for one in bound.candidates} == {(3, "stop")}
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "drawn_at"),
+    [
+        (Sampling(), (), (0.8, ())),
+        (Sampling(), (0.5,), (0.5, ())),
+        (Sampling(), (0.3, 0.9), (0.8, (0.3, 0.9))),
+        (Sampling(temperature=0.8), (0.5,), (0.8, ())),
+        (Sampling(temperatures=(1.0, 1.2)), (0.5,), (0.8, (1.0, 1.2))),
+    ],
+)
+def test_a_policys_own_temperatures_hold_where_the_caller_names_none(
+    history: History, given: Sampling, own: tuple[float, ...], drawn_at: tuple[float, tuple[float, ...]]
+) -> None:
+    policy = FakePolicy()
+    result = generate(replace(rooms(history, policy), temperatures=own), ask(sampling=given))
+    assert (policy.requests[0].sampling.temperature, policy.requests[0].sampling.temperatures) == drawn_at
+    assert (result.sampling.temperature, result.sampling.temperatures) == drawn_at
