@@ -1,8 +1,8 @@
 """Which languages a policy can write: how often it answers in the language it is asked in, and what a text costs it.
 
 The same requests are put in every language. What they cost to read (nats), over those of the English ones, says how
-well a policy knows a language, whatever its tokens are; the answers say whether it stays in it. Both are asked for, since
-nonsense may be drawn in any language. The sentences are our own: what is famous was learned by heart.
+well a policy knows a language, whatever its tokens are; the answers say whether it stays in it. Both are asked for,
+since nonsense may be drawn in any language. The sentences are our own: what is famous was learned by heart.
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from edge_ttp.answer.language import NAMES, detect
+from edge_ttp.cli.main import app
+from edge_ttp.lab.bench.languages import REQUESTS, LanguageRow, written
+
+
+def test_every_request_is_recognized_as_what_it_is() -> None:
+    for language, requests in REQUESTS.items():
+        assert language in NAMES
+        assert detect(" ".join(requests)) == language
+
+
+def test_a_language_is_written_where_answers_stay_in_it_and_its_texts_cost_little() -> None:
+    rows = [LanguageRow("en", 1.0, 1.0), LanguageRow("de", 0.9, 4.0), LanguageRow("fr", 0.2, 1.1)]
+    assert written(rows) == ["en"]
+
+
+@pytest.mark.real
+def test_bench_languages_tells_what_the_default_policy_can_write(models_home: object) -> None:
+    run = CliRunner().invoke(app, ["bench", "languages", "--json"])
+    assert run.exit_code == 0, run.output
+    told = json.loads(run.stdout)
+    assert {row["language"] for row in told["rows"]} == set(REQUESTS)
+    assert "en" in told["languages"]
