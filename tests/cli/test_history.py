@@ -315,7 +315,8 @@ def test_ctrl_c_says_what_was_stored(home: Path, strict: list[str], kept: int) -
         assert process.stdout.read() == b""
     assert message == (
         f"edge-ttp: the import of stdin was interrupted; {kept} items were stored; "
-        "run it again: what is stored is skipped\n"
+        "run it again, what is stored is skipped"
+        + ("; or take it out: edge-ttp history undo-import 1\n" if kept else "\n")
     )
     assert stored(locate().database) == kept
 
