@@ -5,8 +5,7 @@ The public names, loaded when first used: `import edge_ttp` opens no file, no so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it; loading typing would take longer than all the rest of this module
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 

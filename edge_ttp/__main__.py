@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from _signal import SIG_IGN, SIGINT, getsignal, signal  # type: ignore[import-not-found]  # `signal` loads slowly
+
+_INTERRUPTED = 130
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """Ends the process with one line. While modules load, an exception could come up anywhere, as anything."""
+    if "--json" in sys.argv:
+        message = b'{"error": {"code": "cancelled", "message": "interrupted", "cure": "", "exit_code": 130}}\n'
+        stream = 1
+    else:
+        message, stream = b"edge-ttp: interrupted\n", 2
+    try:
+        os.write(stream, message)
+    finally:
+        os._exit(_INTERRUPTED)
 
 
 def main() -> None:
     """Runs the command line and leaves the process with its exit code."""
+    if getsignal(SIGINT) != SIG_IGN:  # a job in the background is not to be interrupted
+        signal(SIGINT, _end_at_once)
     try:
         if getattr(sys, "frozen", False):
             from edge_ttp.confined import freeze_support

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from edge_ttp.answer.select import RULES
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, checked_type
 from edge_ttp.policy.job import Priority
 from edge_ttp.schema import Budget, Rule, Sampling, Speaker
 
@@ -48,6 +48,43 @@ def check_names(options: Mapping[str, object]) -> None:
             raise InvalidInput(f"there is no option {name!r}", f"choose among {', '.join(Options.__annotations__)}")
 
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "prompt": (str,),
+    "user": (str,),
+    "system": (str,),
+    "n": (int,),
+    "budget": (Budget,),
+    "select": (str,),
+    "sampling": (Sampling,),
+    "seed": (int,),
+    "kind": (str,),
+    "examples": (int,),
+    "recall_for": (str,),
+    "speaker": (str,),
+    "model": (str,),
+    "priority": (str,),
+    "store": (bool,),
+    "generation_id": (str,),
+    "candidate": (int,),
+    "text": (str,),
+    "limit": (int,),
+    "for_s": (int, float),
+    "threads": (int,),
+    "memory_bytes": (int,),
+}
+_NEVER_NONE = frozenset({"select", "speaker", "priority", "store", "generation_id"})
+
+
+def check_types(**given: object) -> None:
+    """Raises InvalidInput for a value of a type that its name does not take."""
+    for name, value in given.items():
+        if name in _TYPES:
+            checked_type(name, value, *_TYPES[name], optional=name not in _NEVER_NONE)
+    context = given.get("context", ())
+    if not isinstance(context, str | Sequence) or any(not isinstance(one, str) for one in context):
+        raise InvalidInput("context is no list of texts", "give documents as texts")
+
+
 def checked_flag(cancel: object) -> threading.Event | None:
     """`cancel` itself. InvalidInput where it cannot be asked whether it is set."""
     if cancel is not None and not callable(getattr(cancel, "is_set", None)):
@@ -64,7 +101,7 @@ def checked_rule(rule: Rule) -> Rule:
 
 def in_turns(given: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
     """Earlier prompts with their answers, oldest first, from pairs or from messages. InvalidInput for other shapes."""
-    if isinstance(given, (str, bytes, Mapping)):
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise _no_turns(given)
     turns = list(given)
     if any(isinstance(one, Mapping) for one in turns):
@@ -82,7 +119,7 @@ def in_turns(given: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
 
 def in_messages(messages: Sequence[Message]) -> tuple[str, tuple[tuple[str, str], ...], str | None]:
     """(prompt, earlier turns, what the system says) of a conversation in OpenAI's shape. InvalidInput for others."""
-    if isinstance(messages, (str, bytes, Mapping)):
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidInput("messages are no list", 'give [{"role": "user", "content": "..."}]')
     said = [_message(one) for one in messages]
     system = "\n\n".join(text for role, text in said if role == "system") or None

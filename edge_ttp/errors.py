@@ -5,6 +5,9 @@ Exit codes are part of the command line's contract (docs/errors.md); `code` is t
 
 from __future__ import annotations
 
+_LONGEST = 600
+"""Characters of a fact."""
+
 
 class EdgeTTPError(Exception):
     """An error with a cure. `str(error)` is the one line a person reads."""
@@ -13,7 +16,7 @@ class EdgeTTPError(Exception):
     exit_code = 1
 
     def __init__(self, fact: str, cure: str = "") -> None:
-        self.fact = " ".join(fact.split())
+        self.fact = _shortened(" ".join(fact.split()))
         self.cure = " ".join(cure.split())
         super().__init__(f"{self.fact}; {self.cure}" if self.cure else self.fact)
 
@@ -22,7 +25,12 @@ class EdgeTTPError(Exception):
         return {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
 
 
-class InvalidInput(EdgeTTPError):
+def _shortened(fact: str) -> str:
+    """`fact` with its middle left out where it is no line any more: it may quote what somebody gave."""
+    return fact if len(fact) <= _LONGEST else f"{fact[: _LONGEST * 2 // 3]} ... {fact[-_LONGEST // 3 :]}"
+
+
+class InvalidInput(EdgeTTPError, ValueError):
     """A request that cannot be meant: an empty prompt, n=0, a negative deadline, a malformed file."""
 
     code, exit_code = "invalid_input", 2
@@ -68,6 +76,15 @@ class ExtraMissing(EdgeTTPError):
     """A command whose optional dependencies are not installed."""
 
     code, exit_code = "extra_missing", 9
+
+
+def checked_type(name: str, value: object, *kinds: type, optional: bool = True) -> None:
+    """Raises InvalidInput unless `value` is of one of the kinds, or None where it is optional. A bool is no number."""
+    if value is None and optional:
+        return
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidInput(f"{name} is {type(value).__name__}, not {wanted}", f"give {name} as {wanted}")
 
 
 class Cancelled(EdgeTTPError):

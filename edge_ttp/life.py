@@ -16,7 +16,7 @@ from typing import Self
 
 from edge_ttp.answer.select import NEEDS_REWARD
 from edge_ttp.budget import device
-from edge_ttp.errors import HistoryUnavailable, InvalidInput
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, checked_type
 from edge_ttp.history import History
 from edge_ttp.history.user import valid_user
 from edge_ttp.learning.foreground import Foreground
@@ -105,6 +105,11 @@ class Life:
         RuntimeWarning says so. Raises HistoryUnavailable, NotFound for a `model` that there is not; models are looked
         into later.
         """
+        for name, number in (("threads", threads), ("memory_bytes", memory_bytes)):
+            checked_type(name, number, int)
+        for name, text in (("home", home), ("model", model), ("reward", reward), ("user", user)):
+            checked_type(name, text, str, Path)
+        checked_type("unload_after_s", unload_after_s, int, float)
         most = os.cpu_count() or 1
         if threads is not None and not 1 <= threads <= most:
             raise InvalidInput(f"{threads} threads cannot be run here", f"choose 1 to {most}")

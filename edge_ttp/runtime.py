@@ -17,7 +17,17 @@ from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.events import FinalText
 from edge_ttp.answer.explain import Explanation, explain
 from edge_ttp.answer.select import NEEDS_REWARD
-from edge_ttp.asking import Message, Options, Turn, check_names, checked_flag, checked_rule, in_messages, in_turns
+from edge_ttp.asking import (
+    Message,
+    Options,
+    Turn,
+    check_names,
+    check_types,
+    checked_flag,
+    checked_rule,
+    in_messages,
+    in_turns,
+)
 from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
@@ -116,6 +126,7 @@ class Runtime(Life):
     def prepared(self, prompt: str | None, options: Options, emit: Callable[[Event], None] | None) -> Ask:
         """The request, checked before any model is looked at. For those who serve it step by step (aio.py)."""
         check_names(options)
+        check_types(prompt=prompt, **options)
         messages, turns, system = options.get("messages"), options.get("turns", ()), options.get("system")
         if messages is not None:
             if prompt is not None or turns or system is not None:
@@ -213,6 +224,9 @@ class Runtime(Life):
 
         `prompt` None: like the user's newest item. Loads the models. Raises as `generate`.
         """
+        check_types(
+            prompt=prompt, user=user, budget=budget, select=select, sampling=sampling, kind=kind, examples=examples
+        )
         name = self._whose(user)
         if prompt is None:
             newest = self.history.items(name, kind=kind, limit=1, prompts=False)
@@ -276,6 +290,7 @@ class Runtime(Life):
         `candidate` (from 0) is the preferred one for `prefer`; None means the chosen one. `text` is for `edit`.
         With `user` given, only that user's generations are found. Raises NotFound, InvalidInput, HistoryUnavailable.
         """
+        check_types(generation_id=generation_id, user=user, candidate=candidate, text=text)
         generation = self.history.generation(generation_id, user)
         if kind == "prefer" and candidate is None:
             raise InvalidInput("prefer needs the candidate that is preferred", "name it")
@@ -296,6 +311,7 @@ class Runtime(Life):
         A text that it brought into the history goes out again. With `user` given, only that user's generations are
         found. Raises NotFound, HistoryUnavailable.
         """
+        check_types(generation_id=generation_id, user=user)
         gone = self.history.retract(generation_id, user, kind=kind)
         generation = self.history.generation(generation_id, user)
         for left in self.history.judgments(generation_id):  # a weaker one may have stood in the shadow of those
@@ -312,6 +328,7 @@ class Runtime(Life):
 
     def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:
         """The answers stored for `user` (None: the default user), newest first, each whole. At most `limit`."""
+        check_types(user=user, limit=limit)
         return self.history.generations(self._whose(user), limit)
 
     def learned(self, user: str | None = None) -> Learned:
@@ -386,6 +403,7 @@ class Runtime(Life):
         Raises InvalidInput, ModelUnavailable, NotFound, HistoryUnavailable.
         """
         name = self._whose(user)
+        check_types(user=user, for_s=for_s)
         if for_s is not None and not for_s > 0:
             raise InvalidInput(f"{for_s} seconds are no time", "allow more than 0")
         deadline = None if for_s is None else time.monotonic() + for_s

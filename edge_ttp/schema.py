@@ -6,9 +6,11 @@ Inside the rooms, frozen dataclasses and numpy arrays; here, what an app, a file
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edge_ttp.errors import InvalidInput
 
 Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
@@ -30,6 +32,9 @@ FeedbackKind = Literal["accept", "reject", "edit", "prefer", "copied", "regenera
 MAX_CANDIDATES = 256
 """Most candidates one request may ask for (llama.cpp's own limit on sequences in one context)."""
 
+_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
 MAX_TEXT = 200_000
 """Longest text, in characters, of one input or output in the history."""
 
@@ -45,7 +50,42 @@ def utc_now() -> datetime:
 
 
 class _Border(BaseModel):
+    """What refuses a wrong value with InvalidInput, as everything that crosses the border does."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+    @classmethod
+    def model_validate(cls, *arguments: Any, **options: Any) -> Self:
+        """As pydantic's, with InvalidInput for what does not fit."""
+        try:
+            return super().model_validate(*arguments, **options)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+    @classmethod
+    def model_validate_json(cls, *arguments: Any, **options: Any) -> Self:
+        """As pydantic's, with InvalidInput for what does not fit."""
+        try:
+            return super().model_validate_json(*arguments, **options)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+
+def _refused(error: ValidationError) -> InvalidInput:
+    """The first thing that is wrong, with its name and value."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or error.title
+    shown = repr(first["input"])
+    value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    cause = first.get("ctx", {}).get("error")
+    said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
+    return InvalidInput(f"{name}={value}: {said}", f"see {error.title} in docs/api.md")
 
 
 class Budget(_Border):

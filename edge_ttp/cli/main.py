@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from io import TextIOWrapper
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edge_ttp.cli.output import ending
+from edge_ttp.cli import standard_streams
+from edge_ttp.cli.output import emit_json, ending
 from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, OutOfCapacity, is_interrupt
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
@@ -132,15 +133,36 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and leaves the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a narrow terminal encoding must not end in a traceback
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    standard_streams.prepare()
+    before = signal.getsignal(signal.SIGINT)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run(given)
+    except KeyboardInterrupt:  # between two lines of this module
+        code = Cancelled.exit_code
+        standard_streams.complain("edge-ttp: interrupted")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    failed = standard_streams.flush()
+    if failed is not None:
+        code = _output_failed(failed)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Exit code of the command line `arguments`; errors are printed as one line, or one object under --json."""
     as_json = "--json" in arguments
+    try:
+        return _invoke(arguments, as_json)
+    except OSError as error:
+        return _output_failed(error)
+    except MemoryError:
+        return _report(OutOfCapacity("there is not enough memory", "end other programs, or raise the limit"), as_json)
+
+
+def _invoke(arguments: Sequence[str], as_json: bool) -> int:
     if COMPLETION_VARIABLE in os.environ:
         return _complete(os.environ[COMPLETION_VARIABLE])
     try:
@@ -159,10 +181,10 @@ def run(arguments: Sequence[str]) -> int:
         return _report(Cancelled("interrupted"), as_json)
     except typer.Abort:
         return _report(Cancelled("aborted"), as_json)
-    except BrokenPipeError:
-        # The reader of our output went away. What is still buffered goes nowhere, or Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except (OSError, MemoryError) as error:
+        if is_interrupt(error):
+            return _report(Cancelled("interrupted"), as_json)
+        raise
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare `edge-ttp history`: its help page is the answer
             typer.echo(error.format_message())  # type: ignore[attr-defined]
@@ -200,10 +222,21 @@ def _usage_error(error: Exception) -> EdgeTTPError | None:
 
 
 def _report(error: EdgeTTPError, as_json: bool) -> int:
-    if as_json:
-        from edge_ttp.cli.output import emit_json
-
+    if not as_json:
+        standard_streams.complain(f"edge-ttp: {error}")
+        return error.exit_code
+    try:
         emit_json({"error": error.as_dict()})
-    else:
-        typer.echo(f"edge-ttp: {error}", err=True)
+    except OSError as failed:
+        _output_failed(failed)
     return error.exit_code
+
+
+def _output_failed(error: OSError) -> int:
+    """Exit code 1 where standard output takes nothing more. A reader that went away is not worth a word."""
+    standard_streams.abandon()
+    if not isinstance(error, BrokenPipeError):
+        where = "standard output" if error.filename is None else str(error.filename)
+        why = error.strerror or type(error).__name__
+        standard_streams.complain(f"edge-ttp: {where} cannot be used: {why}; free some space, or check its rights")
+    return 1

@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,7 +118,8 @@ def note(text: str) -> None:
             else line
             for line in text.split("\n")
         )
-    typer.echo(text, err=True)
+    with suppress(OSError, ValueError):  # a stderr that takes nothing does not end the command
+        typer.echo(text, err=True)
 
 
 def agreed(question: str, *, yes: bool) -> None:

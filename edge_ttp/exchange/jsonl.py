@@ -10,8 +10,6 @@ from functools import partial
 from io import BufferedReader
 from typing import Any
 
-from pydantic import ValidationError
-
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import openai_messages as chat
 from edge_ttp.exchange.dates import NoDate, time_of
@@ -215,9 +213,8 @@ def _judged(sort: str, value: dict[str, Any], how: LineReading) -> Generation | 
     fields[owner] = _owner(value, owner, how)
     try:
         return Generation.model_validate(fields) if sort == "generation" else Feedback.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _Unreadable(f"{sort}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except InvalidInput as error:
+        raise _Unreadable(f"{sort}: {error.fact}") from None
 
 
 def _owner(value: dict[str, Any], key: str, how: LineReading) -> str:

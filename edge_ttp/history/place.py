@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable, NotFound
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, checked_type
 from edge_ttp.history.faults import full
 from edge_ttp.output_file import DATABASE_ENDINGS
 from edge_ttp.paths import private_folder
@@ -16,6 +16,17 @@ PRIVATE = 0o600
 
 Identity = tuple[int, int]
 """Device and number of a file: what stays the same while it has another name, and changes when another takes its."""
+
+
+def checked_path(path: Path | str) -> Path:
+    """`path` itself. InvalidInput for what cannot be the name of a file."""
+    checked_type("path", path, str, Path, optional=False)
+    try:
+        if b"\0" not in os.fsencode(path):
+            return Path(path)
+    except UnicodeEncodeError:
+        pass
+    raise InvalidInput(f"{str(path)[:80]!a} cannot be the name of a file", "name another one")
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, checked_type
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import (
     MAX_TEXT,
@@ -87,6 +87,7 @@ def checked_label(name: str, label: str) -> str:
 
 def checked_item(item: HistoryItem) -> HistoryItem:
     """`item` itself. InvalidInput if a field cannot be stored; an output must not be blank, an input may be."""
+    checked_type("the item", item, HistoryItem, optional=False)
     valid_user(item.user_id)
     checked_text("the input", item.input)
     if not checked_text("the output", item.output).strip():

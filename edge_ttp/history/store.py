@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.errors import InvalidInput, NotFound, checked_type
 from edge_ttp.exchange.records import Record
 from edge_ttp.history import (
     forgetting,
@@ -28,6 +28,7 @@ from edge_ttp.history.importing_store import ImportingStore
 from edge_ttp.history.items import Counts
 from edge_ttp.history.learned_rows import Layer, StoredEvidence
 from edge_ttp.history.learned_store import LearnedStore
+from edge_ttp.history.place import checked_path
 from edge_ttp.history.recall import Recalled
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
@@ -68,8 +69,9 @@ class History(ImportingStore, LearnedStore):
         forgotten are overwritten first, where that was interrupted. `retention_days` holds for users who have no
         retention of their own.
         """
-        clear(Path(path))
-        connections = Connections(Path(path), create=create, busy_timeout_s=busy_timeout_s)
+        path = checked_path(path)
+        clear(path)
+        connections = Connections(path, create=create, busy_timeout_s=busy_timeout_s)
         if not connections.read_only and forgetting.due(connections):
             forgetting.overwrite(connections)
         history = cls(connections, Sieve())
@@ -110,6 +112,7 @@ class History(ImportingStore, LearnedStore):
 
         Times are kept to the millisecond. InvalidInput if the output is blank or a text too long.
         """
+        checked_type("the item", item, HistoryItem, optional=False)
         with self._connections.writing() as db:
             return items.item(db, items.insert_item(db, item))
 
@@ -140,6 +143,8 @@ class History(ImportingStore, LearnedStore):
 
         prompts: with what the user typed to chatbots (kind `prompt`), where no kind is given.
         """
+        checked_type("before", before, datetime)
+        checked_type("limit", limit, int)
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
             return items.select_items(
@@ -198,6 +203,9 @@ class History(ImportingStore, LearnedStore):
         without one, all but what the user typed to chatbots (kind `prompt`).
         before: only strictly older items, and only their statistics. exclude: ids that are not returned.
         """
+        checked_type("the query", query, str, optional=False)
+        checked_type("k", k, int, optional=False)
+        checked_type("before", before, datetime)
         moment = None if before is None else to_milliseconds(before)
         with self._connections.reading() as db:
             passed = set(exclude)
@@ -211,6 +219,8 @@ class History(ImportingStore, LearnedStore):
 
     def search(self, user_id: str, text: str, limit: int = 20) -> list[Found]:
         """The user's newest items that hold every word of `text` (the last one may be a beginning), with snippets."""
+        checked_type("the text", text, str, optional=False)
+        checked_type("limit", limit, int, optional=False)
         with self._connections.reading() as db:
             return search(db, user_id, text, limit, self._sieve)
 
@@ -227,6 +237,7 @@ class History(ImportingStore, LearnedStore):
         `layer`: the reward model's last layer, from which later judgments learn. `wait_s`: how long to wait for another
         writer, where that is less than the busy timeout.
         """
+        checked_type("the generation", generation, Generation, optional=False)
         with self._connections.writing(wait_s) as db:
             generations.insert_generation(db, generation, self._usual_days)
             if layer is not None:
@@ -239,6 +250,7 @@ class History(ImportingStore, LearnedStore):
 
     def generations(self, user_id: str, limit: int | None = None) -> list[Generation]:
         """The user's generations, newest first."""
+        checked_type("limit", limit, int)
         with self._connections.reading() as db:
             return generations.select_generations(db, user_id, limit, self._sieve)
 
@@ -255,6 +267,7 @@ class History(ImportingStore, LearnedStore):
         has no such generation; InvalidInput if it has no such candidate, or the text does not fit the kind (`edit`
         needs one, the others take none).
         """
+        checked_type("the feedback", feedback, Feedback, optional=False)
         with self._connections.writing() as db:
             stored = judgments.insert_feedback(db, feedback)
             if evidence is not None:
@@ -310,6 +323,7 @@ class History(ImportingStore, LearnedStore):
 
         Deletes them with candidates and feedback, never items. InvalidInput unless 1 <= days <= MAX_RETENTION_DAYS.
         """
+        checked_type("days", days, int)
         if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
             raise InvalidInput(f"a retention of {days} days is not possible", f"use 1 to {MAX_RETENTION_DAYS} days")
         with self._connections.writing() as db:
@@ -332,6 +346,9 @@ class History(ImportingStore, LearnedStore):
         posterior, all that was typed in a terminal. What remained in the file is overwritten. NotFound for an unknown
         user, or what is not theirs.
         """
+        checked_type("user_id", user_id, str, optional=False)
+        checked_type("item_id", item_id, int)
+        checked_type("before", before, datetime)
         if (item_id is not None) + (generation_id is not None) + (before is not None) + everything != 1:
             raise InvalidInput("say what to forget", "give one of an item, an answer, a date, or everything")
         if item_id is not None:
@@ -364,7 +381,7 @@ class History(ImportingStore, LearnedStore):
 
         InvalidInput if something is there and `force` is not set, or where it cannot be written.
         """
-        return backup(self._connections, Path(path), force=force)
+        return backup(self._connections, checked_path(path), force=force)
 
     def restore_backup(
         self, path: Path | str, *, salvage: bool = False, advance: Callable[[float], None] = lambda done: None
@@ -374,7 +391,7 @@ class History(ImportingStore, LearnedStore):
         NotFound; HistoryUnavailable if it is no history, of a newer version, or if rows of it are damaged: with
         `salvage` these are set aside in a file beside the history and returned. `advance`: told the rows done.
         """
-        return restore_file(self._connections, Path(path), salvage=salvage, advance=advance)
+        return restore_file(self._connections, checked_path(path), salvage=salvage, advance=advance)
 
     def health(self, *, full: bool = False) -> Health:
         """Whether the file is sound and private, its sizes and counts. full: compares every index with its table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,9 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.manifest import MANIFEST_NAME, Manifest, read_manifest
 from edge_ttp.registry.variants import Variants, split_name
+
+_LONGEST_NAME = 255
+"""Bytes of a part of a path that file systems take."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ def shipped_folder() -> Path:
     package = Path(__file__).parents[1]
     inside = package / "models"
     return inside if inside.is_dir() else package.parent / "models"
+
+
+def check_usable(name: str) -> None:
+    """Raises InvalidInput for what no file system takes for a name or a path."""
+    if not name.strip() or "\0" in name:
+        raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        raise InvalidInput("the model's name is not valid Unicode", "re-encode it as UTF-8") from None
+    if max(len(os.fsencode(part)) for part in name.split("/")) > _LONGEST_NAME:
+        raise InvalidInput(f"the model's name has {len(name)} characters", f"give one of at most {_LONGEST_NAME} bytes")
 
 
 class Catalog:
@@ -126,6 +142,7 @@ class Catalog:
         return Entry(manifest, folder, folder, shipped=False, variant=True, stale=stale)
 
     def _find_model(self, name: str) -> Entry:
+        check_usable(name)
         entries = {entry.manifest.name: entry for entry in self.entries()}
         if name in entries:
             return entries[name]

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
+from edge_ttp.errors import ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
 from edge_ttp.registry.adopt import guess_prompt_style, refuse_unsuitable
-from edge_ttp.registry.catalog import Catalog, Entry, shipped_folder
+from edge_ttp.registry.catalog import Catalog, Entry, check_usable, shipped_folder
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
@@ -75,8 +75,7 @@ class Shelf:
         another kind than `kind` or that did not survive the trial, InvalidInput for an empty name.
         """
         text = str(name_or_path)
-        if not text.strip() or "\0" in text:
-            raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
+        check_usable(text)
         if isinstance(name_or_path, Path) or "/" in text or os.sep in text or text.lower().endswith(".gguf"):
             return self._tried(self._locate_path(Path(text).expanduser().absolute(), kind, cancel), cancel)
         entry = self._catalog.find(text)
@@ -88,8 +87,7 @@ class Shelf:
 
     def check_name(self, name_or_path: str) -> None:
         """Raises NotFound where there is no such model, without looking into its files. As `locate` otherwise."""
-        if not name_or_path.strip() or "\0" in name_or_path:
-            raise InvalidInput("the model's name is empty", "give a name from `edge-ttp models list`")
+        check_usable(name_or_path)
         if "/" in name_or_path or os.sep in name_or_path or name_or_path.lower().endswith(".gguf"):
             if not Path(name_or_path).expanduser().exists():
                 raise NotFound(f"there is no model at {name_or_path}", "see `edge-ttp models list`")
