@@ -79,6 +79,8 @@ class _Page:
         self._line: list[str] = []
         self._level = 0
         self._pre = False
+        self._spacer = False
+        """Whether the line holds a space that has to be seen: alone, it stands for an empty line."""
         self._rest = 0
         """1 below the header of the mail that was answered, which is quoted to its end."""
         self._left = limit
@@ -109,7 +111,8 @@ class _Page:
         element = _Element(tag, above.level, hidden, above.pre or tag == "pre")
         if any(one in names for one in _RESTS) or _RULED.search(style):
             self._rest = 1
-        if tag == "blockquote" and not _indents(above, self._stack):
+        indented = "border:none" in style and not attributes.get("type")  # by a button of the editor, not a quotation
+        if tag == "blockquote" and not indented and not _introduced(above, self._stack):
             element.level = min(above.level + 1, MAX_QUOTES)
         elif any(one in names for one in _QUOTES) and not any(one.waits for one in self._stack[-20:]):
             element.level, element.waits = min(above.level + 1, MAX_QUOTES), True
@@ -145,6 +148,7 @@ class _Page:
                 self._line.append(other)
         else:
             self._line.append(_SPACE.sub(" ", text))
+        self._spacer = self._spacer or "\u00a0" in text
         self._left -= len(text)
 
     def flush(self, *, keep: bool = False) -> None:
@@ -152,6 +156,7 @@ class _Page:
         text = "".join(self._line)
         text = text.rstrip() if self._pre else text.strip()
         self._line = []
+        keep, self._spacer = keep or self._spacer, False
         if text or keep:
             self.lines.append(f"{'>' * self._level} {text}" if self._level else text)
             self._left -= 1
@@ -172,6 +177,6 @@ class _Page:
                     one.waits, one.level = False, one.level - 1
 
 
-def _indents(above: _Element, stack: list[_Element]) -> bool:
+def _introduced(above: _Element, stack: list[_Element]) -> bool:
     """Whether a blockquote is the one that a quotation's introduction leads to, and quotes no deeper than it."""
     return above.level > 0 and any(one.waits for one in stack[-20:])

@@ -56,6 +56,7 @@ _CONTACT = re.compile(
     r"https?://|www\.|@|\+?\d[\d ()/.-]{6,40}\d|\s[|•·]\s|^\s*(?:tel|phone|mobile?|fax|web|e-?mail|skype)\b\s*[.:]",
     re.IGNORECASE,
 )
+_PHONE = re.compile(r"\+?\d[\d ()/.-]{6,40}\d")
 _LABEL = re.compile(r"^[ \t]*(?:>[ \t]?)*\*{0,2}([^:：*<>]{1,30}?)[ \t]?\*{0,2}[ \t]?[:：]\*{0,2}(?:[ \t]|$)")
 
 
@@ -83,7 +84,12 @@ def written_and_quoted(body: str) -> tuple[str, str]:
     if answered:
         inner, older = _split(_without_top(answered))
         answered = inner if any(line.strip() for line in inner) else [_MARKS.sub("", line) for line in older]
-    return "\n".join(own).strip(), "\n".join(answered).strip()
+    return _joined(own), _joined(answered)
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """The lines as a text; where something was taken out, one blank line stays."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join("" if line.isspace() else line for line in lines)).strip()
 
 
 def _split(lines: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -126,9 +132,14 @@ def _split(lines: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             own.append(lines[at])
         at += 1
-    if below and all(_CONTACT.search(each[:_LOOK]) for each in own[below:] if each.strip()):
+    if below and all(_is_contact(each) for each in own[below:] if each.strip()):
         del own[below:]  # what programs or a signature leave below a quotation
     return _without_end(own), quoted
+
+
+def _is_contact(line: str) -> bool:
+    """Whether it is a line of a signature; an address of a page alone may be what the sender wants to say."""
+    return _CONTACT.search(line[:_LOOK]) is not None and not line.lstrip().startswith("http")
 
 
 def _is_marked(line: str) -> bool:
@@ -230,7 +241,7 @@ def _without_top(lines: list[str]) -> list[str]:
         for number in range(at, min(at + _BLOCK, len(lines))):
             if not lines[number].strip() and number > at + 1:
                 break
-            if _label(lines[number]):
+            if _LABEL.match(lines[number][:100]):
                 end = number + 1
         return lines[end:]
     return lines[at:]
@@ -255,8 +266,21 @@ def _without_end(lines: list[str]) -> list[str]:
     begin = _last_paragraph(lines)
     if begin and any(CONFIDENTIAL.search(line[:_LOOK]) for line in lines[begin:]) and len("".join(lines[begin:])) > 40:
         del lines[begin:]
+    begin = _last_paragraph(lines)
+    if begin and _is_card(lines[begin:]):
+        del lines[begin:]
     _drop_blank(lines)
     return lines
+
+
+def _is_card(lines: Sequence[str]) -> bool:
+    """Whether a paragraph is a name with telephone numbers and addresses below it, and no sentence."""
+    short = [line[:_LOOK].strip() for line in lines]
+    contacts = sum(_CONTACT.search(line) is not None for line in short)
+    has_number = any(_PHONE.search(line) for line in short)
+    return (
+        contacts >= 2 and has_number and len(short) <= 10 and not any(line.endswith((".", "!", "?")) for line in short)
+    )
 
 
 def _closes(line: str) -> bool:

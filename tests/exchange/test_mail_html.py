@@ -40,6 +40,7 @@ UNKNOWN = '<div>ok</div><div id="divRplyFwdMsg"><b>Xyz:</b> Q</div><div>question
         (UNKNOWN, "ok", "Xyz: Q\nquestion?"),
         ("<p>ok</p><blockquote type=cite><p>q</p><blockquote>older</blockquote></blockquote>", "ok", "q"),
         ('<p>ok</p><div class="gmail_signature">Jo, ACME</div>', "ok", ""),
+        ('<p>ok</p><blockquote style="margin:0 0 0 40px;border:none;padding:0px">mine</blockquote>', "ok mine", ""),
         ('<p>ok</p><div style="display:none">preheader</div>', "ok", ""),
     ],
 )
@@ -53,6 +54,9 @@ def test_hidden_and_broken_markup_gives_no_text() -> None:
     assert text_of_html("a<br>b<br><br>c") == "a\nb\n\nc"
     assert text_of_html("<pre>x\n  y</pre>") == "x\n  y"
     assert text_of_html("<ul><li>one<li>two</ul>") == "one\ntwo"
+    assert (
+        text_of_html("<p class=MsoNormal>Hi,</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>ok</p>") == "Hi,\n\nok"
+    )
     assert text_of_html("") == ""
 
 

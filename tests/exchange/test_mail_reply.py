@@ -68,6 +68,14 @@ def test_what_only_looks_quoted_is_kept(body: str) -> None:
     assert own == body
 
 
+def test_a_card_below_a_text_is_taken_off_and_numbers_within_it_are_kept() -> None:
+    card = "Jo Example\nHead of Something\nACME GmbH | Berlin\nT: +49 30 1234567\nwww.acme.example"
+    assert written_and_quoted(f"ok, let's do it\n\n{card}")[0] == "ok, let's do it"
+    for kept in ("my number is +49 30 1234567", "look:\n\nhttps://example.org/one\nhttps://example.org/two"):
+        assert written_and_quoted(kept)[0] == kept
+        assert written_and_quoted(f"On 6 Jan 2025 at 8:55, A <a@b.c> wrote:\n> links?\n\n{kept}")[0] == kept
+
+
 def test_a_signature_without_a_mark_is_taken_off_below_a_name() -> None:
     body = "yes please.\n\nBest,\nJo\n\nJo M | ACME GmbH | +49 30 123456\nThis e-mail is confidential and for you only."
     assert written_and_quoted(body)[0] == "yes please.\n\nBest,\nJo"
