@@ -134,6 +134,7 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and leaves the process with its exit code."""
     standard_streams.prepare()
+    standard_streams.warn_in_one_line()
     before = signal.getsignal(signal.SIGINT)
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -56,6 +57,18 @@ def prepare() -> None:
             os.environ["COLUMNS"] = str(min(max(int(columns), LEAST_COLUMNS), MOST_COLUMNS))
         else:
             del os.environ["COLUMNS"]  # 0 columns would print nothing
+
+
+def warn_in_one_line() -> None:
+    """Lets every warning of Python and its libraries be one line, once, instead of a source line with its place."""
+
+    def show(message: object, category: type, filename: str, *rest: object) -> None:
+        complain("edge-ttp: note: " + " ".join(str(message).split()))
+
+    warnings.showwarning = show  # type: ignore[assignment]
+    warnings.simplefilter("once")
+    for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning):
+        warnings.simplefilter("ignore", category)
 
 
 def flush() -> OSError | None:

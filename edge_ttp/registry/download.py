@@ -31,6 +31,9 @@ ATTEMPTS = 4
 PROGRESS_BYTES = 1 << 20
 """A try that brought at least so many bytes does not count as a failure."""
 MAX_WAIT_S = 30.0
+SLOW_S = 30.0
+SLOW_BYTES = 4 << 10
+"""A server that sends less than so many bytes in so many seconds is as good as silent: 0.1 KiB a second."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
@@ -94,12 +97,14 @@ class Downloader:
         allow_http_localhost: bool = False,
         backoff_s: float = 0.5,
         timeout_s: float = 30.0,
+        slow_s: float = SLOW_S,
         logins: Mapping[str, str] | None = None,
     ) -> None:
         self._allow_http_localhost = allow_http_localhost
         self._logins = logins or {}
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s
+        self._slow_s = slow_s
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -118,7 +123,7 @@ class Downloader:
             body.clear()
             with self._open(url, {"Accept": accept}) as (response, final):
                 self._refuse_status(response, url)
-                for chunk in response.iter_bytes():
+                for chunk in self._paced(response.iter_bytes()):
                     _check(cancel, url)
                     body.extend(chunk)
                     if len(body) > MAX_JSON:
@@ -243,7 +248,7 @@ class Downloader:
             with _open_private(part, append=resumed) as file:
                 done = start
                 advance(done, total)
-                for chunk in response.iter_raw():
+                for chunk in self._paced(response.iter_raw()):
                     _check(cancel, url)
                     if done + len(chunk) > bound:
                         raise DownloadFailed(f"{_shown(url)} sends more than the {bound} bytes expected")
@@ -253,6 +258,17 @@ class Downloader:
             expected_end = size if size is not None else total
             if expected_end is not None and done < expected_end:
                 raise _TryAgain(f"the connection ended after {done} of {expected_end} bytes")
+
+    def _paced(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """`chunks`, as long as they bring something: the timeouts see silence only, not a byte every half second."""
+        since, count = time.monotonic(), 0
+        for chunk in chunks:
+            yield chunk
+            count += len(chunk)
+            if time.monotonic() - since > self._slow_s:
+                if count < SLOW_BYTES:
+                    raise _TryAgain(f"{count} bytes came in {self._slow_s:g} s")
+                since, count = time.monotonic(), 0
 
     def _persist(self, attempt: Callable[[], _T], url: str, measure: Callable[[], int], cancel: Event | None) -> _T:
         """The result of `attempt`, tried again after passing failures; `measure` tells how many bytes there are."""

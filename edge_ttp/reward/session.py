@@ -33,6 +33,9 @@ if not TELEMETRY_OFF:
 os.environ[TELEMETRY_VARIABLE] = "1"
 
 import onnxruntime  # noqa: E402
+
+onnxruntime.set_default_logger_severity(4)  # errors arrive as exceptions; a coloured log would stand beside them
+
 from onnxruntime.capi import onnxruntime_pybind11_state as _state  # noqa: E402
 
 # onnxruntime's own exceptions share no base class; its Python side adds two of Python's.
