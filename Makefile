@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export test-clients soak lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -97,6 +97,9 @@ test-clients: $(VENV)-clients/.ready models  ## other people's clients and frame
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak
+
+hostile: $(VENV)/.test models  ## 500 hostile inputs of each kind, part of soak; writes docs/measured/hostile-inputs.md
+	$(BIN)/python -m tests.hostile --each 500 --write
 
 same-answers: $(VENV)/.test models  ## compares answers with those of the commit BEFORE, to the byte
 	$(BIN)/python tests/same_answers.py $(BEFORE)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort
+from edge_ttp.policy.decoder import Aborted
 from edge_ttp.policy.engine import Engine
 from edge_ttp.policy.request import Control, StepReport
 
 from .calls import APART, PROMPT, request, restless, said, sample, script, uniform
-from .table import FakeClock, TableDecoder
+from .table import FakeClock, Places, TableDecoder
 
 
 def timed(table: Callable[[tuple[int, ...]], np.ndarray], **options: object) -> tuple[TableDecoder, Engine, FakeClock]:
@@ -38,6 +39,39 @@ def test_a_deadline_between_waves_leaves_the_rest_unbegun() -> None:
     sampled = engine.sample(request(n=6, max_tokens=4), Control(deadline=5.0), width=2)
     assert [one.finish_reason for one in sampled.candidates] == ["length", "length"]
     assert sampled.waves == 1
+
+
+def test_what_a_grammar_takes_counts_against_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder, engine, clock = timed(restless, ends=[0])
+
+    def slow(_: Places) -> None:
+        clock.now += 3.0
+
+    monkeypatch.setattr(Places, "prepare", slow)
+    asked = request(n=6, max_tokens=9, seed=1, grammar="|".join(["1234567"] * 9))
+    sampled = engine.sample(asked, Control(deadline=12.0), width=6)
+    assert {one.finish_reason for one in sampled.candidates} == {"deadline"}
+    assert clock.now <= 12.0 + 3.0  # one row's grammar at most
+    assert decoder.states == 0
+    assert decoder.cells_used() == len(PROMPT)
+    clock.now = 0.0
+    with pytest.raises(DeadlineTooShort):
+        engine.sample(asked, Control(deadline=0.5), width=6)
+    assert decoder.states == 0
+
+
+def test_a_vocabulary_that_is_cut_off_while_it_is_read_is_a_deadline() -> None:
+    decoder, engine, clock = timed(restless, ends=[0])
+
+    def cut_off(grammar: str) -> Places:
+        clock.now += 5.0
+        raise Aborted
+
+    decoder.constrain = cut_off  # type: ignore[method-assign]
+    with pytest.raises(DeadlineTooShort):
+        engine.sample(request(grammar="1|2"), Control(deadline=4.0), width=2)
+    with pytest.raises(Cancelled):
+        engine.sample(request(grammar="1|2"), Control(), width=2)
 
 
 @pytest.mark.parametrize("deadline", [-1.0, 0.5, 1.5])
