@@ -4,6 +4,8 @@
     12/03/2025, 2:05 PM - Jo: text       WhatsApp on Android
     [2025-03-12, 14:05] Me: text         Signal, as signal-export writes it
 
+or in blocks, as sigtop writes Signal's: `From:`, `Type: outgoing`, `Sent:`, an empty line, the text.
+
 A line that begins no message goes on with the one before it. The order of day and month is told by the whole chat.
 """
 
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.exchange.dates import NoDate, moment
 from edge_ttp.exchange.records import Advance, Entry, Numbered, Remark, Skipped, no_progress
 from edge_ttp.exchange.text import plain
 from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
@@ -30,6 +33,9 @@ OWN_NAMES = (
 
 OTHER = "from another sender"
 MEDIA = "without text (a picture, a call, deleted)"
+
+_ME = "Me"
+_FIELD = re.compile(r"^(Conversation|From|To|Type|Sent|Received|Edited|Attachment|Reaction|Quote|Version): (.*)$")
 
 MEMBER = re.compile(r"_chat\.txt|WhatsApp.{1,150}\.txt", re.IGNORECASE)
 """Names of the chat's text in the archives that WhatsApp makes."""
@@ -88,7 +94,13 @@ def is_chat(text: str) -> bool:
     lines = [line.translate(_MARKS) for line in text.split("\n", _HEAD + 1)[:_HEAD] if line.strip()]
     begun = [_MESSAGE.match(line[:500]) for line in lines]
     said = [match for match in begun if match is not None and _SENDER.match(match["rest"])]
-    return bool(lines) and begun[0] is not None and bool(said)
+    return bool(lines) and ((begun[0] is not None and bool(said)) or _has_blocks(lines))
+
+
+def _has_blocks(lines: Sequence[str]) -> bool:
+    """Whether Signal's messages stand in blocks."""
+    fields = {match[1] for line in lines if (match := _FIELD.match(line[:500]))}
+    return lines[0].startswith(("Conversation: ", "From: ")) and {"Type", "Sent"} <= fields
 
 
 def messages(text: str, name: str, how: ChatReading, progress: Advance = no_progress) -> Iterator[Entry]:
@@ -97,18 +109,20 @@ def messages(text: str, name: str, how: ChatReading, progress: Advance = no_prog
     InvalidInput if it is no chat, or if it does not say who of the people the user is. progress is called with the
     lines read.
     """
-    said = list(_said(plain(text).split("\n")))
+    lines = plain(text).split("\n")
+    in_blocks = _has_blocks([line for line in lines[:_HEAD] if line.strip()] or [""])
+    said = list(_blocks(lines, how) if in_blocks else _said(lines))
     if not said:
         raise InvalidInput(f"{name} is no chat that WhatsApp or Signal exported", "give its text file, or --from text")
     people = Counter(one.name for one in said)
     own = _own(people, name, how)
-    month_first = _dated(said, how)
+    month_first = None if in_blocks else _dated(said, how)
     if month_first is not None:
         yield Remark(
             f"dates such as {said[0].date} were read as {'month/day' if month_first else 'day/month'}; "
             "--date-format says otherwise"
         )
-    source = "signal" if re.match(r"\[?\d{4}-", said[0].date) else "whatsapp"
+    source = "signal" if in_blocks or (re.match(r"\d{4}-", said[0].date) and _ME in people) else "whatsapp"
     before: list[str] = []
     run: list[_Said] = []
     for one in said:
@@ -148,6 +162,36 @@ def _said(lines: Iterable[str]) -> Iterator[_Said]:
             current = _Said(number, sender["name"].strip(), sender["text"] or "", begun["date"], begun["time"], half)
     if current is not None:
         yield current
+
+
+def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[_Said]:
+    """The messages of blocks of fields, each with its text below."""
+    current: _Said | None = None
+    in_fields = False
+    for number, line in enumerate(lines, 1):
+        match = _FIELD.match(line[:500])
+        if match is not None and match[1] == "From" and not in_fields:
+            if current is not None:
+                yield current
+            current, in_fields = _Said(number, match[2].strip()[:60], "", "", "", "", how.now), True
+        elif current is not None and in_fields:
+            in_fields = bool(line.strip())
+            if match is not None and match[1] == "Type" and match[2].strip() == "outgoing":
+                current.name = _ME
+            elif match is not None and match[1] == "Sent":
+                current.moment = _sent(match[2], how)
+        elif current is not None and len(current.text) < MAX_TEXT:
+            current.text += f"\n{line}"
+    if current is not None:
+        yield current
+
+
+def _sent(text: str, how: ChatReading) -> datetime:
+    try:
+        found = moment(text)
+    except NoDate:
+        found = None
+    return how.now if found is None else found[0]
 
 
 def _own(people: Counter[str], name: str, how: ChatReading) -> set[str]:

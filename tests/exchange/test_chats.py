@@ -81,6 +81,39 @@ def test_signal_says_who_is_who() -> None:
     ]
 
 
+BLOCKS = """Conversation: Ann (+49123)
+
+From: Ann (+49123)
+Type: incoming
+Sent: Wed, 29 May 2019 15:04:00 +0200
+Received: Wed, 29 May 2019 15:04:01 +0200
+
+hi
+From: here on?
+
+From: You (+49456)
+Type: outgoing
+Sent: Wed, 29 May 2019 15:05:00 +0200
+
+yes, two
+lines
+
+From: Ann (+49123)
+Type: incoming
+Sent: Wed, 29 May 2019 15:06:00 +0200
+Attachment: a.jpg
+
+"""
+
+
+def test_signals_messages_in_blocks_say_which_go_out() -> None:
+    assert is_chat(BLOCKS)
+    [item] = items(read(BLOCKS))
+    assert (item.output, item.source) == ("yes, two\nlines", "signal")
+    assert item.input.startswith("hi")
+    assert item.created_at.isoformat() == "2019-05-29T13:05:00+00:00"
+
+
 def test_who_the_user_is_has_to_be_known() -> None:
     with pytest.raises(InvalidInput, match=r"which of its people is you: 'Jo' \(4\), 'Ann' \(3\).*--author 'Jo'"):
         read(IPHONE)
