@@ -9,7 +9,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "EDGE_TTP_HOME"
 
-_OWN_FOLDERS = frozenset({"data", "config", "cache"})
+_OWN_FOLDERS = frozenset({"data", "config", "cache", "run"})
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Paths:
     data: Path
     config: Path
     cache: Path
+    run: Path
+    """What lives while a server runs: its address, its token and its socket."""
 
     @property
     def database(self) -> Path:
@@ -36,11 +38,16 @@ def locate(home: Path | str | None = None) -> Paths:
     root = home or os.environ.get(HOME_VARIABLE)
     if root:
         base = Path(root).expanduser().absolute()
-        return Paths(data=base / "data", config=base / "config", cache=base / "cache")
+        return Paths(data=base / "data", config=base / "config", cache=base / "cache", run=base / "run")
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs("edge-ttp", appauthor=False)
-    return Paths(data=Path(dirs.user_data_dir), config=Path(dirs.user_config_dir), cache=Path(dirs.user_cache_dir))
+    return Paths(
+        data=Path(dirs.user_data_dir),
+        config=Path(dirs.user_config_dir),
+        cache=Path(dirs.user_cache_dir),
+        run=Path(dirs.user_runtime_dir) if "XDG_RUNTIME_DIR" in os.environ else Path(dirs.user_cache_dir) / "run",
+    )
 
 
 def private_folder(path: Path) -> Path:
@@ -59,7 +66,7 @@ def private_folder(path: Path) -> Path:
     path.mkdir(exist_ok=True, mode=0o700)  # says what is wrong where a file has the name
     if os.name == "posix":
         ours = locate()
-        for folder in (ours.data, ours.config, ours.cache):
+        for folder in (ours.data, ours.config, ours.cache, ours.run):
             if path.absolute().is_relative_to(folder):
                 _tighten(path)
                 _tighten(folder)

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("edge_ttp.cli.plan", "How a request would be answered on this device, and why."),
     "device": ("edge_ttp.cli.device", "What this machine has to give, and what requests cost on it."),
     "doctor": ("edge_ttp.cli.doctor", "Check this installation: engines, models, database, privacy."),
+    "serve": ("edge_ttp.cli.serve", "Serve apps, chat front ends and a browser on this machine."),
+    "tokens": ("edge_ttp.cli.tokens", "Who may ask a server: show, add, list, revoke tokens."),
     "bench": ("edge_ttp.cli.bench", "Measure this device: ratios against a baseline in the same run."),
 }
 # Command groups of other packages (entry-point group edge_ttp.commands) -> help line.

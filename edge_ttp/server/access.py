@@ -35,16 +35,20 @@ class Bearer:
     """The token's name; `own` for the installation's."""
     user: str
     """Whose history it opens."""
+    exact: bool = False
+    """Whether any user of the installation may be named: the owner's own programs."""
 
     def user_for(self, sub_user: str | None) -> str:
         """The user id that a request means: the token's own, or one of its sub-users. Raises InvalidInput."""
         if not sub_user:
             return self.user
+        if self.exact:
+            return valid_user(sub_user)
         return valid_user(f"{self.user}{SEPARATOR}{valid_user(sub_user)}")
 
     def owns(self, user: str) -> bool:
         """Whether `user`, as the history names it, is this token's user or one of its sub-users."""
-        return user == self.user or user.startswith(self.user + SEPARATOR)
+        return self.exact or user == self.user or user.startswith(self.user + SEPARATOR)
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,7 @@ def _sampling(
     try:
         Sampling(**set_fields)
     except ValidationError as wrong:
-        raise _explained(wrong) from wrong
+        raise explained(wrong) from wrong
     return set_fields
 
 
@@ -343,10 +343,10 @@ def _read(kind: type[_Model], body: Any) -> _Model:
     try:
         return kind.model_validate(body)
     except ValidationError as wrong:
-        raise _explained(wrong) from wrong
+        raise explained(wrong) from wrong
 
 
-def _explained(wrong: ValidationError) -> InvalidInput:
+def explained(wrong: ValidationError) -> InvalidInput:
     """The first of pydantic's complaints in one line."""
     first = wrong.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])[:100] or "the request"

@@ -1,0 +1,119 @@
+"""The ASGI application: every endpoint, the page, the description, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from edge_ttp.server import (
+    native_answers,
+    native_history,
+    native_imports,
+    native_learning,
+    native_models,
+    openai_routes,
+)
+from edge_ttp.server.endpoints import Call, Endpoint, routes_of
+from edge_ttp.server.guard import Doors, Guard
+from edge_ttp.server.openapi import description
+from edge_ttp.server.replies import Refusal
+from edge_ttp.server.state import Full, State
+
+_log = logging.getLogger("edge_ttp.server")
+
+_PAGE = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "words.js": ("words.js", "text/javascript; charset=utf-8"),
+    "style.css": ("style.css", "text/css; charset=utf-8"),
+}
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+async def health(call: Call) -> Response:
+    """Whether requests can be answered now."""
+    if call.state.loading:
+        body = {"status": "loading", "instance": call.state.instance}
+        return JSONResponse(body, status_code=503, headers={"retry-after": "1"})
+    return JSONResponse({"status": "ok", "instance": call.state.instance})
+
+
+async def openapi(call: Call) -> dict[str, Any]:
+    """The OpenAPI description."""
+    return description(ENDPOINTS)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("GET", "/health", "200 when requests can be answered, 503 while a model loads.", health, token=False),
+    Endpoint("GET", "/ttp/v1/openapi.json", "This description.", openapi, token=False),
+    *openai_routes.ENDPOINTS,
+    *native_answers.ENDPOINTS,
+    *native_history.ENDPOINTS,
+    *native_imports.ENDPOINTS,
+    *native_learning.ENDPOINTS,
+    *native_models.ENDPOINTS,
+)
+
+
+def application(state: State, doors: Doors) -> Guard:
+    """The application over `state`, with the guard in front."""
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        yield
+        state.ending.set()
+
+    routes: list[BaseRoute] = [*routes_of(ENDPOINTS)]
+    routes += [Route(f"/{name}", _page(name), methods=["GET"]) for name in _PAGE]
+    handlers: Any = {HTTPException: _no_route, Full: _full, Exception: _unexpected}
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
+    app.state.edge_ttp = state
+    return Guard(app, doors)
+
+
+def _page(name: str) -> Any:
+    file, media = _PAGE[name]
+
+    async def serve(_: Request) -> Response:
+        data = files("edge_ttp.server").joinpath("page", file).read_bytes()
+        return Response(data, media_type=media, headers=_PAGE_HEADERS)
+
+    return serve
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    fact = f"{request.method} {path[:100]} is not served"
+    return Refusal(error.status_code, code, fact, "see /ttp/v1/openapi.json", 8).answer(path)
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    answer = Full.refusal.answer(request.url.path)
+    answer.headers["retry-after"] = "1"
+    return answer
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours: named by a number that the log has too; neither traceback nor text goes out."""
+    number = secrets.token_hex(4)
+    _log.error("fault %s: %s at %s", number, type(error).__name__, request.url.path, exc_info=error)
+    fact = f"an unexpected fault ({number})"
+    return Refusal(500, "fault", fact, "see the server's log", 1).answer(request.url.path)

@@ -1,0 +1,100 @@
+"""From what a client wants to what the runtime is asked for, and its events as they come. Only this module draws."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from edge_ttp.errors import Cancelled
+from edge_ttp.schema import Event, Generation, Sampling
+from edge_ttp.server.access import Bearer
+from edge_ttp.server.sse import gone
+from edge_ttp.server.state import State
+from edge_ttp.server.wanted import Wanted
+
+T = TypeVar("T")
+
+BARE_USER = "-"
+"""Whose turn at the engine requests to a bare policy take, where no token says whose they are."""
+
+
+def options(wanted: Wanted, bearer: Bearer | None) -> dict[str, Any]:
+    """The runtime's options for a request of OpenAI's protocol.
+
+    To the person: recall, candidates, a choice, a record unless `store` is false. To a bare policy: nothing of these,
+    and as many samples as choices are wanted.
+    """
+    extension = wanted.extension
+    given: dict[str, Any] = {
+        "messages": [{"role": role, "content": text} for role, text in wanted.messages],
+        "sampling": Sampling(**wanted.sampling),
+        "seed": wanted.seed,
+        "budget": extension.budget(),
+        "model": wanted.policy,
+    }
+    if not wanted.as_person:
+        user = BARE_USER if bearer is None else bearer.user_for(wanted.user)
+        drawn = max(wanted.n, wanted.best_of or 1)
+        select = "logprob" if drawn > 1 else "first"
+        return {
+            **given,
+            "user": user,
+            "n": drawn,
+            "select": select,
+            "speaker": "text" if wanted.plain else "policy",
+            "store": False,
+        }
+    assert bearer is not None
+    given |= {
+        "user": bearer.user_for(wanted.user),
+        "n": extension.candidates,
+        "kind": extension.kind,
+        "context": extension.context,
+        "store": wanted.store is not False,
+    }
+    if extension.remember is not None:
+        given["remember"] = extension.remember
+    if extension.select is not None:
+        given["select"] = extension.select
+    if extension.examples is not None:
+        given["examples"] = extension.examples
+    if extension.candidates is not None:
+        given["n"] = max(extension.candidates, wanted.n)
+    elif wanted.n > 1:
+        given["n"] = min(256, max(wanted.n * 2, 8))  # equal texts are one choice: some more than are wanted
+    return given
+
+
+async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, None]:
+    """The runtime's events for one request. Closing the iterator ends decoding within a step. Raises Full."""
+    with state.drawing():
+        async with aclosing(state.runtime.stream(**given)) as running:
+            async for event in running:
+                yield event
+
+
+async def generation(state: State, given: dict[str, Any]) -> Generation:
+    """The whole answer. Raises Full, and whatever the runtime raises."""
+    with state.drawing():
+        return await state.runtime.generate(**given)
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """What `work` gives; it is cancelled when the client closes the connection. Raises Cancelled then."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(gone(request.receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Cancelled("the client closed the connection")
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            if not task.done():
+                task.cancel()
+                with suppress(BaseException):
+                    await task

@@ -1,0 +1,107 @@
+"""Our own protocol: an answer, whole or as events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Generation, Rule, Sampling, Speaker
+from edge_ttp.server import drafting
+from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.protocol import shown
+from edge_ttp.server.replies import refusal_of
+from edge_ttp.server.sse import EventStream, message
+from edge_ttp.server.state import Full
+
+
+class Message(BaseModel):
+    """One message of a conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(max_length=MAX_TEXT)
+
+
+class Draft(BaseModel):
+    """What to answer, and how: the options of Runtime.generate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str | None = Field(default=None, max_length=MAX_TEXT)
+    messages: list[Message] | None = Field(default=None, max_length=10_000)
+    """Instead of `prompt`: a conversation that ends with a user's message."""
+    system: str | None = Field(default=None, max_length=MAX_TEXT)
+    context: list[str] = []
+    """Documents for this answer: shown to the policy, never stored as the user's writing."""
+    remember: str | None = Field(default=None, max_length=MAX_TEXT)
+    """The input under which an accepted text is kept."""
+    n: int | None = Field(default=None, ge=1, le=MAX_CANDIDATES)
+    budget: Budget = Budget()
+    select: Rule | None = None
+    sampling: Sampling = Sampling()
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    speaker: Speaker = "user"
+    kind: str | None = None
+    examples: int | None = Field(default=None, ge=0, le=64)
+    store: bool = True
+    model: str | None = None
+    """Name of a policy of the store; None: the default one."""
+    stream: bool = False
+    """Events as they come, the last one with the whole answer."""
+
+
+async def generate(call: Call) -> Response:
+    """The whole answer, or its events."""
+    draft = await call.body(Draft)
+    if (draft.prompt is None) == (draft.messages is None):
+        raise InvalidInput("there is no prompt", "give prompt or messages, not both")
+    given: dict[str, Any] = draft.model_dump(
+        include={"prompt", "messages", "system", "context", "remember", "n", "select", "seed", "kind", "examples"},
+        exclude_none=True,
+    )
+    given |= {
+        "user": call.user(),
+        "budget": draft.budget,
+        "sampling": draft.sampling,
+        "store": draft.store and draft.speaker == "user",
+        "speaker": draft.speaker,
+        "model": draft.model,
+    }
+    if draft.stream:
+        return EventStream(_events(call, given))
+    try:
+        drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
+    except Full:
+        return Full.refusal.answer(call.path)
+    return JSONResponse(drawn.model_dump(mode="json"))
+
+
+async def _events(call: Call, given: dict[str, Any]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(drafting.events(call.state, given)) as events:
+            async for event in events:
+                yield message(shown(event), event.type)
+    except EdgeTTPError as error:
+        yield message(refusal_of(error).body(call.path), "error")
+    except Full:
+        yield message(Full.refusal.body(call.path), "error")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/ttp/v1/generate",
+        "Answer as the user would; with stream, events as they come, the last one with the whole answer.",
+        generate,
+        takes=Draft,
+        gives=Generation,
+        queries=(Query("user", "A sub-user of the token's user."),),
+        missing=True,
+    ),
+)

@@ -1,0 +1,134 @@
+"""Our own protocol: models, the device, the plan for a request, the health of the installation, a user's diagnosis."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from edge_ttp import __version__
+from edge_ttp.schema import DEFAULT_RULE, MAX_TEXT, Budget, Rule, Sampling
+from edge_ttp.server.endpoints import Call, Endpoint, Query
+
+PROTOCOL = 1
+"""Grows when something that clients rely on changes."""
+_USER = Query("user", "A sub-user of the token's user.")
+
+
+class Info(BaseModel):
+    """Which server this is: for a client's handshake."""
+
+    name: str = "edge-ttp"
+    version: str
+    protocol: int = PROTOCOL
+    instance: str
+    """Another one after every start."""
+    pid: int
+    user: str
+    """The token's user."""
+
+
+class ModelLine(BaseModel):
+    """A model of the store."""
+
+    name: str
+    kind: str
+    installed: bool
+    default: bool
+    size: int
+    """Bytes."""
+    licence: str
+    description: str
+    format: str
+
+
+class PlanWish(BaseModel):
+    """A request to be planned and not answered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str | None = Field(default=None, max_length=MAX_TEXT)
+    """None: like the user's newest item."""
+    budget: Budget = Budget()
+    select: Rule = DEFAULT_RULE
+    sampling: Sampling = Sampling()
+    kind: str | None = None
+
+
+class Finding(BaseModel):
+    """One finding of the doctor."""
+
+    name: str
+    status: str
+    """ok, warn or fail."""
+    detail: str
+    cure: str
+
+
+async def info(call: Call) -> Info:
+    """Which server this is, and who asks."""
+    return Info(version=__version__, instance=call.state.instance, pid=os.getpid(), user=call.bearer.user)
+
+
+async def models(call: Call) -> list[ModelLine]:
+    """The models of the store."""
+    entries = await run_in_threadpool(call.state.runtime.runtime.registry.list)
+    return [
+        ModelLine(
+            name=one.name,
+            kind=one.kind,
+            installed=one.installed,
+            default=one.default,
+            size=one.size,
+            licence=one.licence,
+            description=one.description,
+            format=one.format,
+        )
+        for one in entries
+    ]
+
+
+async def planned(call: Call) -> dict[str, Any]:
+    """The plan with its curve of gain and time."""
+    wish, user = await call.body(PlanWish), call.user()
+    found = await run_in_threadpool(
+        lambda: call.state.runtime.runtime.plan(
+            wish.prompt, user=user, budget=wish.budget, select=wish.select, sampling=wish.sampling, kind=wish.kind
+        )
+    )
+    return found.as_dict()
+
+
+async def device(call: Call) -> dict[str, Any]:
+    """What the machine has to give now."""
+    from edge_ttp.budget.device import inspect
+
+    return {"device": asdict(await run_in_threadpool(inspect))}
+
+
+async def doctor(call: Call) -> list[Finding]:
+    """The findings about this installation."""
+    from edge_ttp.lab.doctor import examine
+
+    checks = await run_in_threadpool(lambda: list(examine(call.state.runtime.runtime.paths)))
+    return [Finding(name=one.name, status=one.status, detail=one.detail, cure=one.cure) for one in checks]
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/ttp/v1/info", "Version, protocol and instance, for a handshake.", info, gives=Info),
+    Endpoint("GET", "/ttp/v1/models", "The models of the store.", models, gives=ModelLine, many=True),
+    Endpoint(
+        "POST",
+        "/ttp/v1/plan",
+        "How a request would be answered now: candidates, seconds, gain, and what bounds them.",
+        planned,
+        takes=PlanWish,
+        queries=(_USER,),
+        missing=True,
+    ),
+    Endpoint("GET", "/ttp/v1/device", "Cores, load, memory, power and GPUs.", device),
+    Endpoint("GET", "/ttp/v1/doctor", "The health of the installation.", doctor, gives=Finding, many=True),
+)

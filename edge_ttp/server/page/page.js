@@ -1,0 +1,409 @@
+"use strict";
+// The playground: everything over the same native protocol that other programs use. No text becomes HTML.
+const $ = (id) => document.getElementById(id);
+const API = "/ttp/v1";
+let token = new URLSearchParams(location.hash.slice(1)).get("token") || sessionStorage.getItem("edge-ttp-token") || "";
+if (location.hash.includes("token=")) window.history.replaceState(null, "", location.pathname);
+let running = null; // the request that draws
+let answer = null; // the last whole generation
+let adapting = null;
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+function fail(error) {
+  const box = $("alert");
+  if (error.name === "AbortError") return;
+  box.textContent = error.cure ? `${error.message}; ${error.cure}` : error.message || word("lost");
+  box.hidden = false;
+}
+const clearAlert = () => { $("alert").hidden = true; };
+
+async function ask(method, path, body, options = {}) {
+  const headers = { authorization: `Bearer ${token}` };
+  if (body !== undefined && !options.raw) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(API + path, { method, headers, body: options.raw ? body : body === undefined ? undefined : JSON.stringify(body), signal: options.signal });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error(word("lost"));
+  }
+  if (response.ok) return options.whole ? response : response.json();
+  const detail = await response.json().then((found) => found.error, () => ({ message: `${response.status}`, cure: "" }));
+  if (response.status === 401) showKey();
+  throw Object.assign(new Error(detail.message), { cure: detail.cure });
+}
+
+async function* messages(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    rest += value;
+    for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
+      const data = rest.slice(0, end).split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n");
+      rest = rest.slice(end + 2);
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
+
+// The token
+function showKey() { $("key").hidden = false; $("token").focus(); }
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = $("token").value.trim();
+  $("key").hidden = true;
+  begin();
+});
+
+// Parts, as tabs: arrow keys go from one to the next
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+function choose(tab, focus) {
+  for (const one of tabs) {
+    const on = one === tab;
+    one.setAttribute("aria-selected", String(on));
+    one.tabIndex = on ? 0 : -1;
+    $(one.getAttribute("aria-controls")).hidden = !on;
+  }
+  if (focus) tab.focus();
+  if (tab.id === "tab-history") refresh();
+  if (tab.id === "tab-learned") showLearned();
+}
+tabs.forEach((tab, place) => {
+  tab.addEventListener("click", () => choose(tab));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) choose(tabs[(place + step + tabs.length) % tabs.length], true);
+  });
+});
+$("language").addEventListener("change", () => {
+  tongue = $("language").value;
+  localStorage.setItem("edge-ttp-language", tongue);
+  translate();
+  if (answer) showPool(answer);
+});
+
+// Writing
+let cards = [];
+function showCards(count) {
+  $("pool").hidden = false;
+  cards = Array.from({ length: count }, (_, place) => {
+    const text = make("p");
+    const says = make("span", { className: "quiet" });
+    const pick = make("button", { type: "button", textContent: word("prefer"), hidden: true });
+    pick.addEventListener("click", () => prefer(place));
+    return { text, says, pick, node: make("li", { className: "card" }, text, make("footer", {}, says, pick)) };
+  });
+  $("cards").replaceChildren(...cards.map((card) => card.node));
+}
+function card(place) {
+  if (place >= cards.length) {
+    const before = cards.map((one) => one.text.textContent);
+    showCards(place + 1);
+    before.forEach((text, at) => { cards[at].text.textContent = text; });
+  }
+  return cards[place];
+}
+function draft() {
+  const number = (id) => ($(id).value ? Number($(id).value) : null);
+  const body = { prompt: $("prompt").value, stream: true, budget: { mode: $("mode").value } };
+  if (number("deadline")) body.budget.deadline_s = number("deadline");
+  if (number("count")) body.n = number("count");
+  if ($("kind").value.trim()) body.kind = $("kind").value.trim();
+  if ($("context").value.trim()) body.context = [$("context").value];
+  return body;
+}
+async function write() {
+  clearAlert();
+  running?.abort();
+  const mine = new AbortController();
+  running = mine;
+  const began = performance.now();
+  answer = null;
+  $("result").hidden = true;
+  $("cards").replaceChildren();
+  cards = [];
+  $("go").disabled = true;
+  $("stop").disabled = false;
+  $("status").textContent = word("working");
+  $("progress").hidden = false;
+  $("progress").removeAttribute("value");
+  const asked = draft();
+  recall(asked);
+  let finished = 0, planned = 0;
+  try {
+    const response = await ask("POST", "/generate", asked, { whole: true, signal: mine.signal });
+    for await (const event of messages(response)) {
+      if (event.error) throw Object.assign(new Error(event.error.message), { cure: event.error.cure });
+      if (event.type === "planned") {
+        planned = event.n;
+        showCards(planned);
+        $("status").textContent = word("planned", { n: planned });
+      } else if (event.type === "queued") {
+        $("status").textContent = word("waiting", { n: event.position ?? "?" });
+      } else if (event.type === "delta") {
+        card(event.candidate).text.append(event.text);
+      } else if (event.type === "finished" || event.type === "dropped") {
+        card(event.candidate).text.textContent = event.text;
+        finished += 1;
+        $("progress").max = Math.max(planned, finished);
+        $("progress").value = finished;
+        $("status").textContent = word("progressOf", { done: finished, n: Math.max(planned, finished) });
+      } else if (event.generation) {
+        answer = event.generation;
+      }
+    }
+    if (answer) {
+      $("status").textContent = word("done", { s: ((performance.now() - began) / 1000).toFixed(1) });
+      showAnswer(answer);
+    }
+  } catch (error) {
+    if (error.name === "AbortError") $("status").textContent = word("stopped");
+    else { $("status").textContent = ""; fail(error); }
+  } finally {
+    if (running === mine) {
+      running = null;
+      $("go").disabled = false;
+      $("stop").disabled = true;
+      $("progress").hidden = true;
+    }
+  }
+}
+function showAnswer(found) {
+  $("result").hidden = false;
+  $("reason").textContent = found.selection.reason;
+  $("final").value = found.text;
+  $("judged").textContent = "";
+  $("retract").hidden = true;
+  $("notes").replaceChildren(...found.notes.map((text) => make("li", { textContent: text })));
+  showPool(found);
+  showPlan(found);
+}
+function showPool(found) {
+  showCards(found.candidates.length);
+  found.candidates.forEach((one, place) => {
+    const { text, says, pick, node } = cards[place];
+    text.textContent = one.text;
+    const sd = one.variance === null ? null : Math.sqrt(one.variance);
+    says.textContent = one.mean === null ? word("notScored") : word("expected", { mean: one.mean.toFixed(2), sd: sd.toFixed(2) });
+    pick.hidden = !found.stored;
+    pick.setAttribute("aria-label", `${word("prefer")}: ${one.text.slice(0, 60)}`);
+    if (place === found.chosen) {
+      node.classList.add("chosen");
+      says.textContent += ` · ${word("chosen")}`;
+    }
+  });
+}
+async function recall(asked) {
+  try {
+    const found = await ask("GET", `/history/recall?${new URLSearchParams({ q: asked.prompt, limit: "4", ...(asked.kind ? { kind: asked.kind } : {}) })}`);
+    $("recalled-part").hidden = false;
+    const items = found.map(({ item }) => make("li", {}, make("p", { className: "quiet", textContent: `${word("input")}: ${short(item.input)}` }), make("p", { textContent: short(item.output, 400) })));
+    $("recalled").replaceChildren(...(items.length ? items : [make("li", { textContent: word("nothingRecalled") })]));
+  } catch (error) { fail(error); }
+}
+const short = (text, most = 200) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
+// The plan as a picture: gain and seconds over the number of candidates
+async function showPlan(found) {
+  let plan;
+  try { plan = await ask("POST", "/plan", { prompt: found.prompt }); } catch { return; }
+  const points = plan.curve.filter((point) => point.seconds !== null);
+  $("plan-part").hidden = points.length < 2;
+  if (points.length < 2) return;
+  const W = 360, H = 150, left = 8, base = H - 22;
+  const at = (n) => left + (W - 2 * left) * (Math.log2(n) / Math.log2(points.at(-1).n));
+  const gains = points.map((point) => point.gain), least = Math.min(...gains), most = Math.max(...gains) - least || 1;
+  const longest = Math.max(...points.map((point) => point.seconds)) || 1;
+  const line = (value) => points.map((point, place) => `${place ? "L" : "M"}${at(point.n).toFixed(1)} ${(base - (base - 12) * value(point)).toFixed(1)}`).join("");
+  const svg = (tag, properties, text) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(properties)) node.setAttribute(name, value);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  const words = word("planWords", { n: found.n, why: plan.plan.bound_by });
+  const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words });
+  const x = at(Math.min(found.n, points.at(-1).n));
+  picture.append(
+    svg("path", { class: "gain", d: line((point) => (point.gain - least) / most) }),
+    svg("path", { class: "time", d: line((point) => point.seconds / longest) }),
+    svg("line", { class: "at", x1: x, x2: x, y1: 8, y2: base }),
+  );
+  for (const n of [1, 4, 16, 64, 256]) if (n <= points.at(-1).n) picture.append(svg("text", { x: at(n), y: H - 6, "text-anchor": n === 1 ? "start" : "middle" }, n));
+  picture.append(svg("text", { x: W - left, y: 10, "text-anchor": "end" }, `${longest.toFixed(1)} s`));
+  $("plan").replaceChildren(picture);
+  $("plan-words").textContent = words;
+}
+
+// Judgments
+async function judge(body, said) {
+  if (!answer) return;
+  clearAlert();
+  try {
+    await ask("POST", `/generations/${answer.generation_id}/feedback`, body);
+    $("judged").textContent = word(said);
+    $("retract").hidden = false;
+  } catch (error) { fail(error); }
+}
+const send = () => {
+  const text = $("final").value;
+  return text === answer?.text ? judge({ kind: "accept" }, "accepted") : judge({ kind: "edit", text }, "edited");
+};
+function prefer(place) {
+  $("final").value = answer.candidates[place].text;
+  return judge({ kind: "prefer", candidate: place }, "use");
+}
+$("ask").addEventListener("submit", (event) => { event.preventDefault(); write(); });
+$("prompt").addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write(); });
+$("stop").addEventListener("click", () => running?.abort());
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") { running?.abort(); adapting?.abort(); } });
+$("send").addEventListener("click", send);
+$("reject").addEventListener("click", () => judge({ kind: "reject" }, "rejected"));
+$("copy").addEventListener("click", async () => {
+  try { await navigator.clipboard.writeText($("final").value); } catch { $("final").select(); document.execCommand("copy"); }
+  $("judged").textContent = word("copied");
+});
+$("retract").addEventListener("click", async () => {
+  try {
+    await ask("DELETE", `/generations/${answer.generation_id}/feedback`);
+    $("judged").textContent = word("taken");
+    $("retract").hidden = true;
+  } catch (error) { fail(error); }
+});
+
+// My writing
+async function refresh() {
+  clearAlert();
+  const q = $("words").value.trim();
+  try {
+    const [rows, counts] = await Promise.all([
+      q ? ask("GET", `/history/search?${new URLSearchParams({ q })}`) : ask("GET", "/history").then((items) => items.map((item) => ({ item }))),
+      ask("GET", "/history/stats"),
+    ]);
+    const kinds = Object.entries(counts.kinds).map(([kind, count]) => `${kind} ${count}`).join(", ") || word("none");
+    $("counts").textContent = word("counts", { items: counts.items, kinds, generations: counts.generations });
+    $("kinds").replaceChildren(...Object.keys(counts.kinds).map((kind) => make("option", { value: kind })));
+    $("items").replaceChildren(...(rows.length ? rows.map(row) : [make("li", { textContent: word("nothing") })]));
+  } catch (error) { fail(error); }
+}
+function row({ item, snippet, highlights, field }) {
+  const text = make("p");
+  if (snippet && field === "output") {
+    let at = 0;
+    for (const [start, end] of highlights) { text.append(snippet.slice(at, start), make("mark", { textContent: snippet.slice(start, end) })); at = end; }
+    text.append(snippet.slice(at));
+  } else text.textContent = short(item.output, 400);
+  const drop = make("button", { type: "button", textContent: word("forgetOne") });
+  drop.setAttribute("aria-label", `${word("forgetOne")}: ${item.output.slice(0, 60)}`);
+  drop.addEventListener("click", () => forget({ item: item.id }));
+  const head = `${new Date(item.created_at).toLocaleDateString(tongue)} · ${item.kind} · ${item.source}`;
+  return make("li", {}, make("p", { className: "quiet", textContent: head }), make("p", { className: "quiet", textContent: item.input ? `${word("input")}: ${short(item.input)}` : "" }), text, drop);
+}
+async function forget(wish) {
+  clearAlert();
+  try {
+    const preview = await ask("POST", "/history/forget", { ...wish, preview: true });
+    $("sure-text").textContent = wish.item === undefined ? word("sureMany", preview) : word("sureOne");
+    $("sure").returnValue = "no";
+    $("sure").showModal();
+    await new Promise((done) => $("sure").addEventListener("close", done, { once: true }));
+    if ($("sure").returnValue !== "yes") return;
+    const gone = await ask("POST", "/history/forget", wish);
+    $("imported").textContent = word("gone", gone);
+    await refresh();
+  } catch (error) { fail(error); }
+}
+$("search").addEventListener("submit", (event) => { event.preventDefault(); refresh(); });
+$("forget").addEventListener("submit", (event) => { event.preventDefault(); if ($("before").value) forget({ before: `${$("before").value}T00:00:00Z` }); });
+$("forget-all").addEventListener("click", () => forget({ everything: true }));
+$("export").addEventListener("click", async (event) => {
+  event.preventDefault();
+  try {
+    const data = await (await ask("GET", "/history/export?everything=true", undefined, { whole: true })).blob();
+    const link = make("a", { href: URL.createObjectURL(data), download: "history.jsonl" });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  } catch (error) { fail(error); }
+});
+async function take(files) {
+  clearAlert();
+  const said = [];
+  for (const file of files) {
+    $("imported").textContent = [...said, word("importing", { name: file.name })].join("\n");
+    try {
+      const report = await ask("POST", `/history/import?${new URLSearchParams({ name: file.name })}`, file, { raw: true });
+      said.push(word("importedWords", { name: file.name, ...report }));
+    } catch (error) { fail(error); }
+  }
+  $("imported").textContent = said.join(" ");
+  $("files").value = "";
+  refresh();
+}
+const zone = $("drop");
+zone.addEventListener("click", () => $("files").click());
+zone.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("files").click(); } });
+$("files").addEventListener("click", (event) => event.stopPropagation());
+$("files").addEventListener("change", () => take([...$("files").files]));
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  zone.addEventListener(kind, (event) => {
+    event.preventDefault();
+    zone.classList.toggle("over", kind === "dragover");
+    if (kind === "drop") take([...event.dataTransfer.files]);
+  });
+}
+
+// Learned
+async function showLearned() {
+  clearAlert();
+  try {
+    const found = await ask("GET", "/learned");
+    $("learned-words").textContent = found.evidence
+      ? word("learnedWords", { evidence: found.evidence, trust: `${Math.round(found.trust * 100)} %`, rho: found.record.rho.toFixed(2) })
+      : word("needsSome");
+    const checks = await ask("GET", "/doctor");
+    $("checks").replaceChildren(...checks.map((one) => make("li", { textContent: `${one.name}: ${one.detail}${one.cure ? ` — ${one.cure}` : ""}` })));
+  } catch (error) { fail(error); }
+}
+$("adapt").addEventListener("click", async () => {
+  clearAlert();
+  adapting = new AbortController();
+  $("adapt").disabled = true;
+  $("adapt-stop").disabled = false;
+  try {
+    const response = await ask("POST", "/adapt", {}, { whole: true, signal: adapting.signal });
+    for await (const event of messages(response)) {
+      if (event.error) throw Object.assign(new Error(event.error.message), { cure: event.error.cure });
+      if (event.type === "progress") $("adapt-status").textContent = word("adapting", { n: event.calibrated + event.renewed });
+      if (event.type === "adapted") $("adapt-status").textContent = word("adapted", { n: event.calibrated, left: event.left });
+    }
+  } catch (error) {
+    if (error.name === "AbortError") $("adapt-status").textContent = word("stopped");
+    else fail(error);
+  } finally {
+    adapting = null;
+    $("adapt").disabled = false;
+    $("adapt-stop").disabled = true;
+    showLearned();
+  }
+});
+$("adapt-stop").addEventListener("click", () => adapting?.abort());
+
+async function begin() {
+  translate();
+  $("language").value = tongue;
+  if (!token) { showKey(); return; }
+  try {
+    const info = await ask("GET", "/info");
+    sessionStorage.setItem("edge-ttp-token", token);
+    $("version").textContent = `edge-ttp ${info.version} · ${info.user}`;
+    $("prompt").focus();
+    const counts = await ask("GET", "/history/stats");
+    $("kinds").replaceChildren(...Object.keys(counts.kinds).map((kind) => make("option", { value: kind })));
+  } catch (error) { fail(error); }
+}
+begin();

@@ -1,0 +1,97 @@
+"""JSON-RPC on stdin and stdout, as an app without a port has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+
+class Peer:
+    """The app's end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> Any:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, number: Any, method: str, **params: Any) -> list[Any]:
+        """Everything that is said about one request, its end last."""
+        self.say(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
+        heard = [self.hear()]
+        while heard[-1].get("id") != number or "method" in heard[-1]:
+            heard.append(self.hear())
+        return heard
+
+
+@pytest.fixture(scope="module")
+def peer(server_home: Path) -> Iterator[Peer]:
+    environment = {**os.environ, "EDGE_TTP_HOME": str(server_home)}
+    command = [sys.executable, "-m", "edge_ttp", "serve", "--stdio"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    yield Peer(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 0
+
+
+def test_a_method_is_an_endpoint(peer: Peer) -> None:
+    (answer,) = peer.ask(1, "GET /ttp/v1/info")
+    assert answer["result"]["name"] == "edge-ttp"
+    (items,) = peer.ask(2, "GET /ttp/v1/history", query={"limit": 3})
+    assert len(items["result"]) == 3
+
+
+def test_events_come_before_the_result(peer: Peer) -> None:
+    heard = peer.ask("a", "POST /ttp/v1/generate", body={"prompt": "Is lunch ready?", "n": 2, "stream": True})
+    assert all(one["method"] == "event" and one["params"]["id"] == "a" for one in heard[:-1])
+    assert heard[-2]["params"]["event"]["generation"]["n"] == 2
+
+
+def test_requests_run_side_by_side_and_one_is_cancelled_by_its_id(peer: Peer) -> None:
+    body = {
+        "prompt": "Tell me everything.",
+        "n": 64,
+        "sampling": {"max_tokens": 2000, "temperature": 2},
+        "store": False,
+    }
+    peer.say(json.dumps({"jsonrpc": "2.0", "id": 10, "method": "POST /ttp/v1/generate", "params": {"body": body}}))
+    (short,) = peer.ask(11, "POST /ttp/v1/generate", body={"prompt": "Short?", "n": 1, "store": False})
+    assert short["result"]["n"] == 1
+    peer.say(json.dumps({"jsonrpc": "2.0", "method": "cancel", "params": {"id": 10}}))
+    ended = peer.hear()
+    assert (ended["id"], ended["error"]["data"]["code"]) == (10, "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("{", -32700),
+        ("[]", -32600),
+        ('{"id": 1}', -32600),
+        ('{"method": "GET /health"}', -32600),
+        ('{"id": 5, "method": "nothing"}', -32601),
+        ('{"id": 5, "method": "GET /health", "params": []}', -32602),
+        ('{"id": 5, "method": "POST /ttp/v1/generate", "params": {"body": {}}}', -32000),
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_conversation_goes_on(peer: Peer, line: str, code: int) -> None:
+    peer.say(line)
+    assert peer.hear()["error"]["code"] == code
+    (answer,) = peer.ask(99, "GET /health")
+    assert answer["result"]["status"] == "ok" or answer["error"]["data"]["status"] == 503
