@@ -23,7 +23,7 @@ from edge_ttp.server import (
     native_models,
     openai_routes,
 )
-from edge_ttp.server.endpoints import Call, Endpoint, routes_of
+from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
 from edge_ttp.server.guard import Doors, Guard
 from edge_ttp.server.openapi import description
 from edge_ttp.server.replies import Refusal
@@ -46,7 +46,7 @@ _PAGE_HEADERS = {
 }
 
 
-async def health(call: Call) -> Response:
+async def health(call: Exchange) -> Response:
     """Whether requests can be answered now."""
     if call.state.loading:
         body = {"status": "loading", "instance": call.state.instance}
@@ -54,7 +54,7 @@ async def health(call: Call) -> Response:
     return JSONResponse({"status": "ok", "instance": call.state.instance})
 
 
-async def openapi(call: Call) -> dict[str, Any]:
+async def openapi(call: Exchange) -> dict[str, Any]:
     """The OpenAPI description."""
     return description(ENDPOINTS)
 

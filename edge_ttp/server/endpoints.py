@@ -19,10 +19,10 @@ from edge_ttp.server.state import State
 from edge_ttp.server.wanted import explained, parse_json
 
 Body = TypeVar("Body", bound=BaseModel)
-Handler = Callable[["Call"], Awaitable[Any]]
+Handler = Callable[["Exchange"], Awaitable[Any]]
 
 
-class Call:
+class Exchange:
     """One request to an endpoint: who asks, with what."""
 
     def __init__(self, request: Request, bearer: Bearer | None, path: str) -> None:
@@ -69,7 +69,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Query:
+class Parameter:
     """A parameter of the query, as the description names it."""
 
     name: str
@@ -91,7 +91,7 @@ class Endpoint:
     """The JSON answer; None: an object described in words alone."""
     many: bool = False
     """The answer is a list of `gives`."""
-    queries: tuple[Query, ...] = ()
+    queries: tuple[Parameter, ...] = ()
     media: str = "application/json"
     """The answer's type."""
     stream: bool = False
@@ -114,7 +114,7 @@ def _handler(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
             bearer = await run_in_threadpool(state.bearer, request)
             if endpoint.token and bearer is None:
                 return unknown(endpoint.path)
-            answer = await endpoint.handler(Call(request, bearer, endpoint.path))
+            answer = await endpoint.handler(Exchange(request, bearer, endpoint.path))
         except EdgeTTPError as error:
             return refusal_of(error).answer(endpoint.path)
         if isinstance(answer, Response):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Generation, Rule, Sampling, Speaker
 from edge_ttp.server import drafting
-from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 from edge_ttp.server.protocol import shown
 from edge_ttp.server.replies import refusal_of
 from edge_ttp.server.sse import EventStream, message
@@ -56,7 +56,7 @@ class Draft(BaseModel):
     """Events as they come, the last one with the whole answer."""
 
 
-async def generate(call: Call) -> Response:
+async def generate(call: Exchange) -> Response:
     """The whole answer, or its events."""
     draft = await call.body(Draft)
     if (draft.prompt is None) == (draft.messages is None):
@@ -82,7 +82,7 @@ async def generate(call: Call) -> Response:
     return JSONResponse(drawn.model_dump(mode="json"))
 
 
-async def _events(call: Call, given: dict[str, Any]) -> AsyncIterator[bytes]:
+async def _events(call: Exchange, given: dict[str, Any]) -> AsyncIterator[bytes]:
     try:
         async with aclosing(drafting.events(call.state, given)) as events:
             async for event in events:
@@ -101,7 +101,7 @@ ENDPOINTS = (
         generate,
         takes=Draft,
         gives=Generation,
-        queries=(Query("user", "A sub-user of the token's user."),),
+        queries=(Parameter("user", "A sub-user of the token's user."),),
         missing=True,
     ),
 )

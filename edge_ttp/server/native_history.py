@@ -12,11 +12,11 @@ from starlette.responses import Response, StreamingResponse
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.exchange.dates import moment_of
 from edge_ttp.schema import MAX_TEXT, HistoryItem, utc_now
-from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 
 MOST_ROWS = 1000
-_USER = Query("user", "A sub-user of the token's user.")
-_LIMIT = Query("limit", f"At most so many, 1 to {MOST_ROWS}. 50 where it is not given.", number=True)
+_USER = Parameter("user", "A sub-user of the token's user.")
+_LIMIT = Parameter("limit", f"At most so many, 1 to {MOST_ROWS}. 50 where it is not given.", number=True)
 
 
 class _Body(BaseModel):
@@ -81,14 +81,14 @@ class Counted(_Body):
     feedback: dict[str, int]
 
 
-async def listed(call: Call) -> list[HistoryItem]:
+async def listed(call: Exchange) -> list[HistoryItem]:
     """The newest items."""
     user, limit, kind = call.user(), call.number("limit", 50, MOST_ROWS), call.text("kind")
     history = call.state.runtime.history
     return await run_in_threadpool(lambda: history.items(user, kind=kind, limit=limit))
 
 
-async def added(call: Call) -> HistoryItem:
+async def added(call: Exchange) -> HistoryItem:
     """The item as stored."""
     given, user = await call.body(NewItem), call.user()
     item = HistoryItem(
@@ -103,7 +103,7 @@ async def added(call: Call) -> HistoryItem:
     return await run_in_threadpool(call.state.runtime.history.add, item)
 
 
-async def searched(call: Call) -> list[FoundItem]:
+async def searched(call: Exchange) -> list[FoundItem]:
     """Items that hold every word of `q`."""
     user, limit, words = call.user(), call.number("limit", 50, MOST_ROWS), call.text("q") or ""
     rows = await run_in_threadpool(call.state.runtime.history.search, user, words, limit)
@@ -112,7 +112,7 @@ async def searched(call: Call) -> list[FoundItem]:
     ]
 
 
-async def recalled(call: Call) -> list[FoundItem]:
+async def recalled(call: Exchange) -> list[FoundItem]:
     """Items that resemble `q`, as a request would recall them."""
     user, limit, text = call.user(), call.number("limit", 4, MOST_ROWS), call.text("q") or ""
     history, kind = call.state.runtime.history, call.text("kind")
@@ -120,7 +120,7 @@ async def recalled(call: Call) -> list[FoundItem]:
     return [FoundItem(item=row.item, score=row.score) for row in rows]
 
 
-async def forgotten(call: Call) -> Gone:
+async def forgotten(call: Exchange) -> Gone:
     """What went; with `preview`, what would go."""
     wish, user = await call.body(Wish), call.user()
     if (wish.item is not None) + (wish.before is not None) + wish.everything != 1:
@@ -147,7 +147,7 @@ async def forgotten(call: Call) -> Gone:
     )
 
 
-async def counted(call: Call) -> Counted:
+async def counted(call: Exchange) -> Counted:
     """Counts of the user's own."""
     found = await run_in_threadpool(call.state.runtime.history.stats, call.user())
     return Counted(
@@ -161,7 +161,7 @@ async def counted(call: Call) -> Counted:
     )
 
 
-async def exported(call: Call) -> Response:
+async def exported(call: Exchange) -> Response:
     """JSON lines of everything that the user owns."""
     user, history = call.user(), call.state.runtime.history
     everything = call.text("everything") == "true"
@@ -189,7 +189,7 @@ ENDPOINTS = (
         listed,
         gives=HistoryItem,
         many=True,
-        queries=(_USER, _LIMIT, Query("kind", "Only items of this kind.")),
+        queries=(_USER, _LIMIT, Parameter("kind", "Only items of this kind.")),
     ),
     Endpoint(
         "POST",
@@ -207,7 +207,7 @@ ENDPOINTS = (
         searched,
         gives=FoundItem,
         many=True,
-        queries=(_USER, Query("q", "Words."), _LIMIT),
+        queries=(_USER, Parameter("q", "Words."), _LIMIT),
     ),
     Endpoint(
         "GET",
@@ -216,7 +216,7 @@ ENDPOINTS = (
         recalled,
         gives=FoundItem,
         many=True,
-        queries=(_USER, Query("q", "A prompt."), _LIMIT, Query("kind", "Only items of this kind.")),
+        queries=(_USER, Parameter("q", "A prompt."), _LIMIT, Parameter("kind", "Only items of this kind.")),
     ),
     Endpoint(
         "POST",
@@ -237,7 +237,7 @@ ENDPOINTS = (
         "Everything of the user as JSON lines.",
         exported,
         media="application/jsonl",
-        queries=(_USER, Query("everything", "true: generations, judgments and what was learned too.")),
+        queries=(_USER, Parameter("everything", "true: generations, judgments and what was learned too.")),
         missing=True,
     ),
 )

@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse, Response
 from edge_ttp.errors import Cancelled, HistoryUnavailable, NotFound
 from edge_ttp.history.importing import Imported
 from edge_ttp.paths import private_folder
-from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 from edge_ttp.server.sse import EventStream
 from edge_ttp.server.work import Tell, followed
 
-_USER = Query("user", "A sub-user of the token's user.")
+_USER = Parameter("user", "A sub-user of the token's user.")
 _NAME = re.compile(r"[^\w. -]")
 
 
-class BadLine(BaseModel):
+class UnstoredRecord(BaseModel):
     """A record that could not be stored."""
 
     number: int
@@ -39,7 +39,7 @@ class ImportSummary(BaseModel):
     added: int
     duplicates: int
     bad: int
-    named: list[BadLine]
+    named: list[UnstoredRecord]
     """The first bad records."""
     skipped: dict[str, int]
     """Why records were passed over that are not the user's own writing -> how many."""
@@ -61,7 +61,7 @@ class Undone(BaseModel):
     items: int
 
 
-async def imported(call: Call) -> Response:
+async def imported(call: Exchange) -> Response:
     """The body, a file called `name`, into the user's history."""
     user, name = call.user(), _NAME.sub("_", Path(call.text("name") or "import.jsonl").name)[-200:] or "import.jsonl"
     kind, form = call.text("kind"), call.text("form")
@@ -93,7 +93,7 @@ async def imported(call: Call) -> Response:
     return JSONResponse(await run_in_threadpool(work, lambda _: None, Flag()))
 
 
-async def listed(call: Call) -> list[ImportLine]:
+async def listed(call: Exchange) -> list[ImportLine]:
     """The user's imports, newest first."""
     user = call.user()
     rows = await run_in_threadpool(call.state.runtime.history.imports, user)
@@ -102,7 +102,7 @@ async def listed(call: Call) -> list[ImportLine]:
     ]
 
 
-async def undone(call: Call) -> Undone:
+async def undone(call: Exchange) -> Undone:
     """Takes an import out again."""
     user, text = call.user(), call.request.path_params["import_id"]
     if not (text.isascii() and text.isdigit() and len(text) < 16):
@@ -117,7 +117,7 @@ def _summary(done: Imported) -> ImportSummary:
         added=done.added,
         duplicates=done.duplicates,
         bad=done.bad,
-        named=[BadLine(number=one.number, reason=one.reason) for one in done.named],
+        named=[UnstoredRecord(number=one.number, reason=one.reason) for one in done.named],
         skipped=dict(done.skipped),
         remarks=list(done.remarks),
     )
@@ -133,10 +133,10 @@ ENDPOINTS = (
         stream=True,
         queries=(
             _USER,
-            Query("name", "The file's name, whose ending helps to tell what it is."),
-            Query("kind", "Kind of every item."),
-            Query("form", "The format, where the file should not tell it."),
-            Query("stream", "true: events `progress`, then `imported`."),
+            Parameter("name", "The file's name, whose ending helps to tell what it is."),
+            Parameter("kind", "Kind of every item."),
+            Parameter("form", "The format, where the file should not tell it."),
+            Parameter("stream", "true: events `progress`, then `imported`."),
         ),
     ),
     Endpoint(

@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from edge_ttp.schema import MAX_TEXT, Feedback, FeedbackKind, Generation
-from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 from edge_ttp.server.native_history import MOST_ROWS
 from edge_ttp.server.sse import EventStream
 from edge_ttp.server.work import Tell, followed
 
-_USER = Query("user", "A sub-user of the token's user.")
+_USER = Parameter("user", "A sub-user of the token's user.")
 
 
 class Judgment(BaseModel):
@@ -52,20 +52,20 @@ class LearnedSummary(BaseModel):
     """The calibration record."""
 
 
-async def generations(call: Call) -> list[Generation]:
+async def generations(call: Exchange) -> list[Generation]:
     """The stored answers, newest first."""
     user, limit = call.user(), call.number("limit", 20, MOST_ROWS)
     return await run_in_threadpool(call.state.runtime.history.generations, user, limit)
 
 
-async def generation(call: Call) -> Generation:
+async def generation(call: Exchange) -> Generation:
     """One stored answer, whole."""
     return await run_in_threadpool(
         call.state.runtime.history.generation, call.request.path_params["generation_id"], call.user()
     )
 
 
-async def judged(call: Call) -> Feedback:
+async def judged(call: Exchange) -> Feedback:
     """The judgment as stored; it takes the place of what was said before."""
     given, user = await call.body(Judgment), call.user()
     return await run_in_threadpool(
@@ -79,7 +79,7 @@ async def judged(call: Call) -> Feedback:
     )
 
 
-async def retracted(call: Call) -> list[Feedback]:
+async def retracted(call: Exchange) -> list[Feedback]:
     """What was said and is taken back."""
     user = call.user()
     gone = await run_in_threadpool(
@@ -88,20 +88,20 @@ async def retracted(call: Call) -> list[Feedback]:
     return list(gone)
 
 
-async def learned(call: Call) -> LearnedSummary:
+async def learned(call: Exchange) -> LearnedSummary:
     """What the user's evidence says."""
     user = call.user()
     found = await run_in_threadpool(call.state.runtime.runtime.learned, user)
     return LearnedSummary(trust=found.trust, evidence=found.evidence, record=asdict(found.record))
 
 
-async def adapted(call: Call) -> Response:
+async def adapted(call: Exchange) -> Response:
     """Progress events while the policy answers past inputs, and a last one that says what was done."""
     wish, user = await call.body(Learning), call.user()
     return EventStream(followed(call.path, _adapting(call, wish, user), "adapted"))
 
 
-def _adapting(call: Call, wish: Learning, user: str) -> Callable[[Tell, Flag], dict[str, Any]]:
+def _adapting(call: Exchange, wish: Learning, user: str) -> Callable[[Tell, Flag], dict[str, Any]]:
     def work(tell: Tell, cancel: Flag) -> dict[str, Any]:
         done = asdict(
             call.state.runtime.runtime.adapt(
@@ -126,7 +126,7 @@ ENDPOINTS = (
         generations,
         gives=Generation,
         many=True,
-        queries=(_USER, Query("limit", f"At most so many, 1 to {MOST_ROWS}.", number=True)),
+        queries=(_USER, Parameter("limit", f"At most so many, 1 to {MOST_ROWS}.", number=True)),
     ),
     Endpoint(
         "GET",

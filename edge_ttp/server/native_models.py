@@ -11,11 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from edge_ttp import __version__
 from edge_ttp.schema import DEFAULT_RULE, MAX_TEXT, Budget, Rule, Sampling
-from edge_ttp.server.endpoints import Call, Endpoint, Query
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 
 PROTOCOL = 1
 """Grows when something that clients rely on changes."""
-_USER = Query("user", "A sub-user of the token's user.")
+_USER = Parameter("user", "A sub-user of the token's user.")
 
 
 class Info(BaseModel):
@@ -68,12 +68,12 @@ class Finding(BaseModel):
     cure: str
 
 
-async def info(call: Call) -> Info:
+async def info(call: Exchange) -> Info:
     """Which server this is, and who asks."""
     return Info(version=__version__, instance=call.state.instance, pid=os.getpid(), user=call.bearer.user)
 
 
-async def models(call: Call) -> list[ModelLine]:
+async def models(call: Exchange) -> list[ModelLine]:
     """The models of the store."""
     entries = await run_in_threadpool(call.state.runtime.runtime.registry.list)
     return [
@@ -91,7 +91,7 @@ async def models(call: Call) -> list[ModelLine]:
     ]
 
 
-async def planned(call: Call) -> dict[str, Any]:
+async def planned(call: Exchange) -> dict[str, Any]:
     """The plan with its curve of gain and time."""
     wish, user = await call.body(PlanWish), call.user()
     found = await run_in_threadpool(
@@ -102,14 +102,14 @@ async def planned(call: Call) -> dict[str, Any]:
     return found.as_dict()
 
 
-async def device(call: Call) -> dict[str, Any]:
+async def device(call: Exchange) -> dict[str, Any]:
     """What the machine has to give now."""
     from edge_ttp.budget.device import inspect
 
     return {"device": asdict(await run_in_threadpool(inspect))}
 
 
-async def doctor(call: Call) -> list[Finding]:
+async def doctor(call: Exchange) -> list[Finding]:
     """The findings about this installation."""
     from edge_ttp.lab.doctor import examine
 

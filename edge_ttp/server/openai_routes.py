@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from edge_ttp.errors import EdgeTTPError, NotFound
 from edge_ttp.schema import Generation
 from edge_ttp.server import drafting, wanted
-from edge_ttp.server.endpoints import Call, Endpoint, unknown
+from edge_ttp.server.endpoints import Endpoint, Exchange, unknown
 from edge_ttp.server.protocol import (
     OWNER,
     ChatForm,
@@ -37,21 +37,21 @@ _COMMENT_S = 1.0
 """Least time between two comments on progress."""
 
 
-async def models(call: Call) -> dict[str, Any]:
+async def models(call: Exchange) -> dict[str, Any]:
     """What `model` may be: the person, with any of the policies, and the bare policies."""
     names = await run_in_threadpool(_policies, call)
     ids = [ME, *(f"{ME}/{name}" for name in names), *names]
     return {"object": "list", "data": [_model(one, int(call.state.started)) for one in ids]}
 
 
-async def model(call: Call) -> dict[str, Any]:
+async def model(call: Exchange) -> dict[str, Any]:
     """One of them. Raises NotFound."""
     name = call.request.path_params["model"]
     await run_in_threadpool(_known_policy, call, _policy_of(name))
     return _model(name, int(call.state.started))
 
 
-def _policies(call: Call) -> list[str]:
+def _policies(call: Exchange) -> list[str]:
     entries = call.state.runtime.runtime.registry.list()
     return [one.name for one in entries if one.kind == "policy" and one.installed]
 
@@ -60,7 +60,7 @@ def _policy_of(name: str) -> str | None:
     return None if name == ME else name.removeprefix(ME + "/")
 
 
-def _known_policy(call: Call, name: str | None) -> None:
+def _known_policy(call: Exchange, name: str | None) -> None:
     """Raises NotFound for what is no policy of the store: a request names models, never files."""
     if name is not None and name not in _policies(call):
         raise NotFound(f"no model is called {name[:100]!r}", "see GET /v1/models")
@@ -70,22 +70,22 @@ def _model(name: str, created: int) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": OWNER}
 
 
-async def chat(call: Call) -> Response:
+async def chat(call: Exchange) -> Response:
     """An answer to a conversation."""
     return await _answered(call, wanted.chat)
 
 
-async def completion(call: Call) -> Response:
+async def completion(call: Exchange) -> Response:
     """A text continued."""
     return await _answered(call, wanted.completion)
 
 
-async def response(call: Call) -> Response:
+async def response(call: Exchange) -> Response:
     """An answer as a response object."""
     return await _answered(call, wanted.response, responses=True)
 
 
-async def _answered(call: Call, read: Read, *, responses: bool = False) -> Response:
+async def _answered(call: Exchange, read: Read, *, responses: bool = False) -> Response:
     asked = read(parse_json(await call.request.body()))
     if call.known is None and (asked.as_person or not call.state.bare_open):
         return unknown(call.path)
@@ -125,7 +125,7 @@ def _extension(asked: Wanted, drawn: Generation) -> dict[str, Any]:
     return {"edge_ttp": extension_of(drawn, all_candidates=asked.extension.all_candidates)}
 
 
-async def _stream(call: Call, asked: Wanted, given: dict[str, Any], form: Form) -> AsyncIterator[bytes]:
+async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], form: Form) -> AsyncIterator[bytes]:
     """Chunks: text as soon as one candidate alone can be chosen, else the chosen texts at once, comments meanwhile."""
     told: list[str] = [""] * asked.n
     begun = [False] * asked.n
@@ -172,7 +172,7 @@ async def _stream(call: Call, asked: Wanted, given: dict[str, Any], form: Form) 
 
 
 async def _response_stream(
-    call: Call, asked: Wanted, given: dict[str, Any], form: ResponseForm
+    call: Exchange, asked: Wanted, given: dict[str, Any], form: ResponseForm
 ) -> AsyncIterator[bytes]:
     """The events of a response; each has a name and a number."""
     number = -1
