@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edge_ttp.answer import controls
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.driving import AtWork
+from edge_ttp.answer.extent import asked
 from edge_ttp.answer.prepare import Prepared
 from edge_ttp.answer.waves import Drawing, drawn, drawn_by
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
@@ -17,7 +18,8 @@ from edge_ttp.schema import Candidate
 
 LEAST_MORE = 64
 MOST_MORE = 512
-"""Tokens that a chosen answer may go on for: as many again as it had, within these."""
+"""Tokens that a chosen answer may go on for: as many again as it had, within these; the most of them where nobody's
+habit says how long it should be."""
 
 _OTHER_STREAM = 1 << 40
 """Added to the seed of what is continued: its random numbers must not be those of the beginning again."""
@@ -69,20 +71,24 @@ def _go_on(
 ) -> Generator[AtWork, Asked | Ended[Sampled], Sampled | None]:
     """What the policy says next; None where there is no room or no time for it."""
     prompt = (*prepared.encoded.tokens, *tokens)
-    more = max(LEAST_MORE, min(MOST_MORE, prepared.longest))
+    open_ended = not prepared.recollection.recent or asked(ask.prompt).words > 0
+    most = MOST_MORE if open_ended else max(LEAST_MORE, min(MOST_MORE, prepared.longest))
+    more = next((size for size in (most, LEAST_MORE) if _fits(rooms, len(prompt), size)), None)
+    if more is None:
+        return None
+    control = Control(deadline=deadline, cancel=ask.cancel)
+    request = controls.request(
+        prepared.sampling,
+        rooms.policy.tokens,
+        prompt=prompt,
+        prompt_stop=prepared.encoded.prompt.stop,
+        n=1,
+        seed=(chosen.seed + _OTHER_STREAM) % 2**63,
+        max_tokens=more,
+    )
     try:
-        rooms.policy.width(len(prompt), more, 1, memory_bytes=rooms.memory_bytes)
-        control = Control(deadline=deadline, cancel=ask.cancel)
         job = rooms.policy.begin(
-            controls.request(
-                prepared.sampling,
-                rooms.policy.tokens,
-                prompt=prompt,
-                prompt_stop=prepared.encoded.prompt.stop,
-                n=1,
-                seed=(chosen.seed + _OTHER_STREAM) % 2**63,
-                max_tokens=more,
-            ),
+            request,
             control,
             memory_bytes=rooms.memory_bytes,
             threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
@@ -91,6 +97,14 @@ def _go_on(
         return (yield from drawn(AtWork(job, control)))
     except (OutOfCapacity, DeadlineTooShort, Cancelled):
         return None
+
+
+def _fits(rooms: Rooms, prompt: int, more: int) -> bool:
+    try:
+        rooms.policy.width(prompt, more, 1, memory_bytes=rooms.memory_bytes)
+    except OutOfCapacity:
+        return False
+    return True
 
 
 def _joined(rooms: Rooms, begun: Sequence[int], gone_on: Sequence[int], added: Candidate) -> str:

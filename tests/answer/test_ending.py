@@ -62,3 +62,10 @@ def test_a_complete_answer_is_preferred_to_one_that_was_cut(history: History) ->
     result = generate(rooms(history, FakePolicy(), FakeReward(judge=len)), ask(n=16, sampling=Sampling(max_tokens=3)))
     assert {one.finish_reason for one in result.candidates} == {"stop", "length"}
     assert result.finish_reason == "stop"
+
+
+def test_without_a_habit_an_answer_may_go_on_for_long(history: History) -> None:
+    start = prompt_length(history, user="new", sampling=Sampling())
+    policy = FakePolicy(table=ends_after(400, start))
+    result = generate(rooms(history, policy), ask(user="new", n=2, sampling=Sampling()))
+    assert (result.finish_reason, len(result.text.split())) == ("stop", 400)
