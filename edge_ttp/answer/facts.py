@@ -295,6 +295,6 @@ def _negation(clause: str, language: str | None) -> list[tuple[str, int]]:
     if language in ("ja", "zh"):
         return [(match[0], match.start()) for match in NEGATED_UNSPACED.finditer(clause)][:1]
     words = NEGATIONS.get(language or "en", NEGATIONS["en"])
-    tokens = re.finditer(r"[^\W\d_]+(?:n['’]t\b)?", clause)
+    tokens = re.finditer(r"[^\W\d_]+(?:['’]t\b)?", clause)
     found = [(token[0], token.start()) for token in tokens if token[0].lower() in words or NEGATED.fullmatch(token[0])]
     return found if language in ("en", "de", "nl") else found[:1]
