@@ -14,11 +14,12 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 from edge_ttp.answer import answering
 from edge_ttp.answer.ask import Ask
 from edge_ttp.answer.driving import Answering, AtWork
+from edge_ttp.answer.rewriting import described
 from edge_ttp.asking import Options, checked_flag
 from edge_ttp.history import History
 from edge_ttp.policy.job import Asked, EitherFlag, Ended
 from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation
+from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation, Keep, Rewrite, Rewritten
 
 _WORKERS = 2
 """Threads for what takes processor time between the engine's steps: recall, scoring, recording, loading."""
@@ -121,6 +122,20 @@ class AsyncRuntime:
                     certain = event.candidate
                 if event.text and (event.type == "selected" or (event.type == "delta" and event.candidate == certain)):
                     yield event.text
+
+    async def rewrite(
+        self,
+        text: str,
+        *,
+        notes: bool = False,
+        keep: Keep = "loose",
+        on_event: Callable[[Event], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Rewritten:
+        """As Runtime.rewrite. A cancelled task ends drawing within a step."""
+        options["rewrite"] = Rewrite(notes=notes, keep=keep)
+        made = await self.generate(text, on_event=on_event, **options)
+        return await self.run(described, self.history, made)
 
     async def feedback(
         self,

@@ -16,6 +16,7 @@ from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.events import FinalText
 from edge_ttp.answer.explain import Explanation, explain
+from edge_ttp.answer.rewriting import described
 from edge_ttp.answer.select import NEEDS_REWARD
 from edge_ttp.asking import (
     Message,
@@ -31,16 +32,14 @@ from edge_ttp.asking import (
 from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history.learned_rows import StoredEvidence
 from edge_ttp.history.user import default_user, valid_user
-from edge_ttp.learning.evidence import judged
+from edge_ttp.judging import Judging
 from edge_ttp.learning.idle import Idle
 from edge_ttp.learning.learned import Learned, learned
 from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
-from edge_ttp.life import Life
 from edge_ttp.loading import Ready
 from edge_ttp.policy.job import EitherFlag, Priority
-from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Feedback, FeedbackKind, Generation, Rule, Sampling, Speaker
+from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
 """What a plan is made for where there is no prompt and no history."""
 
 
-class Runtime(Life):
+class Runtime(Judging):
     """A personalized runtime: a policy, a reward model and the history of this device's users.
 
     Use as a context manager. Models load when they are first needed, or with `warm`. Safe to call from several
@@ -123,6 +122,27 @@ class Runtime(Life):
         emit = on_event if on_text is None else FinalText(on_text, on_event)
         return self._answer(self.prepared(prompt, options, emit))
 
+    def rewrite(
+        self,
+        text: str,
+        *,
+        notes: bool = False,
+        keep: Keep = "loose",
+        on_event: Callable[[Event], None] | None = None,
+        on_text: Callable[[str], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Rewritten:
+        """`text` said again the way the user would, its facts kept; `notes`: written out from notes.
+
+        Facts are numbers, dates, names, links, code and negations. `keep` "loose" prefers a version that keeps all of
+        them; "strict" puts them back word for word, and leaves as it was what no version keeps them in. Takes the
+        options of `generate`: `kind` says whose manner, `n` how many versions; `stream(text, rewrite=Rewrite())` has
+        the same as events. Judged by `feedback` with the generation's id. Raises as `generate`.
+        """
+        options["rewrite"] = Rewrite(notes=notes, keep=keep)
+        emit = on_event if on_text is None else FinalText(on_text, on_event)
+        return described(self.history, self._answer(self.prepared(text, options, emit)))
+
     def prepared(self, prompt: str | None, options: Options, emit: Callable[[Event], None] | None) -> Ask:
         """The request, checked before any model is looked at. For those who serve it step by step (aio.py)."""
         check_names(options)
@@ -148,6 +168,7 @@ class Runtime(Life):
             system=system,
             context=(context,) if isinstance(context, str) else tuple(context),
             speaker=options.get("speaker", "user"),
+            rewrite=options.get("rewrite"),
             model=options.get("model"),
             priority=options.get("priority", "interactive"),
             store=options.get("store", True),
@@ -274,57 +295,6 @@ class Runtime(Life):
                 answer.result()  # raises what the request raised
             finally:
                 flag.set()  # closed early
-
-    def feedback(
-        self,
-        generation_id: str,
-        kind: FeedbackKind,
-        *,
-        user: str | None = None,
-        candidate: int | None = None,
-        text: str | None = None,
-    ) -> Feedback:
-        """Records what the user did with a generation, and learns from it; `edit` and `accept` also become history.
-
-        It takes the place of what was said of it before: the last word counts. `retract` takes it back.
-        `candidate` (from 0) is the preferred one for `prefer`; None means the chosen one. `text` is for `edit`.
-        With `user` given, only that user's generations are found. Raises NotFound, InvalidInput, HistoryUnavailable.
-        """
-        check_types(generation_id=generation_id, user=user, candidate=candidate, text=text)
-        generation = self.history.generation(generation_id, user)
-        if kind == "prefer" and candidate is None:
-            raise InvalidInput("prefer needs the candidate that is preferred", "name it")
-        given = Feedback(
-            generation_id=generation_id,
-            user_id=generation.user,
-            kind=kind,
-            candidate=generation.chosen if candidate is None else candidate,
-            text=text,
-        )
-        return self.history.add_feedback(given, self._evidence(given, generation))
-
-    def retract(
-        self, generation_id: str, *, user: str | None = None, kind: FeedbackKind | None = None
-    ) -> tuple[Feedback, ...]:
-        """Takes back what was said of a generation (of one `kind`, or all), as if it had never been; returns it.
-
-        A text that it brought into the history goes out again. With `user` given, only that user's generations are
-        found. Raises NotFound, HistoryUnavailable.
-        """
-        check_types(generation_id=generation_id, user=user)
-        gone = self.history.retract(generation_id, user, kind=kind)
-        generation = self.history.generation(generation_id, user)
-        for left in self.history.judgments(generation_id):  # a weaker one may have stood in the shadow of those
-            evidence = self._evidence(left, generation)
-            if evidence is not None:
-                self.history.renew_evidence(left, evidence)
-        return tuple(gone)
-
-    def _evidence(self, given: Feedback, generation: Generation) -> StoredEvidence | None:
-        """What a judgment says of the candidates; None where they were not scored, or it is about none of them."""
-        layer = self.history.layer(given.generation_id)
-        texts = [one.text for one in generation.candidates]
-        return judged(given, layer, texts) if layer is not None and 0 <= given.candidate < len(texts) else None
 
     def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:
         """The answers stored for `user` (None: the default user), newest first, each whole. At most `limit`."""

@@ -130,6 +130,8 @@ class Ask:
     context: tuple[str, ...] = ()
     """Documents that the request is about: shown to the policy, never recalled nor kept."""
     speaker: schema.Speaker = "user"
+    rewrite: schema.Rewrite | None = None
+    """Given: the prompt is a text to be said again, not answered."""
     model: str | None = None
     """The policy's name; None: the usual one."""
     priority: Priority = "interactive"
@@ -153,6 +155,8 @@ def _check(ask: Ask) -> None:
     if not ask.prompt.strip():
         raise InvalidInput("the prompt is empty", "write what should be answered")
     checked_text("the prompt", ask.prompt)
+    if ask.rewrite is not None and (ask.speaker != "user" or ask.sampling.structured):
+        raise InvalidInput("a text is said again by the user, in words", "leave out speaker, grammar and JSON schema")
     for given, written in ask.turns:
         checked_text("an earlier prompt", given)
         checked_text("an earlier answer", written)

@@ -41,7 +41,7 @@ def told(check: FactCheck) -> str:
 
 
 _CODE = re.compile(
-    r"```.*?```|`[^`\n]+`"
+    r"```.*?```|`[^`\n]+`|\[[A-Z]\d{1,3}\]"  # the last: marks such as ours (answer/masks.py)
     r"|(?<![\w-])--?[a-z][\w-]*(?:=\S+)?(?<![.,;])"  # options of a command
     r"|\b\w+(?:\.\w+)*\(\)"
     r"|(?<![\w/])(?:~|\.{1,2})?/[\w.-]+(?:/[\w.-]+)+"  # paths

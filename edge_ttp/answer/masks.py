@@ -25,15 +25,17 @@ class Masked:
 
         A mark is known however its brackets came out. A fact said twice is no harm.
         """
-        seen = set()
+        seen = {int(match[1]) for match in _marks(self.letter).finditer(candidate)}
+        return self.put_back(candidate) if seen == set(range(1, len(self.originals) + 1)) else None
 
-        def put_back(match: re.Match[str]) -> str:
+    def put_back(self, candidate: str) -> str:
+        """The candidate with the facts in the places of their marks, whether or not all are there."""
+
+        def original(match: re.Match[str]) -> str:
             number = int(match[1])
-            seen.add(number)
             return self.originals[number - 1] if 1 <= number <= len(self.originals) else ""
 
-        text = _marks(self.letter).sub(put_back, candidate)
-        return text if seen == set(range(1, len(self.originals) + 1)) else None
+        return _marks(self.letter).sub(original, candidate)
 
 
 def masked(text: str) -> Masked:

@@ -11,7 +11,7 @@ from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.controls import settled
 from edge_ttp.answer.encoding import EncodedPrompt
 from edge_ttp.answer.language import foreign
-from edge_ttp.answer.lengths import lengths_for
+from edge_ttp.answer.lengths import Lengths, lengths_for
 from edge_ttp.answer.options import ways
 from edge_ttp.answer.prompt import Example, with_context
 from edge_ttp.answer.recollection import Recollection, recollect
@@ -49,13 +49,22 @@ class Prepared:
         return self.planned.option.longest
 
 
-def prepare(rooms: Rooms, ask: Ask, deadline: float | None) -> Prepared:
+def prepare(
+    rooms: Rooms,
+    ask: Ask,
+    deadline: float | None,
+    *,
+    recollection: Recollection | None = None,
+    lengths: Lengths | None = None,
+) -> Prepared:
     """The request with its prompt and its plan; `deadline` is a moment of time.monotonic.
+
+    `recollection`, `lengths`: where they are known already.
 
     Raises OutOfCapacity where the request alone is too long for the context or the memory.
     """
-    recollection = recollect(rooms, ask)
-    lengths = lengths_for(rooms.policy, ask, recollection.recent)
+    recollection = recollection or recollect(rooms, ask)
+    lengths = lengths or lengths_for(rooms.policy, ask, recollection.recent)
     budget = ask.budget
     if budget.energy is None:
         budget = budget.model_copy(update={"energy": rooms.energy})

@@ -20,6 +20,7 @@ from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput,
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("edge_ttp.cli.generate", "Answer a prompt the way this user would."),
+    "rewrite": ("edge_ttp.cli.rewrite", "Say a text again the way this user would, its facts kept."),
     "chat": ("edge_ttp.cli.chat", "Answer one line after another, with feedback in between."),
     "feedback": ("edge_ttp.cli.feedback", "Accept, reject, edit or prefer what was generated."),
     "adapt": ("edge_ttp.cli.adapt", "Learn from what a user wrote: self-calibration on this device."),
@@ -42,7 +43,7 @@ PLUGINS = {"export": "Make models: policies as GGUF, reward training, ONNX expor
 COMPLETION_VARIABLE = "_EDGE_TTP_COMPLETE"
 """Set by the shell's completion script (`edge-ttp config completion`): it asks what could follow."""
 
-_ENGINES_NEEDED = ("generate", "chat", "bench")
+_ENGINES_NEEDED = ("generate", "rewrite", "chat", "bench")
 _LEAST_ADDRESS_SPACE = 256 * 2**20
 """What the libraries take before any model: with less, loading them ends in a native error."""
 

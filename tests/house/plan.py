@@ -36,6 +36,7 @@ ABOVE = (
     "visitors",
     "asking",
     "life",
+    "judging",
     "runtime",
     "conversation",
     "aio",

@@ -1,0 +1,183 @@
+"""`edge-ttp rewrite`: notes or anybody's text in, the user's own words out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.generate import print_candidates
+from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.errors import Cancelled, ExtraMissing, HistoryUnavailable, InvalidInput
+
+if TYPE_CHECKING:
+    from edge_ttp.schema import Rewritten
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+_STYLES = {"same": "", "removed": "red strike", "added": "green"}
+_SIGNS = {"same": ("", ""), "removed": ("[-", "-]"), "added": ("{+", "+}")}
+"""As `git diff --word-diff` has it, where there are no colours."""
+
+
+@app.command()
+@with_drawing
+def rewrite(
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT|-]", help="What to say again; - reads stdin.")] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="TEXT is notes: write them out.")] = False,
+    kind: Annotated[
+        str | None, typer.Option("--as", metavar="KIND", help="In the manner of the user's texts of this kind.")
+    ] = None,
+    keep: Annotated[
+        str,
+        typer.Option("--keep", metavar="strict|loose", help="strict: put facts back word for word, or change nothing."),
+    ] = "loose",
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="The text is in this file.")] = None,
+    clipboard: Annotated[
+        bool, typer.Option("--clipboard", help="The text is on the clipboard; the result goes there.")
+    ] = False,
+    user: options.User = None,
+    model: options.Model = None,
+    reward: options.Reward = None,
+    n: options.Count = None,
+    deadline: options.Deadline = None,
+    memory: options.Memory = None,
+    mode: options.ModeName = None,
+    select: options.Select = options.DEFAULT_RULE,
+    seed: options.Seed = None,
+    *,
+    drawing: dict[str, Any],
+    examples: Annotated[int | None, typer.Option("--examples", help="Own texts shown to the model.")] = None,
+    system: options.System = None,
+    threads: options.Threads = None,
+    no_store: options.NoStore = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changed, word by word.")] = False,
+    show_candidates: Annotated[bool, typer.Option("--show-candidates", help="Print all versions.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say TEXT again the way this user would. Numbers, dates, names, links, code and negations stay.
+
+    Draws N versions, judges each against the user's own texts of that kind, and prefers one that keeps every fact.
+    """
+    if keep not in ("strict", "loose"):
+        raise InvalidInput(f"--keep {keep} is not known", "choose strict or loose")
+    given = _given(text, file, clipboard=clipboard)
+    from edge_ttp.runtime import Runtime
+    from edge_ttp.schema import Budget, Sampling
+
+    budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
+    with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
+        with options.interruptible() as cancel, progress("drawing versions", None, "steps") as advance:
+            steps = 0
+
+            def count(event: Any) -> None:
+                nonlocal steps
+                steps += event.type == "progress"
+                advance(steps)
+
+            made = runtime.rewrite(
+                given,
+                notes=notes,
+                keep=keep,  # type: ignore[arg-type]  # checked above
+                user=user,
+                n=n,
+                budget=budget,
+                select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
+                sampling=Sampling.model_validate(drawing),
+                seed=seed,
+                kind=kind,
+                examples=examples,
+                system=system,
+                store=not no_store,
+                cancel=cancel,
+                on_event=count,
+            )
+        if clipboard:
+            copied(made.text)
+        present(made, as_json=as_json, diff=diff, show_candidates=show_candidates)
+        if not made.generation.stored and not no_store:
+            raise typer.Exit(HistoryUnavailable.exit_code)
+        if cancel.is_set():
+            raise typer.Exit(Cancelled.exit_code)
+
+
+def _given(text: str | None, file: Path | None, *, clipboard: bool) -> str:
+    if (file is not None) + clipboard + (text is not None) > 1:
+        raise InvalidInput("there is more than one text", "give TEXT, --file or --clipboard")
+    if clipboard:
+        return pasted()
+    if file is not None:
+        return options.read_documents([file])[0]
+    return options.read_prompt(text)
+
+
+def present(made: Rewritten, *, as_json: bool, diff: bool, show_candidates: bool) -> None:
+    """Prints a rewriting: the text on stdout, or all of it as JSON; what the user should know on stderr."""
+    if as_json:
+        emit_json(made.model_dump(mode="json"))
+        return
+    from edge_ttp.answer.facts import told
+
+    for line in made.generation.notes:
+        note(f"note: {line}")
+    if show_candidates:
+        print_candidates(made.generation)
+        for number, check in enumerate(made.facts, 1):
+            if not check.sound:
+                note(f"version {number} {told(check)}")
+    if diff:
+        _print_changes(made)
+    else:
+        typer.echo(made.text)
+    name = made.generation.generation_id
+    if made.generation.stored and (show_candidates or sys.stderr.isatty()):
+        note(f"generation {name}: edge-ttp feedback {name} --accept, or --edit with what you sent")
+
+
+def _print_changes(made: Rewritten) -> None:
+    from rich.text import Text
+
+    out = console()
+    line = Text()
+    for one in made.changes:
+        before, after = ("", "") if out.is_terminal and not out.no_color else _SIGNS[one.op]
+        line.append(f"{before}{one.text}{after}", style=_STYLES[one.op])
+    out.print(line)
+
+
+def pasted() -> str:
+    """The text on the clipboard. ExtraMissing without pyperclip, InvalidInput where there is no clipboard."""
+    pyperclip = _pyperclip()
+    try:
+        text = str(pyperclip.paste())
+    except (pyperclip.PyperclipException, OSError, UnicodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InvalidInput(f"the clipboard cannot be read: {reason}", "pipe the text in instead") from error
+    if not text.strip():
+        raise InvalidInput("the clipboard holds no text", "copy some first")
+    return text.replace("\r\n", "\n")
+
+
+def copied(text: str) -> None:
+    """Puts the text on the clipboard; where there is none, asks the terminal to (OSC 52), or says so."""
+    from edge_ttp.cli.clipboard import copy
+
+    pyperclip = _pyperclip()
+    try:
+        pyperclip.copy(text)
+    except (pyperclip.PyperclipException, OSError):
+        if not copy(text):
+            note("note: the clipboard cannot be written")
+
+
+def _pyperclip() -> Any:
+    try:
+        import pyperclip
+    except ModuleNotFoundError as missing:
+        cure = "install the extra: pip install 'edge-ttp[clipboard]'"
+        raise ExtraMissing("--clipboard needs the package pyperclip", cure) from missing
+    return pyperclip

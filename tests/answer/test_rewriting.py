@@ -1,0 +1,129 @@
+"""Rewriting with invented models: examples, facts, masks, parts, events, feedback."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import FakePolicy, FakeReward, rooms
+
+from answer.drafts import DRAFTS
+from answer.requests import ask, remember
+from edge_ttp.answer import generate
+from edge_ttp.answer.rewriting import described, examples, parts
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history import History
+from edge_ttp.schema import Event, HistoryItem, Keep, Rewrite, Sampling
+
+
+def speaking(*words: str) -> FakePolicy:
+    """A policy that says one of `words` and ends."""
+
+    def table(prefix: tuple[int, ...]) -> np.ndarray:  # type: ignore[type-arg]
+        logits = np.zeros(len(words) + 1)
+        logits[0] = -50.0
+        if prefix and prefix[-1] <= len(words):
+            logits[:] = -50.0
+            logits[0] = 0.0
+        return logits
+
+    return FakePolicy(words=("", *words), table=table)
+
+
+def rewriting(text: str, keep: Keep = "loose", **fields: object):  # type: ignore[no-untyped-def]
+    return ask(text, rewrite=Rewrite(keep=keep, notes=True), sampling=Sampling(), **fields)
+
+
+def test_a_version_that_keeps_the_facts_is_chosen_over_a_better_one_that_does_not(history: History) -> None:
+    reward = FakeReward(judge=lambda text: 0.9 if "Peter" in text else 0.1)
+    made = generate(rooms(history, speaking("Peter", "Anna"), reward), rewriting("we meet Anna", n=12))
+    assert made.text == "Anna"
+    assert {one.text for one in made.candidates} == {"Anna", "Peter"}
+    assert any("were marked down" in note for note in made.notes)
+    rewritten = described(history, made)
+    assert rewritten.kept.sound
+    assert {check.missing for check in rewritten.facts} == {(), ("Anna",)}
+    assert "".join(one.text for one in rewritten.changes if one.op != "added") == "we meet Anna"
+
+
+def test_where_no_version_keeps_them_loose_takes_the_least_wrong_and_says_so(history: History) -> None:
+    made = generate(rooms(history, speaking("see Peter", "fern")), rewriting("we meet Anna at 5", n=12))
+    assert made.text == "fern"  # loses two, invents none
+    assert any("loses 'Anna', '5'" in note for note in made.notes)
+
+
+def test_strict_puts_facts_back_word_for_word(history: History) -> None:
+    made = generate(rooms(history, speaking("fern", "(F1")), rewriting("we meet Anna at 5 pm", "strict", n=12))
+    assert made.text.startswith("Anna") or made.text == "we meet Anna at 5 pm"
+    made = generate(rooms(history, speaking("fern", "[F1][F2]")), rewriting("we meet Anna today, 5 pm", "strict", n=12))
+    assert described(history, made).kept.sound
+
+
+@pytest.mark.parametrize("draft", DRAFTS, ids=lambda one: f"{one.language}-{one.facts[0]}")
+def test_strict_ends_with_every_fact_kept_whatever_the_policy_says(history: History, draft: object) -> None:
+    text = draft.text  # type: ignore[attr-defined]
+    made = generate(rooms(history, speaking("fern", "[F1]", "[F1]x[F2]")), rewriting(text, "strict", n=6))
+    assert described(history, made).kept.sound
+    assert history.generation(made.generation_id).text == made.text
+
+
+def test_what_had_to_stay_as_it_was_is_said(history: History) -> None:
+    made = generate(rooms(history, speaking("fern")), rewriting("we meet Anna at 5", "strict", n=4))
+    assert made.text == "we meet Anna at 5"
+    assert made.chosen == made.n - 1
+    assert "no version keeps every fact: the text stayed as it was" in made.notes
+
+
+def test_examples_are_plain_versions_of_own_texts_and_never_the_text_itself(history: History) -> None:
+    own = "Hey Tom, we can't make the call with Anna Lee on Friday. Cheers!"
+    for text in (own, "Sure, the boiler man comes on Monday. Cheers!", "Can't find the keys anywhere."):
+        history.add(HistoryItem(user_id="ann", input="x", output=text, kind="chat"))
+    found = examples(rooms(history), ask("x"), "can't make call anna lee friday", 4, depth="words", strict=False)
+    assert own not in [written for _, written in found]
+    assert ("sure boiler man comes monday cheers", "Sure, the boiler man comes on Monday. Cheers!") in found
+    masked = examples(rooms(history), ask("x"), "boiler keys", 4, depth="words", strict=True)
+    assert any("[F1]" in given and "[F1]" in written for given, written in masked)
+
+
+def test_examples_and_the_task_stand_in_the_prompt(history: History) -> None:
+    remember(history)
+    policy = speaking("Anna")
+    generate(rooms(history, policy), rewriting("we meet Anna", n=2))
+    messages = policy.messages[-1]
+    assert "notes" in messages[0][1]
+    assert messages[-1] == ("user", "we meet Anna")
+    assert ("assistant", "ann answer 3") in messages
+
+
+def test_parts_make_up_the_text_and_keep_to_a_length() -> None:
+    text = "\n\n".join(f"Paragraph {number}. " + "Some words stand here. " * 20 for number in range(6)).strip()
+    text += "\n\n" + "One long sentence after another follows. " * 60
+    found = parts(text)
+    assert "".join(one + after for one, after in found) == text.strip()
+    assert len(found) > 5
+    assert max(len(one) for one, _ in found) <= 1400
+
+
+def test_a_long_text_is_said_part_by_part_and_told_as_it_comes(history: History) -> None:
+    text = "We meet Anna. " * 40 + "\n\n" + "We meet Peter. " * 40
+    policy, events = speaking("Anna", "Peter"), list[Event]()
+    made = generate(rooms(history, policy), rewriting(text.strip(), n=8, emit=events.append))
+    assert made.text == "Anna\n\nPeter"
+    assert made.candidates[0].text == made.text
+    assert "".join(one.text or "" for one in events if one.type == "delta" and one.candidate == 0) == made.text
+    assert [one.type for one in events][-1] == "done"
+    assert ("assistant", "Anna") in policy.messages[-1]  # one voice: the second part follows on the first
+    assert history.generation(made.generation_id).text == made.text
+
+
+def test_marks_are_never_told(history: History) -> None:
+    events: list[Event] = []
+    generate(rooms(history, speaking("[F1]")), rewriting("we meet Anna", "strict", n=1, emit=events.append))
+    assert not [one for one in events if "[F1]" in (one.text or "")]
+    assert [one.text for one in events if one.type == "selected"] == ["Anna"]
+
+
+def test_nobody_else_and_no_grammar_says_a_text_again(history: History) -> None:
+    with pytest.raises(InvalidInput, match="said again by the user"):
+        rewriting("x", speaker="policy")
+    with pytest.raises(InvalidInput, match="empty"):
+        rewriting("  ")
