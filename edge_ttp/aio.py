@@ -93,7 +93,9 @@ class AsyncRuntime:
         emit = None if on_event is None else _to_loop(loop, on_event)
         return await self._answer(self.runtime.prepared(prompt, options, emit))
 
-    async def stream(self, prompt: str | None = None, **options: Unpack[Options]) -> AsyncGenerator[Event, None]:
+    async def stream(
+        self, prompt: str | None = None, *, rewrite: Rewrite | None = None, **options: Unpack[Options]
+    ) -> AsyncGenerator[Event, None]:
         """The events of one request as they happen; the last one (`done`) carries the generation.
 
         Take it in `async with contextlib.aclosing(...)` where it may be left early: leaving cancels the request, and so
@@ -101,7 +103,7 @@ class AsyncRuntime:
         """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        ask = self.runtime.prepared(prompt, options, _to_loop(loop, events.put_nowait))
+        ask = self.runtime.prepared(prompt, options, _to_loop(loop, events.put_nowait), rewrite=rewrite)
         task = loop.create_task(self._answer(ask))
         task.add_done_callback(lambda _: loop.call_soon(events.put_nowait, None))
         try:
@@ -133,8 +135,9 @@ class AsyncRuntime:
         **options: Unpack[Options],
     ) -> Rewritten:
         """As Runtime.rewrite. A cancelled task ends drawing within a step."""
-        options["rewrite"] = Rewrite(notes=notes, keep=keep)
-        made = await self.generate(text, on_event=on_event, **options)
+        emit = None if on_event is None else _to_loop(asyncio.get_running_loop(), on_event)
+        how = Rewrite(notes=notes, keep=keep)
+        made = await self._answer(self.runtime.prepared(text, options, emit, rewrite=how))
         return await self.run(described, self.history, made)
 
     async def feedback(

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from edge_ttp.answer.select import RULES
 from edge_ttp.errors import InvalidInput, checked_type
 from edge_ttp.policy.job import Priority
-from edge_ttp.schema import Budget, Rewrite, Rule, Sampling, Speaker
+from edge_ttp.schema import Budget, Rule, Sampling, Speaker
 
 Message = Mapping[str, Any]
 """A message as OpenAI has it: {"role": "system", "user" or "assistant", "content": text, or parts of type text}."""
@@ -35,7 +35,6 @@ class Options(TypedDict, total=False):
     examples: int | None
     recall_for: str | None
     speaker: Speaker
-    rewrite: Rewrite | None
     model: str | None
     priority: Priority
     store: bool

@@ -139,11 +139,18 @@ class Runtime(Judging):
         options of `generate`: `kind` says whose manner, `n` how many versions; `stream(text, rewrite=Rewrite())` has
         the same as events. Judged by `feedback` with the generation's id. Raises as `generate`.
         """
-        options["rewrite"] = Rewrite(notes=notes, keep=keep)
+        how = Rewrite(notes=notes, keep=keep)
         emit = on_event if on_text is None else FinalText(on_text, on_event)
-        return described(self.history, self._answer(self.prepared(text, options, emit)))
+        return described(self.history, self._answer(self.prepared(text, options, emit, rewrite=how)))
 
-    def prepared(self, prompt: str | None, options: Options, emit: Callable[[Event], None] | None) -> Ask:
+    def prepared(
+        self,
+        prompt: str | None,
+        options: Options,
+        emit: Callable[[Event], None] | None,
+        *,
+        rewrite: Rewrite | None = None,
+    ) -> Ask:
         """The request, checked before any model is looked at. For those who serve it step by step (aio.py)."""
         check_names(options)
         check_types(prompt=prompt, **options)
@@ -168,7 +175,7 @@ class Runtime(Judging):
             system=system,
             context=(context,) if isinstance(context, str) else tuple(context),
             speaker=options.get("speaker", "user"),
-            rewrite=options.get("rewrite"),
+            rewrite=rewrite,
             model=options.get("model"),
             priority=options.get("priority", "interactive"),
             store=options.get("store", True),
@@ -274,15 +281,19 @@ class Runtime(Judging):
         with self._request(), self.models.using() as ready:
             return ready.watch.measure(ready.policy, thorough=True, advance=advance)
 
-    def stream(self, prompt: str | None = None, **options: Unpack[Options]) -> Iterator[Event]:
+    def stream(
+        self, prompt: str | None = None, *, rewrite: Rewrite | None = None, **options: Unpack[Options]
+    ) -> Iterator[Event]:
         """The events of one request as they happen; the last one (`done`) carries the generation.
+
+        `rewrite`: the prompt is a text to be said again (as `rewrite` does), not answered.
 
         Takes the options of `generate`, which are checked now; the request begins with the first `next`. Closing the
         iterator early cancels it. Raises as `generate`.
         """
         events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         flag = EitherFlag(checked_flag(options.get("cancel")))
-        ask = replace(self.prepared(prompt, options, events.put), cancel=flag)
+        ask = replace(self.prepared(prompt, options, events.put, rewrite=rewrite), cancel=flag)
         return self._stream(ask, flag, events)
 
     def _stream(self, ask: Ask, flag: EitherFlag, events: queue.SimpleQueue[Event | None]) -> Iterator[Event]:

@@ -11,7 +11,7 @@ from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.controls import settled
 from edge_ttp.answer.encoding import EncodedPrompt
 from edge_ttp.answer.language import foreign
-from edge_ttp.answer.lengths import Lengths, lengths_for
+from edge_ttp.answer.lengths import AnswerLengths, lengths_for
 from edge_ttp.answer.options import ways
 from edge_ttp.answer.prompt import Example, with_context
 from edge_ttp.answer.recollection import Recollection, recollect
@@ -55,7 +55,7 @@ def prepare(
     deadline: float | None,
     *,
     recollection: Recollection | None = None,
-    lengths: Lengths | None = None,
+    lengths: AnswerLengths | None = None,
 ) -> Prepared:
     """The request with its prompt and its plan; `deadline` is a moment of time.monotonic.
 

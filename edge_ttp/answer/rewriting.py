@@ -18,7 +18,7 @@ from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Policy, Rooms
 from edge_ttp.answer.driving import Answering, AtWork
 from edge_ttp.answer.facts import compared, signatures, told
-from edge_ttp.answer.lengths import Lengths
+from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.masks import Masked, masked
 from edge_ttp.answer.outline import Depth, alike, content, outline
 from edge_ttp.answer.prompt import EXAMPLE_INPUT_CHARS, Example
@@ -295,12 +295,12 @@ class _Drawn:
 
         return tell
 
-    def _lengths(self, policy: Policy, prompt: str) -> Lengths:
+    def _lengths(self, policy: Policy, prompt: str) -> AnswerLengths:
         given = policy.count_tokens(prompt)
         most = self.ask.sampling.max_tokens or round(given * _ROOM[_notes(self.ask)]) + _MORE_TOKENS
         own = (given,)
         several_lines = "\n" in self.given or any("\n" in written for _, written in self.known.examples)
-        return Lengths((most,), min(most, given + _MORE_TOKENS), own, several_lines)
+        return AnswerLengths((most,), min(most, given + _MORE_TOKENS), own, several_lines)
 
     @staticmethod
     def _restored(candidate: schema.Candidate, hidden: Masked | None) -> schema.Candidate:
