@@ -15,6 +15,7 @@ import psutil
 from edge_ttp.schema import Energy
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 _DRM = Path("/sys/class/drm")
 _UNLIMITED = 2**60  # cgroup v1 writes a huge number for "no limit"
 
@@ -175,14 +176,36 @@ def _cgroup_cores() -> float | None:
 
 
 def _cgroup_free() -> int | None:
-    for limit_file, usage_file in (
-        (_CGROUP / "memory.max", _CGROUP / "memory.current"),
-        (_CGROUP / "memory/memory.limit_in_bytes", _CGROUP / "memory/memory.usage_in_bytes"),
+    """Bytes that the control groups of this process leave, None without a limit. Files in the cache count as free."""
+    free: list[int] = []
+    for root, controller, limit_name, usage_name, cached_name in (
+        (_CGROUP, "", "memory.max", "memory.current", "inactive_file"),
+        (_CGROUP / "memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        limit, usage = _number(limit_file), _number(usage_file)
-        if limit is not None and usage is not None and limit < _UNLIMITED:
-            return max(0, limit - usage)
-    return None
+        for group in _own_groups(root, controller):
+            limit, usage = _number(group / limit_name), _number(group / usage_name)
+            if limit is not None and usage is not None and limit < _UNLIMITED:
+                free.append(max(0, limit - max(0, usage - _statistic(group / "memory.stat", cached_name))))
+    return min(free, default=None)
+
+
+def _own_groups(root: Path, controller: str) -> list[Path]:
+    """The folders of this process's control group and of those around it, for a controller ("": version 2)."""
+    groups = [root]
+    for line in (_read(_OWN_GROUP) or "").splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(","):
+            inner = root / path.lstrip("/")
+            groups += [inner, *(one for one in inner.parents if one.is_relative_to(root))]
+    return list(dict.fromkeys(groups))
+
+
+def _statistic(file: Path, name: str) -> int:
+    for line in (_read(file) or "").splitlines():
+        key, _, value = line.partition(" ")
+        if key == name and value.isdigit():
+            return int(value)
+    return 0
 
 
 def _address_space_free() -> int | None:

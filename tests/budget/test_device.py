@@ -217,3 +217,19 @@ def test_a_container_whose_quota_is_nonsense_has_no_quota(cgroup: Path, monkeypa
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     write(cgroup, cpu_dot_max="a lot")
     assert device.cores() == 8
+
+
+def test_the_groups_inside_which_a_process_runs_limit_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.write_text("4:memory:/app/worker\n3:cpu,cpuacct:/\n0::/\n")
+    monkeypatch.setattr(device, "_CGROUP", tmp_path)
+    monkeypatch.setattr(device, "_OWN_GROUP", own)
+    for name, limit, usage in (("memory", 2**62, 10), ("memory/app", 500, 200), ("memory/app/worker", 400, 390)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "memory.limit_in_bytes").write_text(f"{limit}\n")
+        (tmp_path / name / "memory.usage_in_bytes").write_text(f"{usage}\n")
+    assert device.available_memory() == 10
+    (tmp_path / "memory/app/worker/memory.stat").write_text("cache 380\ntotal_inactive_file 340\n")
+    assert device.available_memory() == 300  # what the group around it leaves
