@@ -261,6 +261,44 @@ def test_progress_counts_without_inventing_a_total(total: int | None) -> None:
     assert ("3 texts" if total is None else "3/4 texts") in shown
 
 
+def mailbox(file: Path, count: int) -> Path:
+    """A mailbox of so many mails, each answering another."""
+    with file.open("w") as opened:
+        for number in range(count):
+            opened.write(
+                f"From ann@example.com Thu Jan  1 00:00:00 2020\nFrom: Ann <ann@example.com>\nTo: bob@example.com\n"
+                f"Subject: Matter {number}\nDate: Wed, 01 Jan 2020 {number % 24:02}:00:00 +0000\n"
+                f"Message-ID: <{number}@example.com>\n\nThe matter {number} is settled, carry on.\n\n"
+                f"On Monday, Bob wrote:\n> What about matter {number}?\n\n"
+            )
+    return file
+
+
+def test_ten_thousand_mails_come_in_with_progress(start: Start, home: Path, tmp_path: Path) -> None:
+    file = mailbox(tmp_path / "sent.mbox", 10_000)
+    session = start("history", "import", str(file), "--user", "ann", files=False)
+    session.timeout = 300
+    session.expect(r"\d+(\.\d+)?/\d+(\.\d+)? [kM]?B|\d+/\d+")  # so much of so much
+    assert ended(session) == 0
+    shown = plain(session.before)
+    assert "10000 added, 0 there already, 0 bad mails" in " ".join(shown.split())
+    with History.open(locate(home).database) as history:
+        assert history.count("ann") == 10_000
+
+
+def test_ctrl_c_in_an_import_says_what_was_stored(start: Start, home: Path, tmp_path: Path) -> None:
+    file = mailbox(tmp_path / "sent.mbox", 10_000)
+    session = start("history", "import", str(file), "--user", "ann", files=False)
+    session.timeout = 300
+    session.expect(r"\d+(\.\d+)?/\d+(\.\d+)? [kM]?B|\d+/\d+")
+    session.send(CTRL_C)
+    code = ended(session)
+    shown = " ".join(plain(session.before).split())
+    with History.open(locate(home).database) as history:
+        kept = history.count("ann")
+    assert (code, f"{kept} items were stored" in shown) == (130, True) or (code, kept) == (0, 10_000)
+
+
 # With the default policy and the default reward model
 
 
