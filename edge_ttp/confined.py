@@ -42,6 +42,8 @@ SUBJECTS = {
 
 _POLL_S = 0.02
 _KEPT_LINES = 40
+_LIBRARIES_BYTES = 256 << 20
+"""Addresses that Python and the libraries take by themselves."""
 _MOST_ANSWER = 1 << 20
 _OUT_OF_MEMORY = ("bad_alloc", "memory allocation of", "out of memory", "failed to allocate", "MemoryError")
 # Turned off there: what would write a core file, wait for a debugger, or print a page about the end.
@@ -226,9 +228,13 @@ class _Talk:
             return last["answer"]
         if "error" in last:
             raise _error(last["error"])
-        if "died" in last:
-            raise Died(str(last["died"]), lasting="MemoryError" not in str(last["died"]))
-        raise self._death()
+        death = Died(str(last["died"]), lasting=bool(last.get("panic"))) if "died" in last else self._death()
+        if _is_cramped(self._limits):
+            raise OutOfCapacity(
+                f"the memory that is left does not suffice to try the file in a process of its own ({death})",
+                "allow more memory (ulimit -v) or close other programs",
+            )
+        raise death
 
     def _death(self) -> Died:
         code = self._process.returncode
@@ -279,6 +285,21 @@ def _name(code: int) -> str:
     return f"exit code {code & 0xFFFFFFFF:#x}" if code > 255 else f"exit code {code}"
 
 
+def _is_cramped(limits: ProcessLimits) -> bool:
+    """Whether so little memory is left that a sound file might die of it."""
+    import psutil
+
+    if psutil.virtual_memory().available < limits.file_bytes + _LIBRARIES_BYTES:
+        return True
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    wanted = limits.memory_bytes + limits.file_bytes + _LIBRARIES_BYTES
+    found = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return any(limit != resource.RLIM_INFINITY and limit < wanted for limit in found)
+
+
 def _taken(pid: int) -> int:
     """Bytes of a process that are in memory; 0 where the system does not say."""
     import psutil
@@ -309,7 +330,9 @@ def main() -> None:
     except EdgeTTPError as error:
         say({"error": [type(error).__name__, error.fact, error.cure]})
     except BaseException as error:  # noqa: BLE001  the panic of a Rust library is no Exception
-        say({"died": " ".join(f"{type(error).__name__}: {error}".split())[:200]})
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        # An exception of Python's may be due to the device's state; a panic is due to the file.
+        say({"died": words, "panic": not isinstance(error, Exception)})
     os._exit(0)  # without the interpreter's end, which would run the library's
 
 

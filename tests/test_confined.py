@@ -15,7 +15,7 @@ import pytest
 
 from edge_ttp import confined
 from edge_ttp.confined import Died, ProcessLimits, run
-from edge_ttp.errors import Cancelled, DeadlineTooShort
+from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def test_its_errors_are_ours(ask: Any) -> None:
             True,
         ),
         ("os._exit(7)", "exit code 7", True),
-        ("{}['missing']", "KeyError: 'missing'", True),
+        ("{}['missing']", "KeyError: 'missing'", False),
         ("raise type('PanicException', (BaseException,), {})('index out of bounds')", "PanicException: index", True),
         ("while True: pass", "no end after 1 s of processor time", False),
         ("held = bytearray(10**9); held[:] = b'x' * 10**9", "MemoryError", False),
@@ -141,3 +141,12 @@ def test_what_a_debugger_or_a_developer_sets_is_left_out(ask: Any, monkeypatch: 
     with pytest.raises(Died, match=r"^SIGABRT$"):
         ask("os.abort()")
     assert "PYTHONINSPECT" in os.environ
+
+
+def test_where_memory_is_limited_nothing_is_held_against_a_file(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    real = resource.getrlimit
+    cramped = (300 << 20, 300 << 20)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: cramped if which == resource.RLIMIT_AS else real(which))
+    with pytest.raises(OutOfCapacity, match="does not suffice to try the file"):
+        ask("os.abort()")

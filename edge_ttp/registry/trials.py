@@ -28,7 +28,7 @@ from edge_ttp.registry.manifest import Kind
 
 CONFIG_NAME = "reward.json"
 """What names the files of a reward model, with their SHA-256s."""
-ROUND = 1
+ROUND = 2
 """Goes up when a trial looks at more than before: every file is then tried again."""
 MAX_VERDICTS = 512
 MAX_CONFIG_BYTES = 16 << 20
