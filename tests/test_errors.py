@@ -23,6 +23,12 @@ def test_the_document_lists_every_error_with_its_code_and_meaning_and_no_other()
     assert documented == declared
 
 
+def test_the_document_says_of_every_error_what_to_do_on_the_command_line_and_in_a_program() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert {name for name, *_ in rows} == {kind.__name__ for kind in KINDS if kind is not EdgeTTPError}
+    assert all(cell.strip() for row in rows for cell in row)
+
+
 def test_no_two_errors_share_an_exit_code_or_a_word() -> None:
     assert len({kind.exit_code for kind in KINDS}) == len({kind.code for kind in KINDS}) == len(KINDS)
     assert 0 not in {kind.exit_code for kind in KINDS}
