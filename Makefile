@@ -98,8 +98,8 @@ test-clients: $(VENV)-clients/.ready models  ## other people's clients and frame
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak
 
-hostile: $(VENV)/.test models  ## 500 hostile inputs of each kind, part of soak; writes docs/measured/hostile-inputs.md
-	$(BIN)/python -m tests.hostile --each 500 --write
+hostile: $(VENV)/.test models  ## 850 hostile inputs of each kind, part of soak; writes docs/measured/hostile-inputs.md
+	$(BIN)/python -m tests.hostile --each 850 --write
 
 same-answers: $(VENV)/.test models  ## compares answers with those of the commit BEFORE, to the byte
 	$(BIN)/python tests/same_answers.py $(BEFORE)

@@ -1,6 +1,6 @@
 """The hostile-input run: seeded makers of bad input, each given to edge-ttp in a process that is watched from outside.
 
-    python -m tests.hostile --each 500 [--kind gguf --kind mbox] [--seed 0] [--log run.jsonl] [--write]
+    python -m tests.hostile --each 850 [--kind gguf --kind mbox] [--seed 0] [--log run.jsonl] [--write]
 
 How it is built
 - `kinds/NAME.py` is one kind of hostile input: a module with a function `open(home) -> Kind`, named in `kinds.KINDS`.
@@ -17,5 +17,5 @@ How it is built
 
 To add a kind: write `kinds/NAME.py`, put a line into `kinds.KINDS`, run
 `python -m tests.hostile --kind NAME --each 20`.
-`make soak` runs 500 of each; `--write` puts the table into docs/measured/hostile-inputs.md.
+`make soak` runs 850 of each; `--write` puts the table into docs/measured/hostile-inputs.md.
 """

@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "measured" / "hostile-inputs.md"
 def main() -> int:
     """Runs what the arguments ask for and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
-    parser.add_argument("--each", type=int, default=500, help="inputs of each kind (500)")
+    parser.add_argument("--each", type=int, default=850, help="inputs of each kind (850)")
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this kind; may be repeated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="only the input of this number")
