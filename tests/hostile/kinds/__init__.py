@@ -18,6 +18,8 @@ KINDS: dict[str, str] = {
     "conversations": "exports of ChatGPT and Claude",
     "tables": "CSV files and JSON lines",
     "texts_of_others": "chats, notes, files of no known kind",
+    "database": "histories: rows, tables, bits",
+    "arguments": "command lines",
 }
 """Module in this folder -> what the table calls it."""
 
