@@ -223,11 +223,12 @@ ALTER TABLE items ADD COLUMN import INTEGER;
 ALTER TABLE generations ADD COLUMN import INTEGER;
 CREATE INDEX items_by_import ON items (import);
 CREATE INDEX generations_by_import ON generations (import);
+UPDATE items SET kind = 'prompt' WHERE kind = 'chat' AND source IN ('chatgpt', 'claude');
 """
 
 
 def m004_imports(db: Database) -> None:
-    """What was imported together, and which items and generations it brought."""
+    """What was imported together, and which items and generations it brought; what was typed to chatbots."""
     for statement in _statements(_IMPORTS):
         db.conn.execute(statement)
 

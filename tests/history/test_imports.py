@@ -140,15 +140,16 @@ def test_a_database_of_before_has_no_imports_and_takes_new_ones(path: Path, monk
             db.execute("INSERT INTO users (name, created_at) VALUES ('ann', 1)")
             db.execute(
                 "INSERT INTO items (user, kind, created_at, source, words, fingerprint, input, output, metadata) "
-                "VALUES (1, 'text', 1, 'api', 1, x'00', '', 'old', '{}')"
+                "VALUES (1, 'text', 1, 'api', 1, x'00', '', 'old', '{}'), "
+                "(1, 'chat', 2, 'claude', 1, x'01', '', 'p', '{}')"
             )
     with History.open(path) as history:
-        assert texts(history) == ["old"]
+        assert [(one.output, one.kind) for one in history.items("ann")] == [("p", "prompt"), ("old", "text")]
         assert history.imports() == []
         number = store_records(history, lambda: source(new_item("new")), name="x").id
         assert number is not None
         history.undo_import(number)
-        assert texts(history) == ["old"]
+        assert texts(history) == ["old", "p"]
 
 
 def test_imports_come_back_from_a_backup(history: History, tmp_path: Path) -> None:
