@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.rows import checked_text
+from edge_ttp.policy import gbnf, gbnf_bounds
 from edge_ttp.policy.json_grammar import schema_to_grammar
 from edge_ttp.policy.request import Request
 from edge_ttp.schema import Sampling
@@ -32,6 +33,8 @@ def check(sampling: Sampling) -> str | None:
         if isinstance(key, int) and key < 0:
             raise InvalidInput(f"a logit bias is for the token {key}", "token ids begin at 0")
     if sampling.json_schema is None:
+        if sampling.grammar is not None and "::=" in sampling.grammar:  # what has no rule is refused by the policy
+            gbnf_bounds.refuse_unbounded(gbnf.read(sampling.grammar))
         return sampling.grammar
     if sampling.grammar is not None:
         raise InvalidInput("a candidate cannot follow both a grammar and a JSON schema", "give one of them")

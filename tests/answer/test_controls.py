@@ -9,8 +9,9 @@ import pytest
 from fakes import FakePolicy, rooms
 
 from answer.requests import ask, remember
-from edge_ttp.answer import generate
+from edge_ttp.answer import controls, generate
 from edge_ttp.answer.controls import STRUCTURED_TOKENS
+from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
 from edge_ttp.schema import LoraAdapter, Sampling
 
@@ -79,3 +80,9 @@ def test_a_policys_own_temperatures_hold_where_the_caller_names_none(
     result = generate(replace(rooms(history, policy), temperatures=own), ask(sampling=given))
     assert (policy.requests[0].sampling.temperature, policy.requests[0].sampling.temperatures) == drawn_at
     assert (result.sampling.temperature, result.sampling.temperatures) == drawn_at
+
+
+@pytest.mark.parametrize("grammar", ['root ::= "a"{5,2}', "root ::= " + '"a"? ' * 2000, "root ::= x", 'x ::= "a"'])
+def test_a_grammar_that_is_not_valid_is_refused_before_a_model_is_loaded(grammar: str) -> None:
+    with pytest.raises(InvalidInput):
+        controls.check(Sampling(grammar=grammar))
