@@ -24,7 +24,7 @@ from .source import classes, cycles, graph, modules, stems, twice
 
 ROOT = Path(__file__).parents[2]
 POLICY = "smollm2-135m-instruct"
-ROUNDS = 9
+ROUNDS = 5
 """Starts of each kind for each tree."""
 
 STARTS = {
@@ -94,11 +94,11 @@ def _names(found: Mapping[str, Sequence[str]], shown: int = 4) -> str:
 
 
 def the_way_of_a_prompt(tree: Path) -> tuple[Counts, list[str]]:
-    """Counts of the modules that a prompt crosses, and their names."""
+    """How many modules are on the call path to llama_decode and how many are handed the prompt; then their names."""
     home = Path(os.environ.get("EDGE_TTP_TEST_MODELS", ROOT / ".edge-ttp"))
     found = sorted(home.rglob(f"{POLICY}/*.gguf"))
     if not found:
-        return {"modules that a prompt crosses": "not measured: no default policy here, run `make models`"}, []
+        return {"call path to llama_decode, modules": "not measured: no default policy here, run `make models`"}, []
     with TemporaryDirectory() as folder:
         store = Path(folder) / found[0].parent.relative_to(home)
         store.mkdir(parents=True)
@@ -107,8 +107,9 @@ def the_way_of_a_prompt(tree: Path) -> tuple[Counts, list[str]]:
         done = _python(tree, str(ROOT / "tests" / "house" / "prompt_path.py"), str(found[0]), EDGE_TTP_HOME=folder)
     way = json.loads(done)
     return {
-        "modules that a prompt crosses": f"{len(way['handed'])}, on the stack at llama_decode {len(way['stack'])}",
-    }, [one.removeprefix("edge_ttp.") for one in way["handed"]]
+        "call path to llama_decode, modules": str(len(way["stack"])),
+        "modules that are handed the prompt": str(len(way["handed"])),
+    }, [" > ".join(one.removeprefix("edge_ttp.") for one in way[kind]) for kind in ("stack", "handed")]
 
 
 def starting(trees: Mapping[str, Path]) -> dict[str, Counts]:
@@ -156,8 +157,9 @@ def main() -> None:
     print("| --- " * (len(trees) + 1) + "|")
     for what in rows["now"]:
         print(f"| {what} | " + " | ".join(rows[name][what] for name in trees) + " |")
-    for name, (_, names) in ways.items():
-        print(f"\nThe way of a prompt, {name}: {' > '.join(names)}")
+    for name, (_, lines) in ways.items():
+        for what, line in zip(("Call path", "Handed the prompt"), lines, strict=False):
+            print(f"\n{what}, {name}: {line}")
 
 
 if __name__ == "__main__":

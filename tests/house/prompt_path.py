@@ -2,7 +2,8 @@
 
 Run as a program over the package that PYTHONPATH names, with the default policy in EDGE_TTP_HOME. Prints one JSON
 object: `handed`, the modules that are given the prompt, as text or as tokens, before the first llama_decode; `stack`,
-the modules that are in the middle of a call when llama_decode is called.
+the modules that are in the middle of a call when llama_decode is called, in the thread that asks and in the one that
+decodes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import io
 import json
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -41,12 +43,11 @@ class Witness:
         if any(self._is_prompt(frame.f_locals.get(one)) for one in arguments):
             self.handed.setdefault(name)
 
-    def decoding(self, frame: FrameType | None) -> None:
-        names = []
-        while frame is not None:
-            names.append(frame.f_globals.get("__name__", ""))
-            frame = frame.f_back
-        self.stack = list(dict.fromkeys(name for name in reversed(names) if name.startswith("edge_ttp")))
+    def decoding(self) -> None:
+        frames = sys._current_frames()
+        asks, decodes = threading.main_thread().ident, threading.get_ident()
+        names = [name for thread in dict.fromkeys((asks, decodes)) for name in _names(frames.get(thread or 0))]
+        self.stack = list(dict.fromkeys(name for name in names if name.startswith("edge_ttp")))
 
     def _is_prompt(self, value: Any, depth: int = 3) -> bool:
         if isinstance(value, str):
@@ -60,6 +61,15 @@ class Witness:
             fields = dataclasses.fields(value)
             return depth > 0 and any(self._is_prompt(getattr(value, one.name, None), depth - 1) for one in fields)
         return False
+
+
+def _names(frame: FrameType | None) -> list[str]:
+    """Modules of a stack, the outermost first."""
+    names = []
+    while frame is not None:
+        names.append(str(frame.f_globals.get("__name__", "")))
+        frame = frame.f_back
+    return names[::-1]
 
 
 def main(policy: Path) -> None:
@@ -77,10 +87,11 @@ def main(policy: Path) -> None:
 
         def seen(*arguments: Any) -> Any:
             if not witness.stack:
-                witness.decoding(sys._getframe(1))
+                witness.decoding()
             return decode(*arguments)
 
         llama_cpp.llama_decode = seen
+        threading.setprofile(witness.called)
         sys.setprofile(witness.called)
         code = run(list(ARGUMENTS))
         sys.setprofile(None)
