@@ -15,10 +15,10 @@ from edge_ttp.answer import answering
 from edge_ttp.answer.ask import Ask
 from edge_ttp.answer.driving import Answering, AtWork
 from edge_ttp.answer.rewriting import described
-from edge_ttp.asking import Options, checked_flag
 from edge_ttp.history import History
 from edge_ttp.policy.job import Asked, EitherFlag, Ended
 from edge_ttp.runtime import Runtime
+from edge_ttp.runtime.asking import Options, checked_flag
 from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation, Keep, Rewrite, Rewritten
 
 _WORKERS = 2

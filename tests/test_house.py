@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from house import plan
 from house.source import Module, classes, cycles, graph, imported, modules, stems, twice
@@ -19,11 +21,24 @@ def room_of(name: str) -> str:
     return max(fitting, key=len, default=inside)
 
 
+@cache
+def taken(name: str) -> tuple[tuple[str, str], ...]:
+    """What a module imports: (module, name)."""
+    known = {**RUNTIME, **EXPORT}
+    return tuple(imported(known[name], known))
+
+
+@cache
+def arrows() -> dict[str, set[str]]:
+    """Module of edge_ttp -> the others that it imports."""
+    return graph(RUNTIME)
+
+
 def arrows_between_rooms() -> set[tuple[str, str, str]]:
     """(module, imported module, the room of that), wherever a module imports one of another room."""
     return {
         (name, target, room_of(target))
-        for name, targets in graph(RUNTIME).items()
+        for name, targets in arrows().items()
         for target in targets
         if room_of(target) != room_of(name) and name != "edge_ttp"
     }
@@ -48,17 +63,13 @@ def test_no_room_imports_what_the_plan_does_not_allow() -> None:
 
 
 def test_no_modules_import_one_another() -> None:
-    assert cycles(graph(RUNTIME)) == []
+    assert cycles(arrows()) == []
     assert cycles(graph(EXPORT)) == []
 
 
 def test_only_one_room_touches_each_library() -> None:
     for library, room in plan.ONLY_IN.items():
-        users = [
-            name
-            for name, module in RUNTIME.items()
-            if any(target.split(".")[0] == library for target, _ in imported(module, RUNTIME))
-        ]
+        users = [name for name in RUNTIME if any(target.split(".")[0] == library for target, _ in taken(name))]
         assert [name for name in users if name != room and not name.startswith(f"{room}.")] == []
 
 
@@ -69,21 +80,21 @@ def test_sessions_and_sql_stay_in_their_rooms() -> None:
 
 
 def test_what_needs_torch_stays_outside() -> None:
-    for name, module in RUNTIME.items():
-        found = {target.split(".")[0] for target, _ in imported(module, RUNTIME)}
+    for name in RUNTIME:
+        found = {target.split(".")[0] for target, _ in taken(name)}
         assert found & set(plan.NEVER) == set(), name
 
 
 @pytest.mark.parametrize("package", [RUNTIME, EXPORT], ids=["edge_ttp", "edge_ttp_export"])
 def test_private_names_stay_in_their_module(package: dict[str, Module]) -> None:
     known = {**RUNTIME, **EXPORT}
-    taken = [
+    private = [
         f"{name} takes {inner} from {target}"
-        for name, module in package.items()
-        for target, inner in imported(module, known)
+        for name in package
+        for target, inner in taken(name)
         if target in known and inner.startswith("_") and not inner.startswith("__")
     ]
-    assert taken == []
+    assert private == []
 
 
 def test_no_two_modules_have_one_stem() -> None:

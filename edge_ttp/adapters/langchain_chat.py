@@ -13,9 +13,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from edge_ttp.aio import AsyncRuntime
-from edge_ttp.asking import Options
 from edge_ttp.errors import InvalidInput
 from edge_ttp.runtime import Runtime
+from edge_ttp.runtime.asking import Options
 from edge_ttp.schema import Budget, Event, Generation, Sampling
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}

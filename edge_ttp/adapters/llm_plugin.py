@@ -14,8 +14,8 @@ from pydantic import Field
 
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
-from edge_ttp.asking import Options as Asked
 from edge_ttp.runtime import Runtime
+from edge_ttp.runtime.asking import Options as Asked
 from edge_ttp.schema import DEFAULT_RULE, MAX_CANDIDATES, Budget, Generation, Mode, Rule, Sampling
 
 

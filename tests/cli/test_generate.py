@@ -209,7 +209,7 @@ def test_notes_of_a_narrow_plan_go_to_stderr(generate: Command, models: Models) 
 @pytest.fixture
 def locked(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The history while another connection holds it, and a short patience."""
-    monkeypatch.setattr("edge_ttp.life._HISTORY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("edge_ttp.runtime.life._HISTORY_TIMEOUT_S", 0.05)
     History.open(locate(home).database).close()
     holder = sqlite3.connect(locate(home).database, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pytest
 from policy.table import FakeClock, TableDecoder
 
-from edge_ttp import loading
 from edge_ttp.answer.ask import Rooms
 from edge_ttp.answer.prompt import Style
 from edge_ttp.budget.device_profile import Profile
@@ -30,6 +29,7 @@ from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.reward.model import RewardModel, Scores
 from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
+from edge_ttp.runtime import loading
 from edge_ttp.schema import Candidate, HistoryItem
 
 WORDS = ("", "apple", "birch", "cedar", "daisy", "elder", "fern", "grape", "heath")

@@ -32,11 +32,6 @@ any caller.
 """
 
 ABOVE = (
-    "loading",
-    "visitors",
-    "asking",
-    "life",
-    "judging",
     "runtime",
     "conversation",
     "aio",

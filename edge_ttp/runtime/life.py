@@ -20,13 +20,13 @@ from edge_ttp.errors import HistoryUnavailable, InvalidInput, checked_type
 from edge_ttp.history import History
 from edge_ttp.history.user import valid_user
 from edge_ttp.learning.foreground import Foreground
-from edge_ttp.loading import HeldMemory, Holding, LoadStep, check_cancel
 from edge_ttp.paths import Paths, locate
 from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
+from edge_ttp.runtime.loading import HeldMemory, Holding, LoadStep, check_cancel
+from edge_ttp.runtime.visitors import Visitors
 from edge_ttp.schema import DEFAULT_RULE, Rule
 from edge_ttp.settings import settings_in_force
-from edge_ttp.visitors import Visitors
 
 _HISTORY_TIMEOUT_S = 10.0
 _ENGINE_TIMEOUT_S = 60.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edge_ttp.asking import check_types
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.learned_rows import StoredEvidence
 from edge_ttp.learning.evidence import judged
-from edge_ttp.life import Life
+from edge_ttp.runtime.asking import check_types
+from edge_ttp.runtime.life import Life
 from edge_ttp.schema import Feedback, FeedbackKind, Generation
 
 

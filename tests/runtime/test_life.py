@@ -17,9 +17,9 @@ from fakes import FakePolicy, Models, endless
 from registry.makers import gguf, reward_folder
 
 from edge_ttp.errors import Cancelled, InvalidInput, NotFound
-from edge_ttp.loading import LoadStep
 from edge_ttp.paths import locate
 from edge_ttp.runtime import Runtime
+from edge_ttp.runtime.loading import LoadStep
 from edge_ttp.schema import Budget, Event, Generation, HistoryItem, Sampling
 
 SHORT = Sampling(max_tokens=8)

@@ -18,7 +18,15 @@ from edge_ttp.answer.events import FinalText
 from edge_ttp.answer.explain import Explanation, explain
 from edge_ttp.answer.rewriting import described
 from edge_ttp.answer.select import NEEDS_REWARD
-from edge_ttp.asking import (
+from edge_ttp.budget import device
+from edge_ttp.budget.device_profile import Profile
+from edge_ttp.errors import InvalidInput
+from edge_ttp.history.user import default_user, valid_user
+from edge_ttp.learning.idle import Idle
+from edge_ttp.learning.learned import Learned, learned
+from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
+from edge_ttp.policy.job import EitherFlag, Priority
+from edge_ttp.runtime.asking import (
     Message,
     Options,
     Turn,
@@ -29,16 +37,8 @@ from edge_ttp.asking import (
     in_messages,
     in_turns,
 )
-from edge_ttp.budget import device
-from edge_ttp.budget.device_profile import Profile
-from edge_ttp.errors import InvalidInput
-from edge_ttp.history.user import default_user, valid_user
-from edge_ttp.judging import Judging
-from edge_ttp.learning.idle import Idle
-from edge_ttp.learning.learned import Learned, learned
-from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
-from edge_ttp.loading import Ready
-from edge_ttp.policy.job import EitherFlag, Priority
+from edge_ttp.runtime.judging import Judging
+from edge_ttp.runtime.loading import Ready
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
 

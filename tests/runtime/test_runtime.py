@@ -13,10 +13,9 @@ import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
 from registry.makers import gguf, reward_folder
 
-from edge_ttp import loading
 from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import locate
-from edge_ttp.runtime import Runtime
+from edge_ttp.runtime import Runtime, loading
 from edge_ttp.schema import Budget, Event, Generation, HistoryItem, Sampling
 
 SHORT = Sampling(max_tokens=8)
