@@ -36,6 +36,7 @@ ABOVE = (
     "conversation",
     "aio",
     "adapters",
+    "desk",
     "lab",
     "server",
     "app",

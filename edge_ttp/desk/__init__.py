@@ -1,0 +1,1 @@
+"""Where people write: git commits, and programs that speak MCP."""
