@@ -2,7 +2,7 @@
 
 Every step reads each line a bounded number of times and of each line a bounded part, so that a hostile text takes no
 longer than another. The reply parsers on PyPI were compared on the same mails (docs/measured/importing.md): each of
-them misses some that are common, and takes minutes on a text that is made for it.
+them misses some that are common, and takes too long on a text that is made for it.
 """
 
 from __future__ import annotations
