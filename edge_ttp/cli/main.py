@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapt": ("edge_ttp.cli.adapt", "Learn from what a user wrote: self-calibration on this device."),
     "history": ("edge_ttp.cli.history", "What a user has written: add, import, search, export."),
     "models": ("edge_ttp.cli.models", "Model files: list, pull, add, verify, remove."),
-    "config": ("edge_ttp.cli.config", "What is set once for all: user, model, mode, language, retention."),
+    "config": ("edge_ttp.cli.config", "Settings: user, model, mode, language, retention."),
     "diagnose": ("edge_ttp.cli.diagnose", "Diagnose a reward model from scored candidates: what holds selection back."),
     "reproduce": ("edge_ttp.cli.reproduce", "Test the paper's claims on the committed numbers of real pools."),
     "plan": ("edge_ttp.cli.plan", "How a request would be answered on this device, and why."),

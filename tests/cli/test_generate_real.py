@@ -107,23 +107,27 @@ def test_processes_at_the_same_time_share_one_database(home: Path) -> None:
 
 SYNCHRONIZED = """
 import sys
+from contextlib import contextmanager
 from edge_ttp.cli import generate
 
 def say(word):
     sys.stderr.write(word + "\\n")
     sys.stderr.flush()
 
-watch = generate._count_finished
-def watched(advance):
-    count = watch(advance)
+shown = generate.leading
+
+@contextmanager
+def watched():
     seen = set()
-    def see(event):
-        if event.type not in seen:
-            seen.add(event.type)
-            say(event.type)
-        count(event)
-    return see
-generate._count_finished = watched
+    with shown() as hear:
+        def see(event):
+            if event.type not in seen:
+                seen.add(event.type)
+                say(event.type)
+            hear(event)
+        yield see
+
+generate.leading = watched
 
 from edge_ttp.__main__ import main
 say("begun")
