@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from edge_ttp.aio import AsyncRuntime
     from edge_ttp.confined import freeze_support
+    from edge_ttp.conversation import Conversation
     from edge_ttp.errors import (
         Cancelled,
         DeadlineTooShort,
@@ -33,6 +34,7 @@ _HOMES = {
     "Budget": "edge_ttp.schema",
     "Cancelled": "edge_ttp.errors",
     "Candidate": "edge_ttp.schema",
+    "Conversation": "edge_ttp.conversation",
     "DeadlineTooShort": "edge_ttp.errors",
     "DownloadFailed": "edge_ttp.errors",
     "EdgeTTPError": "edge_ttp.errors",
@@ -60,6 +62,7 @@ __all__ = [
     "Budget",
     "Cancelled",
     "Candidate",
+    "Conversation",
     "DeadlineTooShort",
     "DownloadFailed",
     "EdgeTTPError",

@@ -326,6 +326,10 @@ class Generation(_Border):
     created_at: datetime = Field(default_factory=utc_now)
     stored: bool = True
     """Whether it is in the history, so that feedback can refer to it."""
+    remember: str | None = None
+    """The input under which an accepted or edited text is kept; None: the prompt."""
+    conversation: str | None = None
+    """The conversation that it was given in, where the caller named one."""
     notes: tuple[str, ...] = ()
     """What the user should know: no history yet, deadline reached, examples dropped ..."""
 

@@ -132,6 +132,10 @@ class Ask:
     speaker: schema.Speaker = "user"
     rewrite: schema.Rewrite | None = None
     """Given: the prompt is a text to be said again, not answered."""
+    remember: str | None = None
+    """The input under which an accepted text is kept. None: the prompt."""
+    conversation: str | None = None
+    """Name of the conversation that this is part of."""
     model: str | None = None
     """The policy's name; None: the usual one."""
     priority: Priority = "interactive"
@@ -166,6 +170,10 @@ def _check(ask: Ask) -> None:
         checked_text("a document", document)
     if ask.recall_for is not None:
         checked_text("the text to recall for", ask.recall_for)
+    if ask.remember is not None:
+        checked_text("the text to remember", ask.remember)
+    if ask.conversation is not None:
+        checked_label("conversation", ask.conversation)
     if ask.kind is not None:
         checked_label("kind", ask.kind)
     if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:

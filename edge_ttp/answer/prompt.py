@@ -98,7 +98,10 @@ def _shorten(text: str) -> str:
     text = text.strip()
     if len(text) <= EXAMPLE_INPUT_CHARS:
         return text
-    return text[:EXAMPLE_INPUT_CHARS].rsplit(" ", 1)[0] + " ..."
+    # Its beginning says what it is about, and a question often stands last.
+    last = EXAMPLE_INPUT_CHARS * 3 // 8
+    beginning, end = text[: EXAMPLE_INPUT_CHARS - last], text[1 - last :]
+    return f"{beginning.rsplit(' ', 1)[0]} ... {end.split(' ', 1)[-1]}"
 
 
 def tokens_for(lengths: Sequence[int]) -> int:

@@ -91,6 +91,8 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
         seed=answered.seed,
         sampling=prepared.sampling,
         stored=ask.store,
+        remember=ask.remember,
+        conversation=ask.conversation,
         notes=(
             *prepared.notes,
             *sampled.notes,

@@ -49,12 +49,16 @@ def insert_feedback(db: sqlite3.Connection, feedback: Feedback) -> Feedback:
 def _endorsed(judged: Generation, feedback: Feedback, text: str) -> HistoryItem:
     return HistoryItem(
         user_id=feedback.user_id,
-        input=judged.prompt,
+        input=judged.prompt if judged.remember is None else judged.remember,
         output=text,
         kind=judged.kind or "text",
         created_at=feedback.created_at,
         source=feedback.kind,
-        metadata={"generation_id": judged.generation_id, "candidate": feedback.candidate},
+        metadata={
+            "generation_id": judged.generation_id,
+            "candidate": feedback.candidate,
+            **({} if judged.conversation is None else {"conversation": judged.conversation}),
+        },
     )
 
 

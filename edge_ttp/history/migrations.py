@@ -233,8 +233,20 @@ def m004_imports(db: Database) -> None:
         db.conn.execute(statement)
 
 
+_CONVERSATIONS = """
+ALTER TABLE generations ADD COLUMN remember TEXT;
+ALTER TABLE generations ADD COLUMN conversation TEXT;
+"""
+
+
+def m005_conversations(db: Database) -> None:
+    """Under which input an accepted answer is kept, and in which conversation it was given."""
+    for statement in _statements(_CONVERSATIONS):
+        db.conn.execute(statement)
+
+
 Step = Callable[["Database"], None]
-STEPS: tuple[Step, ...] = (m001_first_tables, m002_learning, m003_chores, m004_imports)
+STEPS: tuple[Step, ...] = (m001_first_tables, m002_learning, m003_chores, m004_imports, m005_conversations)
 
 
 def _statements(script: str) -> list[str]:

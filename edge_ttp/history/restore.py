@@ -83,7 +83,8 @@ def _made_of(db: sqlite3.Connection, record: Feedback, judged: Generation) -> in
     if record.kind not in ("edit", "accept"):
         return None
     text = judged.candidates[record.candidate].text if record.text is None else record.text
-    key = fingerprint(HistoryItem(user_id=record.user_id, input=judged.prompt, output=text))
+    given = judged.prompt if judged.remember is None else judged.remember
+    key = fingerprint(HistoryItem(user_id=record.user_id, input=given, output=text))
     query = "SELECT i.id FROM items i JOIN users ON users.id = i.user WHERE i.fingerprint = ? AND users.name = ?"
     row = db.execute(query, (key, record.user_id)).fetchone()
     return None if row is None else int(row[0])

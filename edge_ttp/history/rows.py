@@ -180,7 +180,7 @@ def item_from(row: tuple[Any, ...]) -> HistoryItem:
 
 GENERATION_COLUMNS = (
     "id, created_at, kind, model, reward, n, chosen, seed, rule, reason, "
-    "sampling, plan, timings, usage, notes, prompt, text"
+    "sampling, plan, timings, usage, notes, prompt, text, remember, conversation"
 )
 CANDIDATE_COLUMNS = "text, tokens, logprob, finish_reason, seed, mean, variance, aleatoric, epistemic, score"
 
@@ -204,6 +204,8 @@ def generation_row(generation: Generation, user: int) -> tuple[Any, ...]:
         json.dumps(generation.notes),
         generation.prompt,
         checked_text("the text", generation.text),
+        None if generation.remember is None else checked_text("the text to remember", generation.remember),
+        None if generation.conversation is None else checked_label("conversation", generation.conversation),
         user,
     )
 
@@ -223,7 +225,7 @@ def checked_seed(seed: int) -> int:
     return seed
 
 
-_GENERATION_TEXTS = ("id", "kind", "model", "reward", "rule", "reason", "prompt", "text")
+_GENERATION_TEXTS = ("id", "kind", "model", "reward", "rule", "reason", "prompt", "text", "remember", "conversation")
 _GENERATION_NUMBERS = ("n", "chosen", "seed")
 
 
@@ -258,6 +260,8 @@ def generation_from(row: tuple[Any, ...], user: str, candidates: list[tuple[Any,
         sampling=Sampling(**parts["sampling"]),
         created_at=from_milliseconds(values["created_at"]),
         notes=tuple(parts["notes"]),
+        remember=values["remember"],
+        conversation=values["conversation"],
     )
     check_candidates(made)
     return made

@@ -73,6 +73,8 @@ class Runtime(Judging):
         kind: str | None = None,
         examples: int | None = None,
         recall_for: str | None = None,
+        remember: str | None = None,
+        conversation: str | None = None,
         speaker: Speaker = "user",
         model: str | None = None,
         priority: Priority = "interactive",
@@ -89,6 +91,8 @@ class Runtime(Judging):
         observed besides; `context` are documents that the prompt is about: the policy reads them, but they are never
         recalled nor stored, and nobody takes them for the user's writing. `speaker` says who answers: anybody else than
         the user is the bare policy, with nothing recalled and no instruction of ours.
+        `remember` is the input under which an accepted text is kept, in place of the prompt; `conversation` names the
+        one that this is part of.
         `n` None: as many candidates as the budget allows. `examples`, past items in the prompt, are kept or the request
         is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of
         that kind. `model`: another policy than the usual one. Requests of `priority` "background" wait while others are
@@ -113,6 +117,8 @@ class Runtime(Judging):
             kind=kind,
             examples=examples,
             recall_for=recall_for,
+            remember=remember,
+            conversation=conversation,
             speaker=speaker,
             model=model,
             priority=priority,
@@ -171,6 +177,8 @@ class Runtime(Judging):
             kind=options.get("kind"),
             examples=options.get("examples"),
             recall_for=options.get("recall_for"),
+            remember=options.get("remember"),
+            conversation=options.get("conversation"),
             turns=in_turns(turns),
             system=system,
             context=(context,) if isinstance(context, str) else tuple(context),

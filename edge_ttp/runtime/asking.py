@@ -34,6 +34,8 @@ class Options(TypedDict, total=False):
     kind: str | None
     examples: int | None
     recall_for: str | None
+    remember: str | None
+    conversation: str | None
     speaker: Speaker
     model: str | None
     priority: Priority

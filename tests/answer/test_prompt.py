@@ -72,10 +72,12 @@ def test_a_long_example_input_is_cut_at_a_word_and_an_output_never() -> None:
     given, written = "word " * 200, "text " * 200
     prompt = compose("now", [(given, written)], "chat")
     shown = prompt.messages[1][1]
-    assert shown.endswith("word ...")
+    assert " word ... word " in shown
     assert len(shown) <= EXAMPLE_INPUT_CHARS + 4
     assert prompt.messages[2][1] == written.strip()
     assert len(compose("now", [("x" * 5000, "out")], "chat").messages[1][1]) == EXAMPLE_INPUT_CHARS + 4
+    ends = compose("now", [("word " * 500 + "and when?", "out")], "chat").messages[1][1]
+    assert ends.endswith("and when?")
 
 
 def test_the_request_itself_is_never_cut() -> None:

@@ -1,0 +1,75 @@
+"""A conversation keeps its turns and its examples; what is sent goes on, and is learned under what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import Models
+from registry.makers import gguf, reward_folder
+
+from edge_ttp.conversation import KEPT_TURNS, Conversation
+from edge_ttp.errors import InvalidInput
+from edge_ttp.runtime import Runtime
+from edge_ttp.schema import HistoryItem, Sampling
+
+SHORT = Sampling(max_tokens=8)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    return Models(monkeypatch)
+
+
+@pytest.fixture
+def runtime(models: Models, tmp_path: Path) -> Iterator[Runtime]:
+    policy = tmp_path / "tiny.gguf"
+    policy.write_bytes(gguf())
+    with Runtime.open(model=str(policy), reward=str(reward_folder(tmp_path / "judge")), user="ann") as opened:
+        yield opened
+
+
+def test_turns_are_carried_and_examples_stay(runtime: Runtime, models: Models) -> None:
+    for index in range(4):
+        runtime.history.add(HistoryItem(user_id="ann", input=f"what grows here {index}", output=f"birch {index}"))
+    with Conversation(runtime, n=2, sampling=SHORT, seed=1) as conversation:
+        first = conversation.generate("what grows here")
+        shown = models.policy.messages[-1]
+        second = conversation.generate("and there")
+        assert conversation.turns == [("what grows here", first.text), ("and there", second.text)]
+        assert models.policy.messages[-1][: len(shown)] == shown
+        events = list(conversation.stream("and then"))
+        assert conversation.turns[-1] == ("and then", events[-1].text)
+        for index in range(KEPT_TURNS + 2):
+            conversation.generate(f"line {index}")
+        assert not any(text == "what grows here" for _, text in models.policy.messages[-1])
+    names = {one.conversation for one in runtime.generations()}
+    assert names == {conversation.name}
+
+
+def test_what_is_sent_goes_on_and_is_learned(runtime: Runtime, models: Models) -> None:
+    conversation = Conversation(runtime, n=1, sampling=SHORT, turns=[("hello", "hi")], system="Be kind.")
+    with pytest.raises(InvalidInput, match="ask first"):
+        conversation.sent()
+    conversation.generate("what grows here")
+    conversation.sent("roses, mostly")
+    assert conversation.turns == [("hello", "hi"), ("what grows here", "roses, mostly")]
+    (item,) = runtime.history.items("ann")
+    assert (item.input, item.output) == ("what grows here", "roses, mostly")
+    assert item.metadata["conversation"] == conversation.name
+    made = conversation.generate("and there")
+    conversation.sent()
+    assert runtime.history.items("ann")[0].output == made.text
+
+
+def test_an_accepted_text_is_kept_under_what_is_to_be_remembered(runtime: Runtime) -> None:
+    calendar = "\n".join(f"{hour}:00 meeting {hour}" for hour in range(8, 20))
+    made = runtime.generate(f"{calendar}\nWhen am I free?", remember="When am I free?", n=2, sampling=SHORT)
+    assert runtime.history.generation(made.generation_id).remember == "When am I free?"
+    runtime.feedback(made.generation_id, "accept")
+    (item,) = runtime.history.items("ann")
+    assert item.input == "When am I free?"
+    again = runtime.generate("When am I free?", context=[calendar] * 3, n=2, sampling=SHORT)
+    assert again.plan.examples == 1
+    assert runtime.history.generation(again.generation_id).prompt == "When am I free?"
