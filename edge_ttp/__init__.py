@@ -11,7 +11,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from edge_ttp.aio import AsyncRuntime
     from edge_ttp.confined import freeze_support
-    from edge_ttp.conversation import Conversation
     from edge_ttp.errors import (
         Cancelled,
         DeadlineTooShort,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from edge_ttp.history import History
     from edge_ttp.registry import Registry
     from edge_ttp.runtime import Runtime
+    from edge_ttp.runtime.conversation import Conversation
     from edge_ttp.schema import Budget, Candidate, Event, Feedback, Generation, HistoryItem, LoraAdapter, Plan, Sampling
 
 _HOMES = {
@@ -34,7 +34,7 @@ _HOMES = {
     "Budget": "edge_ttp.schema",
     "Cancelled": "edge_ttp.errors",
     "Candidate": "edge_ttp.schema",
-    "Conversation": "edge_ttp.conversation",
+    "Conversation": "edge_ttp.runtime.conversation",
     "DeadlineTooShort": "edge_ttp.errors",
     "DownloadFailed": "edge_ttp.errors",
     "EdgeTTPError": "edge_ttp.errors",

@@ -9,9 +9,9 @@ import pytest
 from fakes import Models
 from registry.makers import gguf, reward_folder
 
-from edge_ttp.conversation import KEPT_TURNS, Conversation
 from edge_ttp.errors import InvalidInput
 from edge_ttp.runtime import Runtime
+from edge_ttp.runtime.conversation import KEPT_TURNS, Conversation
 from edge_ttp.schema import HistoryItem, Sampling
 
 SHORT = Sampling(max_tokens=8)
@@ -33,7 +33,7 @@ def runtime(models: Models, tmp_path: Path) -> Iterator[Runtime]:
 def test_turns_are_carried_and_examples_stay(runtime: Runtime, models: Models) -> None:
     for index in range(4):
         runtime.history.add(HistoryItem(user_id="ann", input=f"what grows here {index}", output=f"birch {index}"))
-    with Conversation(runtime, n=2, sampling=SHORT, seed=1) as conversation:
+    with runtime.conversation(n=2, sampling=SHORT, seed=1) as conversation:
         first = conversation.generate("what grows here")
         shown = models.policy.messages[-1]
         second = conversation.generate("and there")

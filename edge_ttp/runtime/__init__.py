@@ -37,19 +37,17 @@ from edge_ttp.runtime.asking import (
     in_messages,
     in_turns,
 )
-from edge_ttp.runtime.judging import Judging
+from edge_ttp.runtime.conversation import Conversation
 from edge_ttp.runtime.loading import Ready
+from edge_ttp.runtime.teaching import Teaching
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
-
-if TYPE_CHECKING:
-    from edge_ttp.history.importing import Imported
 
 USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
 """What a plan is made for where there is no prompt and no history."""
 
 
-class Runtime(Judging):
+class Runtime(Teaching):
     """A personalized runtime: a policy, a reward model and the history of this device's users.
 
     Use as a context manager. Models load when they are first needed, or with `warm`. Safe to call from several
@@ -191,11 +189,6 @@ class Runtime(Judging):
             emit=emit,
         )
 
-    def _whose(self, user: str | None) -> str:
-        if user is not None:
-            return valid_user(user)
-        return default_user(self.paths) if self._user is None else self._user
-
     def _budget(self, given: Budget | None) -> Budget:
         """The caller's budget, with the configured mode where they left it open."""
         mode = settings_in_force(self.paths).mode
@@ -224,26 +217,6 @@ class Runtime(Judging):
                 self.registry.try_adapter(Path(adapter.path), ready.located, cancel=ask.cancel)
             yield rooms
             self.models.measure_later(ready)
-
-    def _rooms(self, ready: Ready, rule: Rule, budget: Budget) -> Rooms:
-        """The parts that a request with this rule passes through, and the state of the device now."""
-        return Rooms(
-            policy=ready.policy,
-            policy_name=ready.located.name,
-            style=ready.located.prompt_style or "few-shot",
-            reward=self.models.reward() if rule in NEEDS_REWARD else None,
-            history=self.history,
-            costs=ready.watch.profile,
-            memory_bytes=self.models.limit(ready, budget.memory_bytes),
-            free_cores=ready.watch.free_cores(),
-            energy=device.energy(),
-            hot=ready.watch.hot(),
-            observe=ready.watch.observe,
-            share=self.scheduler.share,
-            temperatures=ready.located.temperatures,
-            languages=ready.located.languages,
-            told=self._told,
-        )
 
     def plan(
         self,
@@ -315,98 +288,6 @@ class Runtime(Judging):
             finally:
                 flag.set()  # closed early
 
-    def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:
-        """The answers stored for `user` (None: the default user), newest first, each whole. At most `limit`."""
-        check_types(user=user, limit=limit)
-        return self.history.generations(self._whose(user), limit)
-
-    def learned(self, user: str | None = None) -> Learned:
-        """What this user's evidence says: weights with trust, and the calibration record. Loads the reward model.
-
-        Raises ModelUnavailable, NotFound, HistoryUnavailable.
-        """
-        name = self._whose(user)
-        with self._request():
-            return learned(self.history, name, self.models.reward())
-
-    def import_(
-        self,
-        path: Path | str,
-        *,
-        user: str | None = None,
-        form: str | None = None,
-        kind: str | None = None,
-        authors: Sequence[str] = (),
-        columns: Mapping[str, str] | None = None,
-        date_form: str | None = None,
-        encoding: str | None = None,
-        role: str | None = None,
-        body: bool = False,
-        strict: bool = False,
-        advance: Callable[[float], None] | None = None,
-    ) -> Imported:
-        """Takes in what was written elsewhere, as `edge-ttp history import` does; its `id` undoes it
-        (`history.undo_import`).
-
-        `path`: a file, folder or repository of a format that docs/exchange.md lists. `user` None: whom its lines name,
-        else the default user. `form`: the format, where the file should not tell it. `authors`: who the user is in
-        mails, chats and git logs. `columns`: field -> column of a table. `date_form`: as strptime takes it. `strict`:
-        store nothing if a record is bad. `advance` is called with the amount read. InvalidInput for a file that cannot
-        be imported, with what it looks like.
-        """
-        from edge_ttp.exchange.readers import described
-        from edge_ttp.history.importing import import_from
-        from edge_ttp.history.rows import checked_label
-
-        what = described(
-            str(path),
-            user=None if user is None else valid_user(user),
-            fallback=self._whose(None),
-            form=form,
-            kind=None if kind is None else checked_label("kind", kind),
-            authors=tuple(authors),
-            columns=columns,
-            date_form=date_form,
-            encoding=encoding,
-            role=role,
-            body=body,
-        )
-        with self._request():
-            return import_from(self.history, what, strict=strict, advance=advance or (lambda done: None))
-
-    def adapt(
-        self,
-        user: str | None = None,
-        *,
-        for_s: float | None = None,
-        while_idle: bool = False,
-        cancel: threading.Event | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> Adapted:
-        """Learns from the user's own past items (None: the default user's): the policy answers them, and what the user
-        really wrote judges the answers.
-
-        Ends after `for_s` seconds, when `cancel` is set, when nothing is left or the last items taught too little.
-        Every item is stored at once, so that it may be ended or killed at any moment and called again. Requests have
-        right of way, those of other processes too; with `while_idle` it also waits for an idle device between items.
-        Raises InvalidInput, ModelUnavailable, NotFound, HistoryUnavailable.
-        """
-        name = self._whose(user)
-        check_types(user=user, for_s=for_s)
-        if for_s is not None and not for_s > 0:
-            raise InvalidInput(f"{for_s} seconds are no time", "allow more than 0")
-        deadline = None if for_s is None else time.monotonic() + for_s
-        with (
-            self._request(),
-            self.scheduler.present(name, "background"),
-            self.models.using(cancel=cancel) as ready,
-        ):
-            manners = Manners(
-                deadline=deadline,
-                cancel=(self._closing,) if cancel is None else (self._closing, cancel),
-                busy=self._foreground.busy,
-                idle=Idle().now if while_idle else lambda: True,
-            )
-            ready.measure(cancel=cancel)
-            rooms = self._rooms(ready, DEFAULT_RULE, Budget())
-            return calibrate(rooms, name, manners, advance=on_progress or (lambda _: None))
+    def conversation(self, **options: Unpack[Options]) -> Conversation:
+        """One line after another: turns are carried, examples stay. `options` of `generate` hold for all of them."""
+        return Conversation(self, **options)

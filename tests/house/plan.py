@@ -33,7 +33,6 @@ any caller.
 
 ABOVE = (
     "runtime",
-    "conversation",
     "aio",
     "adapters",
     "desk",

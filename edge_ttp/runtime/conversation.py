@@ -5,24 +5,41 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Protocol, Self, Unpack
 
-from edge_ttp.asking import Options
 from edge_ttp.errors import InvalidInput
-from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Event, Generation
+from edge_ttp.runtime.asking import Options
+from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation
 
 KEPT_TURNS = 6
 """Earlier exchanges that a prompt carries."""
 
 
+class Answers(Protocol):
+    """What a conversation needs of a runtime."""
+
+    def prepared(self, prompt: str | None, options: Options, emit: None) -> Any:
+        """The request, checked."""
+
+    def generate(self, prompt: str | None = None, **options: Unpack[Options]) -> Generation:
+        """The answer."""
+
+    def stream(self, prompt: str | None = None, **options: Unpack[Options]) -> Iterator[Event]:
+        """Its events."""
+
+    def feedback(
+        self, generation_id: str, kind: FeedbackKind, *, user: str | None = None, text: str | None = None
+    ) -> Feedback:
+        """Learns from what was sent."""
+
+
 class Conversation:
     """One line after another with the same person. Use as a context manager; from one thread at a time.
 
-    conversation(runtime, user="ada", system="Be kind.") takes any options of Runtime.generate, for all its requests.
+    Runtime.conversation(user="ada", system="Be kind.") takes any options of Runtime.generate, for all its requests.
     """
 
-    def __init__(self, runtime: Runtime, **options: Unpack[Options]) -> None:
+    def __init__(self, runtime: Answers, **options: Unpack[Options]) -> None:
         """Begins one. `turns` may hold what was said before."""
         self._runtime = runtime
         self._options = options
