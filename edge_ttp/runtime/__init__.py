@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.events import FinalText
 from edge_ttp.answer.explain import Explanation, explain
 from edge_ttp.answer.rewriting import described
-from edge_ttp.answer.select import NEEDS_REWARD
-from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
-from edge_ttp.history.user import default_user, valid_user
-from edge_ttp.learning.idle import Idle
-from edge_ttp.learning.learned import Learned, learned
-from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
 from edge_ttp.policy.job import EitherFlag, Priority
 from edge_ttp.runtime.asking import (
     Message,
@@ -38,7 +31,6 @@ from edge_ttp.runtime.asking import (
     in_turns,
 )
 from edge_ttp.runtime.conversation import Conversation
-from edge_ttp.runtime.loading import Ready
 from edge_ttp.runtime.teaching import Teaching
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
 from edge_ttp.settings import settings_in_force
