@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export test-clients soak hostile lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients test-server soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -65,10 +65,10 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/basedpyright --project tests/host/pyrightconfig.json --pythonpath $(BIN)/python
 
 test: $(VENV)/.test models  ## all tests but those of the export extra
-	$(BIN)/python -m pytest --ignore=tests/export
+	$(BIN)/python -m pytest --ignore=tests/export --ignore=tests/browser
 
 test-fast: $(VENV)/.test  ## the tests without a model, under a minute
-	$(BIN)/python -m pytest -n 2 --ignore=tests/export -m 'not soak and not export and not real and not slow'
+	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser -m 'not soak and not export and not clients and not real and not slow'
 
 house: models $(VENV)/.test  ## counts of how the house is built; BEFORE=COMMIT shows that commit beside it
 	$(BIN)/python -m tests.house $(if $(BEFORE),--before $(BEFORE))
@@ -89,11 +89,19 @@ $(VENV)-clients/.ready: $(VENV)/.test pyproject.toml
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
 		> $$($(VENV)-clients/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
 	$(VENV)-clients/bin/pip install --quiet --no-deps -e .
-	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0'
+	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0' 'langchain-openai>=1.0' 'openai>=2.0' litellm
 	@touch $@
 
 test-clients: $(VENV)-clients/.ready models  ## other people's clients and frameworks, the real ones
 	$(VENV)-clients/bin/python -m pytest -m clients tests/clients
+
+# Chromium and its driver come from Debian: apt-get install chromium chromium-driver.
+$(VENV)/.browser: $(VENV)/.test
+	$(BIN)/pip install --quiet -e '.[test,browser]'
+	@touch $@
+
+test-server: $(VENV)/.browser models  ## the server's page in a real browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak

@@ -66,7 +66,7 @@ def test_events_come_before_the_result(peer: Peer) -> None:
 def test_requests_run_side_by_side_and_one_is_cancelled_by_its_id(peer: Peer) -> None:
     body = {
         "prompt": "Tell me everything.",
-        "n": 64,
+        "n": 16,
         "sampling": {"max_tokens": 2000, "temperature": 2},
         "store": False,
     }

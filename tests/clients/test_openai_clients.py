@@ -1,0 +1,117 @@
+"""OpenAI's own client and others, unchanged, against a real server. Run by `make test-clients`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+from server.conftest import server, server_home
+from server.serving import Running
+
+openai = pytest.importorskip("openai", reason="make test-clients installs it")
+pytestmark = [pytest.mark.clients, pytest.mark.real]
+__all__ = ["server", "server_home"]
+
+BARE = "smollm2-135m-instruct"
+ASK: Any = [{"role": "user", "content": "The meeting moves to Friday."}]
+
+
+@pytest.fixture
+def client(server: Running) -> Any:
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.token, max_retries=0)
+
+
+def test_models_and_a_chat(client: Any) -> None:
+    assert "me" in [model.id for model in client.models.list()]
+    answer = client.chat.completions.create(model="me", messages=ASK, max_tokens=12, n=2, store=False)
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    assert answer.usage.total_tokens > 0
+
+
+def test_a_stream_with_usage(client: Any) -> None:
+    options = {"include_usage": True}
+    chunks = list(
+        client.chat.completions.create(model=BARE, messages=ASK, max_tokens=12, stream=True, stream_options=options)
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert chunks[-1].usage.completion_tokens > 0
+
+
+def test_an_error_is_the_clients_own(client: Any) -> None:
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="nope", messages=ASK)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="me", messages=ASK, tool_choice="required")
+    assert refused.value.body["cure"]
+    late = {"edge_ttp": {"deadline_s": 0.0001}}
+    with pytest.raises(openai.APIError):
+        list(client.chat.completions.create(model="me", messages=ASK, stream=True, extra_body=late))
+
+
+def test_structured_output(client: Any) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    made = pydantic.create_model("Day", day=(str, ...))
+    answer = client.chat.completions.parse(model=BARE, messages=ASK, response_format=made, max_tokens=80)
+    assert isinstance(answer.choices[0].message.parsed.day, str)
+
+
+def test_responses_and_completions(client: Any) -> None:
+    assert client.responses.create(model=BARE, input="Say hello.", max_output_tokens=16).output_text
+    with client.responses.stream(model=BARE, input="Say hello.", max_output_tokens=16) as events:
+        kinds = [event.type for event in events]
+        assert events.get_final_response().output_text
+    assert kinds[0] == "response.created"
+    assert client.completions.create(model=BARE, prompt="One, two,", max_tokens=6).choices[0].text
+
+
+def test_the_asynchronous_client_leaves_a_stream_early(server: Running) -> None:
+    async def talk() -> int:
+        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.token) as client:
+            stream = await client.chat.completions.create(model=BARE, messages=ASK, stream=True, max_tokens=2000)
+            async for _ in stream:
+                break
+            await stream.close()
+            answers = await asyncio.gather(
+                *(client.chat.completions.create(model=BARE, messages=ASK, max_tokens=8) for _ in range(4))
+            )
+            return len(answers)
+
+    assert asyncio.run(talk()) == 4
+
+
+def test_langchain(server: Running) -> None:
+    langchain = pytest.importorskip("langchain_openai", reason="make test-clients installs it")
+    chat = langchain.ChatOpenAI(base_url=f"{server.url}/v1", api_key=server.token, model=BARE, max_tokens=12)
+    assert chat.invoke("Say hello.").content
+    assert "".join(str(chunk.content) for chunk in chat.stream("Say hello."))
+
+
+def test_litellm(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm = pytest.importorskip("litellm", reason="make test-clients installs it")
+    answer = litellm.completion(
+        model=f"openai/{BARE}", messages=ASK, api_base=f"{server.url}/v1", api_key=server.token, max_tokens=12
+    )
+    assert answer.choices[0].message.content
+
+
+def test_curl(server: Running) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.fail("there is no curl: apt-get install curl")
+    body = json.dumps({"model": "me", "messages": ASK, "max_tokens": 12, "store": False})
+    command = [
+        curl,
+        "-sS",
+        f"{server.url}/v1/chat/completions",
+        "-H",
+        f"Authorization: Bearer {server.token}",
+        "-d",
+        body,
+    ]
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert said["choices"][0]["message"]["content"]
