@@ -49,7 +49,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Case:
+class LawCase:
     """One point: a cell at one n. Means over splits and halves."""
 
     task: str
@@ -71,7 +71,7 @@ class LawTest:
     """The law and its rivals on halves of users."""
 
     forms: dict[str, Form]
-    cases: list[Case]
+    cases: list[LawCase]
     departure: dict[int, float]
     """Measured minus predicted share by n, mean over cells: what the law gets wrong in the same way everywhere."""
     kept: dict[int, float]
@@ -86,7 +86,7 @@ class LawTest:
     """Points in one split: cells x sizes x 2 halves."""
 
     @property
-    def worst(self) -> Case:
+    def worst(self) -> LawCase:
         """The point whose predicted share is furthest from the measured one on average."""
         return max(self.cases, key=lambda case: abs(case.predicted - case.measured))
 
@@ -192,13 +192,13 @@ def _form(values: Floats) -> Form:
     return Form(float(mean[0]), float(low[0]), float(high[0]), float(mean[1]), float(low[1]), float(high[1]))
 
 
-def _cases(found: Sequence[Cell], shares: Floats) -> list[Case]:
+def _cases(found: Sequence[Cell], shares: Floats) -> list[LawCase]:
     """`shares`: (splits x 2, points, 3) measured, by the law, and by the other half's curve."""
     off = np.abs(shares[:, :, 0:1] - shares[:, :, 1:]).mean(axis=0)
     mean = shares.mean(axis=0)
     labels = [(cell, n) for cell in found for n in cell.sizes]
     return [
-        Case(
+        LawCase(
             cell.task,
             cell.policy,
             cell.variant,
