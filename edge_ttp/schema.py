@@ -6,11 +6,11 @@ Inside the rooms, frozen dataclasses and numpy arrays; here, what an app, a file
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.border import Border
 
 Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
@@ -32,8 +32,6 @@ FeedbackKind = Literal["accept", "reject", "edit", "prefer", "copied", "regenera
 MAX_CANDIDATES = 256
 """Most candidates one request may ask for (llama.cpp's own limit on sequences in one context)."""
 
-_SHOWN = 80
-"""Characters of a wrong value that an error shows."""
 
 MAX_TEXT = 200_000
 """Longest text, in characters, of one input or output in the history."""
@@ -49,46 +47,7 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class _Border(BaseModel):
-    """What refuses a wrong value with InvalidInput, as everything that crosses the border does."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _refused(error) from None
-
-    @classmethod
-    def model_validate(cls, *arguments: Any, **options: Any) -> Self:
-        """As pydantic's, with InvalidInput for what does not fit."""
-        try:
-            return super().model_validate(*arguments, **options)
-        except ValidationError as error:
-            raise _refused(error) from None
-
-    @classmethod
-    def model_validate_json(cls, *arguments: Any, **options: Any) -> Self:
-        """As pydantic's, with InvalidInput for what does not fit."""
-        try:
-            return super().model_validate_json(*arguments, **options)
-        except ValidationError as error:
-            raise _refused(error) from None
-
-
-def _refused(error: ValidationError) -> InvalidInput:
-    """The first thing that is wrong, with its name and value."""
-    first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or error.title
-    shown = repr(first["input"])
-    value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    cause = first.get("ctx", {}).get("error")
-    said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
-    return InvalidInput(f"{name}={value}: {said}", f"see {error.title} in docs/api.md")
-
-
-class Budget(_Border):
+class Budget(Border):
     """What the caller allows one request to cost. Everything unset is unlimited."""
 
     deadline_s: Annotated[float, Field(gt=0)] | None = None
@@ -103,7 +62,7 @@ class Budget(_Border):
     """How much a better answer is worth in time."""
 
 
-class LoraAdapter(_Border):
+class LoraAdapter(Border):
     """A LoRA adapter: a GGUF file that holds a small change of this policy's weights."""
 
     path: Annotated[str, Field(min_length=1)]
@@ -111,7 +70,7 @@ class LoraAdapter(_Border):
     """Multiplies the change: 0 is off, 1 as trained."""
 
 
-class Sampling(_Border):
+class Sampling(Border):
     """How a candidate is drawn: bias, penalties, top-k, typical, top-p, min-p and the temperature, in this order.
 
     Goes unchanged from the caller to the engine; the command line takes its defaults and its help from these fields.
@@ -156,7 +115,7 @@ class Sampling(_Border):
     logit_bias: Annotated[
         dict[int | str, Annotated[float, Field(ge=-1000, le=1000)]],
         Field(max_length=1000, description="Added to the logit of a token id, or of a text's tokens; -1000 bans."),
-    ] = {}
+    ] = {}  # noqa: RUF012  # pydantic gives every request its own
     """A key is a token id (digits), or a text all of whose tokens are meant, a leading space included."""
     temperatures: Annotated[
         tuple[Annotated[float, Field(ge=0, le=5)], ...],
@@ -199,7 +158,7 @@ class Sampling(_Border):
         return self.grammar is not None or self.json_schema is not None
 
 
-class HistoryItem(_Border):
+class HistoryItem(Border):
     """Something the user wrote (`output`) in answer to something (`input`)."""
 
     id: int | None = None
@@ -216,7 +175,7 @@ class HistoryItem(_Border):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-class Candidate(_Border):
+class Candidate(Border):
     """One answer the policy drew and, once scored, what the reward model thinks of it."""
 
     text: str
@@ -242,14 +201,14 @@ class Candidate(_Border):
     """What speaks against it, in words, whatever its score: chosen only where nothing else is left."""
 
 
-class Selection(_Border):
+class Selection(Border):
     """Which rule chose, and why in words."""
 
     rule: Rule
     reason: str
 
 
-class Plan(_Border):
+class Plan(Border):
     """How many candidates a request gets on this device, and what bound their number."""
 
     n: int
@@ -272,7 +231,7 @@ class Plan(_Border):
     """What the plan had to give up, in words."""
 
 
-class Timings(_Border):
+class Timings(Border):
     """Seconds spent in each room. `sample_s` is the part of decode_s outside llama.cpp's own decoding."""
 
     recall_s: float = 0.0
@@ -289,7 +248,7 @@ class Timings(_Border):
     """What decoded: `cpu`, or how many layers lay on which GPU. Empty where it was not recorded."""
 
 
-class Usage(_Border):
+class Usage(Border):
     """Tokens of one request."""
 
     prompt_tokens: int
@@ -301,7 +260,7 @@ class Usage(_Border):
     """Batch rows computed; fewer than completion_tokens where candidates shared a prefix."""
 
 
-class Generation(_Border):
+class Generation(Border):
     """One request's result, whole: a later judgment needs every candidate, not only the chosen one."""
 
     text: str
@@ -339,7 +298,7 @@ class Generation(_Border):
         return self.candidates[self.chosen].finish_reason
 
 
-class Feedback(_Border):
+class Feedback(Border):
     """What the user did with a generation."""
 
     id: int | None = None
@@ -358,7 +317,7 @@ Keep = Literal["strict", "loose"]
 version holds them all, the text stays as it was."""
 
 
-class Rewrite(_Border):
+class Rewrite(Border):
     """That a text is to be said again in the user's way instead of being answered."""
 
     notes: bool = False
@@ -366,14 +325,14 @@ class Rewrite(_Border):
     keep: Keep = "loose"
 
 
-class Change(_Border):
+class Change(Border):
     """A piece of a text that stayed, was taken out or came in."""
 
     op: Literal["same", "removed", "added"]
     text: str
 
 
-class FactCheck(_Border):
+class FactCheck(Border):
     """What a version did with the facts (numbers, dates, names, links, code, negations) of the text that was given."""
 
     missing: tuple[str, ...] = ()
@@ -387,7 +346,7 @@ class FactCheck(_Border):
         return not self.missing and not self.added
 
 
-class Rewritten(_Border):
+class Rewritten(Border):
     """A text in the user's words, with what came of its facts."""
 
     text: str
@@ -404,7 +363,7 @@ class Rewritten(_Border):
         return self.facts[self.generation.chosen]
 
 
-class Event(_Border):
+class Event(Border):
     """One step of a streamed request."""
 
     type: Literal[

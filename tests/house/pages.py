@@ -84,7 +84,7 @@ def _entry(module: str, name: str) -> Iterator[str]:
 
 def _class(node: ast.ClassDef) -> Iterator[str]:
     bases = [ast.unparse(base) for base in node.bases]
-    yield f"### class `{node.name}`" + (f" ({', '.join(bases)})" if bases and not bases[0].startswith("_") else "")
+    yield f"### class `{node.name}`" + (f" ({', '.join(bases)})" if bases and bases[0] != "Border" else "")
     if words := _docstring(node):
         yield words
     fields = list(_fields(node))

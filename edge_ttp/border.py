@@ -1,0 +1,51 @@
+"""The base of all that crosses the border of the runtime: frozen, strict about names, refused in one line."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edge_ttp.errors import InvalidInput
+
+_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
+
+class Border(BaseModel):
+    """What refuses a wrong value with InvalidInput, as everything that crosses the border does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+    @classmethod
+    def model_validate(cls, *arguments: Any, **options: Any) -> Self:
+        """As pydantic's, with InvalidInput for what does not fit."""
+        try:
+            return super().model_validate(*arguments, **options)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+    @classmethod
+    def model_validate_json(cls, *arguments: Any, **options: Any) -> Self:
+        """As pydantic's, with InvalidInput for what does not fit."""
+        try:
+            return super().model_validate_json(*arguments, **options)
+        except ValidationError as error:
+            raise _refused(error) from None
+
+
+def _refused(error: ValidationError) -> InvalidInput:
+    """The first thing that is wrong, with its name and value."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or error.title
+    shown = repr(first["input"])
+    value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    cause = first.get("ctx", {}).get("error")
+    said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
+    return InvalidInput(f"{name}={value}: {said}", f"see {error.title} in docs/api.md")
