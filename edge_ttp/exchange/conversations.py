@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.exchange.dates import NoDate
 from edge_ttp.exchange.dates import moment as parsed_moment
 from edge_ttp.exchange.files import DAMAGED, guarded
@@ -135,6 +135,8 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             yield from _from_zip(path)
         else:
             yield str(path), _from_file(path)
+    except EdgeTTPError:
+        raise
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
     except DAMAGED as error:
