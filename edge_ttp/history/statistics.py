@@ -52,7 +52,8 @@ def stats(db: sqlite3.Connection, user_id: str | None) -> Stats:
         row: tuple[int, ...] = db.execute(query, (user_id,)).fetchone()
         return row
 
-    moment = f"CASE WHEN created_at BETWEEN {EARLIEST} AND {LATEST} THEN created_at END"
+    whole = f"typeof(created_at) = 'integer' AND created_at BETWEEN {EARLIEST} AND {LATEST}"
+    moment = f"CASE WHEN {whole} THEN created_at END"
     count, oldest, newest, mean_input, mean_output = one(
         f"SELECT count(*), min({moment}), max({moment}), avg(length(input)), avg(length(output)) "  # noqa: S608
         f"FROM items {of_user}"

@@ -40,6 +40,7 @@ CRAFTED: dict[str, tuple[str, str]] = {
     "a time after all times": ("items", "UPDATE items SET created_at = 9000000000000000000 WHERE id = 2"),
     "a time before all times": ("items", "UPDATE items SET created_at = -9000000000000000000 WHERE id = 2"),
     "a text in the place of a time": ("items", "UPDATE items SET created_at = 'soon' WHERE id = 2"),
+    "a broken number in the place of a time": ("items", "UPDATE items SET created_at = 0.5 WHERE id = 2"),
     "bytes in the place of a text": ("items", "UPDATE items SET output = x'00ff' WHERE id = 2"),
     "a user id that is not UTF-8": ("items", f"UPDATE users SET name = {INVALID} WHERE name = 'bob'"),
     "a user id of control characters": ("items", "UPDATE users SET name = char(27) || '[31m' WHERE name = 'bob'"),
