@@ -15,6 +15,7 @@ from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.bench_company import company
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_requests import languages, requests
+from edge_ttp.cli.bench_rewrite import rewrite
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
@@ -37,6 +38,7 @@ app.command("recall")(recall)
 app.command("languages")(languages)
 app.command("requests")(requests)
 app.command("trial")(trial)
+app.command("rewrite")(rewrite)
 
 
 @app.callback()

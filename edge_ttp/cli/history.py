@@ -35,6 +35,7 @@ from edge_ttp.cli.history_ownership import (
     restore,
     unlock,
 )
+from edge_ttp.cli.history_pairs import pairs
 from edge_ttp.cli.output import console, emit_json, note
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ app.command("import")(import_)
 app.command()(imports)
 app.command()(undo_import)
 app.command()(generations)
+app.command()(pairs)
 for _command in (forget, backup, restore, doctor, encrypt, decrypt, recovery_key, unlock):
     app.command()(_command)
 

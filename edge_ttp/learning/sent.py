@@ -69,7 +69,7 @@ def became(feedback: Feedback, generation: Generation) -> Sent | None:
         sent = generation.candidates[feedback.candidate].text.strip()
     else:
         return None
-    return Sent(kind, feedback.created_at, sent == suggested, _distance(suggested, sent), len(sent))
+    return Sent(kind, feedback.created_at, sent == suggested, edits(suggested, sent), len(sent))
 
 
 def sent_stats(history: History, user: str, *, by: str = "month", since: datetime | None = None) -> list[SentStats]:
@@ -108,7 +108,8 @@ def _row(kind: str, since: str, found: list[Sent]) -> SentStats:
     )
 
 
-def _distance(one: str, other: str) -> int:
+def edits(one: str, other: str) -> int:
+    """Characters to type, delete or exchange to make the other text of the one."""
     from rapidfuzz.distance import Levenshtein
 
     return int(Levenshtein.distance(one, other))
