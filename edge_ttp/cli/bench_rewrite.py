@@ -55,8 +55,8 @@ def rewrite(
         found = said_again.measure(
             wanted,
             said_again.ways(n, seconds, adapter),
-            depth=depth,  # type: ignore[arg-type]  # checked above
-            keep=keep,
+            depth=depth,  # type: ignore[arg-type]  # both checked above
+            keep=keep,  # type: ignore[arg-type]
             options={"model": str(located.path), "reward": reward, "threads": threads},
             advance=advance,
             cancel=cancel,

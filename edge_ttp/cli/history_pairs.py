@@ -30,15 +30,15 @@ def pairs(
     from edge_ttp.output_file import text_output
 
     whose = selected(user, all_users)
-    count = 0
     with open_history() as history:
         items = [item for item in history.iterate_items(whose) if kind in (None, item.kind)]
+        found = list(passages(items, seed=seed, size=size))
         with text_output(out, force=force, database=history.path) as file:
-            for count, one in enumerate(passages(items, seed=seed, size=size), 1):
+            for one in found:
                 shown = [{"outline": pair.outline, "text": pair.text} for pair in one.pairs]
                 line = {"user_id": one.user_id, "kind": one.kind, "depth": one.depth, "pairs": shown}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if as_json:
-        emit_json({"file": str(out), "texts": len(items), "passages": count})
+        emit_json({"file": str(out), "texts": len(items), "passages": len(found)})
     else:
-        note(f"{counted(count, 'passage')} from {counted(len(items), 'text')} in {out}")
+        note(f"{counted(len(found), 'passage')} from {counted(len(items), 'text')} in {out}")

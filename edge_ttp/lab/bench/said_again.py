@@ -1,4 +1,4 @@
-"""How well texts are said again: the plain version itself, the greedy answer, and best of N, with or without an adapter.
+"""How well texts are said again: the plain version itself, greedy, and best of N, with or without an adapter.
 
 The text to be found is what the user really wrote; given is its plain version (answer/outline.py), and the text itself
 and its near duplicates are hidden from recall, as they are for any rewriting.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -23,7 +23,7 @@ from edge_ttp.lab.bench.drawing import owner_of
 from edge_ttp.learning.sent import edits
 from edge_ttp.reward.utility import utility
 from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Budget, HistoryItem, Keep, LoraAdapter, Sampling
+from edge_ttp.schema import Budget, Keep, LoraAdapter, Sampling
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Way:
     name: str
     n: int | None
     deadline_s: float | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 def ways(n: int | None, seconds: float | None, adapter: Path | None) -> list[Way]:
@@ -80,9 +80,7 @@ def measure(
                 break
             user, written = owner_of(query), query.item.output
             runtime.history.add_many(
-                HistoryItem(
-                    user_id=user, input=one.input, output=one.output, kind=query.task, created_at=one.created_at
-                )
+                one.model_copy(update={"id": None, "user_id": user, "kind": query.task})
                 for one in query.history
                 if one.output.strip()
             )

@@ -23,7 +23,7 @@ def test_every_way_is_compared_with_the_text_that_was_written(
         {
             "user_id": user,
             "input": f"q{at}",
-            "output": f"I can't bring {at + 3} cats to Anna today, sorry!",
+            "output": f"I can't bring {at + 3} cats to Anna, sorry!",
             "order": at,
         }
         for at in range(6)
