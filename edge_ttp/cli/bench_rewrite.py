@@ -55,7 +55,7 @@ def rewrite(
         found = said_again.measure(
             wanted,
             said_again.ways(n, seconds, adapter),
-            depth=depth,  # type: ignore[arg-type]  # both checked above
+            depth=depth,
             keep=keep,  # type: ignore[arg-type]
             options={"model": str(located.path), "reward": reward, "threads": threads},
             advance=advance,
