@@ -158,7 +158,11 @@ def _is_piped() -> bool:
 
 
 def _from_stdin() -> str:
-    return _decoded(sys.stdin.buffer.read(MAX_STDIN_BYTES + 1), "standard input")
+    try:
+        data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    except (AttributeError, OSError, ValueError) as error:  # none, closed, or a folder
+        raise InvalidInput("standard input cannot be read", "give the text as an argument") from error
+    return _decoded(data, "standard input")
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -79,3 +79,12 @@ def test_the_first_interrupt_is_a_wish_and_the_second_an_end() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_standard_input_that_cannot_be_read_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.TextIOWrapper(io.BytesIO(b"x"))
+    closed.close()
+    for broken in (closed, None):
+        monkeypatch.setattr(sys, "stdin", broken)
+        with pytest.raises(InvalidInput, match="standard input cannot be read"):
+            read_text("-")
