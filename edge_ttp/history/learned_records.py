@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_ttp.errors import InvalidInput, NotFound
+from edge_ttp.errors import EdgeTTPError, InvalidInput, NotFound
 from edge_ttp.exchange.records import LearnedRecord
 from edge_ttp.history.items import user_number
 from edge_ttp.history.learned_rows import Floats, Layer, StoredEvidence, candidates_text
@@ -87,6 +87,8 @@ def restore_learned(db: sqlite3.Connection, record: LearnedRecord) -> bool:
         given = ((field, record.values.get(field.name)) for field in sort.fields)
         values = {field.name: field.read(value) for field, value in given if value is not None}
         return sort.put(db, user, record.user_id, values)
+    except EdgeTTPError:  # says its reason itself; some of them are ValueErrors too
+        raise
     except KeyError as error:
         raise InvalidInput(f"{record.sort}: {error.args[0]} is missing") from None
     except (TypeError, ValueError, OverflowError, binascii.Error) as error:
