@@ -28,7 +28,7 @@ class Message(BaseModel):
     content: str = Field(max_length=MAX_TEXT)
 
 
-class Draft(BaseModel):
+class DraftRequest(BaseModel):
     """What to answer, and how: the options of Runtime.generate."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class Draft(BaseModel):
 
 async def generate(call: Exchange) -> Response:
     """The whole answer, or its events."""
-    draft = await call.body(Draft)
+    draft = await call.body(DraftRequest)
     if (draft.prompt is None) == (draft.messages is None):
         raise InvalidInput("there is no prompt", "give prompt or messages, not both")
     given: dict[str, Any] = draft.model_dump(
@@ -99,7 +99,7 @@ ENDPOINTS = (
         "/ttp/v1/generate",
         "Answer as the user would; with stream, events as they come, the last one with the whole answer.",
         generate,
-        takes=Draft,
+        takes=DraftRequest,
         gives=Generation,
         queries=(Parameter("user", "A sub-user of the token's user."),),
         missing=True,

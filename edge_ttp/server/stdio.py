@@ -62,12 +62,12 @@ async def converse(state: State) -> None:
 
     threading.Thread(target=read, daemon=True, name="edge-ttp-stdin").start()
     loading = asyncio.ensure_future(load(state))
-    await Conversation(application(state, Doors(hosts=frozenset({"*"}))), write).follow(lines, state.ending)
+    await StdioConversation(application(state, Doors(hosts=frozenset({"*"}))), write).follow(lines, state.ending)
     loading.cancel()
     await asyncio.gather(loading, return_exceptions=True)
 
 
-class Conversation:
+class StdioConversation:
     """The requests of one client."""
 
     def __init__(self, app: ASGIApp, write: Write) -> None:
