@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from edge_ttp.answer import controls
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.driving import AtWork
-from edge_ttp.answer.extent import asked
 from edge_ttp.answer.prepare import Prepared
 from edge_ttp.answer.waves import Drawing, drawn, drawn_by
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
@@ -71,8 +70,8 @@ def _go_on(
 ) -> Generator[AtWork, Asked | Ended[Sampled], Sampled | None]:
     """What the policy says next; None where there is no room or no time for it."""
     prompt = (*prepared.encoded.tokens, *tokens)
-    open_ended = not prepared.recollection.recent or asked(ask.prompt).words > 0
-    most = MOST_MORE if open_ended else max(LEAST_MORE, min(MOST_MORE, prepared.longest))
+    habit = bool(prepared.recollection.recent)
+    most = max(LEAST_MORE, min(MOST_MORE, prepared.longest)) if habit else MOST_MORE
     more = next((size for size in (most, LEAST_MORE) if _fits(rooms, len(prompt), size)), None)
     if more is None:
         return None

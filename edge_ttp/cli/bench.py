@@ -18,6 +18,7 @@ from edge_ttp.cli.bench_requests import languages, requests
 from edge_ttp.cli.bench_rewrite import rewrite
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
+from edge_ttp.cli.bench_voice import voice
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
@@ -37,6 +38,7 @@ app.command("temperature")(temperature)
 app.command("recall")(recall)
 app.command("languages")(languages)
 app.command("requests")(requests)
+app.command("voice")(voice)
 app.command("trial")(trial)
 app.command("rewrite")(rewrite)
 

@@ -64,6 +64,14 @@ def tasks_in(folder: Path) -> list[str]:
     return found
 
 
+def task_file(folder: Path, task: str) -> Path:
+    """Where the texts of a task are. Raises InvalidInput where the folder has no such task."""
+    path = folder / f"{task}.jsonl"
+    if not path.is_file():
+        raise InvalidInput(f"{folder} holds no task {task!r}", f"choose from {', '.join(tasks_in(folder))}")
+    return path
+
+
 def tasks_of(keys: Iterable[tuple[str, str, int]]) -> list[str]:
     """The tasks of these queries, by name."""
     return sorted({task for task, _, _ in keys})
@@ -99,10 +107,7 @@ def seed_of(query: Query, salt: str = "") -> int:
 
 
 def _of_task(folder: Path, task: str, tenths: Sequence[int], count: int, min_history: int) -> Iterator[Query]:
-    path = folder / f"{task}.jsonl"
-    if not path.is_file():
-        raise InvalidInput(f"{folder} holds no task {task!r}", f"choose from {', '.join(tasks_in(folder))}")
-    users = read_users(path, tenths=tenths)
+    users = read_users(task_file(folder, task), tenths=tenths)
     # Any order that does not depend on the file's: users who stand together in it may be alike.
     names = sorted(users, key=lambda name: hashlib.sha256(f"turn {name}".encode()).digest())
     columns = [range(len(users[name]) - 1, min_history - 1, -1) for name in names]
