@@ -108,7 +108,8 @@ class _Copying:
 
     def _rows(self, table: str, columns: str) -> Iterator[Values]:
         """The rows of a table by row number; what cannot be read is set aside as a stretch."""
-        names = self._columns(table, columns.split(", "))
+        wanted = columns.split(", ")
+        names = self._columns(table, wanted)
         if not names:
             return
         query = (
@@ -124,7 +125,8 @@ class _Copying:
             try:
                 for row in self._source.execute(query, (low, high)):
                     last = row[0]
-                    yield {"rowid": last, **dict(zip(names, row[1:], strict=True))}
+                    # A column that an older version does not have is NULL, as the upgrade would make it.
+                    yield {"rowid": last, **dict.fromkeys(wanted), **dict(zip(names, row[1:], strict=True))}
             except driver.error_types() as error:
                 end = self._newest(table, last, high)
                 if end <= last + 1:
@@ -157,6 +159,8 @@ class _Copying:
     def _some(self, table: str, query: str, key: object) -> list[tuple[Any, ...]]:
         """The rows of a query, ValueError where they cannot be read: what hangs on the row `key` of another table."""
         try:
+            if table in self._later:
+                return []
             if not is_table(self._source, table):
                 raise ValueError(f"the table {table} is missing")
             return self._source.execute(query, (key,)).fetchall()

@@ -215,6 +215,55 @@ def test_a_backup_of_an_older_version_is_restored(path: Path, monkeypatch: pytes
         assert history.recall("ann", "older", 1)[0].score > 0
 
 
+def test_an_answer_of_every_older_version_is_restored(path: Path) -> None:
+    for steps in range(1, len(migrations.STEPS)):
+        old = path.with_name(f"old-{steps}.db")
+        path.parent.mkdir(exist_ok=True)
+        fill(path.with_name(f"full-{steps}.db"))
+        with closing(sqlite3.connect(old, isolation_level=None)) as db, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(migrations, "STEPS", migrations.STEPS[:steps])
+            migrations.migrate(db)
+            db.execute("ATTACH DATABASE ? AS full", (str(path.with_name(f"full-{steps}.db")),))
+            for table in ("users", "items", "generations", "candidates"):
+                columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+                db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM full.{table}")
+        with History.open(path) as history:
+            history.restore_backup(old)
+            assert {one.generation_id for one in history.generations("ann")} == {"g1", "g2"}
+
+
+def test_every_column_of_every_table_is_restored(path: Path) -> None:
+    backup = path.with_name("backup.db")
+    fill(backup)
+    with closing(sqlite3.connect(backup)) as db:
+        db.execute("INSERT INTO imports (import, user, created_at, name) VALUES (7, 1, 5, 'file')")
+        db.execute(
+            "INSERT INTO evidence (user, feedback, reward, kind, moment, candidate, features, noise) "
+            "SELECT user, 1, reward, 'reject', moment, 0, features, noise FROM evidence LIMIT 1"
+        )
+        db.execute("UPDATE items SET import = 7 WHERE id = 1")
+        db.execute("UPDATE generations SET import = 7, remember = 'this', conversation = 'c' WHERE id = 'g1'")
+        db.commit()
+    with History.open(path) as history:
+        history.restore_backup(backup)
+    made_anew = ("posteriors", "chores", "terms")
+    with closing(sqlite3.connect(path)) as mine, closing(sqlite3.connect(backup)) as theirs:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%STRICT%'"
+        for (table,) in theirs.execute(query).fetchall():
+            if table in made_anew:
+                continue
+            columns = [
+                row[1]
+                for row in theirs.execute(f"PRAGMA table_info({table})")
+                if (table, row[1]) != ("users", "evidence")
+            ]
+            dump = f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"
+            assert mine.execute(dump).fetchall() == theirs.execute(dump).fetchall(), table
+            for column in columns:
+                some = theirs.execute(f"SELECT count({column}) FROM {table}").fetchone()[0]
+                assert some, f"no row of the test has {table}.{column}: fill it"
+
+
 def test_a_restored_history_gives_no_number_twice(path: Path) -> None:
     backup = path.with_name("backup.db")
     with History.open(path) as history:
