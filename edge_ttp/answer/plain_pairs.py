@@ -15,7 +15,7 @@ SIZE = 4
 
 
 @dataclass(frozen=True)
-class Passage:
+class PlainPassage:
     """Pairs of one user and kind, all at one depth; the last one is the task, the others come before it as examples."""
 
     user_id: str
@@ -26,7 +26,7 @@ class Passage:
 
 def passages(
     items: Sequence[HistoryItem], *, seed: int = 0, size: int = SIZE, depths: Sequence[Depth] = DEPTHS
-) -> Iterator[Passage]:
+) -> Iterator[PlainPassage]:
     """One passage for every text and depth that has `size` - 1 others of its user and kind to stand before it.
 
     No two texts of a passage are near duplicates, so that none gives another away. The same seed gives the same ones.
@@ -45,7 +45,7 @@ def passages(
                 draw = random.Random(f"{seed} {depth} {task.text}")
                 shown = _others(place, plain, words, draw, size - 1)
                 if len(shown) == size - 1:
-                    yield Passage(user, kind, depth, (*shown, task))
+                    yield PlainPassage(user, kind, depth, (*shown, task))
 
 
 def _pair(text: str, depth: Depth, seed: int) -> Pair | None:

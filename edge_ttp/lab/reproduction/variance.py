@@ -20,7 +20,7 @@ KAPPAS = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Way:
+class VarianceUse:
     """One way of ranking: the variant's score - kappa x standard deviation."""
 
     variant: str
@@ -34,7 +34,7 @@ class Ranked:
     """One way of ranking at the largest n over all tasks of a policy, on report users."""
 
     policy: str
-    way: Way
+    way: VarianceUse
     quantities: Quantities
     share: Estimate
     against: Estimate
@@ -51,12 +51,12 @@ def variance_use(file: ScoreFile, bootstrap: Bootstrap) -> list[Ranked]:
     base = base_of(file)
     rows: list[Ranked] = []
     for policy in dict.fromkeys(one.policy for one in file.sets):
-        reference = gains_of(_pools(file, policy, Way(base), REPORT))
+        reference = gains_of(_pools(file, policy, VarianceUse(base), REPORT))
         for variant in file.made:
-            ways = [Way(variant)]
+            ways = [VarianceUse(variant)]
             for by in ("sd", "epistemic"):
                 if all(getattr(one.variants[variant], by) is not None for one in file.sets):
-                    ways.append(Way(variant, by, _chosen_kappa(file, policy, variant, by)))
+                    ways.append(VarianceUse(variant, by, _chosen_kappa(file, policy, variant, by)))
             if len(ways) > 1 or variant == base:
                 rows += [_ranked(file, policy, way, reference, bootstrap) for way in ways]
     return rows
@@ -66,13 +66,13 @@ def _chosen_kappa(file: ScoreFile, policy: str, variant: str, by: str) -> float:
     """The kappa with the largest share on tune users; the one nearer to 0 where several are equal."""
 
     def reached(kappa: float) -> float:
-        gains = gains_of(_pools(file, policy, Way(variant, by, kappa), ("tune",)))
+        gains = gains_of(_pools(file, policy, VarianceUse(variant, by, kappa), ("tune",)))
         return float(gains[:, 0].sum() / gains[:, 1].sum())
 
     return max(sorted(KAPPAS, key=abs), key=reached)
 
 
-def _pools(file: ScoreFile, policy: str, way: Way, parts: Sequence[str]) -> list[Pools]:
+def _pools(file: ScoreFile, policy: str, way: VarianceUse, parts: Sequence[str]) -> list[Pools]:
     """The policy's pools of the users of these parts, a set each, scored in this way."""
     found = []
     for one in file.sets:
@@ -97,7 +97,7 @@ def gains_of(many: Sequence[Pools]) -> Floats:
     return np.concatenate(rows)
 
 
-def _ranked(file: ScoreFile, policy: str, way: Way, reference: Floats, bootstrap: Bootstrap) -> Ranked:
+def _ranked(file: ScoreFile, policy: str, way: VarianceUse, reference: Floats, bootstrap: Bootstrap) -> Ranked:
     many = _pools(file, policy, way, REPORT)
     pools, ours = together(many), gains_of(many)
     sums = [by_group(gains, pools) for gains in (ours, reference)]
