@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import keyring.errors
@@ -15,7 +16,7 @@ import pytest
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import History, driver
+from edge_ttp.history import History, driver, migrations
 from edge_ttp.history.encryption import decrypt, encrypt, recovery_key, unlock
 from edge_ttp.history.repair import repair
 from edge_ttp.paths import locate
@@ -300,3 +301,15 @@ def test_an_encrypted_history_is_repaired_and_keeps_its_key(path: Path) -> None:
     assert not driver.is_plain(path)
     with History.open(path) as history:
         assert list(history.records(None, everything=True)) == before
+
+
+def test_a_history_of_an_older_version_is_encrypted_as_it_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.parent.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:3])
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            migrations.migrate(db)
+    encrypt(path)
+    with History.open(path) as history:
+        history.add(new_item("one"))
+        assert history.health(full=True).problems == ()
