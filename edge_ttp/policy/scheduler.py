@@ -5,7 +5,8 @@ with another job, so that a short request is not kept waiting by a long one, and
 
 Whose turn it is: interactive jobs before background ones; among those, the user who had least of the engine's time
 since they came, and of that user's jobs the one that had least. So everybody who is here gets an equal part of the
-time, however many candidates or requests they ask for (start-time fair queueing; Goyal et al. 1996).
+time, however many candidates or requests they ask for (start-time fair queueing; Goyal et al. 1996). A newcomer has a
+small credit, so that a short request hardly waits.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ from edge_ttp.policy.job import Asked, Claim, Ended, Flag, Job, Priority, Queued
 
 T = TypeVar("T")
 
+CREDIT_S = 2.0
+"""Seconds of the engine's time by which a user who comes while others draw goes before them: a short request then takes
+hardly longer than alone. Whoever comes again soon has no second credit."""
+
+_REMEMBERED = 10_000
+"""Users who came and went during a busy time of whom is known what they had."""
+
 _POLL_S = 0.02
 """How soon a caller's flag is seen while a step is computed."""
 
@@ -41,7 +49,7 @@ class Scheduler:
         self._jobs: list[Job[Any]] = []
         self._computing: Job[Any] | None = None
         self._steps = 0
-        self._spent: dict[tuple[Priority, str], float] = {}  # of those who have jobs
+        self._spent: dict[tuple[Priority, str], float] = {}  # of those who came since nobody was here
         self._present: Counter[tuple[Priority, str]] = Counter()
         self._threads: dict[str, threading.Thread] = {}
         self._closed = False
@@ -109,8 +117,9 @@ class Scheduler:
             others = [one.turn for one in self._jobs if (one.claim.priority, one.claim.user) == key]
             job.turn = min(others, default=0.0)
             if not others:
-                newest = [spent for (priority, _), spent in self._spent.items() if priority == job.claim.priority]
-                self._spent[key] = min(newest, default=0.0)
+                here = {(one.claim.priority, one.claim.user) for one in self._jobs}
+                least = min((self._spent[one] for one in here if one[0] == key[0]), default=0.0)
+                self._spent[key] = max(self._spent.get(key, -CREDIT_S), least - CREDIT_S)
             self._jobs.append(job)
             self._changed.notify_all()
         return job
@@ -203,8 +212,11 @@ class Scheduler:
 
     def _leave(self, job: Job[Any], key: tuple[Priority, str]) -> None:
         self._jobs.remove(job)
-        if not any((one.claim.priority, one.claim.user) == key for one in self._jobs):
-            del self._spent[key]
+        if not self._jobs:
+            self._spent.clear()  # nobody is owed anything any more
+        elif len(self._spent) > _REMEMBERED:
+            here = {(one.claim.priority, one.claim.user) for one in self._jobs}
+            self._spent = {one: spent for one, spent in self._spent.items() if one in here}
         for other in self._jobs:
             other.blocked = False
         self._changed.notify_all()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ttp.policy.engine import Engine
+from edge_ttp.policy.request import Control, Request, StepReport
+from edge_ttp.policy.running import Running
+from edge_ttp.schema import Sampling
 
 from .calls import APART, request, said, sample, script, uniform
 from .table import TableDecoder
@@ -88,3 +96,55 @@ def test_candidates_end_one_by_one_and_those_left_go_on() -> None:
     assert len(set(lengths)) > 3
     for step, rows in enumerate(decoder.steps, start=1):
         assert len(rows) == sum(length > step for length in lengths)
+
+
+# What is told while it is drawn
+
+
+def told(pieces: list[bytes], stops: list[bytes], *, finish: bool = True) -> tuple[list[str], str]:
+    """What was told after each piece, and the final text; it ends before the first stop text, as the engine cuts it."""
+    running, said = Running(0, 1), []
+    for place, piece in enumerate(pieces, start=1):
+        running.data += piece
+        ends = [at for stop in stops if (at := running.data.find(stop)) >= 0]
+        if ends:
+            del running.data[min(ends) :]
+            running.finish = "stop"
+        elif finish and place == len(pieces):
+            running.finish = "length"
+        said.append(running.new_text(stops))
+        if running.finish is not None:
+            break
+    return said, running.result().text
+
+
+def test_text_is_told_as_soon_as_nothing_can_take_it_away() -> None:
+    assert told([b" one", b" two", b" "], []) == (["one", " two", ""], "one two")
+    assert told([b"one", b"\n", b"two"], [b"\n\n"]) == (["one", "", "\ntwo"], "one\ntwo")
+    assert told([b"one", b"\n", b"\ntwo"], [b"\n\n"]) == (["one", "", ""], "one")
+    assert told([b"caf", b"\xc3", b"\xa9"], []) == (["caf", "", "é"], "café")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([b" ", b"a", b"b", b"ab", b"\n", b"\xc3", b"\xa9", b"\xe2\x82", b"\xac", b"ba "]), max_size=12
+    ),
+    st.lists(st.sampled_from([b"ab", b"\n\n", b"b\n", b"aba", b"\xc3\xa9"]), max_size=3),
+)
+def test_put_together_it_is_the_text(pieces: list[bytes], stops: list[bytes]) -> None:
+    said, text = told(pieces, stops)
+    assert "".join(said) == text
+
+
+def test_the_first_text_comes_within_two_steps_after_the_prompt_was_read() -> None:
+    def talk(_: tuple[int, ...]) -> np.ndarray:
+        return np.array([-np.inf, *np.zeros(7)])
+
+    reports: list[StepReport] = []
+    decoder = TableDecoder(talk, ends={0})
+    asked = Request((1, 2, 3, 4, 5, 6), n=3, sampling=Sampling(), seed=1, max_tokens=6)
+    sampled = Engine(decoder).sample(asked, Control(on_step=reports.append), width=3)
+    assert next(place for place, report in enumerate(reports) if report.texts) <= 1
+    for index, candidate in enumerate(sampled.candidates):
+        assert "".join(report.texts.get(index, "") for report in reports) == candidate.text

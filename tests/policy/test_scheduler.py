@@ -13,7 +13,7 @@ import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
 from edge_ttp.policy.job import Asked, Claim, Ended, Job, Priority, Queued, Start, Steps
-from edge_ttp.policy.scheduler import Scheduler
+from edge_ttp.policy.scheduler import CREDIT_S, Scheduler
 
 from .table import FakeClock
 
@@ -426,3 +426,20 @@ def test_many_jobs_from_many_threads_all_end(desk: Desk) -> None:
     with ThreadPoolExecutor(16) as threads:
         assert list(threads.map(call, range(400))) == [str(index) for index in range(400)]
     until(lambda: desk.scheduler.waiting() == 0)
+
+
+def test_a_newcomer_goes_first_for_a_moment_but_not_again_and_again(desk: Desk) -> None:
+    long = [desk.submit(name, 60, user=name, step_s=0.1) for name in "ab"]
+    desk.go()
+    until(lambda: len(desk.taken) > 40)
+    for _ in range(6):  # one short request after another of the same user
+        desk.submit("s", 10, user="short", step_s=0.1).drive()
+    first = desk.taken.index("s")
+    assert desk.taken[first : first + 10] == ["s"] * 10
+    for job in long:
+        job.drive()
+    # All in all the user had the credit and an equal part, no more.
+    last = len(desk.taken) - 1 - desk.taken[::-1].index("s")
+    part = desk.taken[first : last + 1]
+    others = max(part.count("a"), part.count("b"))
+    assert part.count("s") <= others + 10 * CREDIT_S + 2 or "a" not in desk.taken[last:]
