@@ -43,17 +43,17 @@ def told(check: FactCheck) -> str:
 _CODE = re.compile(
     r"```.*?```|`[^`\n]+`|\[[A-Z]\d{1,3}\]"  # the last: marks such as ours (answer/masks.py)
     r"|(?<![\w-])--?[a-z][\w-]*(?:=\S+)?(?<![.,;])"  # options of a command
-    r"|\b\w+(?:\.\w+)*\(\)"
+    r"|(?<![\w.])\w{1,60}(?:\.\w{1,60}){0,6}\(\)"
     r"|(?<![\w/])(?:~|\.{1,2})?/[\w.-]+(?:/[\w.-]+)+"  # paths
-    r"|\b[\w-]+(?:[./][\w-]+)*\.(?:py|js|ts|c|h|cpp|rs|go|java|rb|sh|sql|json|ya?ml|toml|md|txt|csv|html|css|pdf"
+    r"|(?<![\w./-])[\w-]{1,80}(?:[./][\w-]{1,80}){0,12}\.(?:py|js|ts|c|h|cpp|rs|go|java|rb|sh|sql|json|ya?ml|toml|md|txt|csv|html|css|pdf"
     r"|docx?|xlsx?)\b"
     r"|\b[A-Za-z]\w*_\w+\b|\b[a-z]+[A-Z]\w*\b"  # snake_case, camelCase
     r"|\b[A-Z][A-Z0-9]+-\d+\b|(?<!\w)#\d+\b|\bv?\d+(?:\.\d+){2,}\b|(?<![\w.])@\w+",  # tickets, versions, handles
     re.DOTALL,
 )
 _TIME = re.compile(
-    r"(?<!\d)(?<!\d[.,:])(?P<hour>[01]?\d|2[0-4])(?:(?:[:.](?P<minute>[0-5]\d))?\s*(?P<half>[ap])\.?m\b\.?"
-    r"|[:h](?P<minute2>[0-5]\d)\b(?:\s*(?:Uhr|h|uur)\b)?|(?:\.(?P<minute3>[0-5]\d))?\s*(?:Uhr|uur|o['’]clock)\b|\s?h\b|[時点](?:(?P<minute4>[0-5]?\d)分)?)",
+    r"(?<!\d)(?<!\d[.,:])(?P<hour>[01]?\d|2[0-4])(?:(?:[:.](?P<minute>[0-5]\d))?\s{0,2}(?P<half>[ap])(?:\.\s?m\b\.?|m\b)"
+    r"|[:h](?P<minute2>[0-5]\d)\b(?:\s{0,2}(?:Uhr|h|uur)\b)?|(?:\.(?P<minute3>[0-5]\d))?\s{0,2}(?:Uhr|uur|o['’]clock)\b|\s?h\b|[時点](?:(?P<minute4>[0-5]?\d)分)?)",
     re.IGNORECASE,
 )
 _CURRENCIES = {
@@ -65,7 +65,7 @@ _AMOUNT = re.compile(
     r"(?P<before>[€$£¥])\s?\d|\d\s?(?P<after>[€$£¥%円]|(?:eur|euros?|usd|dollars?|gbp|pounds?|yen|percent|prozent|procent)\b)",
     re.IGNORECASE,
 )
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 """Mail addresses on hosts that no list of top-level domains has: those of a company's own network."""
 _TITLED = re.compile(r"\b(?:M[rs]|Mrs|Dr|Prof|Sra?|Sig|Mme|Mlle|M)\.\s+([^\W\d_]+)")
 """The point after a title ends no sentence."""
@@ -260,7 +260,7 @@ def _first_words(text: str) -> Iterator[Fact]:
     """Names behind a title; and those that begin a sentence, where a verb or an `and` follows."""
     for match in _TITLED.finditer(text):
         yield Fact("name", f"name {_bare(match[1])}", match[1], *match.span(1))
-    for match in re.finditer(r"(?:^|[.!?\n]\s*)([^\W\d_]+)(?:['’]s)?\s+([^\W\d_]+)", text):
+    for match in re.finditer(r"(?:^|[.!?\n][ \t]{0,3})([^\W\d_]+)(?:['’]s)?\s+([^\W\d_]+)", text):
         word, after = match[1], match[2].lower()
         if word[0].isupper() and len(word) > 2 and after in _SAYS and not _is_function(word):
             yield Fact("name", f"name {_bare(word)}", word, *match.span(1))

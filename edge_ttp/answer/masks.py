@@ -63,4 +63,4 @@ def masked(text: str) -> Masked:
 
 
 def _marks(letter: str) -> re.Pattern[str]:
-    return re.compile(rf"[\[(<{{⟦【]?\s*\b{letter}\s?_?(\d{{1,3}})\b\s*[\])>}}⟧】]?")
+    return re.compile(rf"(?:[\[(<{{⟦【]\s?)?\b{letter}\s?_?(\d{{1,3}})\b(?:\s?[\])>}}⟧】])?")

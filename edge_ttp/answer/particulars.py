@@ -67,6 +67,8 @@ _WORDS = {
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 """A number, or a word with what hangs on it by an apostrophe."""
 
+_LOOK = 24
+"""Characters before a word that are looked at for the end of a sentence."""
 _SENTENCE_END = re.compile(r"[.!?:\n\"“”«»\-–—]\s*$")
 
 _CJK = ("月曜", "火曜", "水曜", "木曜", "金曜", "土曜", "日曜", "今日", "明日", "昨日")
@@ -109,5 +111,5 @@ def particulars(text: str) -> dict[str, str]:
 
 def begins_sentence(text: str, start: int) -> bool:
     """Whether a sentence begins at `start`, so that a capital letter says nothing."""
-    before = text[:start].rstrip(" \t")
+    before = text[max(0, start - _LOOK) : start].rstrip(" \t")
     return not before or _SENTENCE_END.search(before) is not None

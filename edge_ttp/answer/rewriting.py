@@ -40,12 +40,15 @@ EARLIER_PARTS = 2
 VERSIONS = 8
 """Versions of a text of several parts; each part is chosen among all that were drawn of it."""
 UNCHANGED = "no version keeps every fact: {} stayed as it was"
+EMPTY = "no version says anything: {} stayed as it was"
 
 _RECALLED = 8
 """Items looked at for each example wanted: near duplicates of the text are no examples."""
 _ROOM = {False: 1.5, True: 3.0}
 """A version may be longer than the text by this factor; notes grow more."""
 _MORE_TOKENS = 24
+_NOTHING_SAID = 1_000_000
+"""Facts that an empty version counts as losing."""
 _DRAFT = "The user is given a text. Say the same in the user's own words"
 _NOTES = "The user is given notes. Write them out in the user's own words"
 _KEEP = "every fact, number, name and date as it is given, and nothing else."
@@ -256,13 +259,14 @@ class _Drawn:
         notes = chosen.notes
         lost = told(compared(self.given, versions[index].text, own=self.own))
         if not versions[index].text.strip() or (strict and lost):
+            why = UNCHANGED if versions[index].text.strip() else EMPTY
             versions.append(schema.Candidate(text=self.given, tokens=0, logprob=0.0))
             index, said = len(versions) - 1, asked.prompt
             scores = _scored(rooms, self.known, self.given, versions)
             which = "the text" if self.alone else f"the part {self.given[:30]!r}"
-            notes = (*(one for one in notes if not one.startswith("the answer ")), UNCHANGED.format(which))
+            notes = (*(one for one in notes if not one.startswith("the answer ")), why.format(which))
             values = choosing.choose(self.ask.rule, versions, scores, seed=seed).choice.scores
-            choice = Choice(index, values, chosen.choice.rule, UNCHANGED.format("it"))
+            choice = Choice(index, values, chosen.choice.rule, why.format("it"))
             chosen = replace(chosen, choice=choice, notes=notes, remarks=(*chosen.remarks, None))
         elif lost and not any(lost in one for one in notes):
             chosen = replace(chosen, notes=(*notes, f"the answer {lost}: no version keeps every fact"))
@@ -309,7 +313,10 @@ class _Drawn:
     def _against(self, versions: Sequence[schema.Candidate]) -> list[str | None]:
         """What speaks against each version. Where none is sound, against all but those that are least wrong."""
         checks = [compared(self.given, one.text, own=self.own) for one in versions]
-        wrong = [len(one.missing) + len(one.added) for one in checks]
+        wrong = [
+            len(check.missing) + len(check.added) if one.text.strip() else _NOTHING_SAID
+            for check, one in zip(checks, versions, strict=True)
+        ]
         least = min(wrong)
         return [told(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
 
@@ -334,7 +341,10 @@ def _whole(rooms: Rooms, ask: Ask, done: Sequence[_SaidPart], between: Sequence[
     first = done[0]
     if len(done) == 1:
         sampled = replace(first.drawing.sampled, candidates=first.versions)
-        return _Whole(replace(first.drawing, sampled=sampled, scores=first.scores), first.chosen, first.end)
+        wanted = first.drawing.wanted + len(first.versions) - len(first.drawing.candidates)
+        return _Whole(
+            replace(first.drawing, sampled=sampled, scores=first.scores, wanted=wanted), first.chosen, first.end
+        )
     ranks = [part.ranked() for part in done]
     count = min(VERSIONS, max(len(rank) for rank in ranks))
     versions = []

@@ -75,19 +75,19 @@ NEGATED_UNSPACED = re.compile(r"ない|なかった|なく|ません|ずに|不|
 """Japanese and Chinese, where words are not set apart."""
 
 GREETINGS = re.compile(
-    r"^\s*(?:hi|hey|hello|dear|good (?:morning|afternoon|evening)|hallo|liebe[rs]?|sehr geehrte[rs]?"
+    r"\A\s*(?:hi|hey|hello|dear|good (?:morning|afternoon|evening)|hallo|liebe[rs]?|sehr geehrte[rs]?"
     r"|guten (?:tag|morgen)"
     r"|moin|bonjour|salut|cher|chère|hola|buenos días|buenas|estimad[oa]|querid[oa]|ciao|buongiorno|gentile|car[oa]"
-    r"|olá|oi|bom dia|prezad[oa]|hoi|beste|goedemorgen)\b[^\n.?]{0,40}?[,!:\n—–-]+\s*",
+    r"|olá|oi|bom dia|prezad[oa]|hoi|beste|goedemorgen)\b[^\n.?]{0,40}?[,!:\n—–-]{1,4}\s*",
     re.IGNORECASE,
 )
 """A greeting at the beginning of a text, the name with it."""
 CLOSINGS = re.compile(
-    r"\n\s*(?:(?:kind |best |warm )?regards|best(?: wishes)?|cheers|thanks|thank you|yours(?: \w+)?|sincerely"
+    r"\n[ \t]{0,8}(?:(?:kind |best |warm )?regards|best(?: wishes)?|cheers|thanks|thank you|yours(?: \w+)?|sincerely"
     r"|(?:viele|liebe|beste|mit freundlichen) grüßen?|grüße|gruß|lg|vg|mfg|cordialement|bien à vous|amicalement"
     r"|(?:un )?saludos?|atentamente|un abrazo|cordiali saluti|saluti|atenciosamente|abraços?"
     r"|(?:met )?vriendelijke groet"
-    r"|groet(?:en|jes)?)\b[^\n]{0,30}(?:\n[^\n]{0,40}){0,3}\s*$",
+    r"|groet(?:en|jes)?)\b[^\n]{0,30}(?:\n[^\n]{0,40}){0,3}\Z",
     re.IGNORECASE,
 )
 """A closing line with the name under it."""

@@ -117,3 +117,18 @@ def test_a_text_that_has_such_marks_itself_gets_others() -> None:
     hidden = masked(text)
     assert hidden.letter != "F"
     assert hidden.restored(hidden.text) == text
+
+
+def test_a_mark_without_brackets_keeps_the_space_before_it() -> None:
+    assert masked("We meet Anna at 5").restored("we meet F1 at F2") == "we meet Anna at 5"
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "a.", "Aa ", "1.", "--a ", "/a", "```a", "a@", "http://a", "[F1", "not,", "\n", " ", "n't", "a\n\n"]
+)
+def test_no_text_is_slow_to_read(part: str) -> None:
+    """Under patterns that try again at every character this would take minutes, and run into the tests' time limit."""
+    text = "x" + part * (60_000 // len(part)) + "x"
+    facts_in(text)
+    masked(text)
+    outline(text)
