@@ -41,7 +41,14 @@ def answering(rooms: Rooms, ask: Ask) -> Answering:
 
     # 3. Select; the one that was chosen goes on where its length cut it.
     against = choosing.remarks(drawing.candidates, prepared.request, prepared.recollection.past)
-    chosen = choosing.choose(ask.rule, drawing.candidates, drawing.scores, seed=seed, against=against)
+    chosen = choosing.choose(
+        ask.rule,
+        drawing.candidates,
+        drawing.scores,
+        seed=seed,
+        against=against,
+        goes_on=ending.goes_on(ask),
+    )
     ask.tell(Event(type="scored", n=len(drawing.candidates)))
     selected = time.monotonic()
     end = yield from ending.end(rooms, ask, prepared, drawing, chosen.choice.index, deadline=deadline)

@@ -48,17 +48,19 @@ def choose(
     *,
     seed: int,
     against: Sequence[str | None] | None = None,
+    goes_on: bool = False,
 ) -> Selected:
     """The choice of `rule`, or of consensus where the reward model knows nothing of texts like these.
 
-    `against`: what speaks against each candidate (`remarks`). `seed` is for thompson.
+    `against`: what speaks against each candidate (`remarks`). `goes_on`: whether one that its length cut would be
+    continued. `seed` is for thompson.
     """
     notes: list[str] = []
     if scores is not None and not scores.familiar and len(candidates) > 1:
         rule = "consensus"
         notes.append(UNFAMILIAR)
     said = list(against or [None] * len(candidates))
-    pool = _pool(rule, candidates, scores, said)
+    pool = _pool(rule, candidates, scores, said, goes_on=goes_on)
     choice = select.select(pool, rule, rng=np.random.default_rng(seed))
     marked = [one for one in said if one is not None]
     if said[choice.index] is not None:
@@ -68,7 +70,14 @@ def choose(
     return Selected(choice, tuple(notes), tuple(said))
 
 
-def _pool(rule: Rule, candidates: Sequence[Candidate], scores: Scores | None, against: Sequence[str | None]) -> Pool:
+def _pool(
+    rule: Rule,
+    candidates: Sequence[Candidate],
+    scores: Scores | None,
+    against: Sequence[str | None],
+    *,
+    goes_on: bool,
+) -> Pool:
     """What the rules look at."""
     similarity = scores.similarity if scores is not None else None
     if similarity is None and rule in NEEDS_SIMILARITY:
@@ -77,6 +86,7 @@ def _pool(rule: Rule, candidates: Sequence[Candidate], scores: Scores | None, ag
         logprob=np.array([one.logprob for one in candidates]),
         tokens=np.array([one.tokens for one in candidates]),
         complete=np.array([one.finish_reason == "stop" and bool(one.text) for one in candidates]),
+        running_on=np.array([goes_on and one.finish_reason == "length" and bool(one.text) for one in candidates]),
         marked=np.array([one is not None for one in against]),
         mean=scores.mean if scores is not None else None,
         epistemic=scores.epistemic if scores is not None else None,

@@ -36,6 +36,11 @@ class Ending:
     decode_s: float = 0.0
 
 
+def goes_on(ask: Ask) -> bool:
+    """Whether a chosen answer that its length cut would be continued: not where length or grammar are the caller's."""
+    return ask.sampling.max_tokens is None and not ask.sampling.structured and ask.speaker == "user"
+
+
 def end(
     rooms: Rooms, ask: Ask, prepared: Prepared, drawing: Drawing, index: int, *, deadline: float | None
 ) -> Generator[AtWork, Asked | Ended[Sampled], Ending]:
@@ -47,7 +52,7 @@ def end(
     chosen, tokens = drawing.candidates[index], drawing.sampled.token_ids[index]
     if chosen.finish_reason != "length":
         return Ending(chosen)
-    if ask.sampling.max_tokens is not None or ask.sampling.structured or ask.speaker != "user":
+    if not goes_on(ask):
         return Ending(chosen, _cut(ask, chosen))
     more = yield from _go_on(rooms, ask, prepared, chosen, tokens=tokens, deadline=drawn_by(rooms, 1, deadline))
     if more is None or not more.token_ids:

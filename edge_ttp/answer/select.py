@@ -31,6 +31,14 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 NEEDS_REWARD: frozenset[Rule] = frozenset({"mean", "lcb", "shrink", "thompson"})
 NEEDS_SIMILARITY: frozenset[Rule] = frozenset({"consensus"})
 
+IN_UTILITY: frozenset[Rule] = frozenset({"mean", "lcb", "shrink", "thompson", "consensus"})
+"""Rules whose scores are utilities."""
+
+AHEAD = 0.05
+"""How far a cut candidate has to be ahead of the complete ones, utility units. Of 123 pools of 16 of tune users, to
+prefer complete ones at any price cost .014 ± .007 of utility; with this margin they are chosen in .68 in place of .46
+of the pools, at +.001 ± .005 (docs/measured/answers.md)."""
+
 DEFAULT_KAPPA = 1.0
 """Standard deviations of its own error that lcb takes off a mean: best on tune users (docs/measured/reward.md)."""
 
@@ -48,6 +56,9 @@ class Pool:
     """Tokens drawn, (N,)."""
     complete: npt.NDArray[np.bool_]
     """Whether the candidate ended by itself, (N,). Cut-off ones are chosen only where all are."""
+    running_on: npt.NDArray[np.bool_] | None = None
+    """Whether the candidate was cut by its length alone and would be continued, (N,). Such are chosen only where they
+    are ahead of every complete one by more than AHEAD."""
     marked: npt.NDArray[np.bool_] | None = None
     """Whether something speaks against the candidate, (N,). Such are chosen only where nothing else is left."""
     mean: Floats | None = None
@@ -87,7 +98,10 @@ def select(
     scores = _scores(pool, rule, kappa, t2, rng)
     usable = np.isfinite(scores)
     if (usable & pool.complete).any():
-        usable &= pool.complete
+        kept = pool.complete
+        if pool.running_on is not None and rule in IN_UTILITY:
+            kept = kept | (pool.running_on & (scores > scores[usable & pool.complete].max() + AHEAD))
+        usable &= kept
     if pool.marked is not None and (usable & ~pool.marked).any():
         usable &= ~pool.marked
     if not usable.any():

@@ -97,3 +97,16 @@ def test_of_equal_scores_the_first_wins_and_one_that_is_no_number_never() -> Non
     assert select(pool(mean=np.array([np.nan, 0.1, 0.2, 0.0])), "mean").index == 2
     with pytest.raises(InvalidInput, match="no finite score"):
         select(pool(mean=np.full(4, np.nan)), "mean")
+
+
+@pytest.mark.parametrize(("ahead", "chosen"), [(0.04, 1), (0.06, 0)])
+def test_one_that_runs_on_is_chosen_only_where_it_is_far_ahead_of_the_complete_ones(ahead: float, chosen: int) -> None:
+    pool = Pool(
+        logprob=np.zeros(3),
+        tokens=np.ones(3, dtype=np.int64),
+        complete=np.array([False, True, False]),
+        running_on=np.array([True, False, False]),
+        mean=np.array([0.3 + ahead, 0.3, 0.9]),
+        epistemic=np.zeros(3),
+    )
+    assert select(pool, "mean").index == chosen  # the third was cut by a deadline
