@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from edge_ttp.cli.main import app
+from edge_ttp.lab.bench.scored_pools import TUNE, part_of
 from edge_ttp.lab.bench.voice_score import Verifier, masked, separation, shared_words
 
 SUBJECTS = (
@@ -68,3 +74,18 @@ def test_a_surface_editor_alone_moves_the_score_less_than_the_voice(corpus: dict
     edited = [text.replace(".", "!!!").replace(";", "!!!") for text in texts("formal", SUBJECTS[1], 8, 99)]
     real = verifier.score(texts("loud", SUBJECTS[1], 8, 99), "loud", others)
     assert verifier.score(edited, "loud", others) < real
+
+
+def test_bench_voice_tells_users_of_a_corpus_apart(corpus: dict[str, list[str]], tmp_path: Path) -> None:
+    names = iter(name for name in (f"user {number}" for number in range(100)) if part_of(name) in TUNE)
+    rows = [
+        {"user_id": user, "order": place, "input": "x", "output": text}
+        for user, written in zip(names, corpus.values(), strict=False)
+        for place, text in enumerate(written)
+    ]
+    (tmp_path / "notes.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    run = CliRunner().invoke(app, ["bench", "voice", "--data", str(tmp_path), "--bag", "4", "--json"])
+    assert run.exit_code == 0, run.output
+    (row,) = json.loads(run.stdout)["rows"]
+    assert (row["task"], row["bag"], row["users"]) == ("notes", 4, 4)
+    assert row["auc"] > 0.8
