@@ -17,7 +17,7 @@ from registry.makers import gguf, reward_folder
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Budget, Event, Generation, Sampling
+from edge_ttp.schema import Budget, Event, Generation, Rewrite, Sampling
 
 SHORT = Sampling(max_tokens=8)
 LONG = Sampling(max_tokens=1500)
@@ -247,5 +247,24 @@ def test_a_stream_in_a_thread_and_one_in_a_loop_share_a_runtime(opened: Callable
             last = both[0][-1].generation
             assert last is not None
             assert last.candidates == both[1].candidates
+
+    asyncio.run(main())
+
+
+def test_a_text_is_said_again_in_a_loop_and_as_a_stream(opened: Callable[..., AsyncRuntime]) -> None:
+    async def main() -> None:
+        async with opened() as runtime:
+            asked: Any = {"user": "ann", "n": 4, "seed": 3}
+            made = await runtime.rewrite("We meet Anna at 5 pm.", keep="strict", **asked)
+            plain = await asyncio.to_thread(runtime.runtime.rewrite, "We meet Anna at 5 pm.", keep="strict", **asked)
+            assert made.text == plain.text == "We meet Anna at 5 pm."
+            assert made.kept.sound
+            how = Rewrite(keep="strict")
+            streamed = [one async for one in runtime.stream("We meet Anna at 5 pm.", rewrite=how, **asked)]
+            last = streamed[-1].generation
+            assert last is not None
+            assert last.candidates == made.generation.candidates
+            events = list(runtime.runtime.stream("We meet Anna at 5 pm.", rewrite=how, **asked))
+            assert [one.type for one in events] == [one.type for one in streamed]
 
     asyncio.run(main())

@@ -65,7 +65,7 @@ def test_a_file_and_the_clipboard_are_read(
     board = [TEXT]
     stand_in = SimpleNamespace(paste=lambda: board[-1], copy=board.append, PyperclipException=RuntimeError)
     monkeypatch.setitem(sys.modules, "pyperclip", stand_in)  # type: ignore[arg-type]
-    assert run(["rewrite", "--clipboard", "--n", "1", *models]) == 0
+    assert run(["rewrite", "--clipboard", "--n", "4", "--seed", "1", *models]) == 0
     assert board[-1] == capsys.readouterr().out.removesuffix("\n") != TEXT
     board.append(" ")
     assert run(["rewrite", "--clipboard", *models]) == 2
