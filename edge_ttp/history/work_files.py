@@ -45,7 +45,7 @@ def working(path: Path) -> Iterator[None]:
 
 def clear(path: Path) -> None:
     """Wipes what a killed process left beside the history; nothing while another one is at work."""
-    if not path.name or not any(work_file(path, sort).exists() for sort in _SORTS):
+    if not path.name or not any(file.exists() for sort in _SORTS for file in files_of(work_file(path, sort))):
         return
     with suppress(HistoryUnavailable, OSError), working(path):
         pass

@@ -336,7 +336,7 @@ def test_forgetting_reaches_every_file_that_is_kept(path: Path) -> None:
     assert list(path.parent.glob("history.db.*")) == []
 
 
-@pytest.mark.parametrize("ending", ["new", "old", "read", "copy"])
+@pytest.mark.parametrize("ending", ["new", "old", "read", "copy", "read-wal"])
 def test_what_a_killed_process_left_is_gone_at_the_next_opening(path: Path, ending: str) -> None:
     fill(path)
     left = path.with_name(f".history.db.{ending}")
