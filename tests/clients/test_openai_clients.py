@@ -61,7 +61,7 @@ def test_structured_output(client: Any) -> None:
 
 def test_responses_and_completions(client: Any) -> None:
     assert client.responses.create(model=BARE, input="Say hello.", max_output_tokens=16).output_text
-    with client.responses.stream(model=BARE, input="Say hello.", temperature=0) as events:
+    with client.responses.stream(model=BARE, input="What is the capital of France?", temperature=0) as events:
         kinds = [event.type for event in events]
         assert events.get_final_response().output_text
     assert kinds[0] == "response.created"
