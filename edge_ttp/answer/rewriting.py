@@ -268,7 +268,7 @@ class _Drawn:
             values = choosing.choose(self.ask.rule, versions, scores, seed=seed).choice.scores
             choice = Choice(index, values, chosen.choice.rule, why.format("it"))
             chosen = replace(chosen, choice=choice, notes=notes, remarks=(*chosen.remarks, None))
-        elif lost and not any(lost in one for one in notes):
+        elif lost and not any(one.startswith("the answer ") for one in notes):
             chosen = replace(chosen, notes=(*notes, f"the answer {lost}: no version keeps every fact"))
         end = replace(end, candidate=versions[index])
         return _SaidPart(self.given, (asked.prompt, said), tuple(versions), scores, chosen, end, prepared, drawing)

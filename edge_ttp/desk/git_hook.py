@@ -15,8 +15,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.git_log import FileChange, summary
+from edge_ttp.history.user import default_user
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import Budget, FeedbackKind, Generation, Sampling
 
@@ -95,9 +96,13 @@ def suggest(
     before = message.read_text(encoding="utf-8", errors="surrogateescape")
     if not staged or any(line.strip() and not line.startswith("#") for line in before.splitlines()):
         return None
+    name = user or default_user(runtime.paths)
+    if not runtime.history.items(name, kind=KIND, limit=1):
+        # Whoever closes the editor commits what stands there: better nothing than what is in nobody's voice.
+        raise InvalidInput(f"no commit messages of {name} to go by", "edge-ttp history import --git REPOSITORY")
     made = runtime.generate(
         staged,
-        user=user,
+        user=name,
         kind=KIND,
         budget=Budget(deadline_s=DEADLINE_S),
         sampling=Sampling(stop=("\n",)),
@@ -218,5 +223,5 @@ def _write(path: Path, text: str, *, mode: int | None = 0o755) -> None:
 
 def quietly(error: BaseException) -> str:
     """What a hook says of a failure, in one line: the commit goes on."""
-    fact = error.fact if isinstance(error, EdgeTTPError) else str(error)
-    return f"edge-ttp: no suggestion ({fact.splitlines()[0] if fact else type(error).__name__})"
+    said = str(error).splitlines() or [type(error).__name__]
+    return f"edge-ttp: no suggestion ({said[0]})"

@@ -17,6 +17,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
 from edge_ttp.paths import locate
 from edge_ttp.runtime import Runtime
+from edge_ttp.schema import HistoryItem
 
 
 def git(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +110,11 @@ def test_a_suggestion_stands_in_the_message_and_what_is_committed_is_feedback(
     message = tmp_path / "COMMIT_EDITMSG"
     message.write_text("\n# Please enter the commit message\n")
     with Runtime.open(model=policy, reward=reward, user="ann") as runtime:
-        made = git_hook.suggest(runtime, worktree, message, "")
+        with pytest.raises(InvalidInput, match="no commit messages of ann"):
+            git_hook.suggest(runtime, worktree, message, "", user="ann")
+        assert message.read_text() == "\n# Please enter the commit message\n"
+        runtime.history.add(HistoryItem(user_id="ann", input="1 file changed", output="Add a", kind="commit"))
+        made = git_hook.suggest(runtime, worktree, message, "", user="ann")
         assert made is not None
         assert made.prompt == "1 file changed, +1 -0\nb.txt +1 -0"
         assert message.read_text() == f"{made.text}\n\n# Please enter the commit message\n"
@@ -121,9 +126,9 @@ def test_a_suggestion_stands_in_the_message_and_what_is_committed_is_feedback(
         assert git_hook.committed(runtime, worktree) is None
         for source in git_hook.WRITTEN_BY_GIT:
             assert git_hook.suggest(runtime, worktree, message, source) is None
-        assert git_hook.suggest(runtime, worktree, message, "") is None  # nothing is staged
+        assert git_hook.suggest(runtime, worktree, message, "", user="ann") is None  # nothing is staged
     with History.open(locate().database) as history:
-        assert [(one.output, one.kind) for one in history.items("ann")] == [("Add b", "commit")]
+        assert [(one.output, one.kind) for one in history.items("ann")] == [("Add b", "commit"), ("Add a", "commit")]
 
 
 def test_the_hook_says_what_is_wrong_and_ends_well(
