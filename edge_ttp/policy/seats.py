@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 
 from edge_ttp.policy import bindings
 from edge_ttp.policy.engine import Engine
-from edge_ttp.policy.memory import Footprint, Layout
+from edge_ttp.policy.memory import MIB, Footprint, Layout
 
 Scaled = tuple[bindings.LoadedAdapter, float]
 """An adapter and its scale."""
+
+_SMALL = 192 * MIB
+"""What caches may take while nobody draws, where the model is smaller: to make one takes a tenth of a second."""
 
 KEPT = 4
 """Most caches kept while nobody draws with them: as many conversations go on without being read anew."""
@@ -93,7 +96,7 @@ class Seats:
         if seat is not None and not _read(seat, prompt, adapters):
             # Rather a new cache than one in which another conversation goes on, while they are few and small.
             new = _size(footprint, layout.cells, layout.width + 1, layout)
-            small = sum(_bytes(footprint, one) for one in free) + new <= footprint.weights
+            small = sum(_bytes(footprint, one) for one in free) + new <= _allowed(footprint)
             seat = None if len(free) < KEPT and small else fitting[0]
         free = [one for one in free if one is not seat]
         while free and self._too_much(footprint, layout, seat, limit):
@@ -119,9 +122,7 @@ class Seats:
         if seat.stale:
             self._wipe(seat)
         free = sorted((one for one in self._seats if not one.busy), key=lambda one: one.used)
-        while len(free) > 1 and (
-            len(free) > KEPT or sum(_bytes(footprint, one) for one in free) > max(footprint.weights, 1)
-        ):
+        while len(free) > 1 and (len(free) > KEPT or sum(_bytes(footprint, one) for one in free) > _allowed(footprint)):
             self.drop(free.pop(0))
 
     def wipe(self) -> None:
@@ -169,6 +170,11 @@ class Seats:
         seat.engine.forget()
         seat.context.wipe()
         seat.stale = False
+
+
+def _allowed(footprint: Footprint) -> int:
+    """Bytes that caches may take together while nobody draws with them."""
+    return max(footprint.weights, _SMALL)
 
 
 def _holds(seat: Seat, layout: Layout) -> bool:
