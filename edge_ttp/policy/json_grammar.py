@@ -52,14 +52,20 @@ _JSON = {"whitespace_pattern": r"( |\n[ \t]{0,20})?", "coerce_one_of": True}
 _MULTIPLYING = frozenset(
     {"allOf", "oneOf", "not", "patternProperties", "if", "then", "else", "dependentSchemas", "propertyNames", "pattern"}
 )
+_JOINED = frozenset({"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref", "dependentSchemas"})
+_BY_NAME = frozenset({"properties", "$defs", "definitions", "patternProperties"})
+_OPEN = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
+_VALUES = frozenset({"enum", "const", "default", "examples"})
+"""Keywords whose values are JSON of any kind, no schemas."""
 _REMARKS = frozenset({"$schema", "$id", "$defs", "definitions", "title", "description", "default", "examples"})
 
 
 def schema_to_grammar(schema: str) -> SchemaGrammar:
     """The grammar of the JSON texts that fit a JSON schema (JSON itself), in llguidance's notation.
 
-    Nearly all of draft 2020-12 counts, numbers' bounds, patterns and formats included. Raises InvalidInput for what is
-    no schema, refers to another document, uses what llguidance does not know, or is too much to put together.
+    Nearly all of draft 2020-12 counts, numbers' bounds, patterns and formats included. Objects that name their
+    properties have no others, unless the schema says so. Raises InvalidInput for what is no schema, refers to another
+    document, uses what llguidance does not know, or is too much to put together.
     """
     return _made(schema, _in_a_process)
 
@@ -73,7 +79,7 @@ def _made(schema: str, check: Callable[[str], None]) -> SchemaGrammar:
         plain = _Walk().is_plain(parsed)
         if not isinstance(parsed, dict):
             raise _refused("it is no object")
-        with_options = json.loads(LLMatcher.grammar_from_json_schema(json.dumps(parsed), overrides=_JSON))
+        with_options = json.loads(LLMatcher.grammar_from_json_schema(json.dumps(_closed(parsed)), overrides=_JSON))
         grammar = SchemaGrammar(f"{START}start: %json {json.dumps(with_options['grammars'][0]['json_schema'])}\n")
     except (ValueError, TypeError, RecursionError) as error:
         raise _refused(str(error) or type(error).__name__) from error
@@ -83,6 +89,27 @@ def _made(schema: str, check: Callable[[str], None]) -> SchemaGrammar:
     if reason:
         raise _refused(reason)
     return grammar
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with its objects closed: where it names properties and does not say whether there may be others, there
+    are none. A small model would go on inventing them, and who names fields wants these.
+
+    Parts that hold together with others (`allOf` and the like) are left alone: each would shut the others' out.
+    """
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = dict(schema)
+    for key, part in schema.items():
+        if key in _BY_NAME and isinstance(part, dict):
+            made[key] = {name: _closed(one) for name, one in part.items()}
+        elif key not in _JOINED and key not in _VALUES:
+            made[key] = _closed(part)
+    if isinstance(schema.get("properties"), dict) and not (_JOINED | _OPEN) & schema.keys():
+        made["additionalProperties"] = False
+    return made
 
 
 def _in_a_process(grammar: str) -> None:

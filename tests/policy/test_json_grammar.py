@@ -109,3 +109,21 @@ def test_references_in_a_circle_fit_no_text(tmp_path: Any) -> None:
     with pytest.raises(InvalidInput, match="no text at all fits"):
         Grammar(model, grammar).prepare()
     model.close()
+
+
+def test_an_object_that_names_its_properties_has_no_others() -> None:
+    named = {"type": "object", "properties": {"day": {"type": "object", "properties": {"of": {"type": "string"}}}}}
+    assert schema_to_grammar(json.dumps(named)).count('"additionalProperties": false') == 2
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": True},
+        {"allOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"type": "string"}}}]},
+        {"enum": [{"properties": {"a": 1}}]},
+    ],
+)
+def test_one_that_leaves_them_open_or_joins_parts_stays_as_it_is(schema: dict[str, Any]) -> None:
+    assert '"additionalProperties": false' not in schema_to_grammar(json.dumps(schema))
