@@ -27,7 +27,7 @@ def rewrite(
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="For each way and text.")] = None,
     adapter: Annotated[Path | None, typer.Option("--lora", help="An adapter (GGUF) to compare with.")] = None,
     depth: Annotated[str, typer.Option("--depth", metavar="|".join(DEPTHS), help="How plain.")] = "words",
-    keep: Annotated[str, typer.Option("--keep", metavar="strict|loose")] = "loose",
+    keep: Annotated[str, typer.Option("--keep", metavar="strict|loose", help="As in `rewrite`.")] = "loose",
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:

@@ -57,8 +57,8 @@ def status(repo: Repository = Path(), as_json: options.AsJson = False) -> None:
 
 @app.command(hidden=True)
 def run(
-    name: Annotated[str, typer.Argument(metavar="HOOK")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...")] = None,
+    name: Annotated[str, typer.Argument(metavar="HOOK", help="Which hook git runs.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS]...", help="What git gave it.")] = None,
     user: options.User = None,
 ) -> None:
     """What git's hooks call. Says what is wrong in one line and never stops a commit."""
