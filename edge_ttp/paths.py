@@ -28,6 +28,11 @@ class Paths:
         return self.data / "history.db"
 
     @property
+    def server_socket(self) -> Path:
+        """Where the owner's programs reach a running server of this home."""
+        return self.run / "server.sock"
+
+    @property
     def models(self) -> Path:
         """Downloaded and added model files with their manifests."""
         return self.data / "models"

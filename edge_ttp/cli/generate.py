@@ -14,7 +14,7 @@ from edge_ttp.cli.output import console, emit_json, harmless, note
 from edge_ttp.errors import Cancelled, HistoryUnavailable
 
 if TYPE_CHECKING:
-    from edge_ttp.schema import Generation
+    from edge_ttp.schema import Budget, Generation, Sampling
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -49,48 +49,74 @@ def generate(
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the answer to the clipboard, through the terminal (OSC 52).")
     ] = False,
+    no_server: Annotated[
+        bool, typer.Option("--no-server", help="Load the models here, even where a server of this home runs.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Answer PROMPT the way this user would: draw N candidates, judge each against their history, pick one.
 
     Prints the answer. Ctrl-C stops drawing and answers with the best candidate so far (exit code 130).
+    Where `edge-ttp serve` runs, it answers: nothing is loaded, and Ctrl-C ends it without an answer.
     """
     text, context = options.read_prompt(prompt), options.read_documents(documents)
-    from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
     sampling = Sampling.model_validate(drawing)
-    with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
-        with options.interruptible() as cancel, leading() as hear:
-            generation = runtime.generate(
-                text,
-                user=user,
-                n=n,
-                budget=budget,
-                select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
-                sampling=sampling,
-                seed=seed,
-                kind=kind,
-                examples=examples,
-                system=system,
-                context=context,
-                store=not no_store,
-                cancel=cancel,
-                on_event=hear,
-            )
-        present(generation, as_json=as_json, show_candidates=show_candidates)
-        if copy:
-            copied = clipboard.copy(generation.text)
-            note(
-                "copied, if your terminal allows it"
-                if copied
-                else "not copied: no terminal is there, or it is too long"
-            )
-        if not generation.stored and not no_store:
-            raise typer.Exit(HistoryUnavailable.exit_code)
-        if cancel.is_set():
-            raise typer.Exit(Cancelled.exit_code)
+    asked = {
+        "prompt": text,
+        "n": n,
+        "select": select,
+        "seed": seed,
+        "kind": kind,
+        "examples": examples,
+        "system": system,
+        "context": context,
+        "store": not no_store,
+    }
+    generation, cancelled = None, False
+    # What a server holds (threads, memory, reward model) and files that are named as seen from here are not its to say.
+    if not (no_server or reward or threads or memory or sampling.adapters):
+        generation = _from_server(user, {**asked, "model": model}, budget, sampling)
+    if generation is None:
+        from edge_ttp.runtime import Runtime
+
+        with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
+            with options.interruptible() as cancel, leading() as hear:
+                generation = runtime.generate(
+                    **asked,  # type: ignore[arg-type]  # checked by the runtime
+                    user=user,
+                    budget=budget,
+                    sampling=sampling,
+                    cancel=cancel,
+                    on_event=hear,
+                )
+            cancelled = cancel.is_set()
+    present(generation, as_json=as_json, show_candidates=show_candidates)
+    if copy:
+        copied = clipboard.copy(generation.text)
+        note("copied, if your terminal allows it" if copied else "not copied: no terminal is there, or it is too long")
+    if not generation.stored and not no_store:
+        raise typer.Exit(HistoryUnavailable.exit_code)
+    if cancelled:
+        raise typer.Exit(Cancelled.exit_code)
+
+
+def _from_server(user: str | None, asked: dict[str, Any], budget: Budget, sampling: Sampling) -> Generation | None:
+    """What a running server of this home answers; None where there is none that can."""
+    from edge_ttp.cli import attached
+
+    wish = {
+        **options.given(**asked),
+        "budget": budget.model_dump(mode="json", exclude_unset=True),
+        "sampling": sampling.model_dump(mode="json", exclude_unset=True),
+    }
+    with leading() as hear:
+        generation = attached.generate(user, wish, hear)
+    if generation is not None and sys.stderr.isatty():
+        note("answered by the running server; --no-server loads the models here")
+    return generation
 
 
 def present(generation: Generation, *, as_json: bool, show_candidates: bool, terse: bool = False) -> None:

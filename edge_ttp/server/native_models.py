@@ -29,6 +29,8 @@ class Info(BaseModel):
     pid: int
     user: str
     """The token's user."""
+    reward: str
+    """The reward model that judges."""
 
 
 class ModelLine(BaseModel):
@@ -70,7 +72,13 @@ class Finding(BaseModel):
 
 async def info(call: Exchange) -> Info:
     """Which server this is, and who asks."""
-    return Info(version=__version__, instance=call.state.instance, pid=os.getpid(), user=call.bearer.user)
+    return Info(
+        version=__version__,
+        instance=call.state.instance,
+        pid=os.getpid(),
+        user=call.bearer.user,
+        reward=call.state.runtime.runtime.models.reward_name,
+    )
 
 
 async def models(call: Exchange) -> list[ModelLine]:

@@ -27,7 +27,6 @@ from edge_ttp.server.state import State
 
 GRACE_S = 5
 """How long requests under way may go on after the server was asked to end."""
-SOCKET = "server.sock"
 RECORD = "server.json"
 _PARENT_POLL_S = 0.5
 
@@ -99,7 +98,8 @@ def owner_socket(paths: Paths) -> Iterator[socket.socket | None]:
     if not hasattr(socket, "AF_UNIX"):
         yield None
         return
-    path = private_folder(paths.run) / SOCKET
+    private_folder(paths.run)
+    path = paths.server_socket
     if _answers(path):
         yield None
         return

@@ -16,7 +16,7 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.paths import locate
-from edge_ttp.server.serving import RECORD, SOCKET, Place, hosts, listen, url_of
+from edge_ttp.server.serving import RECORD, Place, hosts, listen, url_of
 
 from .serving import Running, served
 
@@ -31,13 +31,13 @@ def test_the_announcement_is_one_line_and_what_a_parent_needs(server: Running) -
 def test_the_runtime_folder_names_the_server_for_its_owner_alone(server: Running, server_home: Path) -> None:
     run = locate(server_home).run
     assert run.stat().st_mode & 0o777 == 0o700
-    for name in (RECORD, SOCKET):
+    for name in (RECORD, "server.sock"):
         assert (run / name).stat().st_mode & 0o077 == 0
     assert json.loads((run / RECORD).read_text()) == server.announced
 
 
 def test_the_owners_socket_needs_no_token_and_may_name_any_user(server: Running, server_home: Path) -> None:
-    transport = httpx.HTTPTransport(uds=str(locate(server_home).run / SOCKET))
+    transport = httpx.HTTPTransport(uds=str(locate(server_home).server_socket))
     with httpx.Client(transport=transport, base_url="http://owner") as http:
         assert http.get("/ttp/v1/info").json()["instance"] == server.announced["instance"]
         http.post("/ttp/v1/history?user=zoe", json={"output": "zoe wrote this"})
@@ -45,11 +45,11 @@ def test_the_owners_socket_needs_no_token_and_may_name_any_user(server: Running,
 
 
 def test_a_second_server_of_a_home_has_another_port_and_leaves_the_socket(server: Running, server_home: Path) -> None:
-    before = (locate(server_home).run / SOCKET).stat().st_ino
+    before = locate(server_home).server_socket.stat().st_ino
     with served(server_home) as second:
         assert second.url != server.url
         assert second.announced["instance"] != server.announced["instance"]
-    assert (locate(server_home).run / SOCKET).stat().st_ino == before
+    assert locate(server_home).server_socket.stat().st_ino == before
 
 
 @pytest.mark.parametrize("how", ["stdin", "SIGTERM", "SIGINT"])
@@ -63,7 +63,7 @@ def test_a_server_ends_well_and_leaves_nothing_behind(home: Path, how: str) -> N
         assert running.process.wait(60) == 0
     run = locate(home).run
     assert not (run / RECORD).exists()
-    assert not (run / SOCKET).exists()
+    assert not (run / "server.sock").exists()
 
 
 def test_a_server_ends_when_its_parent_is_killed(home: Path) -> None:
