@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +39,13 @@ def serve(
         float | None,
         typer.Option(parser=parse_duration, metavar="TIME", help="Free the models after so long without a request."),
     ] = None,
+    install: Annotated[
+        bool,
+        typer.Option(
+            "--install", help="Print the file that starts this server at login (systemd, launchd); --yes writes it."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --install: write the file.")] = False,
     model: options.Model = None,
     reward: options.Reward = None,
     threads: options.Threads = None,
@@ -55,6 +63,21 @@ def serve(
         raise ExtraMissing(f"`edge-ttp serve` needs the package {missing.name!r}", cure) from missing
     if stdio and announce:
         raise InvalidInput("--stdio and --announce exclude each other", "give one of them")
+    if install:
+        if stdio or announce:
+            raise InvalidInput("--stdio and --announce are for a parent, --install has none", "leave them out")
+        lasting = {
+            "--host": host,
+            "--port": port,
+            "--allow-origin": allow_origin,
+            "--allow-host": allow_host,
+            "--idle-unload": idle_unload,
+            "--model": _lasting(model),
+            "--reward": _lasting(reward),
+            "--threads": threads,
+        }
+        _install(lasting, write=yes)
+        return
     from edge_ttp.aio import AsyncRuntime
     from edge_ttp.paths import locate
     from edge_ttp.server import serving
@@ -94,3 +117,28 @@ def serve(
             )
 
     asyncio.run(run())
+
+
+def _lasting(name: str | None) -> str | None:
+    """A model's name, or its path as it is found from any folder."""
+    return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
+
+
+def _install(given: dict[str, Any], *, write: bool) -> None:
+    """Prints the file of a service that serves with these options; writes it where that is wanted."""
+    from edge_ttp.server.service import service_of
+
+    words: list[str] = []
+    for flag, value in given.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    service = service_of(words)
+    typer.echo(service.text, nl=False)
+    if write:
+        service.write()
+        note(f"written to {service.path}")
+    else:
+        note(f"for {service.path}: --yes writes it")
+    note(f"start it: {service.start}")
+    note(f"end it: {service.stop}")
