@@ -5,6 +5,8 @@ Exit codes are part of the command line's contract (docs/errors.md); `code` is t
 
 from __future__ import annotations
 
+import errno
+
 _LONGEST = 600
 """Characters of a fact."""
 
@@ -23,6 +25,12 @@ class EdgeTTPError(Exception):
     def as_dict(self) -> dict[str, object]:
         """The object printed under `--json`: code, message, cure, exit_code."""
         return {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
+
+
+def write_cure(error: OSError) -> str:
+    """What to do about a file that could not be written: room where the disk is full, rights otherwise."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free some space and try again" if full else "make its folder writable for you"
 
 
 def _shortened(fact: str) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TextIO
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.paths import Paths, locate
 
 DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal")
@@ -83,6 +83,8 @@ def checked_output(path: Path, *, force: bool = False, database: Path | None = N
         target = Path(os.path.realpath(path))
         _refuse_kept(path, target, database)
         status = _status(target)
+    except EdgeTTPError:
+        raise
     except (OSError, ValueError) as error:  # a name too long, a null byte
         raise _unwritable(path, error) from error
     if status is None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, write_cure
 from edge_ttp.paths import Paths, private_folder
 
 SETTINGS_NAME = "config.toml"
@@ -150,5 +150,5 @@ def _write(file: Path, text: str) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise InvalidInput(
-            f"cannot write the settings {str(file)!r}: {error.strerror or error}", "fix the folder's permissions"
+            f"cannot write the settings {str(file)!r}: {error.strerror or error}", write_cure(error)
         ) from error

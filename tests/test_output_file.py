@@ -130,7 +130,7 @@ def test_nothing_is_written_over_the_history_by_whatever_name(home: Path, ending
         before = target.read_bytes() if target.exists() else None
         for name in names:
             for force in (True, False):
-                with pytest.raises(InvalidInput, match="is the history itself"):
+                with pytest.raises(InvalidInput, match=r"is the history itself; name another file$"):
                     write(name, force=force)
                 with pytest.raises(InvalidInput, match="is the history itself"), output_path(name, force=force):
                     pass

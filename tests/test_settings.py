@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,13 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(paths: Paths) -> None:
     paths.config.write_text("a file where the folder should be")
     with pytest.raises(InvalidInput, match="cannot"):
         change_settings(paths, "user", "ann")
+
+
+def test_a_full_disk_asks_for_room_not_for_rights(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InvalidInput, match="No space left on device; free some space"):
+        change_settings(paths, "user", "ann")
+    assert os.listdir(paths.config) == []

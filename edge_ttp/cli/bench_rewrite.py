@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from edge_ttp.answer.outline import DEPTHS
 from edge_ttp.cli import options
 from edge_ttp.cli.bench_temperature import corpus_folder
 from edge_ttp.cli.options import DATA_VARIABLE
@@ -26,7 +25,7 @@ def rewrite(
     n: options.Count = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="For each way and text.")] = None,
     adapter: Annotated[Path | None, typer.Option("--lora", help="An adapter (GGUF) to compare with.")] = None,
-    depth: Annotated[str, typer.Option("--depth", metavar="|".join(DEPTHS), help="How plain.")] = "words",
+    depth: Annotated[str, typer.Option("--depth", metavar="flat|words|sparse", help="How plain.")] = "words",
     keep: Annotated[str, typer.Option("--keep", metavar="strict|loose", help="As in `rewrite`.")] = "loose",
     threads: options.Threads = None,
     as_json: options.AsJson = False,
@@ -35,6 +34,8 @@ def rewrite(
 
     Compares the plain text itself, greedy and best of N, without and with an adapter, each in the same seconds.
     """
+    from edge_ttp.answer.outline import DEPTHS
+
     if depth not in DEPTHS or keep not in ("strict", "loose"):
         raise InvalidInput(f"--depth {depth} --keep {keep} is not known", "see the help")
     if adapter is not None and not adapter.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -46,6 +47,7 @@ PLUGINS = {"export": "Make models: policies as GGUF, reward training, ONNX expor
 COMPLETION_VARIABLE = "_EDGE_TTP_COMPLETE"
 """Set by the shell's completion script (`edge-ttp config completion`): it asks what could follow."""
 
+_OUTPUT_CURES = {errno.ENOSPC: "free some space", errno.EBADF: "leave it open, or send it to /dev/null"}
 _ENGINES_NEEDED = ("generate", "rewrite", "chat", "bench")
 _LEAST_ADDRESS_SPACE = 256 * 2**20
 """What the libraries take before any model: with less, loading them ends in a native error."""
@@ -245,5 +247,6 @@ def _output_failed(error: OSError) -> int:
     if not isinstance(error, BrokenPipeError):
         where = "standard output" if error.filename is None else str(error.filename)
         why = error.strerror or type(error).__name__
-        standard_streams.complain(f"edge-ttp: {where} cannot be used: {why}; free some space, or check its rights")
+        cure = _OUTPUT_CURES.get(error.errno or 0, "check its rights")
+        standard_streams.complain(f"edge-ttp: {where} cannot be used: {why}; {cure}")
     return 1

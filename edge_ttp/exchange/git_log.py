@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Skipped, no_progress
+from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Remark, Skipped, no_progress
 from edge_ttp.schema import HistoryItem
 
 UNCHANGED = "without a changed file"
@@ -73,6 +73,7 @@ def commits(repository: Path, how: LogReading, progress: Advance = no_progress) 
     InvalidInput if git is missing, or `repository` is not in a git repository or has no commits. progress is called
     with the number of commits read so far.
     """
+    number = 0
     for number, fields in enumerate(_log(repository, how), start=1):
         progress(number)
         if fields is None:
@@ -96,6 +97,9 @@ def commits(repository: Path, how: LogReading, progress: Advance = no_progress) 
             yield Numbered(number, item)
         except (ValueError, OverflowError, OSError):
             yield BadRecord(number, f"commit {commit[:12]}: its date cannot be read")
+    if number == 0 and how.authors:
+        named = " or ".join(repr(one) for one in how.authors)
+        yield Remark(f"no commit here is by {named}; the names that there are: git shortlog -sne HEAD")
 
 
 def count(repository: Path, how: LogReading) -> int:

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import HistoryUnavailable, InvalidInput
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, write_cure
 
 STDIN = "-"
 
@@ -81,6 +81,6 @@ class Twice:
             shutil.copyfileobj(self._stream, spool)
         except OSError as error:
             raise HistoryUnavailable(
-                f"stdin cannot be copied to {self._folder} ({error.strerror})", "free some space"
+                f"stdin cannot be copied to {self._folder} ({error.strerror})", write_cure(error)
             ) from error
         return BufferedReader(spool)

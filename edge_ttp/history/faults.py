@@ -22,6 +22,10 @@ class HistoryDamaged(HistoryUnavailable):
     """A file that is no sound history: repairing it, or restoring a backup over it, is the way on."""
 
 
+class HistoryBlocked(HistoryUnavailable):
+    """A full disk or another process is in the way: the file itself may be sound, and repairing it helps nobody."""
+
+
 def primary_code(error: BaseException) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -36,16 +40,14 @@ def read_only(path: Path) -> HistoryUnavailable:
 
 def locked(path: Path) -> HistoryUnavailable:
     """A file that another process holds."""
-    return HistoryUnavailable(
+    return HistoryBlocked(
         f"the history {path} is locked by another process", "try again, or end the program that holds it"
     )
 
 
 def full(path: Path) -> HistoryUnavailable:
     """A disk without room."""
-    return HistoryUnavailable(
-        f"the disk is full: nothing more can be written to {path}", "free some space and try again"
-    )
+    return HistoryBlocked(f"the disk is full: nothing more can be written to {path}", "free some space and try again")
 
 
 def _no_space(path: Path) -> bool:

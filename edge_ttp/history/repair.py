@@ -16,7 +16,7 @@ from pathlib import Path
 from edge_ttp.errors import EdgeTTPError, HistoryUnavailable, NotFound
 from edge_ttp.history import driver
 from edge_ttp.history.backup import checked_backup, refuse_loss
-from edge_ttp.history.faults import locked, primary_code, translated
+from edge_ttp.history.faults import HistoryBlocked, locked, primary_code, translated
 from edge_ttp.history.kept import keep_aside, keep_damaged
 from edge_ttp.history.place import provide
 from edge_ttp.history.renewal import Advance, make_new, open_file, put_new
@@ -59,10 +59,13 @@ class Repaired:
 
 
 def examine(path: Path) -> Examined:
-    """Reads every row of the history at `path`. NotFound where there is none; whatever else is wrong is a finding."""
+    """Reads every row of the history at `path`. Whatever is wrong with it is a finding.
+
+    NotFound where there is none, HistoryBlocked where a full disk or another process keeps it from being read.
+    """
     try:
         history = History.open(path, create=False)
-    except NotFound:
+    except (NotFound, HistoryBlocked):
         raise
     except EdgeTTPError as error:
         return Examined(path, (str(error),), (), {})
@@ -73,6 +76,8 @@ def examine(path: Path) -> Examined:
             health = history.health(full=True)
             problems, counts = list(health.problems), health.counts
             damaged = _read_all(history) if history.read_only else _try_all(path)
+        except HistoryBlocked:
+            raise
         except HistoryUnavailable as error:
             return Examined(path, (*problems, str(error)), history.damaged, counts)
         return Examined(path, tuple(problems), damaged, counts)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.errors import HistoryUnavailable, write_cure
+from edge_ttp.history.faults import HistoryBlocked
 from edge_ttp.history.place import PRIVATE, files_of
 
 _SORTS = ("new", "old", "read", "copy")
@@ -28,12 +29,16 @@ def work_file(path: Path, sort: str) -> Path:
 def working(path: Path) -> Iterator[None]:
     """Keeps other processes from working on the history at `path`; no work file is there before and after.
 
-    HistoryUnavailable where another process is at it.
+    HistoryBlocked where another process is at it, or nothing can be written beside it.
     """
-    handle = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, PRIVATE)
+    try:
+        handle = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, PRIVATE)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise HistoryBlocked(f"nothing can be written beside the history {path} ({why})", write_cure(error)) from error
     try:
         if not _try_lock(handle):
-            raise HistoryUnavailable(f"another process is at work on {path}", "try again when it is done")
+            raise HistoryBlocked(f"another process is at work on {path}", "try again when it is done")
         _wipe_all(path)
         yield
     finally:

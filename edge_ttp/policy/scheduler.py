@@ -270,7 +270,7 @@ class Scheduler:
 
     def _refuse_late(self, job: Job[Any]) -> None:
         if job.is_set():
-            raise Cancelled("cancelled while waiting for an earlier request")
+            raise Cancelled("cancelled before it began")
         if _late(job, self._clock()):
             raise DeadlineTooShort("the deadline passed while an earlier request was running", "allow more time")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, write_cure
 from edge_ttp.history.user import default_user, valid_user
 from edge_ttp.paths import Paths, private_folder
 
@@ -136,7 +136,9 @@ class Access:
         try:
             _write_private(self._folder / NAMED_FILE, json.dumps(entries, indent=1) + "\n")
         except OSError as error:
-            raise HistoryUnavailable(f"the tokens cannot be kept ({error})", "free some space") from error
+            raise HistoryUnavailable(
+                f"the tokens cannot be kept ({error.strerror or error})", write_cure(error)
+            ) from error
 
 
 def _digest(token: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from edge_ttp.errors import Cancelled, HistoryUnavailable, NotFound
+from edge_ttp.errors import Cancelled, HistoryUnavailable, NotFound, write_cure
 from edge_ttp.history.importing import Imported
 from edge_ttp.paths import private_folder
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
@@ -73,7 +73,7 @@ async def imported(call: Exchange) -> Response:
                 await run_in_threadpool(file.write, part)
     except OSError as error:
         folder.cleanup()
-        raise HistoryUnavailable(f"the file cannot be taken in ({error.strerror})", "free some space") from error
+        raise HistoryUnavailable(f"the file cannot be taken in ({error.strerror})", write_cure(error)) from error
     except BaseException:
         folder.cleanup()
         raise

@@ -64,13 +64,13 @@ def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[st
         assert any(line.split()[:1] == [name] and text.split()[0] in line for line in lines), name
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["generate", "--help"], ["feedback", "-h"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], *([name, "--help"] for name in COMMANDS)])
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     heavy = set(HEAVY)
     if len(arguments) == 1:
         heavy.add("pydantic")  # typer needs it for a command's own page
-    if "generate" in arguments:
-        heavy.remove("edge_ttp.schema")  # its options are the fields of schema.Sampling
+    if arguments[0] in ("generate", "rewrite", "chat", "plan"):
+        heavy.remove("edge_ttp.schema")  # their options are the fields of schema.Sampling
     code = (
         "import sys\n"
         "from edge_ttp.cli.main import run\n"

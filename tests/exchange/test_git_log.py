@@ -11,7 +11,7 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import git_log
 from edge_ttp.exchange.git_log import FileChange, LogReading, commits, count, summary
-from edge_ttp.exchange.records import BadRecord, Numbered
+from edge_ttp.exchange.records import BadRecord, Numbered, Remark
 from edge_ttp.history import History
 from edge_ttp.history.importing import store_records
 from edge_ttp.schema import HistoryItem
@@ -115,6 +115,13 @@ def test_author_selects_by_any_part_of_name_or_address(git: Git, repository: Pat
     assert [item.output for item in items(repository, LogReading("u", authors=(".* bee",)))] == ["bob's"]
     assert items(repository, LogReading("u", authors=("--all",))) == []
     assert count(repository, LogReading("u", authors=("example",))) == 2
+
+
+def test_an_author_who_wrote_nothing_here_is_said(git: Git, repository: Path) -> None:
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    assert list(commits(repository, LogReading("ann", authors=("zoe",)))) == [
+        Remark("no commit here is by 'zoe'; the names that there are: git shortlog -sne HEAD")
+    ]
 
 
 def test_a_commit_without_a_message_is_bad_and_the_others_are_stored(

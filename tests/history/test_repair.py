@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import sqlite3
 import stat
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from edge_ttp.errors import EdgeTTPError, HistoryUnavailable, InvalidInput, NotFound
-from edge_ttp.history import History, migrations
+from edge_ttp.history import History, faults, migrations
 from edge_ttp.history.repair import examine, repair, replace_damaged
+from edge_ttp.history.work_files import working
 
 from .conftest import new_item
 from .hostile_rows import CRAFTED, damage, fill, flip_bits, random_rows, random_schema
@@ -132,6 +135,31 @@ def test_a_history_in_use_is_not_repaired(path: Path) -> None:
             repair(path)
     with pytest.raises(NotFound):
         repair(path.with_name("none.db"))
+
+
+@pytest.mark.parametrize("blocked", [faults.full, faults.locked])
+def test_what_keeps_a_history_from_being_read_is_no_fault_of_it(
+    path: Path, blocked: Callable[[Path], HistoryUnavailable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: object, **named: object) -> None:
+        raise blocked(path)
+
+    fill(path)
+    for name in ("open", "health"):
+        with monkeypatch.context() as patch:
+            patch.setattr(History, name, refused)
+            with pytest.raises(HistoryUnavailable, match=r"full|another process"):
+                examine(path)
+
+
+def test_a_folder_that_takes_no_file_is_one_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    fill(path)
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(HistoryUnavailable, match=r"Permission denied\); make its folder writable"), working(path):
+        pass
 
 
 def test_a_file_of_another_program_is_not_repaired(path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_waiting_job_can_be_cancelled_and_the_others_move_up(desk: Desk) -> No
     by_call.cancel()
     desk.go()
     for job in (by_flag, by_call):
-        with pytest.raises(Cancelled, match="waiting for an earlier request"):
+        with pytest.raises(Cancelled, match="cancelled before it began"):
             job.drive()
     other.drive()
     assert desk.taken == ["o"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -81,3 +82,12 @@ def test_a_damaged_file_is_said_in_one_line(access: Access, text: str) -> None:
     (locate().config / NAMED_FILE).write_text(text)
     with pytest.raises(HistoryUnavailable):
         access.named()
+
+
+def test_tokens_that_cannot_be_written_name_the_cure(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(source: object, target: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "a file")
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(HistoryUnavailable, match=r"cannot be kept \(Permission denied\); make its folder writable"):
+        access.add("mail", "ada")
