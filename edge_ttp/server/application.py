@@ -21,6 +21,7 @@ from edge_ttp.server import (
     native_imports,
     native_learning,
     native_models,
+    native_rewriting,
     openai_routes,
 )
 from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
@@ -64,6 +65,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/ttp/v1/openapi.json", "This description.", openapi, token=False),
     *openai_routes.ENDPOINTS,
     *native_answers.ENDPOINTS,
+    *native_rewriting.ENDPOINTS,
     *native_history.ENDPOINTS,
     *native_imports.ENDPOINTS,
     *native_learning.ENDPOINTS,

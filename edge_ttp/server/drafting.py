@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from edge_ttp.errors import Cancelled
-from edge_ttp.schema import Event, Generation, Sampling
+from edge_ttp.errors import Cancelled, NotFound
+from edge_ttp.schema import Event, Generation, Rewritten, Sampling
 from edge_ttp.server.access import Bearer
 from edge_ttp.server.sse import gone
 from edge_ttp.server.state import State
@@ -71,6 +72,7 @@ def options(wanted: Wanted, bearer: Bearer | None) -> dict[str, Any]:
 
 async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, None]:
     """The runtime's events for one request. Closing the iterator ends decoding within a step. Raises Full."""
+    await run_in_threadpool(known_policy, state, given.get("model"))
     with state.drawing():
         async with aclosing(state.runtime.stream(**given)) as running:
             async for event in running:
@@ -79,8 +81,28 @@ async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, N
 
 async def generation(state: State, given: dict[str, Any]) -> Generation:
     """The whole answer. Raises Full, and whatever the runtime raises."""
+    await run_in_threadpool(known_policy, state, given.get("model"))
     with state.drawing():
         return await state.runtime.generate(**given)
+
+
+async def rewritten(state: State, text: str, given: dict[str, Any]) -> Rewritten:
+    """The text in the user's words. Raises Full, and whatever the runtime raises."""
+    await run_in_threadpool(known_policy, state, given.get("model"))
+    with state.drawing():
+        return await state.runtime.rewrite(text, **given)
+
+
+def policies(state: State) -> list[str]:
+    """Names of the policies that are here."""
+    entries = state.runtime.runtime.registry.list()
+    return [one.name for one in entries if one.kind == "policy" and one.installed]
+
+
+def known_policy(state: State, name: str | None) -> None:
+    """Raises NotFound for what is no policy of the store: a request over the network names models, never files."""
+    if name is not None and name not in policies(state):
+        raise NotFound(f"no model is called {name[:100]!r}", "see GET /v1/models")
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:

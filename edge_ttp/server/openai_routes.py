@@ -11,7 +11,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from edge_ttp.errors import EdgeTTPError, NotFound
+from edge_ttp.errors import EdgeTTPError
 from edge_ttp.schema import Generation
 from edge_ttp.server import drafting, wanted
 from edge_ttp.server.endpoints import Endpoint, Exchange, unknown
@@ -39,7 +39,7 @@ _COMMENT_S = 1.0
 
 async def models(call: Exchange) -> dict[str, Any]:
     """What `model` may be: the person, with any of the policies, and the bare policies."""
-    names = await run_in_threadpool(_policies, call)
+    names = await run_in_threadpool(drafting.policies, call.state)
     ids = [ME, *(f"{ME}/{name}" for name in names), *names]
     return {"object": "list", "data": [_model(one, int(call.state.started)) for one in ids]}
 
@@ -47,23 +47,12 @@ async def models(call: Exchange) -> dict[str, Any]:
 async def model(call: Exchange) -> dict[str, Any]:
     """One of them. Raises NotFound."""
     name = call.request.path_params["model"]
-    await run_in_threadpool(_known_policy, call, _policy_of(name))
+    await run_in_threadpool(drafting.known_policy, call.state, _policy_of(name))
     return _model(name, int(call.state.started))
-
-
-def _policies(call: Exchange) -> list[str]:
-    entries = call.state.runtime.runtime.registry.list()
-    return [one.name for one in entries if one.kind == "policy" and one.installed]
 
 
 def _policy_of(name: str) -> str | None:
     return None if name == ME else name.removeprefix(ME + "/")
-
-
-def _known_policy(call: Exchange, name: str | None) -> None:
-    """Raises NotFound for what is no policy of the store: a request names models, never files."""
-    if name is not None and name not in _policies(call):
-        raise NotFound(f"no model is called {name[:100]!r}", "see GET /v1/models")
 
 
 def _model(name: str, created: int) -> dict[str, Any]:
@@ -89,7 +78,7 @@ async def _answered(call: Exchange, read: Read, *, responses: bool = False) -> R
     asked = read(parse_json(await call.request.body()))
     if call.known is None and (asked.as_person or not call.state.bare_open):
         return unknown(call.path)
-    await run_in_threadpool(_known_policy, call, asked.policy)
+    await run_in_threadpool(drafting.known_policy, call.state, asked.policy)
     given = drafting.options(asked, call.known)
     headers = {"x-edge-ttp-ignored": ", ".join(asked.ignored)[:1000]} if asked.ignored else {}
     headers["x-request-id"] = "req_" + secrets.token_hex(12)

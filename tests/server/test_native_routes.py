@@ -53,6 +53,26 @@ def test_an_answer_as_events_ends_with_the_whole(server: Running) -> None:
         assert told.strip() == one.text
 
 
+def test_a_text_is_said_again_with_its_facts_looked_at(server: Running) -> None:
+    text = "The meeting is on Friday at 14:30. See https://example.org/plan."
+    with server.client() as http:
+        made = http.post("/ttp/v1/rewrite", json={"text": text, "n": 2, "keep": "strict"}).json()
+    assert "14:30" in made["text"]
+    assert "https://example.org/plan" in made["text"]
+    assert len(made["facts"]) == made["generation"]["n"]
+    found = events_of(server, "/ttp/v1/rewrite", {"text": text, "n": 2, "stream": True, "store": False})
+    assert found[-1]["generation"]["n"] == 2
+
+
+def test_a_request_names_models_and_never_files(server: Running, tmp_path: Any) -> None:
+    file = tmp_path / "foreign.gguf"
+    file.write_bytes(b"GGUF")
+    with server.client() as http:
+        for path, body in (("generate", {"prompt": "x"}), ("rewrite", {"text": "x"})):
+            refused = http.post(f"/ttp/v1/{path}", json={**body, "model": str(file)})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+
+
 def test_feedback_is_kept_replaced_and_taken_back(server: Running) -> None:
     with server.client() as http:
         made = http.post("/ttp/v1/generate", json={"prompt": "Is the lift working?", "n": 2}).json()

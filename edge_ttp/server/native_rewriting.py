@@ -1,0 +1,88 @@
+"""Our own protocol: a text said again in the user's way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from edge_ttp.errors import EdgeTTPError
+from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Keep, Rewrite, Rewritten, Sampling
+from edge_ttp.server import drafting
+from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
+from edge_ttp.server.protocol import shown
+from edge_ttp.server.replies import refusal_of
+from edge_ttp.server.sse import EventStream, message
+from edge_ttp.server.state import Full
+
+
+class RewriteRequest(BaseModel):
+    """What to say again, and how: the options of Runtime.rewrite."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, max_length=MAX_TEXT)
+    notes: bool = False
+    """The text is notes: it may be turned into sentences, with the user's greeting and closing."""
+    keep: Keep = "loose"
+    """strict: facts are masked while drawing and put back."""
+    kind: str | None = None
+    n: int | None = Field(default=None, ge=1, le=MAX_CANDIDATES)
+    budget: Budget = Budget()
+    sampling: Sampling = Sampling()
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    store: bool = True
+    model: str | None = None
+    stream: bool = False
+    """Events as they come, the last one with the generation."""
+
+
+async def rewrite(call: Exchange) -> Response:
+    """The text in the user's words with what came of its facts, or the events."""
+    asked, user = await call.body(RewriteRequest), call.user()
+    given: dict[str, Any] = {
+        "user": user,
+        "kind": asked.kind,
+        "n": asked.n,
+        "budget": asked.budget,
+        "sampling": asked.sampling,
+        "seed": asked.seed,
+        "store": asked.store,
+        "model": asked.model,
+    }
+    if asked.stream:
+        how = Rewrite(notes=asked.notes, keep=asked.keep)
+        return EventStream(_events(call, {**given, "prompt": asked.text, "rewrite": how}))
+    try:
+        work = drafting.rewritten(call.state, asked.text, {**given, "notes": asked.notes, "keep": asked.keep})
+        made = await drafting.unless_gone(call.request, work)
+    except Full:
+        return Full.refusal.answer(call.path)
+    return JSONResponse(made.model_dump(mode="json"))
+
+
+async def _events(call: Exchange, given: dict[str, Any]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(drafting.events(call.state, given)) as events:
+            async for event in events:
+                yield message(shown(event), event.type)
+    except (EdgeTTPError, Full) as error:
+        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
+        yield message(refusal.body(call.path), "error")
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/ttp/v1/rewrite",
+        "Say a text again in the user's way, its facts kept; with stream, events as they come.",
+        rewrite,
+        takes=RewriteRequest,
+        gives=Rewritten,
+        queries=(Parameter("user", "A sub-user of the token's user."),),
+        missing=True,
+    ),
+)
