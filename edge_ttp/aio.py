@@ -16,7 +16,7 @@ from edge_ttp.answer.ask import Ask
 from edge_ttp.answer.driving import Answering, AtWork
 from edge_ttp.answer.rewriting import described
 from edge_ttp.history import History
-from edge_ttp.policy.job import Asked, EitherFlag, Ended
+from edge_ttp.policy.job import Asked, EitherFlag, Ended, Job
 from edge_ttp.runtime import Runtime
 from edge_ttp.runtime.asking import Options, checked_flag
 from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation, Keep, Rewrite, Rewritten
@@ -171,7 +171,8 @@ class _Steps:
         self._loop = asyncio.get_running_loop()
         self._steps: Answering | None = None
         self._stay = ExitStack()
-        self._told: asyncio.Queue[object] | None = None
+        self._job: Job[Any] | None = None
+        self._told: asyncio.Queue[object] = asyncio.Queue()
         self._finished: Generation | None = None
 
     async def run(self) -> Generation:
@@ -231,8 +232,9 @@ class _Steps:
 
     async def _heard(self, at_work: AtWork) -> Asked | Ended[Any]:
         """The question or the end that the engine comes to; what happens before is told in the event loop."""
-        if self._told is None:
-            told = self._told = asyncio.Queue[object]()
+        if self._job is not at_work.job:  # a request may draw more than once: a text that is gone on with, or in parts
+            self._job, told = at_work.job, asyncio.Queue[object]()
+            self._told = told
 
             def listen(message: object) -> None:
                 self._loop.call_soon_threadsafe(told.put_nowait, message)

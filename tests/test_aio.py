@@ -98,6 +98,23 @@ def test_waves_that_are_scored_in_between_are_answered_to_the_end(
     asyncio.run(main())
 
 
+def test_an_answer_that_runs_on_is_gone_on_with_in_a_loop_too(
+    opened: Callable[..., AsyncRuntime], models: Models
+) -> None:
+    models.policy = FakePolicy(table=endless)
+
+    async def main() -> None:
+        async with opened() as runtime:
+            asked = {"user": "ann", "n": 2, "seed": 3, "store": False}
+            made = await asyncio.wait_for(runtime.generate("what grows here", **asked), 60)
+            assert made.candidates[made.chosen].tokens > made.candidates[1 - made.chosen].tokens
+            events = [one async for one in runtime.stream("what grows here", **asked)]
+            assert events[-1].generation is not None
+            assert events[-1].generation.text == made.text
+
+    asyncio.run(main())
+
+
 def test_many_users_are_answered_at_once_without_a_thread_for_each(opened: Callable[..., AsyncRuntime]) -> None:
     most = 0
 
