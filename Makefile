@@ -92,7 +92,12 @@ $(VENV)-clients/.ready: $(VENV)/.test pyproject.toml
 	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0' 'langchain-openai>=1.0' 'openai>=2.0' litellm
 	@touch $@
 
-test-clients: $(VENV)-clients/.ready models  ## other people's clients and frameworks, the real ones
+# Our own client in TypeScript: only its compiler is fetched.
+clients/js/node_modules/.ready: clients/js/package.json
+	cd clients/js && npm install --silent --no-audit --no-fund
+	@touch $@
+
+test-clients: $(VENV)-clients/.ready clients/js/node_modules/.ready models  ## other people's clients and frameworks, and our own in TypeScript
 	$(VENV)-clients/bin/python -m pytest -m clients tests/clients
 
 # Chromium and its driver come from Debian: apt-get install chromium chromium-driver.
