@@ -93,6 +93,7 @@ def generate(
                     on_event=hear,
                 )
             cancelled = cancel.is_set()
+            generation = options.as_it_stays(generation, runtime)
     present(generation, as_json=as_json, show_candidates=show_candidates)
     if copy:
         copied = clipboard.copy(generation.text)

@@ -157,6 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failed = standard_streams.flush()
     if failed is not None:
         code = _output_failed(failed)
+    if code == Cancelled.exit_code:
+        # Where Ctrl-C came in the middle of an exec of text (dataclasses, namedtuple), `python -m` would still end by
+        # the signal instead of the code, whoever caught the exception; the next exec of text makes it forget.
+        exec("")  # noqa: S102
     sys.exit(code)
 
 

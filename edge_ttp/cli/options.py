@@ -13,12 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_ttp.cli.output import parse_duration
 from edge_ttp.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from edge_ttp.runtime import Runtime
+    from edge_ttp.schema import Generation
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(k|m|g|)(i?)b?\s*", re.IGNORECASE)
 MAX_STDIN_BYTES = 2_000_000
@@ -201,3 +205,11 @@ def interruptible() -> Iterator[Event]:
         yield cancelled
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def as_it_stays(generation: Generation, runtime: Runtime) -> Generation:
+    """The generation after this command: not stored where the runtime's history was in memory and ends with it."""
+    if not generation.stored or runtime.history.path == runtime.paths.database:
+        return generation
+    notes = (*generation.notes, f"not recorded: {runtime.paths.database} cannot be written")
+    return generation.model_copy(update={"stored": False, "notes": notes})

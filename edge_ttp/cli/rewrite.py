@@ -96,6 +96,7 @@ def rewrite(
                 cancel=cancel,
                 on_event=count,
             )
+        made = made.model_copy(update={"generation": options.as_it_stays(made.generation, runtime)})
         if clipboard:
             copied(made.text)
         present(made, as_json=as_json, diff=diff, show_candidates=show_candidates)

@@ -145,12 +145,18 @@ def test_a_read_only_database_answers_from_the_history_and_says_that_nothing_was
     assert "no history yet" not in done.stderr
 
 
-def test_a_home_that_may_not_be_written_and_has_no_history_is_one_line(read_only: Path) -> None:
+@pytest.mark.parametrize("command", ["generate", "rewrite"])
+def test_a_home_that_may_not_be_written_and_has_no_history_answers_and_says_so(command: str, read_only: Path) -> None:
     read_only.parent.chmod(0o700)
     read_only.unlink()
     read_only.parent.chmod(0o500)
-    done = edge_ttp(*ASK, before=without_privileges())
-    refused(done, "cannot be opened")
+    done = edge_ttp(command, *ASK[1:], before=without_privileges())
+    assert done.returncode == FAULT, done.stderr
+    assert done.stdout.strip()
+    (line,) = [line for line in done.stderr.splitlines() if "kept in memory only" in line]
+    assert "cannot be opened (Permission denied)" in line
+    assert "note: not recorded: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # A full disk

@@ -109,6 +109,17 @@ def test_ctrl_c_at_any_moment_is_one_line_of_ours() -> None:
     assert 130 in seen
 
 
+def test_ctrl_c_in_the_middle_of_an_exec_ends_with_our_code(tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text(
+        "from edge_ttp.cli import main\nmain._invoke = lambda *given: exec('raise KeyboardInterrupt')\nmain.main([])\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "edge-ttp: interrupted\n")
+
+
 def test_ctrl_c_while_a_command_waits_is_one_line() -> None:
     done = interrupted(1.5, "history", "add", "-o", "-")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "edge-ttp: interrupted\n")
