@@ -41,11 +41,22 @@ class Border(BaseModel):
 
 
 def _refused(error: ValidationError) -> InvalidInput:
-    """The first thing that is wrong, with its name and value."""
+    """The first thing that is wrong, with its name from the outermost object on, and its value."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or error.title
+    path = [*first["loc"]]
+    # What is wrong in an object within was refused by that object already: its own error says where.
+    while (within := _refused_within(first.get("ctx", {}).get("error"))) is not None:
+        error, first = within, within.errors(include_url=False)[0]
+        path += first["loc"]
+    name = ".".join(str(part) for part in path) or error.title
     shown = repr(first["input"])
     value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     cause = first.get("ctx", {}).get("error")
     said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
     return InvalidInput(f"{name}={value}: {said}", f"see {error.title} in docs/api.md")
+
+
+def _refused_within(cause: object) -> ValidationError | None:
+    """What pydantic found wrong with an object within, where `cause` is that object's refusal."""
+    found = cause.__context__ if isinstance(cause, InvalidInput) else None
+    return found if isinstance(found, ValidationError) else None

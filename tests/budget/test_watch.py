@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ class Timer:
     def __init__(self) -> None:
         self.asked: list[tuple[int | None, bool]] = []
 
-    def measure(self, threads: int | None = None, *, thorough: bool = False) -> Timed:
+    def measure(
+        self, threads: int | None = None, *, thorough: bool = False, cancel: threading.Event | None = None
+    ) -> Timed:
         self.asked.append((threads, thorough))
         part = 1.0 / (threads or 1)
         chunks = ((128, 0, part), (128, 128, 1.05 * part), (16, 128, 0.3 * part))

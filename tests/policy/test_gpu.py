@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,11 +60,11 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     real = bindings.Model
 
-    def load(path: Path, *, gpu_layers: int = 0, spare_memory: bool = False) -> bindings.Model:
+    def load(path: Path, *, gpu_layers: int = 0, **options: Any) -> bindings.Model:
         seen.append(gpu_layers)
         if gpu_layers == 1:
             raise ModelUnavailable("the GPU is out of memory")
-        return real(path, spare_memory=spare_memory)
+        return real(path, **options)
 
     monkeypatch.setattr(bindings, "Model", load)
     return seen
