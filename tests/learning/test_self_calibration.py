@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from fakes import FakePolicy, FakeReward, endless, rooms
 
@@ -207,15 +208,18 @@ def test_candidates_cut_short_by_a_cancel_are_not_kept(history: History) -> None
     fill(history, 1)
     stop = threading.Event()
 
-    class Stopping(FakePolicy):
-        """Sets the flag in the middle of decoding, as a request that comes then does."""
+    def stopping(seen: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        """Sets the flag in the middle of decoding, as a request that comes then does, and decodes on once it is seen.
 
-        def sample(self, request, control, **options):  # type: ignore[no-untyped-def]
-            def step(_: object) -> None:
-                stop.set()
-                assert control.cancel.wait(60)
+        On the engine's thread: what is told of a step is heard while the next ones are computed.
+        """
+        if len(seen) > len(policy.requests[-1].prompt):
+            stop.set()
+            cancel = policy.controls[-1].cancel
+            assert isinstance(cancel, threading.Event)
+            assert cancel.wait(60)
+        return endless(seen)
 
-            return super().sample(request, replace(control, on_step=step), **options)
-
-    found = calibrate(with_reward(history, Stopping(table=endless)), "ann", Manners(cancel=(stop,)))
+    policy = FakePolicy(table=stopping)
+    found = calibrate(with_reward(history, policy), "ann", Manners(cancel=(stop,)))
     assert (found.calibrated, found.left, found.stopped) == (0, 1, "cancelled")
