@@ -22,6 +22,8 @@ from edge_ttp.paths import Paths, private_folder
 SETTINGS_NAME = "config.toml"
 MAX_SETTINGS = 64 << 10
 """Longest file read, in bytes."""
+FALLBACK_USER = "me"
+"""Whose voice is meant where nothing says whose."""
 MODES = ("fast", "balanced", "best")
 MAX_RETENTION_DAYS = 36_500
 

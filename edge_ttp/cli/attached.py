@@ -8,24 +8,46 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from edge_ttp import __version__
 from edge_ttp.errors import EdgeTTPError
-from edge_ttp.paths import Paths, locate
+from edge_ttp.paths import locate
+from edge_ttp.settings import FALLBACK_USER, settings_in_force
 
 if TYPE_CHECKING:
-    import httpx
-
     from edge_ttp.schema import Event, Generation
 
-_CONNECT_S = 1.0
 _HANDSHAKE_S = 5.0
 _SILENT_S = 60.0
 """Longest silence of a server that draws: it sends a comment every 5 seconds."""
+
+
+class _Owner(HTTPConnection):
+    """A connection to the owner's socket. The standard library's: others take longer to import than the server to
+    answer."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("owner", timeout=_HANDSHAKE_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connects, for HTTPConnection. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+    def be_patient(self) -> None:
+        """Waits as long as a server that draws may be silent, from now on."""
+        self.timeout = _SILENT_S
+        if self.sock is not None:
+            self.sock.settimeout(_SILENT_S)
 
 
 def generate(user: str | None, wish: dict[str, Any], hear: Callable[[Event], None]) -> Generation | None:
@@ -37,26 +59,35 @@ def generate(user: str | None, wish: dict[str, Any], hear: Callable[[Event], Non
     paths = locate()
     if not _is_ours(paths.server_socket):
         return None
-    import httpx
-
-    from edge_ttp.history.user import default_user, valid_user
-
-    timeout = httpx.Timeout(_SILENT_S, connect=_CONNECT_S)
-    transport = httpx.HTTPTransport(uds=str(paths.server_socket))
+    server = _Owner(paths.server_socket)
     try:
-        with httpx.Client(transport=transport, base_url="http://owner", timeout=timeout, trust_env=False) as http:
-            if not _fits(http):
-                return None
-            whose = default_user(paths) if user is None else valid_user(user)
-            model = wish.get("model") or _default_policy(paths)
-            if _is_file(model):
-                return None
-            body = {**wish, "model": model, "stream": True}
-            with http.stream("POST", "/ttp/v1/generate", params={"user": whose}, json=body) as answer:
-                return _heard(answer, hear) if answer.status_code == 200 else None
-    except (httpx.HTTPError, ValueError):
+        info = _info(server)
+        if info.get("version") != __version__ or info.get("default_reward") is not True:
+            return None
+        # The server's own user and policy may be others: both are named as they are meant here.
+        configured = settings_in_force(paths)
+        model = wish.get("model") or configured.model or str(info["policy"])
+        if _is_file(model):
+            return None
+        body = json.dumps({**wish, "model": model, "stream": True}).encode()
+        whose = quote(user if user is not None else configured.user or FALLBACK_USER, safe="")
+        server.be_patient()
+        server.request("POST", f"/ttp/v1/generate?user={whose}", body, {"content-type": "application/json"})
+        answer = server.getresponse()
+        return _heard(answer, hear) if answer.status == 200 else None
+    except (OSError, HTTPException, ValueError, KeyError):
         # ValueError: what JSON cannot hold, or an answer that is none. InvalidInput is one: the caller says it again.
         return None
+    finally:
+        server.close()
+
+
+def _info(server: _Owner) -> dict[str, Any]:
+    """What the server says of itself; nothing where that is no answer of ours."""
+    server.request("GET", "/ttp/v1/info")
+    answer = server.getresponse()
+    told = json.loads(answer.read())
+    return told if answer.status == 200 and isinstance(told, dict) else {}
 
 
 def _is_ours(path: Path) -> bool:
@@ -68,50 +99,31 @@ def _is_ours(path: Path) -> bool:
     return stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid()
 
 
-def _fits(http: httpx.Client) -> bool:
-    """Whether the server is of this version and has the default reward model."""
-    from edge_ttp.registry import DEFAULT_REWARD
-
-    found = http.get("/ttp/v1/info", timeout=_HANDSHAKE_S)
-    if found.status_code != 200:
-        return False
-    info = found.json()
-    return isinstance(info, dict) and info.get("version") == __version__ and info.get("reward") == DEFAULT_REWARD
-
-
-def _default_policy(paths: Paths) -> str:
-    """The policy that is meant where none is named: the server may have been started with another."""
-    from edge_ttp.registry import DEFAULT_POLICY
-    from edge_ttp.settings import settings_in_force
-
-    return settings_in_force(paths).model or DEFAULT_POLICY
-
-
 def _is_file(model: str) -> bool:
     """Whether a policy is named by its file, which the server would look for in a folder of its own."""
     return model.endswith(".gguf") or os.sep in model or Path(model).exists()
 
 
-def _heard(answer: httpx.Response, hear: Callable[[Event], None]) -> Generation | None:
-    """The generation that the last event holds; None where the stream ends without one."""
+def _heard(answer: Iterable[bytes], hear: Callable[[Event], None]) -> Generation | None:
+    """The generation that the last event holds; None where the stream ends without one, or begins with an error."""
     from edge_ttp.schema import Event
 
-    for data in _messages(answer):
+    begun = False
+    for line in answer:
+        if not line.startswith(b"data: "):
+            continue
+        data = line.removeprefix(b"data: ")
         told = json.loads(data)
         if "error" in told:
-            raise _error(told["error"])
+            if begun:
+                raise _error(told["error"])
+            return None
+        begun = True
         event = Event.model_validate_json(data)
         if event.type == "done":
             return event.generation
         hear(event)
     return None
-
-
-def _messages(answer: httpx.Response) -> Iterator[str]:
-    """The data of each message of a stream."""
-    for line in answer.iter_lines():
-        if line.startswith("data: "):
-            yield line.removeprefix("data: ")
 
 
 def _error(told: dict[str, Any]) -> EdgeTTPError:

@@ -7,10 +7,9 @@ import unicodedata
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.paths import Paths, locate
-from edge_ttp.settings import read_settings
+from edge_ttp.settings import FALLBACK_USER, read_settings
 
 USER_VARIABLE = "EDGE_TTP_USER"
-FALLBACK_USER = "me"
 MAX_USER = 256
 """Longest user id, in characters."""
 

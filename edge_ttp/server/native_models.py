@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from edge_ttp import __version__
+from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD
 from edge_ttp.schema import DEFAULT_RULE, MAX_TEXT, Budget, Rule, Sampling
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 
@@ -29,8 +30,10 @@ class Info(BaseModel):
     pid: int
     user: str
     """The token's user."""
-    reward: str
-    """The reward model that judges."""
+    policy: str = DEFAULT_POLICY
+    """The policy that is meant where none is named or configured; this server may have been started with another."""
+    default_reward: bool
+    """Whether the reward model is the default one."""
 
 
 class ModelLine(BaseModel):
@@ -77,7 +80,7 @@ async def info(call: Exchange) -> Info:
         instance=call.state.instance,
         pid=os.getpid(),
         user=call.bearer.user,
-        reward=call.state.runtime.runtime.models.reward_name,
+        default_reward=call.state.runtime.runtime.models.reward_name == DEFAULT_REWARD,
     )
 
 

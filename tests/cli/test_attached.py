@@ -25,7 +25,6 @@ from edge_ttp import __version__
 from edge_ttp.cli import attached
 from edge_ttp.errors import NotFound
 from edge_ttp.paths import locate, private_folder
-from edge_ttp.registry import DEFAULT_REWARD
 from edge_ttp.schema import Event
 
 pytestmark = pytest.mark.real
@@ -74,14 +73,18 @@ def test_events_are_heard_as_they_come(running: Running) -> None:
     assert {"planned", "delta", "progress"} <= {event.type for event in heard}
 
 
-@pytest.mark.parametrize("change", [{"prompt": "\ud800"}, {"n": 0}, {"model": "./a.gguf"}])
+@pytest.mark.parametrize("change", [{"prompt": "\ud800"}, {"n": 0}, {"model": "no-such"}, {"model": "./a.gguf"}])
 def test_what_the_server_does_not_take_is_left_to_this_process(running: Running, change: dict[str, Any]) -> None:
     assert attached.generate("ann", {**WISH, **change}, lambda event: None) is None
 
 
-def test_an_error_of_the_server_is_raised_as_here(running: Running) -> None:
-    with pytest.raises(NotFound, match="no-such"):
-        attached.generate("ann", {**WISH, "model": "no-such"}, lambda event: None)
+def test_an_error_while_the_server_draws_is_raised_as_here() -> None:
+    told = {"error": {"code": "not_found", "message": "no such thing", "cure": "look", "exit_code": 8}}
+    stream = [b'data: {"type": "planned", "n": 2}\n', b": working\n", f"data: {json.dumps(told)}\n".encode()]
+    with pytest.raises(NotFound, match="no such thing; look"):
+        attached._heard(stream, lambda event: None)
+    assert attached._heard(stream[2:], lambda event: None) is None
+    assert attached._heard(stream[:2], lambda event: None) is None
 
 
 def test_a_refusal_reads_the_same(running: Running) -> None:
@@ -121,8 +124,9 @@ def test_a_dead_socket_is_passed_over_in_silence(models_home: Path) -> None:
 @pytest.mark.parametrize(
     "info",
     [
-        {"version": "0.0.1", "reward": DEFAULT_REWARD},
-        {"version": __version__, "reward": "another"},
+        {"version": "0.0.1", "policy": "x", "default_reward": True},
+        {"version": __version__, "policy": "x", "default_reward": False},
+        {"version": __version__, "default_reward": True},
         ["no object"],
         None,
     ],

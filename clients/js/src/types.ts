@@ -8,7 +8,9 @@ export interface Info {
   instance: string;
   pid: number;
   user: string;
-  reward: string;
+  /** The policy that is meant where none is named or configured. */
+  policy: string;
+  default_reward: boolean;
 }
 
 export interface Message {
