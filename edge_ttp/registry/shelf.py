@@ -108,8 +108,10 @@ class Shelf:
     def try_adapter(self, path: Path, policy: Located, *, cancel: Event | None = None) -> None:
         """Tries the LoRA adapter at `path` with `policy` in a process of its own, unless that was done before.
 
-        Raises ModelUnavailable where it is no adapter for that policy or did not survive.
+        Raises ModelUnavailable where there is none, it is no adapter for that policy or did not survive.
         """
+        if not path.exists():
+            raise ModelUnavailable(f"there is no adapter file {path}", "give a LoRA adapter as a .gguf file")
         header = read_header(path)
         refuse_unsuitable(path, header, "adapter")
         sha256 = self._integrity.digest(path, cancel=cancel)
