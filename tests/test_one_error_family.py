@@ -113,3 +113,13 @@ def test_deep_metadata_and_lost_moments_are_refused() -> None:
             runtime.history.add(HistoryItem(user_id="ann", input="a", output="b", metadata=deep))
         stored = runtime.history.add(HistoryItem(user_id="ann", input="a", output="b", created_at=datetime.max))
         assert runtime.history.item(int(stored.id or 0)).created_at.year == 9999
+
+
+@pytest.mark.parametrize("value", [{"top_p": 5}, {"top_p": 5, "temperature": -1}])
+def test_a_wrong_value_reads_the_same_however_it_comes(value: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput) as made:
+        Sampling(**value)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput) as validated:
+        Sampling.model_validate(value)
+    assert str(validated.value) == str(made.value)
+    assert str(made.value).startswith("top_p=5: ")

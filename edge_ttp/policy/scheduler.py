@@ -272,7 +272,7 @@ class Scheduler:
         if job.is_set():
             raise Cancelled("cancelled before it began")
         if _late(job, self._clock()):
-            raise DeadlineTooShort("the deadline passed while an earlier request was running", "allow more time")
+            raise DeadlineTooShort("the deadline passed before the request could begin", "allow more time")
 
     def _no_room(self, job: Job[Any]) -> None:
         """Makes a job wait until another ends; background ones make way, and begin anew later."""

@@ -236,7 +236,9 @@ def read_manifest(path: Path) -> Manifest:
             raise _malformed(path, f"longer than {MAX_MANIFEST >> 10} KiB")
         return Manifest.model_validate(tomllib.loads(data.decode("utf-8")))
     except OSError as error:
-        raise InvalidInput(f"cannot read the manifest {str(path)!r}: {error.strerror or error}") from error
+        raise InvalidInput(
+            f"cannot read the manifest {str(path)!r}: {error.strerror or error}", "name a model's folder"
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"])
