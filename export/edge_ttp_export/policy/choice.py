@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.formats.derive import MAX_KL, TIE
+from edge_ttp_export.policy.benefit import Benefit
 from edge_ttp_export.policy.format_gates import FormatLimits, MeasuredFormat, keeps
+
+LEAST_QUERIES = 5
+"""Queries from which a standard error says something: over two or three it is near 0 by chance."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: 
     """The format with the fastest usual request among those that lose nothing that could be measured.
 
     That is: all limits are kept, the mean KL divergence is at most the limit (MAX_KL unless one was given), and the
-    utility is not lower than the reference's by more than two standard errors. Of formats equally fast within TIE, the
-    smaller one. A format that the source's weights were in already is passed over: measured against itself it would
+    utility is not lower than the reference's by more than two standard errors, where LEAST_QUERIES or more tell. Of
+    formats equally fast within TIE, the smaller one. A format that the source's weights were in already is passed over: measured against itself it would
     always look free. Raises InvalidInput where none is left.
     """
     largest = limits.max_kl if limits.max_kl is not None else MAX_KL
@@ -53,7 +57,7 @@ def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: 
             why.append(f"{one.format} (misses a limit)")
         elif one.kl > largest:
             why.append(f"{one.format} (KL {one.kl:.3f})")
-        elif one.benefit.difference < -2 * one.benefit.difference_error:
+        elif _loses(one.benefit):
             why.append(f"{one.format} (utility {one.benefit.difference:+.3f})")
         else:
             left.append(one)
@@ -69,6 +73,11 @@ def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: 
         f" against {reference}"
     )
     return Chosen(best.format, reason + passed_over, pareto(measured))
+
+
+def _loses(benefit: Benefit) -> bool:
+    """Whether the utility is lower than chance explains."""
+    return benefit.queries >= LEAST_QUERIES and benefit.difference < -2 * benefit.difference_error
 
 
 def _speed(one: MeasuredFormat) -> float:
