@@ -44,8 +44,8 @@ def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: 
 
     That is: all limits are kept, the mean KL divergence is at most the limit (MAX_KL unless one was given), and the
     utility is not lower than the reference's by more than two standard errors, where LEAST_QUERIES or more tell. Of
-    formats equally fast within TIE, the smaller one. A format that the source's weights were in already is passed over: measured against itself it would
-    always look free. Raises InvalidInput where none is left.
+    formats equally fast within TIE, the smaller one. A format that the source's weights were in already is passed
+    over: measured against itself it would always look free. Raises InvalidInput where none is left.
     """
     largest = limits.max_kl if limits.max_kl is not None else MAX_KL
     why: list[str] = []
