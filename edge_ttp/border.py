@@ -53,7 +53,11 @@ def _refused(error: ValidationError) -> InvalidInput:
     value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     cause = first.get("ctx", {}).get("error")
     said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
-    return InvalidInput(f"{name}={value}: {said}", f"see {error.title} in docs/api.md")
+    # Of a field that is missing, pydantic gives what it is missing from: that is not its value.
+    return InvalidInput(
+        f"{name}: {said}" if first["type"] == "missing" else f"{name}={value}: {said}",
+        f"see {error.title} in docs/api.md",
+    )
 
 
 def _refused_within(cause: object) -> ValidationError | None:

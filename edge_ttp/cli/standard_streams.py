@@ -63,7 +63,7 @@ def warn_in_one_line() -> None:
     """Lets every warning of Python and its libraries be one line, once, instead of a source line with its place."""
 
     def show(message: object, category: type, filename: str, *rest: object) -> None:
-        complain("edge-ttp: note: " + " ".join(str(message).split()))
+        complain("note: " + " ".join(str(message).split()))
 
     warnings.showwarning = show  # type: ignore[assignment]
     warnings.simplefilter("once")

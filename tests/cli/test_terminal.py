@@ -42,13 +42,14 @@ def start(home: Path, tmp_path: Path) -> Iterator[Start]:
         *arguments: str, real: bool = False, files: bool = True, columns: int = 100, env: dict[str, str] | None = None
     ) -> pexpect.spawn[str]:
         program = PROGRAM if real else FAKED
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         folder = tmp_path / f"files-{len(sessions)}"
         folder.mkdir()
         models = model_files(folder) if files and not real else []
         session = pexpect.spawn(
             program[0],
             [*program[1:], *arguments, *models],
-            env={**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **(env or {})},
+            env={**inherited, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **(env or {})},
             encoding="utf-8",
             timeout=20,
             dimensions=(30, columns),
@@ -178,6 +179,7 @@ def test_ctrl_c_clears_the_line_and_leaves_the_second_time(start: Start, home: P
     session.expect(READY)
     session.send(f"never sent{CTRL_C}")
     session.expect("Ctrl-D or /quit leaves")
+    session.expect(READY)
     session.send("what grows here\r")
     session.expect(READY)
     session.send(CTRL_C)

@@ -430,10 +430,13 @@ def test_a_bundled_model_cannot_be_removed(registry: Registry, shipped: Path) ->
     assert (folder / "heads.onnx").exists()
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "/", "", ".", "a/b"])
-def test_removing_never_leaves_the_store(registry: Registry, name: str, paths: Paths) -> None:
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [*((name, NotFound) for name in ("..", "../x", "/", ".", "a/b")), ("", InvalidInput), (" ", InvalidInput)],
+)
+def test_removing_never_leaves_the_store(registry: Registry, name: str, error: type[Exception], paths: Paths) -> None:
     paths.models.mkdir(parents=True)
-    with pytest.raises(NotFound):
+    with pytest.raises(error):
         registry.remove(name)
     assert paths.models.exists()
 
