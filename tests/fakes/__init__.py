@@ -88,6 +88,7 @@ class FakePolicy:
         self.template = template
         self.requests: list[Request] = []
         self.controls: list[Control] = []
+        self.jobs: list[Job[Sampled]] = []
         self.threads: list[tuple[int, int] | None] = []
         self.claims: list[Claim | None] = []
         self.messages: list[tuple[tuple[str, str], ...]] = []
@@ -165,6 +166,7 @@ class FakePolicy:
             assert not self.closed, "the policy was closed under a request"
             self.requests.append(request)
             self.controls.append(control)
+            self.jobs.append(job)
             self.threads.append(threads)
             self.claims.append(claim)
             widest = control.first_wave or request.n
