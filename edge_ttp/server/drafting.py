@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from edge_ttp.errors import Cancelled, NotFound
+from edge_ttp.errors import Cancelled, EdgeTTPError, NotFound
 from edge_ttp.schema import Event, Generation, Rewritten, Sampling
 from edge_ttp.server.access import Bearer
-from edge_ttp.server.sse import gone
-from edge_ttp.server.state import State
+from edge_ttp.server.protocol import shown
+from edge_ttp.server.replies import refusal_of
+from edge_ttp.server.sse import gone, message
+from edge_ttp.server.state import Full, State
 from edge_ttp.server.wanted import Wanted
 
 T = TypeVar("T")
@@ -77,6 +79,17 @@ async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, N
         async with aclosing(state.runtime.stream(**given)) as running:
             async for event in running:
                 yield event
+
+
+async def told(state: State, given: dict[str, Any], path: str) -> AsyncIterator[bytes]:
+    """The runtime's events for one request as server-sent messages, an error as the last one."""
+    try:
+        async with aclosing(events(state, given)) as running:
+            async for event in running:
+                yield message(shown(event), event.type)
+    except (EdgeTTPError, Full) as error:
+        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
+        yield message(refusal.body(path), "error")
 
 
 async def generation(state: State, given: dict[str, Any]) -> Generation:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.errors import InvalidInput
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Generation, Rule, Sampling, Speaker
 from edge_ttp.server import drafting
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
-from edge_ttp.server.protocol import shown
-from edge_ttp.server.replies import refusal_of
-from edge_ttp.server.sse import EventStream, message
-from edge_ttp.server.state import Full
+from edge_ttp.server.sse import EventStream
 
 
 class Message(BaseModel):
@@ -74,23 +69,9 @@ async def generate(call: Exchange) -> Response:
         "model": draft.model,
     }
     if draft.stream:
-        return EventStream(_events(call, given))
-    try:
-        drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
-    except Full:
-        return Full.refusal.answer(call.path)
+        return EventStream(drafting.told(call.state, given, call.path))
+    drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
     return JSONResponse(drawn.model_dump(mode="json"))
-
-
-async def _events(call: Exchange, given: dict[str, Any]) -> AsyncIterator[bytes]:
-    try:
-        async with aclosing(drafting.events(call.state, given)) as events:
-            async for event in events:
-                yield message(shown(event), event.type)
-    except EdgeTTPError as error:
-        yield message(refusal_of(error).body(call.path), "error")
-    except Full:
-        yield message(Full.refusal.body(call.path), "error")
 
 
 ENDPOINTS = (

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from edge_ttp.errors import EdgeTTPError
 from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Keep, Rewrite, Rewritten, Sampling
 from edge_ttp.server import drafting
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
-from edge_ttp.server.protocol import shown
-from edge_ttp.server.replies import refusal_of
-from edge_ttp.server.sse import EventStream, message
-from edge_ttp.server.state import Full
+from edge_ttp.server.sse import EventStream
 
 
 class RewriteRequest(BaseModel):
@@ -55,23 +49,10 @@ async def rewrite(call: Exchange) -> Response:
     }
     if asked.stream:
         how = Rewrite(notes=asked.notes, keep=asked.keep)
-        return EventStream(_events(call, {**given, "prompt": asked.text, "rewrite": how}))
-    try:
-        work = drafting.rewritten(call.state, asked.text, {**given, "notes": asked.notes, "keep": asked.keep})
-        made = await drafting.unless_gone(call.request, work)
-    except Full:
-        return Full.refusal.answer(call.path)
+        return EventStream(drafting.told(call.state, {**given, "prompt": asked.text, "rewrite": how}, call.path))
+    work = drafting.rewritten(call.state, asked.text, {**given, "notes": asked.notes, "keep": asked.keep})
+    made = await drafting.unless_gone(call.request, work)
     return JSONResponse(made.model_dump(mode="json"))
-
-
-async def _events(call: Exchange, given: dict[str, Any]) -> AsyncIterator[bytes]:
-    try:
-        async with aclosing(drafting.events(call.state, given)) as events:
-            async for event in events:
-                yield message(shown(event), event.type)
-    except (EdgeTTPError, Full) as error:
-        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
-        yield message(refusal.body(call.path), "error")
 
 
 ENDPOINTS = (
