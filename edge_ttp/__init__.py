@@ -10,7 +10,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edge_ttp.aio import AsyncRuntime
-    from edge_ttp.confined import freeze_support
     from edge_ttp.errors import (
         Cancelled,
         DeadlineTooShort,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from edge_ttp.runtime import Runtime
     from edge_ttp.runtime.conversation import Conversation
     from edge_ttp.schema import Budget, Candidate, Event, Feedback, Generation, HistoryItem, LoraAdapter, Plan, Sampling
+    from edge_ttp.system.confined import freeze_support
 
 _HOMES = {
     "AsyncRuntime": "edge_ttp.aio",
@@ -54,7 +54,7 @@ _HOMES = {
     "Registry": "edge_ttp.registry",
     "Runtime": "edge_ttp.runtime",
     "Sampling": "edge_ttp.schema",
-    "freeze_support": "edge_ttp.confined",
+    "freeze_support": "edge_ttp.system.confined",
 }
 
 __all__ = [

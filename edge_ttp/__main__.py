@@ -28,7 +28,7 @@ def main() -> None:
         signal(SIGINT, _end_at_once)
     try:
         if getattr(sys, "frozen", False):
-            from edge_ttp.confined import freeze_support
+            from edge_ttp.system.confined import freeze_support
 
             freeze_support()
         from edge_ttp.cli.main import main as run

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from edge_ttp.border import Border
+from edge_ttp.system.border import Border
 
 Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from edge_ttp import __version__
 from edge_ttp.errors import EdgeTTPError
 from edge_ttp.paths import locate
-from edge_ttp.settings import FALLBACK_USER, settings_in_force
+from edge_ttp.system.settings import FALLBACK_USER, settings_in_force
 
 if TYPE_CHECKING:
     from edge_ttp.schema import Event, Generation

@@ -33,7 +33,7 @@ def config(context: typer.Context, as_json: AsJson = False) -> None:
 def show(as_json: AsJson = False) -> None:
     """Show what is set, and by what."""
     from edge_ttp.paths import locate
-    from edge_ttp.settings import VARIABLES, read_settings, settings_file, settings_in_force
+    from edge_ttp.system.settings import VARIABLES, read_settings, settings_file, settings_in_force
 
     paths = locate()
     stored, meant = read_settings(paths), settings_in_force(paths)
@@ -63,7 +63,7 @@ def set_(
     """Set one thing, such as `edge-ttp config set model qwen2.5-1.5b-instruct`."""
     from edge_ttp.history.user import valid_user
     from edge_ttp.paths import locate
-    from edge_ttp.settings import change_settings
+    from edge_ttp.system.settings import change_settings
 
     if name == "user":
         valid_user(value)
@@ -82,7 +82,7 @@ def unset(
 ) -> None:
     """Go back to the default."""
     from edge_ttp.paths import locate
-    from edge_ttp.settings import change_settings
+    from edge_ttp.system.settings import change_settings
 
     change_settings(locate(), name, None)
     if as_json:

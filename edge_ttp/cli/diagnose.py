@@ -12,7 +12,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
-from edge_ttp.output_file import checked_output, output_file
+from edge_ttp.system.output_file import checked_output, output_file
 
 if TYPE_CHECKING:
     from edge_ttp.lab.diagnosis.evidence_worth import Worth

@@ -223,7 +223,7 @@ def export(
     from edge_ttp.errors import InvalidInput
     from edge_ttp.exchange.jsonl import line_of
     from edge_ttp.exchange.preferences import preference_lines
-    from edge_ttp.output_file import text_output
+    from edge_ttp.system.output_file import text_output
 
     name = selected(user, all_users)
     if everything and preferences:

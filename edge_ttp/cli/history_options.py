@@ -36,7 +36,7 @@ def open_history() -> Iterator[History]:
     """The history of this installation, closed at the end. Damaged rows are named, and the command ends with exit 4."""
     from edge_ttp.history import History
     from edge_ttp.paths import locate
-    from edge_ttp.settings import settings_in_force
+    from edge_ttp.system.settings import settings_in_force
 
     paths = locate()
     with History.open(paths.database, retention_days=settings_in_force(paths).retention_days) as history:

@@ -27,7 +27,7 @@ def pairs(
     A line: {"user_id", "kind", "depth", "pairs": [{"outline", "text"}, ...]}; the last pair is the task.
     """
     from edge_ttp.answer.plain_pairs import passages
-    from edge_ttp.output_file import text_output
+    from edge_ttp.system.output_file import text_output
 
     whose = selected(user, all_users)
     with open_history() as history:

@@ -217,7 +217,7 @@ def _language(given: str | None) -> str:
     import os
 
     from edge_ttp.paths import locate
-    from edge_ttp.settings import settings_in_force
+    from edge_ttp.system.settings import settings_in_force
 
     configured = settings_in_force(locate()).language
     text = given or configured or os.environ.get("LC_ALL") or os.environ.get("LANG") or "en"

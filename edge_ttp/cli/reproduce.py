@@ -10,7 +10,7 @@ import typer
 from edge_ttp.cli import options
 from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
-from edge_ttp.output_file import checked_output, text_output
+from edge_ttp.system.output_file import checked_output, text_output
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

@@ -14,7 +14,7 @@ from edge_ttp.history.renewal import Advance, make_new, put_new
 from edge_ttp.history.salvage import SetAside
 from edge_ttp.history.sieve import DamagedRow
 from edge_ttp.history.work_files import working
-from edge_ttp.output_file import output_path
+from edge_ttp.system.output_file import output_path
 
 
 def backup(connections: Connections, path: Path, *, force: bool) -> int:

@@ -23,7 +23,7 @@ from edge_ttp.history.rows import (
 from edge_ttp.history.sieve import UNREADABLE, Sieve, only
 from edge_ttp.history.user import valid_user
 from edge_ttp.schema import Generation, utc_now
-from edge_ttp.settings import MAX_RETENTION_DAYS
+from edge_ttp.system.settings import MAX_RETENTION_DAYS
 
 _DAY = 86_400_000
 _RETENTION = "retention_days"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, checked_type
 from edge_ttp.history.faults import full
-from edge_ttp.output_file import DATABASE_ENDINGS
 from edge_ttp.paths import private_folder
+from edge_ttp.system.output_file import DATABASE_ENDINGS
 
 PRIVATE = 0o600
 

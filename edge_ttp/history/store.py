@@ -38,7 +38,7 @@ from edge_ttp.history.typed_lines import forget_typed, prepare_typed, typed_file
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.work_files import clear
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
-from edge_ttp.settings import MAX_RETENTION_DAYS
+from edge_ttp.system.settings import MAX_RETENTION_DAYS
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""

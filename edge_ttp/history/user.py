@@ -7,7 +7,7 @@ import unicodedata
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.paths import Paths, locate
-from edge_ttp.settings import FALLBACK_USER, read_settings
+from edge_ttp.system.settings import FALLBACK_USER, read_settings
 
 USER_VARIABLE = "EDGE_TTP_USER"
 MAX_USER = 256

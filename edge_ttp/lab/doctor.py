@@ -109,7 +109,7 @@ def _folders(paths: Paths) -> Iterator[Check]:
 
 
 def _settings(paths: Paths) -> Iterator[Check]:
-    from edge_ttp.settings import VARIABLES, read_settings, settings_file, settings_in_force
+    from edge_ttp.system.settings import VARIABLES, read_settings, settings_file, settings_in_force
 
     file, stored, meant = settings_file(paths), read_settings(paths), settings_in_force(paths)
     values = [

@@ -2,7 +2,7 @@
 
 Its parser has a limit on every step, but what it does to put a schema together has none: alternatives that all have to
 hold multiply. A schema that asks for such things is therefore first put together in a process of its own
-(edge_ttp.confined), once; plain ones are not.
+(edge_ttp.system.confined), once; plain ones are not.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits
 
-from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.gbnf import MAX_BYTES
+from edge_ttp.system.confined import Died, ProcessLimits, run
 
 MAX_DEPTH = 100
 """Deepest nesting of a JSON schema."""

@@ -1,6 +1,6 @@
 """A policy file tried as the runtime uses it: loaded, texts tokenized, a few tokens decoded.
 
-Runs in a process of its own (edge_ttp.confined): llama.cpp ends the process that loads a file it did not expect.
+Runs in a process of its own (edge_ttp.system.confined): llama.cpp ends the process that loads a file it did not expect.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Literal
 
-from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.paths import private_folder
 from edge_ttp.registry.folder import open_regular
 from edge_ttp.registry.manifest import Kind
+from edge_ttp.system.confined import Died, ProcessLimits, run
 
 CONFIG_NAME = "reward.json"
 """What names the files of a reward model, with their SHA-256s."""

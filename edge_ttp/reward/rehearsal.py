@@ -1,7 +1,7 @@
 """A reward model from outside tried as the runtime uses it: loaded, a user described, pools of candidates scored.
 
-Runs in a process of its own (edge_ttp.confined): onnxruntime and tokenizers can take all time and memory, or end the
-process, over a file they did not expect.
+Runs in a process of its own (edge_ttp.system.confined): onnxruntime and tokenizers can take all time and memory, or
+end the process, over a file they did not expect.
 """
 
 from __future__ import annotations

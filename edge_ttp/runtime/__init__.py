@@ -33,7 +33,7 @@ from edge_ttp.runtime.asking import (
 from edge_ttp.runtime.conversation import Conversation
 from edge_ttp.runtime.teaching import Teaching
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
-from edge_ttp.settings import settings_in_force
+from edge_ttp.system.settings import settings_in_force
 
 USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
 """What a plan is made for where there is no prompt and no history."""

@@ -16,7 +16,7 @@ from edge_ttp.history import History
 from edge_ttp.paths import locate
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import Budget
-from edge_ttp.settings import change_settings, settings_file
+from edge_ttp.system.settings import change_settings, settings_file
 
 
 def test_set_show_and_unset(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

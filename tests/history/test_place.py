@@ -11,7 +11,7 @@ import pytest
 
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import History
-from edge_ttp.output_file import DATABASE_ENDINGS
+from edge_ttp.system.output_file import DATABASE_ENDINGS
 
 from .conftest import new_item
 

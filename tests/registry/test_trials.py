@@ -17,11 +17,11 @@ import pytest
 from hostile.judge import SOUND, exchanged
 from policy import tiny
 
-from edge_ttp import confined
 from edge_ttp.errors import Cancelled, ModelUnavailable, OutOfCapacity
 from edge_ttp.paths import Paths, locate
 from edge_ttp.registry import Registry, write_manifest
 from edge_ttp.registry.catalog import shipped_folder
+from edge_ttp.system import confined
 
 from .makers import gguf
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hostile.judge import SOUND, exchanged
 
-from edge_ttp.confined import ProcessLimits, run
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward import encoder
 from edge_ttp.reward.encoder import TextEncoder
 from edge_ttp.reward.rehearsal import trial
+from edge_ttp.system.confined import ProcessLimits, run
 
 LIMITS = ProcessLimits(cpu_s=60, wall_s=120, memory_bytes=512 << 20, file_bytes=50 << 20)
 

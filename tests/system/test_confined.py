@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from edge_ttp import confined
-from edge_ttp.confined import Died, ProcessLimits, run
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
+from edge_ttp.system import confined
+from edge_ttp.system.confined import Died, ProcessLimits, run
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (tmp_path / "subject_under_test.py").write_text(
             f"import ctypes, os, signal, sys, time\ndef trial(request):\n{lines}\n"
         )
-        code = "import edge_ttp.confined as c; c.SUBJECTS['test'] = 'subject_under_test'; c.main()"
+        code = "import edge_ttp.system.confined as c; c.SUBJECTS['test'] = 'subject_under_test'; c.main()"
         monkeypatch.setattr(confined, "_command", lambda: [sys.executable, "-c", code])
         return run("test", {"given": 1}, limits, **options)
 
@@ -110,8 +110,8 @@ def test_it_does_not_outlive_an_app_that_is_killed(tmp_path: Path) -> None:
     )
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import edge_ttp.confined as c\n"
-        "inner = \"import edge_ttp.confined as c; c.SUBJECTS['test'] = 'subject_under_test'; c.main()\"\n"
+        "import edge_ttp.system.confined as c\n"
+        "inner = \"import edge_ttp.system.confined as c; c.SUBJECTS['test'] = 'subject_under_test'; c.main()\"\n"
         "c._command = lambda: [sys.executable, '-c', inner]\n"
         "c._Talk._read = lambda self, stream, keep: [print(line.decode(), flush=True) for line in stream]\n"
         "c.run('test', {}, c.ProcessLimits(60, 60, 1 << 30))\n"

@@ -1,8 +1,8 @@
 """Work in a process of its own, with limits on time and memory: what dies there does not take the app along.
 
-The process is this Python (`python -m edge_ttp.confined`). In a frozen app `sys.executable` is the app itself: there it
-is started again with the argument FLAG, and `freeze_support`, called first in the app's main program, serves it. A
-program that embeds Python says which executable to use with `multiprocessing.set_executable`.
+The process is this Python (`python -m edge_ttp.system.confined`). In a frozen app `sys.executable` is the app itself:
+there it is started again with the argument FLAG, and `freeze_support`, called first in the app's main program, serves
+it. A program that embeds Python says which executable to use with `multiprocessing.set_executable`.
 
 Needs no `__main__` guard in the app, and may be used from any thread. The job goes in through standard input, the
 answer comes out through standard output, one JSON line each; what native code prints goes to the error stream.
@@ -149,7 +149,7 @@ def _command() -> list[str]:
             "a model file from outside cannot be tried in this program, so it is not loaded: no Python is known here",
             "name one with multiprocessing.set_executable",
         )
-    return [python, "-P", "-m", "edge_ttp.confined"]
+    return [python, "-P", "-m", "edge_ttp.system.confined"]
 
 
 def _search_path() -> list[str]:
@@ -159,7 +159,7 @@ def _search_path() -> list[str]:
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
     if not getattr(sys, "frozen", False):
-        kept["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        kept["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
     return {**kept, **_ENVIRONMENT}
 
 

@@ -11,7 +11,7 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.user import default_user
 from edge_ttp.paths import Paths, locate
-from edge_ttp.settings import (
+from edge_ttp.system.settings import (
     VARIABLES,
     Settings,
     change_settings,

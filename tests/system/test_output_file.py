@@ -12,8 +12,8 @@ import pytest
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
-from edge_ttp.output_file import DATABASE_ENDINGS, output_file, output_path, text_output
 from edge_ttp.paths import locate
+from edge_ttp.system.output_file import DATABASE_ENDINGS, output_file, output_path, text_output
 
 
 def write(path: Path, text: str = "new", **options: object) -> None:

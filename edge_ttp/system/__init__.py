@@ -1,0 +1,1 @@
+"""Where the house meets the machine: processes with limits, files that are written, settings, the border."""
