@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from edge_ttp.errors import Cancelled, DownloadFailed
 from edge_ttp.registry.manifest import file_sha256
+from edge_ttp.registry.patience import Patience, Wait
 
 if TYPE_CHECKING:
     import httpx
@@ -104,7 +105,7 @@ class Downloader:
         self._logins = logins or {}
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s
-        self._slow_s = slow_s
+        self._patience = Patience(slow_s, SLOW_BYTES)
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -114,6 +115,7 @@ class Downloader:
         if self._client is not None:
             self._client.close()
             self._client = None
+        self._patience.close()
 
     def json(self, url: str, accept: str, cancel: Event | None = None) -> tuple[Any, str]:
         """The JSON value at `url` and the address it finally came from. Raises DownloadFailed."""
@@ -121,10 +123,11 @@ class Downloader:
 
         def attempt() -> tuple[str, str]:
             body.clear()
-            with self._open(url, {"Accept": accept}) as (response, final):
+            with self._open(url, {"Accept": accept}, cancel) as (response, final, wait):
                 self._refuse_status(response, url)
-                for chunk in self._paced(response.iter_bytes()):
+                for chunk in response.iter_bytes():
                     _check(cancel, url)
+                    wait.count += len(chunk)
                     body.extend(chunk)
                     if len(body) > MAX_JSON:
                         raise DownloadFailed(f"{_shown(url)} sends more than {MAX_JSON >> 20} MiB")
@@ -143,17 +146,15 @@ class Downloader:
 
         def attempt() -> Announced:
             _check(cancel, url)
-            return self._announced("HEAD", url)
+            return self._announced("HEAD", url, cancel)
 
         return self._persist(attempt, url, lambda: 0, cancel)
 
-    def _announced(self, method: str, url: str) -> Announced:
-
+    def _announced(self, method: str, url: str, cancel: Event | None) -> Announced:
         at = url
         for _ in range(MAX_REDIRECTS + 1):
             self._refuse_scheme(at)
-            headers = {"Accept-Encoding": "identity", **self._login(at)}
-            with self._connection().stream(method, at, headers=headers) as response:
+            with self._stream(method, at, {"Accept-Encoding": "identity"}, cancel) as (response, _):
                 linked = _sha256_of(response.headers.get("x-linked-etag", ""))
                 size = response.headers.get("x-linked-size", "")
                 if linked is not None and size.isdecimal():
@@ -162,7 +163,7 @@ class Downloader:
                     at = _joined(at, response.headers["location"])
                     continue
                 if method == "HEAD" and response.status_code in (403, 405, 501):  # signed addresses are for GET alone
-                    return self._announced("GET", url)
+                    return self._announced("GET", url, cancel)
                 self._refuse_status(response, url)
                 length = response.headers.get("content-length", "")
                 etag = response.headers.get("etag", "")
@@ -229,7 +230,7 @@ class Downloader:
             headers["Range"] = f"bytes={have}-"
             if wanted.validator:
                 headers["If-Range"] = wanted.validator
-        with self._open(url, headers) as (response, _):
+        with self._open(url, headers, cancel) as (response, _, wait):
             if response.status_code == 416 and have:  # what we have is not a beginning of what they have
                 part.unlink()
                 raise _TryAgain("the server cannot resume here")
@@ -248,8 +249,9 @@ class Downloader:
             with _open_private(part, append=resumed) as file:
                 done = start
                 advance(done, total)
-                for chunk in self._paced(response.iter_raw()):
+                for chunk in response.iter_raw():
                     _check(cancel, url)
+                    wait.count += len(chunk)
                     if done + len(chunk) > bound:
                         raise DownloadFailed(f"{_shown(url)} sends more than the {bound} bytes expected")
                     file.write(chunk)
@@ -258,17 +260,6 @@ class Downloader:
             expected_end = size if size is not None else total
             if expected_end is not None and done < expected_end:
                 raise _TryAgain(f"the connection ended after {done} of {expected_end} bytes")
-
-    def _paced(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """`chunks`, as long as they bring something: the timeouts see silence only, not a byte every half second."""
-        since, count = time.monotonic(), 0
-        for chunk in chunks:
-            yield chunk
-            count += len(chunk)
-            if time.monotonic() - since > self._slow_s:
-                if count < SLOW_BYTES:
-                    raise _TryAgain(f"{count} bytes came in {self._slow_s:g} s")
-                since, count = time.monotonic(), 0
 
     def _persist(self, attempt: Callable[[], _T], url: str, measure: Callable[[], int], cancel: Event | None) -> _T:
         """The result of `attempt`, tried again after passing failures; `measure` tells how many bytes there are."""
@@ -290,17 +281,37 @@ class Downloader:
             _pause(wait_s if wait_s is not None else self._backoff_s * 2 ** (failures - 1), cancel, url)
 
     @contextmanager
-    def _open(self, url: str, headers: dict[str, str]) -> Iterator[tuple[httpx.Response, str]]:
-        """The response to GET `url` and its final address, redirects followed as long as they stay on https."""
-
+    def _open(
+        self, url: str, headers: dict[str, str], cancel: Event | None
+    ) -> Iterator[tuple[httpx.Response, str, Wait]]:
+        """The response to GET `url`, its final address and the wait for it; redirects followed while they are https."""
         for _ in range(MAX_REDIRECTS + 1):
             self._refuse_scheme(url)
-            with self._connection().stream("GET", url, headers={**headers, **self._login(url)}) as response:
+            with self._stream("GET", url, headers, cancel) as (response, wait):
                 if not response.has_redirect_location:
-                    yield response, url
+                    yield response, url, wait
                     return
                 url = _joined(url, response.headers["location"])
         raise DownloadFailed(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times")
+
+    @contextmanager
+    def _stream(
+        self, method: str, url: str, headers: dict[str, str], cancel: Event | None
+    ) -> Iterator[tuple[httpx.Response, Wait]]:
+        """One response; raises _TryAgain where its server was hung up on, Cancelled where that was the user's wish."""
+        import httpx
+
+        client, sent = self._connection(), {**headers, **self._login(url)}
+        with self._patience.waiting(cancel) as wait:
+            try:
+                with client.stream(method, url, headers=sent, extensions={"trace": self._patience.heard}) as response:
+                    yield response, wait
+            except httpx.RequestError:
+                if not wait.given_up:
+                    raise
+        if wait.given_up:
+            _check(cancel, url)
+            raise _TryAgain(wait.given_up)
 
     def _connection(self) -> httpx.Client:
         if self._client is None:
