@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
 
 from edge_ttp.errors import Cancelled, DownloadFailed
 from edge_ttp.registry.manifest import file_sha256
-from edge_ttp.registry.patience import Patience, Wait
+from edge_ttp.registry.patience import SLOW_S, Patience, Wait
 
 if TYPE_CHECKING:
     import httpx
@@ -32,9 +32,6 @@ ATTEMPTS = 4
 PROGRESS_BYTES = 1 << 20
 """A try that brought at least so many bytes does not count as a failure."""
 MAX_WAIT_S = 30.0
-SLOW_S = 30.0
-SLOW_BYTES = 4 << 10
-"""A server that sends less than so many bytes in so many seconds is as good as silent: 0.1 KiB a second."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
@@ -105,7 +102,7 @@ class Downloader:
         self._logins = logins or {}
         self._backoff_s = backoff_s
         self._timeout_s = timeout_s
-        self._patience = Patience(slow_s, SLOW_BYTES)
+        self._patience = Patience(slow_s)
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> Self:

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
+SLOW_S = 30.0
+SLOW_BYTES = 4 << 10
+"""A server that sends less than so many bytes in so many seconds is as good as silent: 0.1 KiB a second."""
 _POLL_S = 0.1
 
 
@@ -31,13 +34,12 @@ class Wait:
 class Patience:
     """Watches the requests of one httpx client, one at a time, from a thread of its own.
 
-    A request that brings less than `slow_bytes` of its body in `slow_s` seconds, or whose `cancel` is set, loses its
+    A request that brings less than SLOW_BYTES of its body in `slow_s` seconds, or whose `cancel` is set, loses its
     connection: whoever reads from it gets an httpx.RequestError or an early end, and `Wait.given_up` says why.
     """
 
-    def __init__(self, slow_s: float, slow_bytes: int) -> None:
+    def __init__(self, slow_s: float) -> None:
         self._slow_s = slow_s
-        self._slow_bytes = slow_bytes
         self._connections: list[socket.socket] = []
 
     def heard(self, event: str, about: Mapping[str, Any]) -> None:
@@ -71,7 +73,7 @@ class Patience:
                 wait.given_up = "cancelled"
             elif time.monotonic() - since > self._slow_s:
                 came, since, count = wait.count - count, time.monotonic(), wait.count
-                if came < self._slow_bytes:
+                if came < SLOW_BYTES:
                     wait.given_up = f"{came} bytes came in {self._slow_s:g} s"
             if wait.given_up:  # again and again: a connection may be made only now
                 self._hang_up()

@@ -52,7 +52,7 @@ def output_file(path: Path, *, force: bool = False, database: Path | None = None
             yield file
             file.flush()
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def output_path(path: Path, *, force: bool = False, database: Path | None = None
         handle, name = tempfile.mkstemp(prefix=".edge-ttp-", suffix=".part", dir=target.parent)
         os.close(handle)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     neighbour = Path(name)
     try:
         yield neighbour
@@ -81,12 +81,12 @@ def checked_output(path: Path, *, force: bool = False, database: Path | None = N
     """Where a file named `path` would be written, links followed. Raises InvalidInput as `output_path`."""
     try:
         target = Path(os.path.realpath(path))
-        _refuse_kept(path, target, database)
+        refuse_kept(path, target, database)
         status = _status(target)
     except EdgeTTPError:
         raise
     except (OSError, ValueError) as error:  # a name too long, a null byte
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     if status is None:
         return target
     if stat.S_ISDIR(status.st_mode):
@@ -98,7 +98,17 @@ def checked_output(path: Path, *, force: bool = False, database: Path | None = N
     return target
 
 
-def _refuse_kept(path: Path, target: Path, database: Path | None) -> None:
+def prepared_output(path: Path, *, force: bool = False) -> Path:
+    """As `checked_output`, and makes the folder: for what takes hours before it is written. Raises InvalidInput."""
+    target = checked_output(path, force=force)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return target
+
+
+def refuse_kept(path: Path, target: Path, database: Path | None) -> None:
     """Raises InvalidInput where `target` is, or would become, something that the installation lives on."""
     paths = locate()
     for history in {paths.database, database or paths.database}:
@@ -161,7 +171,7 @@ def _settle(neighbour: Path, target: Path, path: Path, force: bool) -> None:
     except FileExistsError:
         raise _taken(path) from None
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _name_once(neighbour: Path, target: Path) -> None:
@@ -187,7 +197,8 @@ def _taken(path: Path) -> InvalidInput:
     return InvalidInput(f"{path} is there already", "add --force to replace it, or name another file")
 
 
-def _unwritable(path: Path, error: OSError | ValueError) -> InvalidInput:
+def unwritable(path: Path, error: OSError | ValueError) -> InvalidInput:
+    """What a path that cannot be written is answered with: why, and the cure."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     cure = "free some space" if full else "name a file in a folder that can be written"
     why = getattr(error, "strerror", None) or error

@@ -10,13 +10,14 @@ import zstandard
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel
+from edge_ttp.system.output_file import output_file, prepared_output
 from edge_ttp_export.examples import load_pools
 from edge_ttp_export.pool_file import read_pools
 from edge_ttp_export.text_files import file_sha256, read_items
 from edge_ttp_export.user_split import PARTS, Part, part_of
 
 
-def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str | None) -> int:
+def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str | None, *, force: bool = False) -> int:
     """Writes a line per candidate and returns how many. `part`: only users of this part.
 
     Raises InvalidInput where the texts that a file was made from are not among `data`, or where there are no rows.
@@ -38,7 +39,7 @@ def write_rows(files: Sequence[Path], data: Sequence[Path], out: Path, part: str
                 first = {"input": asked[user, order]} if place == 0 else {}
                 told = {name: drawn[name] for name in ("text", "tokens", "logprob")}
                 lines.append(json.dumps({**query, **first, **told, "utility": utility}, ensure_ascii=False))
-    return _write(lines, out)
+    return _write(lines, out, force)
 
 
 def write_scored_rows(
@@ -49,6 +50,7 @@ def write_scored_rows(
     *,
     reward: RewardModel,
     report: Callable[[str], None],
+    force: bool = False,
 ) -> int:
     """The same with each candidate's score, variance and epistemic variance under `reward`, and without its text.
 
@@ -74,15 +76,13 @@ def write_scored_rows(
                     "epistemic": float(scores.epistemic[place]),
                 }
                 lines.append(json.dumps({**query, **told}))
-    return _write(lines, out)
+    return _write(lines, out, force)
 
 
-def _write(lines: Sequence[str], out: Path) -> int:
+def _write(lines: Sequence[str], out: Path, force: bool) -> int:
     if not lines:
         raise InvalidInput("there is no such candidate", "choose another --part, or make more pools")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(zstandard.ZstdCompressor(level=9).compress("\n".join([*lines, ""]).encode()))
-    except OSError as error:
-        raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
+    prepared_output(out, force=force)
+    with output_file(out, force=force) as file:
+        file.write(zstandard.ZstdCompressor(level=9).compress("\n".join([*lines, ""]).encode()))
     return len(lines)

@@ -11,6 +11,8 @@ import typer
 
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import ExtraMissing, InvalidInput
+from edge_ttp.system.output_file import prepared_output
+from edge_ttp.system.output_folder import output_folder
 from edge_ttp_export.policy import commands as policy_commands
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ EncoderFolder = Annotated[Path, typer.Option("--encoder", help="Folder made by `
 SalienceFolder = Annotated[Path, typer.Option("--salience", help="Folder made by `export reward salience`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
@@ -124,6 +127,7 @@ def scores(
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="Most queries of each file, the first ones.")] = 400,
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts."""
@@ -131,10 +135,19 @@ def scores(
     from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.scores import run_scores
 
+    prepared_output(out, force=force)
     networks = {name: Path(folder) for name, folder in map(_pair, trained)}
     policies = {digest: name for name, digest in map(_pair, policy or [])}
     facts = run_scores(
-        pools, data, ReaderFolders(encoder, salience), networks, out, policies=policies, queries=queries, report=note
+        pools,
+        data,
+        ReaderFolders(encoder, salience),
+        networks,
+        out,
+        policies=policies,
+        queries=queries,
+        report=note,
+        force=force,
     )
     _print(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
 
@@ -148,6 +161,7 @@ def rows(
     model: Annotated[
         str | None, typer.Option("--reward", help="Add this reward model's scores, and leave the texts out.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write pools as rows that `edge-ttp diagnose` reads: a candidate a line, with utility, and text or score."""
@@ -157,8 +171,9 @@ def rows(
 
     if part is not None and part not in PARTS:
         raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
+    prepared_output(out, force=force)
     if model is None:
-        count = write_rows(pools, data, out, part)
+        count = write_rows(pools, data, out, part, force=force)
     else:
         from edge_ttp.paths import locate
         from edge_ttp.registry.model_store import Registry
@@ -167,7 +182,8 @@ def rows(
 
         folder = Registry(locate()).reward_folder(model)
         known: Any = part
-        count = write_scored_rows(pools, data, out, known, reward=RewardModel.load(folder), report=note)
+        reward = RewardModel.load(folder)
+        count = write_scored_rows(pools, data, out, known, reward=reward, report=note, force=force)
     _print({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
 
 
@@ -186,6 +202,7 @@ def encoder(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 2,
     seed: Seed = 1,
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Shorten all-MiniLM-L6-v2 and distil it on texts of train users."""
@@ -195,7 +212,8 @@ def encoder(
 
     if layers not in KEPT_LAYERS:
         raise InvalidInput(f"an encoder of {layers} layers is not offered", f"choose one of {sorted(KEPT_LAYERS)}")
-    found = shorten(data, out, layers=layers, epochs=epochs, seed=seed, report=note)
+    with output_folder(out, force=force) as folder:
+        found = shorten(data, folder, layers=layers, epochs=epochs, seed=seed, report=note)
     _print(found, as_json, f"{out}: cosine with the full encoder {found['cosine']:.3f}, rank {found['spearman']:.3f}")
 
 
@@ -211,13 +229,15 @@ def train_salience(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 4,
     seed: Seed = 1,
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train the network that knows which words an input calls for, on texts of train users alone."""
     _torch(threads)
     from edge_ttp_export.salience_run import run_salience
 
-    items = run_salience(data, encoder, out, pools=pools or (), epochs=epochs, seed=seed, report=note)
+    with output_folder(out, force=force) as folder:
+        items = run_salience(data, encoder, folder, pools=pools or (), epochs=epochs, seed=seed, report=note)
     _print({"folder": str(out), "left_out": items}, as_json, f"{out}: written, {items} items of pools left out")
 
 
@@ -242,6 +262,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 30,
     seed: Seed = 1,
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train the reward network on train users' pools; tune users stop it."""
@@ -251,19 +272,20 @@ def train(
 
     if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
         raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
-    facts = run_training(
-        pools,
-        data,
-        ReaderFolders(encoder, salience),
-        out,
-        loss=loss,
-        beta=beta,
-        epochs=epochs,
-        seed=seed,
-        text_terms=not features_only,
-        use_salience=not without_salience,
-        report=note,
-    )
+    with output_folder(out, force=force) as folder:
+        facts = run_training(
+            pools,
+            data,
+            ReaderFolders(encoder, salience),
+            folder,
+            loss=loss,
+            beta=beta,
+            epochs=epochs,
+            seed=seed,
+            text_terms=not features_only,
+            use_salience=not without_salience,
+            report=note,
+        )
     _print(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
 
 
@@ -277,6 +299,7 @@ def onnx(
     out: Annotated[Path, typer.Option(help="Folder of models: NAME/ and NAME.toml are written there.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
@@ -284,7 +307,8 @@ def onnx(
     from edge_ttp_export.export_run import run_export
     from edge_ttp_export.graphs import ReaderFolders
 
-    gates = run_export(pools, data, ReaderFolders(encoder, salience), trained, out, name=name, report=note)
+    reader = ReaderFolders(encoder, salience)
+    gates = run_export(pools, data, reader, trained, out, name=name, report=note, force=force)
     shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in gates]
     _print({"model": str(out / name), "gates": shown}, as_json, f"{out / name}: written, all gates passed")
 

@@ -16,6 +16,7 @@ from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.reward.utility import utility
 from edge_ttp.schema import Sampling
+from edge_ttp.system.output_file import prepared_output
 from edge_ttp_export.pool_file import PoolFile
 from edge_ttp_export.text_files import Item, file_sha256, read_items, task_of
 from edge_ttp_export.text_recall import Recall
@@ -114,6 +115,7 @@ def make_pools(
     wanted = choose_queries(users, queries, who.min_history)
     if not wanted:
         raise InvalidInput(f"no user in {data} has enough items", "give longer histories, or ask for fewer items")
+    prepared_output(out, force=True)  # continued where it is there; never the history or a model
     header = {"task": task_of(data), "data": file_sha256(data), "model": file_sha256(model), **_as_dict(recipe)}
     policy = LlamaPolicy(model, threads=threads)
     try:

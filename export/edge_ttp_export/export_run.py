@@ -11,6 +11,8 @@ from edge_ttp.registry.manifest import Manifest, describe_files
 from edge_ttp.reward.config import CONFIG_FILE, RewardConfig
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.session import default_threads
+from edge_ttp.system.output_file import prepared_output, text_output
+from edge_ttp.system.output_folder import output_folder
 from edge_ttp_export.card import model_card
 from edge_ttp_export.checkpoint import load_checkpoint
 from edge_ttp_export.evaluate_run import evaluate_files
@@ -33,11 +35,20 @@ def run_export(
     *,
     name: str,
     report: Callable[[str], None],
+    force: bool = False,
 ) -> list[Gate]:
-    """Writes `out`/NAME/ and `out`/NAME.toml and returns the gates, or raises GateFailed and writes nothing."""
+    """Writes `out`/NAME/ and `out`/NAME.toml and returns the gates, or raises GateFailed and writes nothing.
+
+    Raises InvalidInput, before anything is done, where one of them is there already and `force` is not set.
+    """
+    manifest = out / f"{name}.toml"
+    prepared_output(manifest, force=force)
     graphs, checkpoint = reader.graphs(), load_checkpoint(trained)
     heads = export_heads(checkpoint.network)
-    with tempfile.TemporaryDirectory(prefix="edge-ttp-export-") as temporary:
+    with (
+        output_folder(out / name, force=force) as target,
+        tempfile.TemporaryDirectory(prefix="edge-ttp-export-") as temporary,
+    ):
         folders = {kind: Path(temporary) / kind for kind in ("full", "small")}
         layers = graphs.encoder.torch.layers
         for kind, encodes, reads in (
@@ -61,11 +72,11 @@ def run_export(
         folder = folders["small"]
         (folder / MEASURED_FILE).write_text(to_json(measured), encoding="utf-8")
         (folder / CARD_FILE).write_text(model_card(config, gates, measured), encoding="utf-8")
-        target = out / name
-        target.mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.iterdir()):
             shutil.copyfile(file, target / file.name)
-        (out / f"{name}.toml").write_text(_manifest(target, config).to_toml(), encoding="utf-8")
+        described = _manifest(target, config).to_toml()
+    with text_output(manifest, force=force) as text:
+        text.write(described)
     return gates
 
 

@@ -54,6 +54,7 @@ def run_scores(
     policies: Mapping[str, str],
     queries: int,
     report: Callable[[str], None],
+    force: bool = False,
 ) -> dict[str, Any]:
     """Writes the score file and returns what is in it.
 
@@ -73,7 +74,7 @@ def run_scores(
         sets.append(score_set(part, policy or header["model"][:12], networks, salt))
         report(f"{header['file']}: {len(part)} pools scored by {len(networks)} networks")
     made = {name: _facts(network) for name, network in networks.items()}
-    size = write_scores(out, ScoreFile(tuple(sets), {SUM: {"loss": "none"}, **made}))
+    size = write_scores(out, ScoreFile(tuple(sets), {SUM: {"loss": "none"}, **made}), force=force)
     return {"file": str(out), "bytes": size, "variants": [SUM, *made], "queries": sum(len(one) for one in sets)}
 
 

@@ -230,6 +230,7 @@ def running(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     if tls is not None:
         http.socket = tls.wrap_socket(http.socket, server_side=True)
     http.daemon_threads = True
+    http.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients go away, as some tests make them
     state.port = http.server_address[1]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

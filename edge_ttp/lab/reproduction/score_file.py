@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.system.output_file import output_file, prepared_output
 
 FORMAT = 1
 PARTS = ("train", "tune", "report")
@@ -85,8 +86,11 @@ class ScoreFile:
     """Facts about each variant: its loss, its seed ... Numbers and short texts."""
 
 
-def write_scores(path: Path, file: ScoreFile) -> int:
-    """Writes the file and returns its size in bytes. Numbers are rounded as the format says."""
+def write_scores(path: Path, file: ScoreFile, *, force: bool = False) -> int:
+    """Writes the file and returns its size in bytes. Numbers are rounded as the format says.
+
+    Raises InvalidInput where it cannot be written, or is there already and `force` is not set.
+    """
     arrays: dict[str, npt.NDArray[Any]] = {}
     sets = []
     for place, one in enumerate(file.sets):
@@ -113,11 +117,9 @@ def write_scores(path: Path, file: ScoreFile) -> int:
     arrays["meta"] = np.frombuffer(meta, np.uint8)
     held = BytesIO()
     np.savez_compressed(held, allow_pickle=False, **arrays)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(held.getvalue())
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror or error}", "choose another --out") from error
+    prepared_output(path, force=force)
+    with output_file(path, force=force) as written:
+        written.write(held.getvalue())
     return len(held.getvalue())
 
 

@@ -15,6 +15,7 @@ from edge_ttp.lab.bench.passages import passages
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.system.output_folder import checked_folder, output_folder
 from edge_ttp_export.policy.build import Workshop, style_of
 from edge_ttp_export.policy.converter import Report, converter
 from edge_ttp_export.policy.held_out import read_texts
@@ -45,8 +46,7 @@ def run_lora(
     source = inspect(base)
     if source.is_gguf:
         raise InvalidInput("an adapter is trained on a checkpoint", "read the GGUF back: edge-ttp export checkpoint")
-    if out.exists():
-        raise InvalidInput(f"{str(out)!r} exists already", "name a new folder")
+    checked_folder(out)
     texts = read_texts(data, user)
     script = converter(paths)
     parts = {"fingerprint": fingerprint(source, cancel), "what": "lora", "llama.cpp": bindings.version()}
@@ -64,7 +64,8 @@ def run_lora(
             settings,
             advance=lambda step, loss: report("training the adapter", step, settings.steps),
         )
-        write_lora(tensors, settings, source.path, out)
+        with output_folder(out) as made:
+            write_lora(tensors, settings, source.path, made)
     few = max(1, len(losses) // 5)
     return {
         "folder": str(out),

@@ -6,13 +6,12 @@ The weights become what the file's quantization made of them; nothing that it lo
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from edge_ttp.errors import ExtraMissing, InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.errors import ExtraMissing, ModelUnavailable, OutOfCapacity
 from edge_ttp.registry.gguf import read_header
+from edge_ttp.system.output_folder import output_folder
 from edge_ttp_export.policy.gguf_tokenizer import read_vocabulary, write_tokenizer
 
 NOTE_NAME = "edge_ttp_source.json"
@@ -41,8 +40,6 @@ def read_back(path: Path, out: Path, *, name: str, licence: str, licence_url: st
                 f"reading a GGUF back needs {package}", "install the extra: pip install 'edge-ttp[export]'"
             )
     header = read_header(path)
-    if out.exists():
-        raise InvalidInput(f"{str(out)!r} exists already", "name a new folder")
     note: dict[str, str | int] = {
         "file": path.name,
         "format": header.file_type,
@@ -51,16 +48,12 @@ def read_back(path: Path, out: Path, *, name: str, licence: str, licence_url: st
         "licence": licence,
         "licence_url": licence_url,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        folder = Path(temporary)
+    with output_folder(out) as folder:
         try:
             write_tokenizer(read_vocabulary(path), header.architecture, folder)
             _write_weights(path, folder)
             (folder / NOTE_NAME).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-            shutil.copytree(folder, out)
         except OSError as error:
-            shutil.rmtree(out, ignore_errors=True)
             raise OutOfCapacity(f"{str(out)!r} cannot be written: {error.strerror or error}", "make room") from error
     return note
 

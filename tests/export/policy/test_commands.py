@@ -95,7 +95,7 @@ def test_a_gguf_is_read_back_and_can_be_looked_over(
     assert (found["architecture"], found["format"], found["folder"]) == ("llama", "F16", str(out))
     assert inspect(out).architecture == "LlamaForCausalLM"
     assert run(["export", "checkpoint", str(converted), str(out)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "there already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

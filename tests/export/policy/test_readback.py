@@ -34,7 +34,8 @@ def test_it_predicts_and_tokenizes_as_the_file_does(converted: Path, tmp_path: P
 
 
 def test_an_existing_folder_is_left_alone(converted: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="exists already"):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="there already"):
         read_back(converted, tmp_path, name="tiny", licence="", licence_url="")
     with pytest.raises(ModelUnavailable):
         read_back(tmp_path / "none.gguf", tmp_path / "out", name="tiny", licence="", licence_url="")
