@@ -273,14 +273,14 @@ def _print_curve(found: Diagnosis) -> None:
     if not found.curve:
         return
     _table(
-        ("n", "measured", "90% interval", "law", "Gaussian", "oracle", "share"),
+        ("n", "measured", "90% interval", "law", "plain form", "oracle", "share"),
         [
             (
                 str(point.n),
                 _number(point.measured, 4),
                 f"{_number(point.low, 4)} to {_number(point.high, 4)}",
                 _number(point.predicted, 4),
-                _number(point.gaussian, 4),
+                _number(point.plain, 4),
                 _number(point.oracle, 4),
                 _number(point.share, 2),
             )

@@ -20,15 +20,17 @@ from edge_ttp.scaling.curves import (
 from edge_ttp.scaling.deconvolution import Deconvolution, Moments, naive_moments, normal_moments
 from edge_ttp.scaling.gauge import Rates
 from edge_ttp.scaling.intervals import UNKNOWN, Estimate, interval, resampled, wilson
-from edge_ttp.scaling.law import Law, marginal_gain
+from edge_ttp.scaling.law import Law, marginal_gain, skewed_share
 from edge_ttp.scaling.order_statistics import (
     expected_maximum,
     exponential_ceiling,
     gaussian_ceiling,
     harmonic,
+    skewed_maximum,
+    square_of_maximum,
     subexponential_bound,
 )
-from edge_ttp.scaling.pools import LONGEST_CURVE, Gains, Pools, gains, longest_curve
+from edge_ttp.scaling.pools import LONGEST_CURVE, Gains, Pools, Skewness, gains, longest_curve
 from edge_ttp.scaling.quantities import Quantities, four_quantities
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "QueryEvidence",
     "Rates",
     "RuleCurve",
+    "Skewness",
     "Users",
     "best_of_n",
     "correlate",
@@ -66,6 +69,9 @@ __all__ = [
     "normal_moments",
     "oracle_of_n",
     "resampled",
+    "skewed_maximum",
+    "skewed_share",
+    "square_of_maximum",
     "subexponential_bound",
     "subset_weights",
     "wilson",

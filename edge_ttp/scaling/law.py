@@ -6,9 +6,13 @@ Splitting off users for whom the score collapsed (gain 0) and queries where it p
 
     gain(N) = sigma m_N (1 - c) [(1 - h) rho_plus - h rho_minus]
 
-Real utilities are skewed, so that sigma m_N misses; the share of the oracle's gain is what holds up:
+Real utilities are skewed, so that sigma m_N misses. The share form takes the measured oracle in its place:
 
     gain(N) = measured oracle gain(N) (1 - c) [(1 - h) rho_plus - h rho_minus]
+
+It holds where scores are as skewed as utilities. Usually they are less so, and the share falls with N: then each
+query's correlation times the spacing of its own scores holds up (`edge_ttp.scaling.pools.Gains.spaced`), and
+`skewed_share` is what two skewnesses alone tell of it.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.scaling.order_statistics import Counts, Floats, expected_maximum
+from edge_ttp.scaling.order_statistics import Counts, Floats, expected_maximum, skewed_maximum
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,21 @@ class Law:
     def gain(self, oracle_gain: Floats) -> Floats:
         """Gain over a random pick where the oracle's is `oracle_gain`, utility units: the share form."""
         return self.share * np.asarray(oracle_gain, dtype=np.float64)
+
+
+def skewed_share(n: Counts, share: float, *, score_skewness: float, utility_skewness: float) -> Floats:
+    """The share at each n where scores and utilities are skewed: a closed form for what the plain one misses.
+
+    The gain is as large as the maximum of the *scores* reaches, the oracle's as large as that of the *utilities*:
+
+        share(N) = share x (m_N + g_s / 6 (v_N - 1)) / (m_N + g_u / 6 (v_N - 1)),   v_N = E[M_N^2]
+
+    with `edge_ttp.scaling.order_statistics.skewed_maximum` for both. Equal skewnesses give the plain share at every n;
+    scores that are less skewed than utilities, which is usual, lose share as n grows. nan at n = 1.
+    """
+    counts = np.asarray(n, dtype=np.float64)
+    above, below = skewed_maximum(counts, score_skewness), skewed_maximum(counts, utility_skewness)
+    return np.asarray(share * np.divide(above, below, out=np.full(counts.shape, np.nan), where=counts > 1))
 
 
 def marginal_gain(n: Counts, slope: float) -> Floats:

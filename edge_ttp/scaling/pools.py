@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.scaling.correlation import QueryEvidence, correlate, gather
+from edge_ttp.scaling.correlation import QueryEvidence, correlate, gather, third_moment
 from edge_ttp.scaling.curves import Ints, subset_weights
 from edge_ttp.scaling.curves import best_of_n as _best_of_n
 from edge_ttp.scaling.order_statistics import Floats
@@ -81,11 +81,33 @@ class Pools:
             queries = np.flatnonzero(size == one)
             yield queries, self.start[queries, None] + np.arange(one)
 
+    def skewness(self) -> Skewness:
+        """How skewed scores and utilities are within a query, over queries of three candidates or more."""
+        sums = np.zeros(4)
+        for _, at in self.blocks():
+            if at.shape[1] > 2:
+                utility, score = self.utility[at], self.score[at]
+                evidence = correlate(utility, score)
+                of_utility, of_score = third_moment(utility), third_moment(score)
+                reach = np.abs(evidence.reach_plain)
+                sums += reach @ of_score, reach.sum(), evidence.weight @ of_utility, evidence.weight.sum()
+        return Skewness(*(float(above / below) if below > 0 else np.nan for above, below in (sums[:2], sums[2:])))
+
     def evidence(self) -> QueryEvidence:
         """What each query's pool says."""
         return gather(
             [(queries, correlate(self.utility[at], self.score[at])) for queries, at in self.blocks()], len(self)
         )
+
+
+@dataclass(frozen=True)
+class Skewness:
+    """Mean skewness within a query: 0 where good and bad candidates stand out alike. nan where nothing differs."""
+
+    score: float
+    """Queries weighted by the size of what their scores gain."""
+    utility: float
+    """Queries weighted by the spread of their utilities."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +120,9 @@ class Gains:
     """Of the candidate with the largest score, (groups, n)."""
     oracle: Floats
     """Of the candidate with the largest utility, (groups, n)."""
-    linear: Floats
-    """What the queries' correlations and the spacing of their own scores give: rho sigma x E[max of n of the pool's
-    standardized scores], (groups, n)."""
+    spaced: Floats
+    """The law with the scores' own spacing: what correlations and spacing give, rho sigma x
+    E[max of n of the pool's standardized scores], (groups, n)."""
     queries: Floats
     """How many queries count, (groups,)."""
     left_out: int
@@ -110,7 +132,7 @@ class Gains:
         """The gains at some of the n, with other measured ones, (groups, len(n)): those of a rule that looks at the
         other candidates, which one ranking of the whole pool does not tell."""
         columns = np.searchsorted(self.n, n)
-        return replace(self, n=n, measured=measured, oracle=self.oracle[:, columns], linear=self.linear[:, columns])
+        return replace(self, n=n, measured=measured, oracle=self.oracle[:, columns], spaced=self.spaced[:, columns])
 
 
 def gains(pools: Pools, evidence: QueryEvidence, group: Ints, groups: int) -> Gains:
@@ -119,7 +141,7 @@ def gains(pools: Pools, evidence: QueryEvidence, group: Ints, groups: int) -> Ga
     longest = longest_curve(evidence.size[informative])
     n = np.arange(1, longest + 1)
     shape = (groups, longest)
-    measured, oracle, linear, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(groups)
+    measured, oracle, spaced, count = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(groups)
     for queries, at in pools.blocks():
         keep = informative[queries] & (at.shape[1] >= longest)
         if not keep.any():
@@ -132,11 +154,11 @@ def gains(pools: Pools, evidence: QueryEvidence, group: Ints, groups: int) -> Ga
         standard = np.sort((score - score.mean(axis=1, keepdims=True)) / spread, axis=1) @ weights
         np.add.at(measured, owner, _best_of_n(utility, score, n) - mean)
         np.add.at(oracle, owner, np.sort(utility, axis=1) @ weights - mean)
-        np.add.at(linear, owner, evidence.reach_plain[chosen, None] * standard)
+        np.add.at(spaced, owner, evidence.reach_plain[chosen, None] * standard)
         np.add.at(count, owner, 1.0)
-    for gain in (measured, oracle, linear):
+    for gain in (measured, oracle, spaced):
         gain[:, 0] = 0.0  # one candidate is a random pick: free of rounding
-    return Gains(n, measured, oracle, linear, count, int(informative.sum() - count.sum()))
+    return Gains(n, measured, oracle, spaced, count, int(informative.sum() - count.sum()))
 
 
 def longest_curve(size: Ints) -> int:

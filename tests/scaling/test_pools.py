@@ -59,7 +59,7 @@ def test_linear_gains_are_exact_where_utility_is_linear_in_the_score() -> None:
     score = np.random.default_rng(0).exponential(size=(30, 12))
     pools = Pools.from_matrices(0.2 * score + 1, score, np.zeros(30, dtype=np.int64))
     found = gains(pools, pools.evidence(), pools.user, 1)
-    assert found.linear == pytest.approx(found.measured)
+    assert found.spaced == pytest.approx(found.measured)
     assert found.oracle == pytest.approx(found.measured)
 
 

@@ -54,6 +54,26 @@ def masked(text: str, kept: Collection[str]) -> str:
     return _DIGITS.sub(lambda match: "9" * min(len(match[0]), 3), _WORD.sub(shape, text))
 
 
+def content_counts(texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
+    """What each user's texts are about: hashed counts of the words that few users share, (WIDTH,)."""
+    kept = shared_words(texts)
+    found = {}
+    for user, written in texts.items():
+        counts = np.zeros(WIDTH)
+        for text in written:
+            for word in _WORD.findall(text.lower()):
+                if word not in kept:
+                    counts[zlib.crc32(word.encode("utf-8", "replace")) % WIDTH] += 1
+        found[user] = np.log1p(counts)
+    return found
+
+
+def style_counts(texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
+    """How each user writes, content apart: weighted counts of character n-grams of the masked texts, (WIDTH,)."""
+    verifier = Verifier(texts)
+    return {user: verifier.profile(user) for user in texts}
+
+
 class Verifier:
     """Scores bags of texts against users of one task. Everything is fixed by the texts and the seed."""
 
@@ -68,6 +88,10 @@ class Verifier:
         rng = np.random.default_rng(seed)
         self._halves = (rng.random((HALVES, WIDTH)) < 0.5).astype(np.float64)
         self._norms = np.sqrt(np.square(self._profiles) @ self._halves.T)
+
+    def profile(self, user: str) -> Floats:
+        """(WIDTH,) weighted n-grams of what `user` wrote before."""
+        return np.asarray(self._profiles[self.users.index(user)])
 
     def score(self, bag: Sequence[str], user: str, impostors: Sequence[str]) -> float:
         """Share of halves and impostors, 0 to 1, for which the bag is more like `user` than like the impostor."""

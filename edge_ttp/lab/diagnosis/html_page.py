@@ -8,7 +8,7 @@ from importlib.resources import files
 from math import isfinite
 
 from edge_ttp.lab.diagnosis.charts import Dot, Line, bars_chart, lines_chart, map_chart, swatch
-from edge_ttp.lab.diagnosis.judge import Diagnosis, HackedQuery, Shown, UserLine, marked
+from edge_ttp.lab.diagnosis.judge import CurvePoint, Diagnosis, HackedQuery, Shown, UserLine, marked
 from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.lab.diagnosis.verdict import printable
 from edge_ttp.scaling import Estimate, exponential_ceiling, gaussian_ceiling
@@ -128,8 +128,8 @@ def _curves(found: Diagnosis) -> str:
             [point.low for point in curve],
             [point.high for point in curve],
         ),
-        Line("law: share", "law", ns, [point.predicted for point in curve]),
-        Line("law: Gaussian", "rival", ns, [point.gaussian for point in curve]),
+        Line("law", "law", ns, [point.predicted for point in curve]),
+        Line("plain form", "rival", ns, [point.plain for point in curve]),
     ]
     gain = lines_chart(
         lines, title="Gain over a random pick by n", x_label="candidates n", y_label="gain over a random pick"
@@ -137,7 +137,8 @@ def _curves(found: Diagnosis) -> str:
     share = lines_chart(
         [
             Line("measured", "measured", ns, [point.share for point in curve]),
-            Line("law", "law", ns, [_share(found) if point.n > 1 else float("nan") for point in curve]),
+            Line("law", "law", ns, [_of_oracle(point) for point in curve]),
+            Line("plain form", "rival", ns, [_share(found) if point.n > 1 else float("nan") for point in curve]),
         ],
         title="Share of the best candidate's gain by n",
         x_label="candidates n",
@@ -156,6 +157,10 @@ def _curves(found: Diagnosis) -> str:
         else "Every n up to the size of the pools, without bias, from all subsets of each pool.",
         f'<div class="figures">{"".join(figures)}{_curve_table(found)}</div>',
     )
+
+
+def _of_oracle(point: CurvePoint) -> float:
+    return point.predicted / point.oracle if point.n > 1 and point.oracle > 0 else float("nan")
 
 
 def _share(found: Diagnosis) -> float:
@@ -187,7 +192,7 @@ def _curve_table(found: Diagnosis) -> str:
                 (point.low, 4),
                 (point.high, 4),
                 (point.predicted, 4),
-                (point.gaussian, 4),
+                (point.plain, 4),
                 (point.oracle, 4),
                 (point.share, 2),
             )
@@ -197,7 +202,7 @@ def _curve_table(found: Diagnosis) -> str:
     )
     return (
         "<figure><table><thead><tr><th>n</th><th>selected</th><th>low</th><th>high</th>"
-        "<th>law: share</th><th>law: Gaussian</th><th>best</th><th>share</th></tr></thead>"
+        "<th>law</th><th>plain form</th><th>best</th><th>share</th></tr></thead>"
         f"<tbody>{rows}</tbody></table><figcaption>The same in numbers.</figcaption></figure>"
     )
 

@@ -26,6 +26,7 @@ def as_object(
         "net": _estimate(quantities.net if quantities else UNKNOWN),
         "share": _estimate(quantities.share if quantities else UNKNOWN),
         "curve": [asdict(point) for point in found.curve],
+        "skewness": asdict(found.skewness) if found.skewness else None,
         "ceiling": _ceiling(found),
         "users": [asdict(line) for line in found.users],
         "queries": [_query(query, texts) for query in found.hacked],

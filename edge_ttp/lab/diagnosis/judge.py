@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from edge_ttp.scaling import (
     Pools,
     Quantities,
     QueryEvidence,
+    Skewness,
     expected_maximum,
     exponential_fits_better,
     fit_ceilings,
@@ -23,6 +25,7 @@ from edge_ttp.scaling import (
     gains,
     interval,
     resampled,
+    skewed_share,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -46,11 +49,13 @@ class CurvePoint:
     """Ends of the 90% interval of `measured`."""
     high: float
     predicted: float
-    """The law's share form: predicted share x the oracle's measured gain."""
+    """The law: the queries' correlations and the spacing of their own scores."""
+    plain: float
+    """The law's plain form: one share x the oracle's measured gain. Holds where scores are as skewed as utilities."""
+    corrected: float
+    """The plain form corrected for both skewnesses in closed form (`edge_ttp.scaling.skewed_share`)."""
     gaussian: float
-    """The law's Gaussian form: predicted share x sigma m_n."""
-    linear: float
-    """From the queries' correlations and the spacing of their own scores in place of m_n."""
+    """The law's Gaussian form: one share x sigma m_n."""
     oracle: float
     share: float
     """measured / oracle; nan at n = 1."""
@@ -137,6 +142,7 @@ class Diagnosis:
     length: Length | None
     variance: Variance | None
     histogram: Histogram | None
+    skewness: Skewness | None
     rescored: bool
     """Whether the measured curve comes from subsets that were scored anew."""
     constant_scores: list[str]
@@ -172,6 +178,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
         quantities = four_quantities(evidence, pools.user, users, resamples=resamples, seed=seed)
         users_few = quantities.over == "queries"
     group, groups = (np.arange(len(pools)), len(pools)) if users_few else (pools.user, users)
+    skewness = pools.skewness() if complete else None
     curve: list[CurvePoint] = []
     ceilings, better, left_out = None, float("nan"), 0
     if table.utility is not None and evidence.informative.any():
@@ -179,7 +186,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
         if picked is not None:
             found = _measured_as(found, picked, evidence, group, groups)
         draws = _curves(found, groups, resamples, seed)
-        curve, left_out = _points(found, draws, quantities), found.left_out
+        curve, left_out = _points(found, draws, quantities, skewness), found.left_out
         if len(found.n) >= 3:
             ceilings = fit_ceilings(found.n, found.oracle.sum(axis=0) / found.queries.sum())
             better = exponential_fits_better(found.n, draws.oracle)
@@ -207,6 +214,7 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
             weigh_variance(pools, evidence, table.variance[order]) if complete and table.variance is not None else None
         ),
         histogram=_histogram(pools, evidence, quantities) if quantities is not None else None,
+        skewness=skewness,
         rescored=picked is not None,
         constant_scores=_constant(table, pools, evidence) if table.utility is None else [],
     )
@@ -243,14 +251,22 @@ def _curves(found: Gains, groups: int, resamples: int, seed: int) -> _Curves:
     return _Curves(np.array(measured), np.array(oracle))
 
 
-def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list[CurvePoint]:
+def _points(found: Gains, draws: _Curves, quantities: Quantities | None, skewness: Skewness | None) -> list[CurvePoint]:
     total = found.queries.sum()
     measured, oracle = found.measured.sum(axis=0) / total, found.oracle.sum(axis=0) / total
-    linear = found.linear.sum(axis=0) / total
+    predicted = found.spaced.sum(axis=0) / total
     unknown = np.full(len(found.n), np.nan)
-    predicted, gaussian = unknown, unknown
+    plain, corrected, gaussian = unknown, unknown, unknown
     if quantities is not None and quantities.share.known:
-        predicted = quantities.share.value * oracle
+        plain = quantities.share.value * oracle
+        if skewness is not None and isfinite(skewness.score) and isfinite(skewness.utility):
+            shares = skewed_share(
+                found.n,
+                quantities.share.value,
+                score_skewness=skewness.score,
+                utility_skewness=skewness.utility,
+            )
+            corrected = np.where(found.n > 1, shares * oracle, 0.0)
         gaussian = quantities.share.value * quantities.sigma.value * expected_maximum(found.n)
     points = []
     for place, n in enumerate(found.n):
@@ -262,9 +278,10 @@ def _points(found: Gains, draws: _Curves, quantities: Quantities | None) -> list
                 measured=float(measured[place]) if known else float("nan"),
                 low=band.low if known else float("nan"),
                 high=band.high if known else float("nan"),
-                predicted=float(predicted[place]),
+                predicted=float(predicted[place]) if known else float("nan"),
+                plain=float(plain[place]),
+                corrected=float(corrected[place]),
                 gaussian=float(gaussian[place]),
-                linear=float(linear[place]) if known else float("nan"),
                 oracle=float(oracle[place]),
                 share=float(measured[place] / oracle[place]) if known and n > 1 and oracle[place] > 0 else float("nan"),
             )

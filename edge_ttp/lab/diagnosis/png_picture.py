@@ -35,8 +35,8 @@ def picture(found: Diagnosis) -> bytes:
     axes.plot(n, [point.measured for point in found.curve], color="#1f5fa8", label="selected")
     low, high = [point.low for point in found.curve], [point.high for point in found.curve]
     axes.fill_between(n, low, high, color="#1f5fa8", alpha=0.16, linewidth=0)
-    axes.plot(n, [point.predicted for point in found.curve], "--", color="#c8640a", label="law: share of the best")
-    axes.plot(n, [point.gaussian for point in found.curve], ":", color="#8b929b", label="law: Gaussian")
+    axes.plot(n, [point.predicted for point in found.curve], "--", color="#c8640a", label="law")
+    axes.plot(n, [point.plain for point in found.curve], ":", color="#8b929b", label="plain form")
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("candidates n")

@@ -9,15 +9,16 @@ import numpy as np
 
 from edge_ttp.lab.reproduction.cells import REPORT, rows_of
 from edge_ttp.lab.reproduction.findings import ALL, Ceiling, VariantQuantities
-from edge_ttp.lab.reproduction.law_test import CONSTANT, FORMS, LAW, ORDER, SPACED, TRANSFER, LawTest
+from edge_ttp.lab.reproduction.law_test import CONSTANT, CORRECTED, FORMS, ORDER, PLAIN, SPACED, TRANSFER, LawTest
 from edge_ttp.lab.reproduction.reproduce import R2_TARGET, SHARE_TARGET, Reproduction
 from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.lab.reproduction.variance import Ranked
 from edge_ttp.scaling import Estimate
 
 _FORM_NAMES = {
-    LAW: "**the law**, share form",
-    SPACED: "the law with the scores' own spacing",
+    SPACED: "**the law**, with the scores' own spacing",
+    PLAIN: "its plain form, one share for all n",
+    CORRECTED: "the plain form, corrected for skewness in closed form",
     CONSTANT: "one constant share for everything",
     ORDER: "const x m_N, fitted per task and policy",
     TRANSFER: "the other half's own measured shares (what chance leaves)",
@@ -32,10 +33,12 @@ b (H_n - 1), which grows like ln n; a Gaussian one sigma m_n, about sigma sqrt(2
 
 _LAW_TEXT = """## The law against the measured curve
 
-Quantities from a random half of the users, curve of the other half: predicted gain(n) = the other half's oracle gain(n)
-x (1-c) [(1-h) rho_plus - h rho_minus]. The second row replaces Gaussian spacing by what the first half shows: rho sigma
-times the expected maximum of its standardized scores, over its oracle's gain. Curves below N are measured by scoring
-random subsets anew, since these scores depend on the rest of the pool. Rivals are fitted on the first half as well.
+Quantities from a random half of the users, curve of the other half. The law: rho sigma times the expected maximum of
+the first half's own standardized scores, over its oracle's gain, times the other half's oracle gain. The plain form:
+the other half's oracle gain(n) x (1-c) [(1-h) rho_plus - h rho_minus], one share for all n, which holds where scores
+are as skewed as utilities. Corrected in closed form: that share x (m_n + g_s/6 (v_n - 1)) / (m_n + g_u/6 (v_n - 1)),
+with the skewnesses g_s of scores and g_u of utilities and v_n = E[M_n^2] of n standard normals. Curves below N are
+measured by scoring random subsets anew, since these scores depend on the rest of the pool. Rivals are fitted on the first half as well.
 Means over splits, with their 5% and 95% points.
 """
 
@@ -123,7 +126,7 @@ def _oracle_words(exponential: int, sets: int, growth: Sequence[float]) -> str:
 
 
 def _law_words(test: LawTest) -> str:
-    law = test.forms[LAW]
+    law = test.forms[SPACED]
     rivals = [test.forms[name] for name in (CONSTANT, ORDER)]
     met = [_met(law.r2 >= R2_TARGET), _met(law.error <= SHARE_TARGET)]
     better = all(law.error < one.error and law.r2 > one.r2 for one in rivals)
@@ -131,7 +134,8 @@ def _law_words(test: LawTest) -> str:
         f"R² of the gain {law.r2:.3f} (target {R2_TARGET}: {met[0]}), mean error of the share {law.error:.3f} (target "
         f"{SHARE_TARGET}: {met[1]}; chance alone makes {test.forms[TRANSFER].error:.3f}); "
         + ("better than both trivial rivals" if better else "not better than both trivial rivals")
-        + f". With the scores' own spacing: {test.forms[SPACED].r2:.3f}, {test.forms[SPACED].error:.3f}."
+        + f". Its plain form: {test.forms[PLAIN].r2:.3f}, {test.forms[PLAIN].error:.3f}; corrected for skewness in"
+        f" closed form: {test.forms[CORRECTED].r2:.3f}, {test.forms[CORRECTED].error:.3f}."
     )
 
 
@@ -255,8 +259,8 @@ def _law_table(test: LawTest) -> list[str]:
         "",
         f"Worst case: {worst.task}, {worst.policy}, {worst.variant}, n={worst.n}: predicted {worst.predicted:.2f}, "
         f"measured {worst.measured:.2f}. Measured minus predicted share, mean over cells: {by_n}. "
-        f"Where every subset keeps the scores of its whole pool: {kept}. Mean skewness within a pool: scores "
-        f"{test.score_skewness:+.2f}, utilities {test.utility_skewness:+.2f}" + _skewed(test) + ".",
+        f"Of the plain form, where every subset keeps the scores of its whole pool: {kept}. Mean skewness within a "
+        f"pool: scores {test.score_skewness:+.2f}, utilities {test.utility_skewness:+.2f}" + _skewed(test) + ".",
         "",
     ]
 

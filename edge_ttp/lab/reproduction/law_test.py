@@ -1,8 +1,10 @@
 """Is the law right on real pools? Quantities from half of the users predict the curve of the other half.
 
-Share form: predicted gain(n) = the other half's oracle gain(n) x (1-c) [(1-h) rho_plus - h rho_minus]. Beside it stand
-the trivial rivals, and the other half's own measured share, which no law could beat: its miss is what chance alone
-makes of halves this small. Users are split at random many times, and both halves take both roles.
+The law: rho sigma times the expected maximum of n of the half's own standardized scores, as a share of its oracle's.
+Its plain form: predicted gain(n) = the other half's oracle gain(n) x (1-c) [(1-h) rho_plus - h rho_minus], and that
+corrected for the skewness of scores and utilities. Beside them stand the trivial rivals, and the other half's own
+measured share, which no law could beat: its miss is what chance alone makes of halves this small. Users are split at
+random many times, and both halves take both roles.
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.lab.reproduction.cells import Cell
-from edge_ttp.scaling import best_of_n, expected_maximum, four_quantities, gains
+from edge_ttp.scaling import best_of_n, expected_maximum, four_quantities, gains, skewed_share
 
 Floats = npt.NDArray[np.float64]
 
-LAW = "law"
-SPACED = "spaced law"
+PLAIN = "plain law"
+SPACED = "law"
+CORRECTED = "plain law, corrected for skew"
 CONSTANT = "one share for all"
 ORDER = "const x m_N"
 TRANSFER = "other half's curve"
-FORMS = (LAW, SPACED, CONSTANT, ORDER, TRANSFER)
+FORMS = (SPACED, PLAIN, CORRECTED, CONSTANT, ORDER, TRANSFER)
 
 _RESAMPLES = 20
 _ENOUGH = 20
@@ -75,8 +78,8 @@ class LawTest:
     departure: dict[int, float]
     """Measured minus predicted share by n, mean over cells: what the law gets wrong in the same way everywhere."""
     kept: dict[int, float]
-    """The same where every subset keeps the scores of its whole pool, so that only the tails of scores and utilities
-    can make the share depend on n. Without splits."""
+    """The same of the plain form where every subset keeps the scores of its whole pool, so that only the tails of
+    scores and utilities can make the share depend on n. Without splits."""
     score_skewness: float
     """Mean skewness of the scores within a pool, over cells; below 0 where bad candidates stand out more than good
     ones."""
@@ -107,7 +110,7 @@ def law_test(
         together = np.concatenate(rows)  # (points, 2 + forms): measured gain, oracle, predictions
         for place, form in enumerate(FORMS):
             scores[form].append(_score(together[:, 0], together[:, 1], together[:, 2 + place]))
-        columns = [0, 2 + FORMS.index(LAW), 2 + FORMS.index(TRANSFER)]
+        columns = [0, 2 + FORMS.index(SPACED), 2 + FORMS.index(TRANSFER)]
         shares.append(np.stack([part[:, columns] / part[:, 1:2] for part in rows]))
         advance(split + 1)
     return LawTest(
@@ -142,9 +145,11 @@ def _predict(found: Sequence[Cell], halves: Sequence[tuple[Cell, Cell]], role: i
     rows = []
     for whole, learned, new in zip(found, known, tested, strict=True):
         measured, oracle = new.gain.mean(axis=0), new.oracle.mean(axis=0)
+        share = predicted_share(learned)
         forms = {
-            LAW: predicted_share(learned) * oracle,
             SPACED: spaced_share(learned) * oracle,
+            PLAIN: share * oracle,
+            CORRECTED: corrected_share(learned, share) * oracle,
             CONSTANT: total * oracle,
             ORDER: slopes[whole.task, whole.policy] * expected_maximum(np.array(whole.sizes, dtype=np.float64)),
             TRANSFER: learned.share * oracle,
@@ -160,12 +165,23 @@ def predicted_share(cell: Cell) -> float:
     return law.share if law is not None else quantities.share.value
 
 
+def corrected_share(cell: Cell, share: float) -> Floats:
+    """(sizes,) the cell's predicted `share` corrected for the skewness of the cell's scores and utilities."""
+    skewness = cell.pools.skewness()
+    return skewed_share(
+        cell.sizes,
+        share,
+        score_skewness=skewness.score,
+        utility_skewness=skewness.utility,
+    )
+
+
 def spaced_share(cell: Cell) -> Floats:
     """(sizes,) share by n with the spacing of the cell's own scores and utilities in place of Gaussian ones."""
     pools = cell.pools
     found = gains(pools, pools.evidence(), np.zeros(len(pools), dtype=np.int64), 1)
     places = np.array(cell.sizes) - 1
-    return np.asarray(found.linear[0, places] / found.oracle[0, places], dtype=np.float64)
+    return np.asarray(found.spaced[0, places] / found.oracle[0, places], dtype=np.float64)
 
 
 def _slopes(known: Sequence[Cell]) -> dict[tuple[str, str], float]:

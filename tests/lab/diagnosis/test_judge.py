@@ -73,12 +73,35 @@ def test_the_curve_is_measured_predicted_and_bounded(models: dict[str, Judged]) 
     last = found.curve[-1]
     assert last.share == pytest.approx(last.measured / last.oracle)
     assert last.predicted == pytest.approx(last.measured, abs=0.003)
-    assert last.linear == pytest.approx(last.measured, abs=0.003)
+    assert last.plain == pytest.approx(last.measured, abs=0.003)
     assert isnan(found.curve[0].share)
     assert [point.n for point in marked(found.curve)] == [1, 2, 4, 8, 16]
     assert found.ceilings is not None
     assert found.ceilings.better == "gaussian"
     assert found.exponential_better == 0
+
+
+def test_the_verdict_says_when_one_share_for_all_n_would_be_off(judged: Judge) -> None:
+    """Scores are Gaussian, utilities have a long right tail: the plain share falls with n, the law follows."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for place in range(600):
+        latent = rng.standard_normal(16)
+        noise = (rng.gamma(1.0, size=16) - 1) * 0.8
+        rows += [
+            {"user_id": f"user {place % 40}", "query_id": place, "utility": 0.6 * z + e, "score": z}
+            for z, e in zip(latent, noise, strict=True)
+        ]
+    made = judged(rows)
+    words = said(made)
+    assert "One share for all n would be off" in words
+    assert "the law with the scores' own spacing holds" in words
+    last = made[1].curve[-1]
+    assert last.predicted == pytest.approx(last.measured, rel=0.06)
+    assert last.plain > 1.1 * last.measured
+    assert last.corrected == pytest.approx(last.measured, rel=0.12)
+    assert made[1].skewness is not None
+    assert made[1].skewness.utility > 0.5 > abs(made[1].skewness.score)
 
 
 def test_a_score_that_is_constant_for_a_third_of_the_users_has_collapsed_for_them(models: dict[str, Judged]) -> None:
