@@ -38,8 +38,8 @@ the first half's own standardized scores, over its oracle's gain, times the othe
 the other half's oracle gain(n) x (1-c) [(1-h) rho_plus - h rho_minus], one share for all n, which holds where scores
 are as skewed as utilities. Corrected in closed form: that share x (m_n + g_s/6 (v_n - 1)) / (m_n + g_u/6 (v_n - 1)),
 with the skewnesses g_s of scores and g_u of utilities and v_n = E[M_n^2] of n standard normals. Curves below N are
-measured by scoring random subsets anew, since these scores depend on the rest of the pool. Rivals are fitted on the first half as well.
-Means over splits, with their 5% and 95% points.
+measured by scoring random subsets anew, since these scores depend on the rest of the pool. Rivals are fitted on the
+first half as well. Means over splits, with their 5% and 95% points.
 """
 
 _QUANTITIES_TEXT = """## The four quantities of every variant
