@@ -20,6 +20,7 @@ from edge_ttp.policy.job import Asked, EitherFlag, Ended, Job
 from edge_ttp.runtime import Runtime
 from edge_ttp.runtime.asking import Options, checked_flag
 from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation, Keep, Rewrite, Rewritten
+from edge_ttp.system.help_page import Page
 
 _WORKERS = 2
 """Threads for what takes processor time between the engine's steps: recall, scoring, recording, loading."""
@@ -28,7 +29,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class AsyncRuntime:
+class AsyncRuntime(metaclass=Page):
     """A Runtime whose answers are awaited. Use as an async context manager, in one event loop.
 
     While the engine draws, a request occupies no thread: the engine's own one, and two for recall and scoring, serve

@@ -40,7 +40,17 @@ def company(
         emit_json({"rows": [row.as_dict() for row in rows], "n": n, "tokens": tokens, "rounds": rounds})
         return
     print_table(
-        ("others", "alone s", "queued s", "by turns s", "queued tokens/s", "by turns tokens/s", "ratio", "same"),
+        (
+            "others",
+            "alone s",
+            "queued s",
+            "by turns s",
+            "queued tokens/s",
+            "by turns tokens/s",
+            "ratio",
+            "effort",
+            "same",
+        ),
         [
             (
                 str(row.others),
@@ -50,9 +60,13 @@ def company(
                 f"{row.queued_rate:.0f}",
                 f"{row.turns_rate:.0f}",
                 f"{row.throughput:.3f}",
+                f"{row.effort:.3f}",
                 "yes" if row.same else "no",
             )
             for row in rows
         ],
     )
-    note("a short request (N=1) that comes after the others; same: every seed said the same in both ways")
+    note(
+        "a short request (N=1) that comes after the others; ratio: of tokens a second; effort: of tokens a second of "
+        "processor time; same: every seed said the same in both ways"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from edge_ttp.errors import EdgeTTPError
 if TYPE_CHECKING:
     from edge_ttp.cli.chat_input import Read
     from edge_ttp.runtime import Runtime
+    from edge_ttp.runtime.conversation import Conversation
     from edge_ttp.schema import Generation
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -37,29 +37,6 @@ Enter sends, Alt-Enter begins a new line, Ctrl-X Ctrl-E opens your editor; arrow
 
 _JUDGMENTS = ("/accept", "/reject", "/edit", "/prefer")
 _COMMANDS = (*_JUDGMENTS, "/retract", "/copy", "/candidates", "/new", "/quit", "/exit", "/help")
-
-TURNS = 6
-"""Earlier exchanges that a prompt carries."""
-
-
-@dataclass
-class _Conversation:
-    """What was said so far."""
-
-    last: Generation | None = None
-    turns: list[tuple[str, str]] = field(default_factory=list)
-    opening: str = ""
-    """The first message: its examples stay, so that a prompt is read on, not anew."""
-
-    def add(self, message: str, answer: Generation) -> None:
-        """Takes in one exchange."""
-        self.last = answer
-        self.turns.append((message, answer.text))
-        self.opening = self.opening or message
-
-    def begin_anew(self) -> None:
-        """Forgets what was said; the last answer can still be judged."""
-        self.turns, self.opening = [], ""
 
 
 @app.command()
@@ -89,9 +66,20 @@ def chat(
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode))
     sampling = Sampling.model_validate(drawing)
     context = options.read_documents(documents)
-    talk = _Conversation()
     with Runtime.open(model=model, reward=reward, threads=threads) as runtime:
-        runtime.warm(rule=select)  # type: ignore[arg-type]  # as below
+        runtime.warm(rule=select)  # type: ignore[arg-type]  # checked by the runtime, against the same list
+        talk = runtime.conversation(
+            user=user,
+            n=n,
+            budget=budget,
+            select=select,  # type: ignore[arg-type]  # as above
+            sampling=sampling,
+            seed=seed,
+            kind=kind,
+            system=system,
+            context=context,
+            store=not no_store,
+        )
         read = _reader(runtime, user, keep=not no_store)
         if sys.stdin.isatty():
             note("/help lists what can be said about an answer; /quit leaves")
@@ -106,28 +94,11 @@ def chat(
             message = line.removeprefix("/")
             try:
                 with options.interruptible() as cancel, leading() as hear:
-                    answer = runtime.generate(
-                        message,
-                        user=user,
-                        n=n,
-                        budget=budget,
-                        select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
-                        sampling=sampling,
-                        seed=seed,
-                        kind=kind,
-                        recall_for=talk.opening or message,
-                        turns=talk.turns[-TURNS:],
-                        system=system,
-                        context=context,
-                        store=not no_store,
-                        cancel=cancel,
-                        on_event=hear,
-                    )
+                    answer = talk.generate(message, cancel=cancel, on_event=hear)
             except EdgeTTPError as error:  # one request failed; the conversation goes on
                 note(f"edge-ttp: {error}")
                 continue
             present(answer, as_json=False, show_candidates=show_candidates, terse=True)
-            talk.add(message, answer)
 
 
 def _reader(runtime: Runtime, user: str | None, *, keep: bool) -> Read:
@@ -141,7 +112,7 @@ def _reader(runtime: Runtime, user: str | None, *, keep: bool) -> Read:
     return reader(typed, _COMMANDS)
 
 
-def _command(runtime: Runtime, talk: _Conversation, line: str) -> None:
+def _command(runtime: Runtime, talk: Conversation, line: str) -> None:
     """Carries out a line that begins with a slash; what is wrong with it is said, and the conversation goes on."""
     word, _, rest = line.strip().partition(" ")
     if word == "/help":
@@ -170,21 +141,22 @@ def _command(runtime: Runtime, talk: _Conversation, line: str) -> None:
             gone = runtime.retract(last.generation_id)
             note(f"taken back: {', '.join(one.kind for one in gone)}")
         else:
-            _judge(runtime, last, word, rest)
+            _judge(runtime, talk, word, rest)
     except EdgeTTPError as error:
         note(f"edge-ttp: {error}")
 
 
-def _judge(runtime: Runtime, last: Generation, word: str, rest: str) -> None:
+def _judge(runtime: Runtime, talk: Conversation, word: str, rest: str) -> None:
+    last = talk.last
+    assert last is not None
     candidate = None
-    text: str | None = None
     if word == "/prefer":
         if not rest.strip().isdecimal() or not 1 <= int(rest) <= last.n:
             note(f"/prefer needs the number of a candidate, 1 to {last.n}")
             return
         candidate = int(rest) - 1
     if word == "/edit":
-        text = rest
+        text: str | None = rest
         if not rest.strip() and sys.stdin.isatty():
             from edge_ttp.cli.editor import edit
 
@@ -192,12 +164,13 @@ def _judge(runtime: Runtime, last: Generation, word: str, rest: str) -> None:
             if text is None:
                 note("left as it was; nothing is noted")
                 return
-    runtime.feedback(
-        last.generation_id,
-        word[1:],  # type: ignore[arg-type]  # one of the four kinds, checked by the caller
-        candidate=candidate,
-        text=text,
-    )
+        talk.sent(text)  # the conversation goes on with it
+    else:
+        runtime.feedback(
+            last.generation_id,
+            word[1:],  # type: ignore[arg-type]  # one of the four kinds, checked by the caller
+            candidate=candidate,
+        )
     note("noted")
 
 

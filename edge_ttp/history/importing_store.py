@@ -12,9 +12,10 @@ from edge_ttp.history.imports import OpenImport, PastImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import restore
 from edge_ttp.history.sieve import Sieve
+from edge_ttp.system.help_page import Page
 
 
-class ImportingStore:
+class ImportingStore(metaclass=Page):
     """What `History` offers to importers."""
 
     def __init__(self, connections: Connections, sieve: Sieve) -> None:

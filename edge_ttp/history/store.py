@@ -52,6 +52,7 @@ class History(ImportingStore, LearnedStore):
     """
 
     _usual_days: int | None = None
+    _inner = frozenset(vars(LearnedStore)) | {"record", "judged_generations", "restore", "typed_lines"}
 
     @classmethod
     def open(

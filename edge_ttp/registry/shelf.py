@@ -22,6 +22,7 @@ from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.stamps import Stamps
 from edge_ttp.registry.trials import Trials
 from edge_ttp.registry.variants import FormatChoice, Variants, split_name
+from edge_ttp.system.help_page import Page
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
 """Policy used where none is named."""
@@ -29,7 +30,7 @@ DEFAULT_REWARD = "reward-minilm-1"
 """Reward model used where none is named. It comes with the package."""
 
 
-class Shelf:
+class Shelf(metaclass=Page):
     """The models of one installation, looked at: nothing here fetches, adds or removes. See `Registry`."""
 
     def __init__(

@@ -46,6 +46,8 @@ class Runtime(Teaching):
     threads: requests are answered side by side, step by step in turns, every user with an equal part of the time.
     """
 
+    _inner = frozenset({"prepared", "serving"})
+
     def generate(
         self,
         prompt: str | None = None,

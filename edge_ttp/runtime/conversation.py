@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, Unpack
 
@@ -21,7 +21,14 @@ class Answers(Protocol):
     def prepared(self, prompt: str | None, options: Options, emit: None) -> Any:
         """The request, checked."""
 
-    def generate(self, prompt: str | None = None, **options: Unpack[Options]) -> Generation:
+    def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        on_text: Callable[[str], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Generation:
         """The answer."""
 
     def stream(self, prompt: str | None = None, **options: Unpack[Options]) -> Iterator[Event]:
@@ -58,9 +65,16 @@ class Conversation:
     ) -> None:
         """The models stay in memory; nothing else is held."""
 
-    def generate(self, prompt: str, **options: Unpack[Options]) -> Generation:
+    def generate(
+        self,
+        prompt: str,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        on_text: Callable[[str], None] | None = None,
+        **options: Unpack[Options],
+    ) -> Generation:
         """The answer to the next line. Options given here outdo the conversation's. Raises as Runtime.generate."""
-        made = self._runtime.generate(prompt, **self._all(prompt, options))
+        made = self._runtime.generate(prompt, on_event=on_event, on_text=on_text, **self._all(prompt, options))
         self._said(prompt, made)
         return made
 
@@ -68,6 +82,11 @@ class Conversation:
         """The events of the next line's answer. As Runtime.stream; it counts as said when it came to its end."""
         events = self._runtime.stream(prompt, **self._all(prompt, options))
         return self._listened(prompt, events)
+
+    def begin_anew(self) -> None:
+        """Forgets what was said, so that the next line begins a conversation of its own; `last` can still be judged."""
+        self.turns.clear()
+        self.name = secrets.token_hex(6)
 
     def sent(self, text: str | None = None) -> None:
         """The newest answer was sent, as it was (None) or as `text`: the conversation goes on with that, and the
@@ -79,7 +98,7 @@ class Conversation:
         self._runtime.feedback(
             self.last.generation_id, "edit" if edited else "accept", user=self.last.user, text=text if edited else None
         )
-        if text is not None:
+        if text is not None and self.turns:  # none are left where the conversation began anew since
             self.turns[-1] = (self.turns[-1][0], text)
 
     def _all(self, prompt: str, options: Options) -> Options:

@@ -192,6 +192,12 @@ def test_an_edit_without_a_text_needs_one_where_nobody_sits(
     assert "not copied: no terminal is there" in said
 
 
+def test_the_conversation_goes_on_with_what_an_answer_was_edited_to(chat: Chat, models: Models) -> None:
+    chat("what grows here", "/edit roses", "and there", "/new", "/edit too late", "and now")
+    assert [text for _, text in models.policy.messages[1]][-3:] == ["what grows here", "roses", "and there"]
+    assert models.policy.messages[2][-1] == ("user", "and now")
+
+
 def test_documents_and_a_system_text_hold_for_every_message(chat: Chat, models: Models, tmp_path: Path) -> None:
     (tmp_path / "doc.txt").write_text("pear trees\n")
     chat("what grows here", "and there", options=("--file", str(tmp_path / "doc.txt"), "--system", "Name two."))

@@ -63,6 +63,24 @@ def test_what_is_sent_goes_on_and_is_learned(runtime: Runtime, models: Models) -
     assert runtime.history.items("ann")[0].output == made.text
 
 
+def test_a_conversation_that_begins_anew_forgets_what_was_said_but_not_whom_it_judges(
+    runtime: Runtime, models: Models
+) -> None:
+    conversation = runtime.conversation(n=1, sampling=SHORT)
+    made = conversation.generate("what grows here")
+    name = conversation.name
+    conversation.begin_anew()
+    conversation.sent("roses")
+    assert conversation.turns == []
+    assert [one.generation_id for one in runtime.history.feedback_for("ann")] == [made.generation_id]
+    said: list[str] = []
+    conversation.generate("and there", on_text=said.append)
+    assert [text for role, text in models.policy.messages[-1] if role == "user"][-1:] == ["and there"]
+    assert "what grows here" not in [text for _, text in models.policy.messages[-1]][-2:]
+    assert conversation.name != name
+    assert "".join(said) == conversation.turns[0][1]
+
+
 def test_an_accepted_text_is_kept_under_what_is_to_be_remembered(runtime: Runtime) -> None:
     calendar = "\n".join(f"{hour}:00 meeting {hour}" for hour in range(8, 20))
     made = runtime.generate(f"{calendar}\nWhen am I free?", remember="When am I free?", n=2, seed=1, sampling=SHORT)

@@ -34,6 +34,9 @@ class CompanyCost:
     """The same by turns."""
     throughput: float
     """turns_rate / queued_rate, median of the rounds' ratios."""
+    effort: float
+    """The same of tokens per second of this process's processor time, which others' load hardly changes where one
+    thread decodes (--threads 1): more of them wait for each other spinning, and that counts too."""
     same: bool
     """Whether every seed said the same in both ways."""
 
@@ -46,6 +49,8 @@ class CompanyCost:
 class _Round:
     short_s: float
     rate: float
+    effort: float
+    """Tokens per second of processor time."""
     made: tuple[Generation, ...]
 
 
@@ -88,6 +93,7 @@ def _row(others: int, alone: list[_Round], queued: list[_Round], turns: list[_Ro
         queued_rate=median(one.rate for one in queued),
         turns_rate=median(one.rate for one in turns),
         throughput=median(b.rate / a.rate for a, b in zip(queued, turns, strict=True)),
+        effort=median(b.effort / a.effort for a, b in zip(queued, turns, strict=True)),
         same=all(
             [one.candidates for one in a.made] == [one.candidates for one in b.made]
             for a, b in zip(queued, turns, strict=True)
@@ -97,10 +103,10 @@ def _row(others: int, alone: list[_Round], queued: list[_Round], turns: list[_Ro
 
 def _queued(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> _Round:
     """One after another, the short request last."""
-    began = time.monotonic()
-    made = [_long(runtime, at, n, tokens, seed=seed) for at in range(others)]
+    clock = _Clock()
+    made = [_long(runtime, at, n, tokens, seed=seed, tell=_unheard) for at in range(others)]
     made.append(_short(runtime, seed))
-    return _round(began, began, time.monotonic(), made)
+    return clock.round(clock.began, time.monotonic(), made)
 
 
 def _turns(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> _Round:
@@ -111,7 +117,7 @@ def _turns(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> 
         if event.type == "planned":
             drawing.release()
 
-    began = time.monotonic()
+    clock = _Clock()
     with ThreadPoolExecutor(max(1, others)) as threads:
         running = [threads.submit(_long, runtime, at, n, tokens, seed=seed, tell=tell) for at in range(others)]
         for _ in running:
@@ -120,12 +126,24 @@ def _turns(runtime: Runtime, others: int, *, n: int, tokens: int, seed: int) -> 
         short = _short(runtime, seed)
         went = time.monotonic()
         made = [*(one.result() for one in running), short]
-    return _round(began, came, went, made)
+    return clock.round(came, went, made)
 
 
-def _round(began: float, came: float, went: float, made: list[Generation]) -> _Round:
-    total = sum(one.usage.completion_tokens for one in made)
-    return _Round(went - came, total / (time.monotonic() - began), tuple(made))
+class _Clock:
+    """What a round takes, from now on."""
+
+    def __init__(self) -> None:
+        self.began, self._spent = time.monotonic(), time.process_time()
+
+    def round(self, came: float, went: float, made: list[Generation]) -> _Round:
+        """The round, which is over: the short request came and went at these moments."""
+        total = sum(one.usage.completion_tokens for one in made)
+        passed, spent = time.monotonic() - self.began, time.process_time() - self._spent
+        return _Round(went - came, total / passed, total / max(spent, 1e-6), tuple(made))
+
+
+def _unheard(_: Event) -> None:
+    """What is told one after another costs as much as by turns."""
 
 
 def _long(
