@@ -16,6 +16,7 @@ from edge_ttp.cli.bench_company import company
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_requests import languages, requests
 from edge_ttp.cli.bench_rewrite import rewrite
+from edge_ttp.cli.bench_rivals import rivals
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
 from edge_ttp.cli.bench_voice import voice
@@ -41,6 +42,7 @@ app.command("requests")(requests)
 app.command("voice")(voice)
 app.command("trial")(trial)
 app.command("rewrite")(rewrite)
+app.command("rivals")(rivals)
 
 
 @app.callback()
