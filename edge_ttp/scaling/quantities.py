@@ -80,10 +80,18 @@ class Quantities:
 
 
 def four_quantities(
-    evidence: QueryEvidence, user: Ints, users: int, *, resamples: int = 400, seed: int = 0
+    evidence: QueryEvidence,
+    user: Ints,
+    users: int,
+    *,
+    resamples: int = 400,
+    seed: int = 0,
+    unit: Ints | None = None,
 ) -> Quantities:
     """The four quantities from each query's evidence; `user` is each query's, from 0 to users-1.
 
+    `unit`: what intervals resample, a number for each query, where that is neither users nor single queries (a query
+    scored by several seeds is one unit).
     What cannot be estimated is nan. Raises InvalidInput for fewer than 20 resamples.
     """
     if resamples < 20:
@@ -95,13 +103,16 @@ def four_quantities(
     alive = ~table.collapsed[user[rows]]
     # Intervals resample users; if they are few, queries: then they say nothing about other users.
     over_users = len(present) >= ENOUGH_USERS
-    groups = len(present) if over_users else len(rows)
+    group = owner if over_users else np.arange(len(rows))
+    if unit is not None:
+        group = np.unique(unit[rows], return_inverse=True)[1]
+    groups = int(group.max(initial=-1)) + 1
     gauge = Gauge.over(told, alive)
     value, draws = estimate_resamples(
         told,
         alive,
         gauge,
-        group=owner if over_users else np.arange(len(rows)),
+        group=group,
         groups=groups,
         times=resamples,
         seed=seed,

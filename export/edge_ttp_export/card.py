@@ -105,7 +105,7 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
         f"Share of headroom at N = {largest}: (chosen - pool mean) / (best - pool mean), a ratio of sums, with central"
         " 95% bootstrap intervals over users, or over queries where a task has fewer than 8 users.",
         "`sum` is the untrained sum of the z-scores of consensus, similarity to",
-        "the input and similarity to the user's past outputs. `all` is the mean over tasks.",
+        "the input and similarity to the user's past outputs. `all` weighs the tasks by their users.",
         "",
         f"| rule | {' | '.join(tasks)} |",
         f"| --- |{' --- |' * len(tasks)}",
@@ -118,10 +118,15 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
         f"| {rule} | {' | '.join(format(found[rule, 'all', size]['utility'], '.4f') for size in sizes)} |"
         for rule in rules
     ]
-    lines += ["", "Model minus untrained sum, difference of shares on the same users:", ""]
+    lines += [
+        "",
+        "Model minus untrained sum, difference of shares on the same users, p corrected for the number of comparisons:",
+        "",
+    ]
     for one in measured["paired"]:
-        if one["n"] == largest:
-            lines.append(f"- {one['task']}: {one['difference']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})")
+        if one["n"] == largest and one["against"] == "sum":
+            sure = f", p {one['p_holm']:.3f}" if "p_holm" in one else ""
+            lines.append(f"- {one['task']}: {one['difference']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f}{sure})")
     shares = "; ".join(
         f"N = {size}: " + ", ".join(f"{row['selector']} {_cell(row)}" for row in measured["chrf"] if row["n"] == size)
         for size in sorted({row["n"] for row in measured["chrf"]})

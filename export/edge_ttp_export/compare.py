@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from edge_ttp.scaling.pools import Pools
-from edge_ttp.scaling.quantities import four_quantities
+from edge_ttp.scaling.quantities import ENOUGH_USERS, four_quantities
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.examples import LabelledPool
-from edge_ttp_export.rule_choices import SIZES, RuleChoice, at_random, choose, cut, describe, growth, paired
+from edge_ttp_export.rule_choices import SIZES, RuleChoice, at_random, choose, corrected, cut, describe, growth, paired
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
 from edge_ttp_export.trained_rules import PROBABILISTIC, RULES, Fixed, Floats, judge
@@ -76,7 +76,7 @@ def compare(
             for task in [*tasks, "all"]
         ]
     )
-    return {"rows": rows, "paired": differences, "diagnosis": diagnosis, "growth": grown}
+    return {"rows": rows, "paired": corrected(differences), "diagnosis": diagnosis, "growth": grown}
 
 
 def _scores(
@@ -96,20 +96,23 @@ def _scores(
 
 
 def _quantities(members: Sequence[Member], variant: str, by_seed: Sequence[Sequence[Floats]]) -> dict[str, Any]:
-    """The four quantities of one selector on whole pools, the mean over seeds of values and of interval ends."""
+    """The four quantities of one selector on whole pools, all seeds together.
+
+    A seed's pools count as further queries of the same users, and intervals resample users (below ENOUGH_USERS,
+    queries) with all their seeds: averaging the ends of each seed's interval would be no interval of anything.
+    """
     users = {name: place for place, name in enumerate(sorted({f"{pool.task} {pool.user_id}" for pool, _ in members}))}
     owner = np.array([users[f"{pool.task} {pool.user_id}"] for pool, _ in members], dtype=np.int64)
-    query = np.repeat(np.arange(len(members)), [len(rows) for _, rows in members])
-    utility = np.concatenate([pool.utility[list(rows)] for pool, rows in members])
-    values = []
-    for scores in by_seed:
-        table, _ = Pools.of(utility, np.concatenate(list(scores)), query, owner)
-        one = four_quantities(table.evidence(), owner, len(users), resamples=200)
-        values.append([[part.value, part.low, part.high] for part in (one.c, one.h, one.rho_plus, one.rho_minus)])
-    mean = np.mean(values, axis=0)
-    return {"variant": variant} | {
-        name: {"value": _known(row[0]), "low": _known(row[1]), "high": _known(row[2])}
-        for name, row in zip(("c", "h", "rho_plus", "rho_minus"), mean, strict=True)
+    seeds = len(by_seed)
+    query = np.repeat(np.arange(seeds * len(members)), [len(rows) for _ in by_seed for _, rows in members])
+    utility = np.concatenate([pool.utility[list(rows)] for _ in by_seed for pool, rows in members])
+    scores = np.concatenate([score for of_seed in by_seed for score in of_seed])
+    table, _ = Pools.of(utility, scores, query, np.tile(owner, seeds))
+    unit = owner if len(users) >= ENOUGH_USERS else np.arange(len(members))
+    one = four_quantities(table.evidence(), table.user, len(users), resamples=200, unit=np.tile(unit, seeds))
+    return {"variant": variant, "seeds": seeds} | {
+        name: {"value": _known(part.value), "low": _known(part.low), "high": _known(part.high)}
+        for name, part in (("c", one.c), ("h", one.h), ("rho_plus", one.rho_plus), ("rho_minus", one.rho_minus))
     }
 
 

@@ -9,14 +9,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ttp.reward.model import RewardModel
+from edge_ttp.answer.select import Pool, select
+from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.schema import DEFAULT_RULE
 from edge_ttp_export.examples import LabelledPool, TaskFile
 from edge_ttp_export.export_gates import Z80, score, within_80
-from edge_ttp_export.rule_choices import RESAMPLES, SIZES, Metric, RuleChoice, at_random, choose, cut, describe, paired
+from edge_ttp_export.rule_choices import (
+    RESAMPLES,
+    SIZES,
+    Metric,
+    RuleChoice,
+    at_random,
+    choose,
+    corrected,
+    cut,
+    describe,
+    paired,
+)
 from edge_ttp_export.selectors import Rank, oracle, untrained
 
 _UNSEEN_AT = 16
 """Size of pool at which choices are measured in chrF, beside the largest."""
+
+RIVALS = ("sum", "consensus", "model, mean")
+"""What the model is compared with, the comparisons corrected for their number."""
+COLD_ITEMS = (0, 1, 2, 3)
+"""Known items of a user who has just begun."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,12 +49,14 @@ def evaluate(
     """Rows per task, rule and pool size; paired differences from the untrained sum; calibration; the shuffle test.
 
     `pools` must be of report users only. Shares are ratios of sums, their intervals central 95% bootstrap intervals
-    over users, over queries where a task has fewer than FEW_USERS. Task "all" is the mean over tasks. `chrf` are rows
-    whose utility is chrF, which no training sees.
+    over users, over queries where a task has fewer than FEW_USERS. Task "all" weighs tasks by their users. "model"
+    chooses as `generate` does by default. `chrf` are rows whose utility is chrF, which no training sees; `cold` are
+    rows of users of whom 0 to 3 items are known.
     """
     rules: dict[str, Rank] = {
         **untrained(),
-        "model": lambda pool, rows: score(model, pool, rows).mean,
+        "model": lambda pool, rows: by_default_rule(score(model, pool, rows)),
+        "model, mean": lambda pool, rows: score(model, pool, rows).mean,
         "oracle": oracle,
     }
     names = sorted({pool.task for pool in pools})
@@ -54,7 +74,14 @@ def evaluate(
                 rows.append({"policy": policy, **describe(by_task, task, rule, size)})
         if size > 1:
             for task in [*names, "all"]:
-                differences.append({"policy": policy, **paired(by_rule["model"], by_rule["sum"], task, "sum", size)})
+                differences += [
+                    {
+                        "policy": policy,
+                        "selector": "model",
+                        **paired(by_rule["model"], by_rule[rival], task, rival, size),
+                    }
+                    for rival in RIVALS
+                ]
     largest = max(one["n"] for one in rows)
     chrf = [
         {"policy": policy, **describe(_choices(rules[rule], fitting, size, metric="chrf"), "all", rule, size)}
@@ -64,11 +91,48 @@ def evaluate(
     ]
     return {
         "rows": rows,
-        "paired": differences,
+        "paired": corrected(differences),
+        "cold": cold_start(model, pools, tasks, policy),
         "chrf": chrf,
         "calibration": calibration(model, pools),
         "shuffle": shuffle_test(model, pools, tasks),
     }
+
+
+def by_default_rule(scores: Scores) -> Floats:
+    """(n,) scores by a request's default rule: the lower bound, or consensus where the model is at a loss."""
+    count = len(scores.mean)
+    pool = Pool(
+        logprob=np.zeros(count),
+        tokens=np.ones(count, dtype=np.int64),
+        complete=np.ones(count, dtype=np.bool_),
+        mean=scores.mean,
+        epistemic=scores.epistemic,
+        similarity=scores.similarity,
+    )
+    return select(pool, DEFAULT_RULE if scores.familiar else "consensus").scores
+
+
+def cold_start(
+    model: RewardModel, pools: Sequence[LabelledPool], tasks: Sequence[TaskFile], policy: str
+) -> list[dict[str, Any]]:
+    """Rows of the default rule where only the user's first 0 to 3 items are known, on whole pools.
+
+    Known to the model, that is: the candidates were drawn with the examples that the pools' recipe names.
+    """
+    by_name = {task.name: task for task in tasks}
+    size = max(pool.size for pool in pools)
+    members = cut(pools, size)
+    found = []
+    for items in COLD_ITEMS:
+        scores = []
+        for pool, rows in members:
+            profile = by_name[pool.task].profile(pool.user_id, min(items, pool.place))
+            scores.append(by_default_rule(model.score(profile, pool.source, pool.encoded.take(rows))))
+        by_task = choose(members, [scores])
+        for task in [*sorted(by_task), "all"]:
+            found.append({"policy": policy, "items": items, **describe(by_task, task, "model", size)})
+    return found
 
 
 def calibration(model: RewardModel, pools: Sequence[LabelledPool]) -> dict[str, Any]:

@@ -1,11 +1,16 @@
-"""What a rule chose in pools of one size: shares of the headroom and their intervals."""
+"""What a rule chose in pools of one size: shares of the headroom and their intervals.
+
+All tasks together are weighed by their users: a task with one user counts as one user, however many queries it has.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import erfc, sqrt
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +83,16 @@ def at_random(by_task: Mapping[str, Sequence[RuleChoice]]) -> dict[str, list[Rul
 def describe(by_task: Mapping[str, list[RuleChoice]], task: str, rule: str, size: int) -> dict[str, Any]:
     """One row: mean utility of what `rule` chose and its share of the headroom with a central 95% interval.
 
-    Task "all" is the mean over tasks.
+    Task "all" weighs the tasks by their users. `over` says what the interval resamples: users, or queries where a task
+    has fewer than FEW_USERS, which says nothing about other users.
     """
     chosen = {task: by_task[task]} if task != "all" else dict(by_task)
-    row: dict[str, Any] = {"task": task, "selector": rule, "n": size}
-    row["utility"] = float(np.mean([np.mean([one.chosen for one in part]) for part in chosen.values()]))
+    users = users_of(chosen)
+    row: dict[str, Any] = {"task": task, "selector": rule, "n": size, "users": sum(users.values())}
+    row["over"] = "users" if min(users.values()) >= FEW_USERS else "queries" if len(users) == 1 else "both"
+    row["utility"] = _weighed(
+        {name: float(np.mean([one.chosen for one in part])) for name, part in chosen.items()}, users
+    )
     if size == 1:
         return {**row, "share": None, "share_low": None, "share_high": None}
     low, high = np.quantile(resampled_shares(chosen), [0.025, 0.975])
@@ -97,18 +107,45 @@ def paired(
     one, other = {name: ours[name] for name in names}, {name: theirs[name] for name in names}
     drawn = resampled_shares(one) - resampled_shares(other)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    difference = share_of_headroom(one) - share_of_headroom(other)
+    difference, error = share_of_headroom(one) - share_of_headroom(other), float(drawn.std())
+    p = erfc(abs(difference) / (error * sqrt(2))) if error > 0 else 1.0  # two-sided, normal with the resamples' spread
     return {"task": task, "against": against, "n": size, "difference": difference,
-            "low": float(low), "high": float(high), "error": float(drawn.std())}  # fmt: skip
+            "low": float(low), "high": float(high), "error": error, "p": p}  # fmt: skip
+
+
+def corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The comparisons with `p_holm`: p as high as it has to be where so many are made at once (Holm 1979).
+
+    A family is everything that one rule is compared with in one task at one size.
+    """
+    families: dict[tuple[str, str, int], list[int]] = {}
+    for place, row in enumerate(rows):
+        families.setdefault((row.get("selector", ""), row["task"], row["n"]), []).append(place)
+    found = [dict(row) for row in rows]
+    for places in families.values():
+        least = 0.0
+        for rank, place in enumerate(sorted(places, key=lambda one: found[one]["p"])):
+            least = max(least, min(1.0, (len(places) - rank) * found[place]["p"]))
+            found[place]["p_holm"] = least
+    return found
 
 
 def share_of_headroom(by_task: Mapping[str, Sequence[RuleChoice]]) -> float:
-    """Mean over tasks of (sum chosen - sum mean) / (sum best - sum mean)."""
-    shares = []
-    for choices in by_task.values():
+    """(sum chosen - sum mean) / (sum best - sum mean) of every task, the tasks weighed by their users."""
+    shares = {}
+    for task, choices in by_task.items():
         headroom = sum(one.best - one.mean for one in choices)
-        shares.append(sum(one.chosen - one.mean for one in choices) / headroom if headroom > 0 else 0.0)
-    return float(np.mean(shares))
+        shares[task] = sum(one.chosen - one.mean for one in choices) / headroom if headroom > 0 else 0.0
+    return _weighed(shares, users_of(by_task))
+
+
+def users_of(by_task: Mapping[str, Sequence[RuleChoice]]) -> dict[str, int]:
+    """How many users each task has."""
+    return {task: len({one.user_id for one in choices}) for task, choices in by_task.items()}
+
+
+def _weighed(values: Mapping[str, float], users: Mapping[str, int]) -> float:
+    return float(np.average([values[task] for task in users], weights=list(users.values())))
 
 
 def growth(
@@ -116,11 +153,16 @@ def growth(
 ) -> dict[str, Any]:
     """Mean utility of what is chosen among many candidates minus that among few, with its interval over users."""
     names = [task] if task != "all" else list(many)
-    means = [np.mean([np.mean([one.chosen for one in part[name]]) for name in names]) for part in (many, few)]
+    users = users_of({name: many[name] for name in names})
+    means = [
+        _weighed({name: float(np.mean([one.chosen for one in part[name]])) for name in names}, users)
+        for part in (many, few)
+    ]
     drawn = np.zeros(RESAMPLES)
     for name in names:
-        sums = [_resampled_sums([(one, one.chosen, 1.0) for one in part[name]]) for part in (many, few)]
-        drawn += (sums[0][:, 0] / sums[0][:, 1] - sums[1][:, 0] / sums[1][:, 1]) / len(names)
+        sums = [_resampled_sums([(one, one.chosen, 1.0) for one in part[name]], name) for part in (many, few)]
+        weight = users[name] / sum(users.values())
+        drawn += weight * (sums[0][:, 0] / sums[0][:, 1] - sums[1][:, 0] / sums[1][:, 1])
     low, high = np.quantile(drawn, [0.025, 0.975])
     return {
         "task": task,
@@ -135,16 +177,18 @@ def growth(
 def resampled_shares(by_task: Mapping[str, Sequence[RuleChoice]]) -> Floats:
     """(RESAMPLES,) shares over users drawn with replacement within each task, the same draws at every call.
 
-    Where a task has fewer than FEW_USERS, over its queries: their spread is all that can be told.
+    Where a task has fewer than FEW_USERS, over its queries: their spread is all that can be told. Every task has draws
+    of its own: chance that strikes one must not strike all.
     """
-    shares = np.zeros(RESAMPLES)
-    for choices in by_task.values():
-        drawn = _resampled_sums([(one, one.chosen - one.mean, one.best - one.mean) for one in choices])
-        shares += np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12), 0)
-    return shares / len(by_task)
+    shares, users = np.zeros(RESAMPLES), users_of(by_task)
+    for task, choices in by_task.items():
+        drawn = _resampled_sums([(one, one.chosen - one.mean, one.best - one.mean) for one in choices], task)
+        share = np.where(drawn[:, 1] > 0, drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12), 0)
+        shares += users[task] / sum(users.values()) * share
+    return shares
 
 
-def _resampled_sums(values: Sequence[tuple[RuleChoice, float, float]]) -> Floats:
+def _resampled_sums(values: Sequence[tuple[RuleChoice, float, float]], task: str) -> Floats:
     """(RESAMPLES, 2) sums of both numbers over the units drawn: users, or queries where users are few."""
     few = len({one.user_id for one, _, _ in values}) < FEW_USERS
     units = sorted({(one.user_id, one.query if few else 0) for one, _, _ in values})
@@ -152,5 +196,7 @@ def _resampled_sums(values: Sequence[tuple[RuleChoice, float, float]]) -> Floats
     sums = np.zeros((len(units), 2))
     for one, first, second in values:
         sums[place[one.user_id, one.query if few else 0]] += first, second
-    counts = np.random.default_rng(1).multinomial(len(units), np.full(len(units), 1 / len(units)), size=RESAMPLES)
+    counts = np.random.default_rng([1, crc32(task.encode())]).multinomial(
+        len(units), np.full(len(units), 1 / len(units)), size=RESAMPLES
+    )
     return np.asarray(counts @ sums)

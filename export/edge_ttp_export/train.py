@@ -21,6 +21,7 @@ from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.losses import Loss, difference_loss, differences, offset_loss
 from edge_ttp_export.network import COLUMNS, Batch, Heads, RewardNetwork
 from edge_ttp_export.train_words import train_words
+from edge_ttp_export.user_split import tune_half
 
 START_WEIGHTS = {"consensus": 1.0, "input_cosine": 1.0, "user_cosine": 1.0, "expected_overlap": 1.0}
 """The last layer starts as this sum of z-scores, times START_SCALE."""
@@ -115,6 +116,7 @@ def train(
     """
     if len(real) < 20 or len(tune) < 5:
         raise InvalidInput(f"{len(real)} pools to train and {len(tune)} to tune are too few", "make more pools")
+    stopping, fitting = _halves(tune)
     torch.manual_seed(settings.seed)
     source = random.Random(settings.seed)
     network = RewardNetwork(settings.dropout)
@@ -141,7 +143,7 @@ def train(
         loss = _epoch(network, optimizer, [*real, *real], settings, source)
         mean_state = _averaged(mean_state, network.state_dict())
         averaged.load_state_dict(mean_state)
-        share = selection_share(averaged, tune, seed=settings.seed)
+        share = selection_share(averaged, stopping, seed=settings.seed)
         course.append({"epoch": epoch, "loss": round(loss, 4), "tune_share": round(share, 4)})
         report(f"epoch {epoch + 1} of {settings.epochs}: loss {loss:.4f}, tune share {share:.3f}")
         if share > best:
@@ -157,8 +159,8 @@ def train(
             f"the network has collapsed: its scores spread {spread:.3f} of the utility's spread",
             "train with another --loss, --beta or --seed",
         )
-    _calibrate_offset(network, tune)
-    chosen, scale = _choose_covariance(network, real, tune)
+    _calibrate_offset(network, fitting)
+    chosen, scale = _choose_covariance(network, real, fitting)
     distances, signal = _training_distances(network, real)
     facts = {
         "settings": asdict(settings),
@@ -171,6 +173,15 @@ def train(
         "course": course,
     }
     return Trained(network, chosen, float(np.quantile(distances, 0.95)), signal, facts)
+
+
+def _halves(tune: Sequence[LabelledPool]) -> tuple[list[LabelledPool], list[LabelledPool]]:
+    """Tune pools to stop by and tune pools to fit variances on: of different users, where there are any.
+
+    A network that was stopped where it does best on some users is surer of them than of others.
+    """
+    parts = tuple([pool for pool in tune if tune_half(pool.user_id) == half] for half in (0, 1))
+    return (parts[0], parts[1]) if all(parts) else (list(tune), list(tune))
 
 
 def _averaged(mean: State | None, state: State) -> State:

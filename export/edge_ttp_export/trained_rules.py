@@ -15,8 +15,9 @@ from edge_ttp.schema import Rule
 from edge_ttp_export.checkpoint import Checkpoint
 from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.network import Batch
-from edge_ttp_export.rule_choices import SIZES, choose, cut, resampled_shares, share_of_headroom
+from edge_ttp_export.rule_choices import SIZES, RuleChoice, choose, cut, resampled_shares, share_of_headroom
 from edge_ttp_export.train import Member, collate
+from edge_ttp_export.user_split import tune_half
 
 PROBABILISTIC = "beta-nll"
 """The loss whose variance is learned through the mean: networks of this loss get every selection rule."""
@@ -105,26 +106,47 @@ def judge_batch(checkpoint: Checkpoint, batch: Batch) -> tuple[Judged, Floats]:
     return judged, np.asarray(heads.offset.double().numpy())
 
 
-def fix_rules(checkpoints: Sequence[Checkpoint], tune: Sequence[LabelledPool]) -> dict[str, tuple[Fixed, float]]:
-    """For each rule its best constant on tune pools of all sizes above 1, and its mean share there.
+@dataclass(frozen=True)
+class _Course:
+    """What one constant reaches on tune users: all of them, and each half."""
 
-    "probabilistic" is the best rule of all if it beats `mean` by more than one standard error over users, else `mean`
-    (the one-standard-error rule: of what cannot be told apart, the simplest).
+    share: float
+    halves: list[float]
+    drawn: Floats
+
+
+def _of_half(by_task: Mapping[str, list[RuleChoice]], half: int) -> dict[str, list[RuleChoice]]:
+    kept = {task: [one for one in choices if tune_half(one.user_id) == half] for task, choices in by_task.items()}
+    return {task: choices for task, choices in kept.items() if choices}
+
+
+def fix_rules(checkpoints: Sequence[Checkpoint], tune: Sequence[LabelledPool]) -> dict[str, tuple[Fixed, float]]:
+    """For each rule its best constant on tune pools of all sizes above 1, and its mean share there, cross-fitted.
+
+    The share is that of the half of the users (`tune_half`) which the constant was not chosen on, mean of both ways: a
+    constant looks better than it is on the users it was chosen on, and more so the more there are to choose from.
+    "probabilistic" is the rule that is best by that share if it beats `mean` by more than one standard error over
+    users, else `mean` (the one-standard-error rule: of what cannot be told apart, the simplest).
     """
     members = {size: parts for size in SIZES if size > 1 and (parts := cut(tune, size))}
     judged = {size: [judge(one, parts) for one in checkpoints] for size, parts in members.items()}
 
-    def course(fixed: Fixed) -> tuple[float, Floats]:
+    def course(fixed: Fixed) -> _Course:
         chosen = [choose(members[size], [[fixed(one) for one in each] for each in judged[size]]) for size in members]
-        shares = [share_of_headroom(by_task) for by_task in chosen]
-        return float(np.mean(shares)), np.mean([resampled_shares(by_task) for by_task in chosen], axis=0)
+        halves = [[_of_half(by_task, half) for by_task in chosen] for half in (0, 1)]
+        return _Course(
+            share=float(np.mean([share_of_headroom(by_task) for by_task in chosen])),
+            halves=[float(np.mean([share_of_headroom(one) for one in half if one] or [0.0])) for half in halves],
+            drawn=np.mean([resampled_shares(by_task) for by_task in chosen], axis=0),
+        )
 
     found: dict[str, tuple[Fixed, float]] = {}
     drawn: dict[str, Floats] = {}
     for rule, choices in RULES.items():
         courses = [course(fixed) for fixed in choices]
-        best = int(np.argmax([share for share, _ in courses]))
-        found[rule], drawn[rule] = (choices[best], courses[best][0]), courses[best][1]
+        best = int(np.argmax([one.share for one in courses]))
+        held_out = [courses[int(np.argmax([one.halves[half] for one in courses]))].halves[1 - half] for half in (0, 1)]
+        found[rule], drawn[rule] = (choices[best], float(np.mean(held_out))), courses[best].drawn
     best_rule = max(RULES, key=lambda rule: found[rule][1])
     if found[best_rule][1] - found["mean"][1] <= float(np.std(drawn[best_rule] - drawn["mean"])):
         best_rule = "mean"

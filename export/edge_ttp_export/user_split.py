@@ -15,3 +15,8 @@ def part_of(user_id: str) -> Part:
     if bucket < 6:
         return "train"
     return "tune" if bucket < 8 else "report"
+
+
+def tune_half(user_id: str) -> int:
+    """Which half of its part a user belongs to, 0 or 1: what was chosen on the one half is judged on the other."""
+    return int(hashlib.sha256(f"half {user_id}".encode()).hexdigest(), 16) % 2

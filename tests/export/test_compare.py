@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,14 @@ pytest.importorskip("torch")  # the export extra; `make test-export` installs it
 from edge_ttp.errors import InvalidInput
 from edge_ttp_export import trained_rules
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_ttp_export.compare import compare
+from edge_ttp_export.compare import _quantities, compare
 from edge_ttp_export.evaluate_run import evaluate_files
+from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.losses import Loss
 from edge_ttp_export.rule_choices import choose, cut, share_of_headroom
 from edge_ttp_export.train import train
 from edge_ttp_export.trained_rules import Fixed, Judged, fix_rules, judge
+from edge_ttp_export.user_split import tune_half
 from tests.export.test_train import SETTINGS, pool
 
 pytestmark = pytest.mark.export
@@ -56,17 +59,36 @@ def test_a_share_runs_from_0_for_the_mean_to_1_for_the_best() -> None:
     assert share_of_headroom(choose(members, [[-one.utility for one in POOLS]])) < 0
 
 
-def test_constants_are_fixed_where_the_share_is_largest(networks: dict[str, list[Checkpoint]]) -> None:
+def test_a_constant_is_judged_on_the_users_that_it_was_not_chosen_on(networks: dict[str, list[Checkpoint]]) -> None:
     found = fix_rules(networks["beta-nll"], POOLS)
-    for rule in ("mean", "lcb", "shrink", "noise"):
-        fixed, share = found[rule]
+
+    def share(fixed: Fixed, pools: Sequence[LabelledPool]) -> float:
         by_hand = []
         for size in (2, 4, 8):
             members = cut(POOLS, size)
             scores = [[fixed(one) for one in judge(each, members)] for each in networks["beta-nll"]]
-            by_hand.append(share_of_headroom(choose(members, scores)))
-        assert share == pytest.approx(np.mean(by_hand))
-    assert found["lcb"][1] >= found["mean"][1]  # kappa 0 is the mean
+            chosen = choose(members, scores)
+            users = {one.user_id for one in pools}
+            by_hand.append(share_of_headroom({"made": [one for one in chosen["made"] if one.user_id in users]}))
+        return float(np.mean(by_hand))
+
+    halves = [[one for one in POOLS if tune_half(one.user_id) == half] for half in (0, 1)]
+    assert all(halves)
+    for rule in ("lcb", "shrink", "noise"):
+        best = [max(trained_rules.RULES[rule], key=lambda fixed, half=half: share(fixed, half)) for half in halves]
+        assert found[rule][1] == pytest.approx(np.mean([share(best[0], halves[1]), share(best[1], halves[0])]))
+        assert found[rule][0] == max(trained_rules.RULES[rule], key=lambda fixed: share(fixed, POOLS))
+
+
+def test_seeds_are_no_further_users(networks: dict[str, list[Checkpoint]]) -> None:
+    """One network twice tells no more of the users than once: the interval stays as wide."""
+    many = [replace(pool(seed), part="report", user_id=f"user {seed}") for seed in range(40, 80)]
+    members = [(one, range(one.size)) for one in many]
+    scores = [one.mean for one in judge(networks["beta-nll"][0], members)]
+    once, twice = (_quantities(members, "mean", [scores] * seeds) for seeds in (1, 2))
+    assert (once["seeds"], twice["seeds"]) == (1, 2)
+    for end in ("value", "low", "high"):
+        assert twice["rho_plus"][end] == pytest.approx(once["rho_plus"][end], abs=0.02)
 
 
 def test_a_rule_that_is_not_better_by_a_standard_error_is_not_taken(

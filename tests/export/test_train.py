@@ -17,7 +17,7 @@ from edge_ttp.schema import Candidate  # noqa: E402
 from edge_ttp_export.examples import LabelledPool  # noqa: E402
 from edge_ttp_export.minilm import WIDTH  # noqa: E402
 from edge_ttp_export.network import DIMENSION  # noqa: E402
-from edge_ttp_export.train import TrainSettings, predict, selection_share, train  # noqa: E402
+from edge_ttp_export.train import TrainSettings, _halves, predict, selection_share, train  # noqa: E402
 
 pytestmark = pytest.mark.export
 
@@ -93,6 +93,16 @@ def test_too_few_pools_are_refused() -> None:
 def test_the_offsets_noise_is_as_large_as_its_errors_on_tune_pools() -> None:
     tune = [pool(seed) for seed in range(20, 30)]
     network = train([pool(seed) for seed in range(20)], tune, SETTINGS, str).network
-    ((heads, utility, mask),) = predict(network, [(one, range(one.size)) for one in tune])
+    _, fitting = _halves(tune)
+    ((heads, utility, mask),) = predict(network, [(one, range(one.size)) for one in fitting])
     error = (utility * mask).sum(1) / mask.sum(1) - heads.offset
     assert float((error**2 / torch.exp(heads.offset_log_variance)).mean()) == pytest.approx(1, rel=1e-3)
+
+
+def test_a_network_is_stopped_by_other_users_than_its_variances_are_fitted_on() -> None:
+    made = [pool(seed) for seed in range(40)]
+    stopping, fitting = _halves(made)
+    assert {one.user_id for one in stopping} & {one.user_id for one in fitting} == set()
+    assert len(stopping) + len(fitting) == len(made)
+    alone = [one for one in made if one.user_id == made[0].user_id]
+    assert _halves(alone) == (alone, alone)

@@ -84,8 +84,9 @@ hand. The score file holds numbers only: utilities and scores under salted hashe
 described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
 
 Users are split once into train, tune and report users ([reward.md](../reward.md)). How good a variant is, is told from
-report users, whom no training has seen. Intervals are 90% bootstrap intervals over users; over queries where a task has
-fewer than 8 report users.
+report users, whom no training has seen. Every user counts the same: wine has a single report user, and would be a
+quarter of the whole if tasks or queries counted. Intervals are 90% bootstrap intervals over users; over queries where a
+task has fewer than 8 report users, which then say nothing about other users.
 """
 
 

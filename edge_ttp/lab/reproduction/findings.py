@@ -140,15 +140,21 @@ def _measured(task: str, many: Sequence[Cell], bootstrap: Bootstrap) -> VariantQ
 
 
 def share_of(gains: Floats, pools: Pools, bootstrap: Bootstrap) -> Estimate:
-    """Ratio of sums of `gains`, (queries, 2), with its interval."""
+    """Ratio of the columns of `gains`, (queries, 2), every user counting the same, with its interval."""
     sums = by_group(gains, pools)
-    value = float(gains[:, 0].sum() / gains[:, 1].sum())
+    value = float(sums[:, 0].sum() / sums[:, 1].sum())
     return interval(ratios(sums, bootstrap), value, len(sums))
 
 
 def by_group(values: Floats, pools: Pools) -> Floats:
-    """Sums of rows, (queries, k), over what intervals resample: users, or queries where users are too few."""
-    return by_user(values, pools.user, pools.users) if pools.users >= ENOUGH_USERS else values
+    """Means of rows, (queries, k), over what intervals resample: users, or queries where users are too few.
+
+    Means, so that a task with one user and a hundred queries counts as one user.
+    """
+    if pools.users < ENOUGH_USERS:
+        return values
+    counts = np.bincount(pools.user, minlength=pools.users)[:, None]
+    return np.asarray(by_user(values, pools.user, pools.users) / np.maximum(counts, 1), dtype=np.float64)
 
 
 def ratios(sums: Floats, bootstrap: Bootstrap) -> Floats:
@@ -159,7 +165,7 @@ def ratios(sums: Floats, bootstrap: Bootstrap) -> Floats:
 
 @dataclass(frozen=True)
 class Curve:
-    """Share of the oracle's gain by n, mean over a policy's tasks, report users."""
+    """Share of the oracle's gain by n, a policy's tasks weighed by their users, report users."""
 
     policy: str
     variant: str
@@ -176,5 +182,6 @@ def curves(file: ScoreFile) -> list[Curve]:
             many = [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)]
             sizes = tuple(n for n in many[0].sizes if all(n in cell.sizes for cell in many))
             shares = [[cell.share[cell.sizes.index(n)] for n in sizes] for cell in many]
-            rows.append(Curve(policy, variant, sizes, np.mean(shares, axis=0)))
+            users = [cell.pools.users for cell in many]
+            rows.append(Curve(policy, variant, sizes, np.average(shares, axis=0, weights=users)))
     return rows

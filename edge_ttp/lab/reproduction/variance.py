@@ -101,7 +101,7 @@ def _ranked(file: ScoreFile, policy: str, way: VarianceUse, reference: Floats, b
     many = _pools(file, policy, way, REPORT)
     pools, ours = together(many), gains_of(many)
     sums = [by_group(gains, pools) for gains in (ours, reference)]
-    value = float(ours[:, 0].sum() / ours[:, 1].sum() - reference[:, 0].sum() / reference[:, 1].sum())
+    value = float(np.subtract(*(part[:, 0].sum() / part[:, 1].sum() for part in sums)))
     return Ranked(
         policy=policy,
         way=way,
