@@ -6,6 +6,7 @@ kill -9 and a power failure. The WAL and its index take the file's own mode from
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sqlite3
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable
+from edge_ttp.errors import HistoryUnavailable, InvalidInput
 from edge_ttp.history import driver, migrations, shape
 from edge_ttp.history.faults import HistoryDamaged, locked, primary_code, read_only, translated
 from edge_ttp.history.kept import keep_copy
@@ -172,6 +173,8 @@ class Connections:
         if self.read_only:
             raise read_only(self.path)
         # Threads of one process queue here; SQLite's own waiting is by polling and is left to other processes.
+        if wait_s is not None and math.isnan(wait_s):
+            raise InvalidInput("wait_s is not a number", "give seconds, or None")
         patience = self.busy_timeout_s if wait_s is None else min(max(wait_s, 0.0), self.busy_timeout_s)
         if not self._writer.acquire(timeout=patience):
             raise locked(self.path)

@@ -12,9 +12,11 @@ from edge_ttp.history.imports import OpenImport, PastImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import restore
 from edge_ttp.history.sieve import Sieve
+from edge_ttp.system.arguments import checked_arguments
 from edge_ttp.system.help_page import Page
 
 
+@checked_arguments
 class ImportingStore(metaclass=Page):
     """What `History` offers to importers."""
 

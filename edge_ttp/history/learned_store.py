@@ -13,8 +13,10 @@ from edge_ttp.history.learning import Calibrated, Sourced
 from edge_ttp.history.sieve import Sieve
 from edge_ttp.history.vectors import Vector
 from edge_ttp.schema import Candidate, Feedback, HistoryItem
+from edge_ttp.system.arguments import checked_arguments
 
 
+@checked_arguments
 class LearnedStore:
     """Methods of History (history/store.py) about what was learned; under the same promises."""
 

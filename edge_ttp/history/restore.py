@@ -39,6 +39,8 @@ def restore(
     users: set[str] = set()
     for index, record in enumerate(records):
         try:
+            if not isinstance(record, HistoryItem | Generation | Feedback | LearnedRecord):
+                raise InvalidInput(f"{type(record).__name__} is no record", "give items, generations, feedback")
             users.add(record.user if isinstance(record, Generation) else record.user_id)
             if isinstance(record, HistoryItem):
                 metadata_text(checked_item(record).metadata)

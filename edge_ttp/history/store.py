@@ -38,12 +38,14 @@ from edge_ttp.history.typed_lines import forget_typed, prepare_typed, typed_file
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.work_files import clear
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
+from edge_ttp.system.arguments import checked_arguments
 from edge_ttp.system.settings import MAX_RETENTION_DAYS
 
 BUSY_TIMEOUT_S = 30.0
 """How long a call waits for another process that writes, before it gives up."""
 
 
+@checked_arguments
 class History(ImportingStore, LearnedStore):
     """One database file. Safe from several threads, and beside other processes that have the same file open.
 

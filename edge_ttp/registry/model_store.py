@@ -22,8 +22,10 @@ from edge_ttp.registry.results import Located, ModelEntry
 from edge_ttp.registry.shelf import Shelf
 from edge_ttp.registry.sources import package_index
 from edge_ttp.registry.variants import Make, refuse_derivation, split_name
+from edge_ttp.system.arguments import checked_arguments
 
 
+@checked_arguments
 class Registry(Shelf):
     """The models of one installation. Safe to use from several threads and processes at once.
 
@@ -126,7 +128,7 @@ class Registry(Shelf):
 
     def add(
         self,
-        path: Path,
+        path: Path | str,
         *,
         name: str | None = None,
         kind: Kind | None = None,
@@ -158,7 +160,7 @@ class Registry(Shelf):
         """
         report = progress or (lambda done, total: None)
         adoption = prepare(
-            path.expanduser().absolute(),
+            Path(path).expanduser().absolute(),
             name=name,
             kind=kind,
             prompt_style=prompt_style,

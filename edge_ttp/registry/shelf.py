@@ -22,6 +22,7 @@ from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.stamps import Stamps
 from edge_ttp.registry.trials import Trials
 from edge_ttp.registry.variants import FormatChoice, Variants, split_name
+from edge_ttp.system.arguments import checked_arguments
 from edge_ttp.system.help_page import Page
 
 DEFAULT_POLICY = "smollm2-135m-instruct"
@@ -30,6 +31,7 @@ DEFAULT_REWARD = "reward-minilm-1"
 """Reward model used where none is named. It comes with the package."""
 
 
+@checked_arguments
 class Shelf(metaclass=Page):
     """The models of one installation, looked at: nothing here fetches, adds or removes. See `Registry`."""
 
@@ -101,7 +103,7 @@ class Shelf(metaclass=Page):
         Raises as `locate`. A folder is tried as files from outside are.
         """
         folder = Path(name_or_folder).expanduser().absolute()
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # False too for what is no name of a file
             return self.locate(name_or_folder, kind="reward").path
         self._trials.survive("reward", folder, "")
         return folder

@@ -8,8 +8,10 @@ from edge_ttp.learning.evidence import judged
 from edge_ttp.runtime.asking import check_types
 from edge_ttp.runtime.life import Life
 from edge_ttp.schema import Feedback, FeedbackKind, Generation
+from edge_ttp.system.arguments import checked_arguments
 
 
+@checked_arguments
 class Judging(Life):
     """An open runtime that takes judgments."""
 

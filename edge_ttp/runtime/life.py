@@ -26,6 +26,7 @@ from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
 from edge_ttp.runtime.loading import HeldMemory, Holding, LoadStep, check_cancel
 from edge_ttp.runtime.visitors import Visitors
 from edge_ttp.schema import DEFAULT_RULE, Rule
+from edge_ttp.system.arguments import checked_arguments
 from edge_ttp.system.help_page import Page
 from edge_ttp.system.settings import settings_in_force
 
@@ -36,6 +37,7 @@ _ENGINE_TIMEOUT_S = 60.0
 _log = logging.getLogger("edge_ttp")
 
 
+@checked_arguments
 class Life(metaclass=Page):
     """What a runtime owns, and for how long. Use Runtime."""
 

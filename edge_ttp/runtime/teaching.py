@@ -22,11 +22,13 @@ from edge_ttp.runtime.asking import (
 from edge_ttp.runtime.judging import Judging
 from edge_ttp.runtime.loading import Ready
 from edge_ttp.schema import DEFAULT_RULE, Budget, Generation, Rule
+from edge_ttp.system.arguments import checked_arguments
 
 if TYPE_CHECKING:
     from edge_ttp.history.importing import Imported
 
 
+@checked_arguments
 class Teaching(Judging):
     """An open runtime that takes judgments and texts, and learns from them. Use Runtime."""
 
