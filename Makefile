@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export test-clients test-server soak hostile lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients test-server test-app soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -65,10 +65,10 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/basedpyright --project tests/host/pyrightconfig.json --pythonpath $(BIN)/python
 
 test: $(VENV)/.test models  ## all tests but those of the export extra
-	$(BIN)/python -m pytest --ignore=tests/export --ignore=tests/browser
+	$(BIN)/python -m pytest --ignore=tests/export --ignore=tests/browser --ignore=tests/window
 
 test-fast: $(VENV)/.test  ## the tests without a model, under a minute
-	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser -m 'not soak and not export and not clients and not real and not slow'
+	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser --ignore=tests/window -m 'not soak and not export and not clients and not real and not slow'
 
 house: models $(VENV)/.test  ## counts of how the house is built; BEFORE=COMMIT shows that commit beside it
 	$(BIN)/python -m tests.house $(if $(BEFORE),--before $(BEFORE))
@@ -107,6 +107,19 @@ $(VENV)/.browser: $(VENV)/.test
 
 test-server: $(VENV)/.browser models  ## the server's page in a real browser
 	$(BIN)/python -m pytest -m browser tests/browser
+
+# In an environment of its own, for Qt is large. The screen and its helpers come from Debian:
+# apt-get install xvfb openbox xdotool xclip imagemagick libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxkbcommon-x11-0 libnss3
+$(VENV)-app/.ready: $(VENV)/.test pyproject.toml
+	$(PYTHON) -m venv $(VENV)-app
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
+		> $$($(VENV)-app/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
+	$(VENV)-app/bin/pip install --quiet 'PySide6-Addons[webengine]>=6.12,<7' 'PySide6-Essentials>=6.12,<7' websocket-client
+	$(VENV)-app/bin/pip install --quiet --no-deps -e .
+	@touch $@
+
+test-app: $(VENV)-app/.ready models  ## the desktop app in a real window, on a screen of its own (Xvfb)
+	$(VENV)-app/bin/python -m pytest -m window tests/window
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak

@@ -191,8 +191,8 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert modules_after("import edge_ttp") & (HEAVY | NEVER) == set()
 
 
-FOREIGN = {"adapters"}
-"""Rooms that stand on other people's frameworks: those are extras, and their tests are `make test-clients`."""
+FOREIGN = {"adapters", "app"}
+"""Rooms that stand on other people's frameworks: those are extras; `make test-clients` and `make test-app` test them."""
 
 
 def test_the_whole_runtime_imports_nothing_of_the_export_side() -> None:

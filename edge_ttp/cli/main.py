@@ -20,6 +20,8 @@ from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput,
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "app": ("edge_ttp.cli.app", "Open a window to write in: choose a model, bring your writing, answer."),
+    "compose": ("edge_ttp.cli.compose", "Write like me, anywhere: a small window, from the clipboard and back."),
     "generate": ("edge_ttp.cli.generate", "Answer a prompt the way this user would."),
     "rewrite": ("edge_ttp.cli.rewrite", "Say a text again the way this user would, its facts kept."),
     "chat": ("edge_ttp.cli.chat", "Answer one line after another, with feedback in between."),

@@ -55,12 +55,7 @@ def serve(
     The page is at the address it prints. Clients send the token that `edge-ttp tokens show` prints; a bare policy on
     loopback takes any.
     """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as missing:
-        cure = "install the extra: pip install 'edge-ttp[server]'"
-        raise ExtraMissing(f"`edge-ttp serve` needs the package {missing.name!r}", cure) from missing
+    need_server("edge-ttp serve")
     if stdio and announce:
         raise InvalidInput("--stdio and --announce exclude each other", "give one of them")
     if install:
@@ -117,6 +112,16 @@ def serve(
             )
 
     asyncio.run(run())
+
+
+def need_server(command: str) -> None:
+    """Raises ExtraMissing where what the server stands on is not installed."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as missing:
+        cure = "install the extra: pip install 'edge-ttp[server]'"
+        raise ExtraMissing(f"`{command}` needs the package {missing.name!r}", cure) from missing
 
 
 def _lasting(name: str | None) -> str | None:

@@ -21,7 +21,9 @@ from edge_ttp.server import (
     native_imports,
     native_learning,
     native_models,
+    native_privacy,
     native_rewriting,
+    native_setup,
     openai_routes,
 )
 from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
@@ -34,7 +36,14 @@ _log = logging.getLogger("edge_ttp.server")
 
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
+    "compose.html": ("compose.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "protocol.js": ("protocol.js", "text/javascript; charset=utf-8"),
+    "start.js": ("start.js", "text/javascript; charset=utf-8"),
+    "privacy.js": ("privacy.js", "text/javascript; charset=utf-8"),
+    "compose.js": ("compose.js", "text/javascript; charset=utf-8"),
+    "words-window.js": ("words-window.js", "text/javascript; charset=utf-8"),
+    "window.css": ("window.css", "text/css; charset=utf-8"),
     "words.js": ("words.js", "text/javascript; charset=utf-8"),
     "style.css": ("style.css", "text/css; charset=utf-8"),
 }
@@ -70,6 +79,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native_imports.ENDPOINTS,
     *native_learning.ENDPOINTS,
     *native_models.ENDPOINTS,
+    *native_setup.ENDPOINTS,
+    *native_privacy.ENDPOINTS,
 )
 
 

@@ -86,7 +86,7 @@ async def imported(call: Exchange) -> Response:
 
         with folder:
             done = call.state.runtime.runtime.import_(path, user=user, kind=kind, form=form, advance=advance)
-        return _summary(done).model_dump()
+        return summary(done).model_dump()
 
     if call.text("stream") == "true":
         return EventStream(followed(call.path, work, "imported"))
@@ -111,7 +111,8 @@ async def undone(call: Exchange) -> Undone:
     return Undone(items=gone.items)
 
 
-def _summary(done: Imported) -> ImportSummary:
+def summary(done: Imported) -> ImportSummary:
+    """The outcome as it is sent."""
     return ImportSummary(
         id=done.id,
         added=done.added,

@@ -1,55 +1,8 @@
 "use strict";
 // The playground: everything over the same native protocol that other programs use. No text becomes HTML.
-const $ = (id) => document.getElementById(id);
-const API = "/ttp/v1";
-let token = new URLSearchParams(location.hash.slice(1)).get("token") || sessionStorage.getItem("edge-ttp-token") || "";
-if (location.hash.includes("token=")) window.history.replaceState(null, "", location.pathname);
 let running = null; // the request that draws
 let answer = null; // the last whole generation
 let adapting = null;
-
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-function fail(error) {
-  const box = $("alert");
-  if (error.name === "AbortError") return;
-  box.textContent = error.cure ? `${error.message}; ${error.cure}` : error.message || word("lost");
-  box.hidden = false;
-}
-const clearAlert = () => { $("alert").hidden = true; };
-
-async function ask(method, path, body, options = {}) {
-  const headers = { authorization: `Bearer ${token}` };
-  if (body !== undefined && !options.raw) headers["content-type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(API + path, { method, headers, body: options.raw ? body : body === undefined ? undefined : JSON.stringify(body), signal: options.signal });
-  } catch (error) {
-    throw error.name === "AbortError" ? error : new Error(word("lost"));
-  }
-  if (response.ok) return options.whole ? response : response.json();
-  const detail = await response.json().then((found) => found.error, () => ({ message: `${response.status}`, cure: "" }));
-  if (response.status === 401) showKey();
-  throw Object.assign(new Error(detail.message), { cure: detail.cure });
-}
-
-async function* messages(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    rest += value;
-    for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
-      const data = rest.slice(0, end).split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n");
-      rest = rest.slice(end + 2);
-      if (data) yield JSON.parse(data);
-    }
-  }
-}
 
 // The token
 function showKey() { $("key").hidden = false; $("token").focus(); }
@@ -70,6 +23,7 @@ function choose(tab, focus) {
     $(one.getAttribute("aria-controls")).hidden = !on;
   }
   if (focus) tab.focus();
+  tab.dispatchEvent(new Event("chosen"));
   if (tab.id === "tab-history") refresh();
   if (tab.id === "tab-learned") showLearned();
 }
@@ -114,6 +68,7 @@ function draft() {
   if (number("deadline")) body.budget.deadline_s = number("deadline");
   if (number("count")) body.n = number("count");
   if ($("kind").value.trim()) body.kind = $("kind").value.trim();
+  if (!keeping()) body.store = false;
   if ($("context").value.trim()) body.context = [$("context").value];
   return body;
 }
@@ -400,7 +355,8 @@ async function begin() {
   try {
     const info = await ask("GET", "/info");
     sessionStorage.setItem("edge-ttp-token", token);
-    $("version").textContent = `edge-ttp ${info.version} · ${info.user}`;
+    document.dispatchEvent(new Event("opened"));
+    $("version").textContent = `edge-ttp ${info.version} · ${person ? `${info.user}/${person}` : info.user}`;
     $("prompt").focus();
     const counts = await ask("GET", "/history/stats");
     $("kinds").replaceChildren(...Object.keys(counts.kinds).map((kind) => make("option", { value: kind })));

@@ -1,0 +1,134 @@
+"""One app for one home: the first one holds a lock and listens, later ones hand over what they were asked and end.
+
+Over loopback with a key that only the owner's programs can read (multiprocessing.connection's challenge, HMAC); what
+comes in is bytes of JSON, never unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+from typing import Any
+
+from edge_ttp.paths import Paths, private_folder
+
+RECORD = "app.json"
+LOCK = "app.lock"
+MOST_BYTES = 4 * 2**20
+"""Longest message; a text from the clipboard is the largest part."""
+
+
+@dataclass(frozen=True)
+class AppWish:
+    """What somebody who started the app wants of it."""
+
+    show: bool = True
+    """The main window; else the compose window."""
+    text: str = ""
+    """For the compose window: what it is about."""
+    clipboard: bool = False
+    """For the compose window: take the clipboard's text."""
+
+
+class Only:
+    """This process as the only app of its home, for as long as it lives."""
+
+    def __init__(self, paths: Paths, handle: int) -> None:
+        """Use `first`."""
+        self._record, self._handle = paths.run / RECORD, handle
+        self._key = secrets.token_bytes(32)
+        self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
+        _write_private(
+            self._record, json.dumps({"port": self._listener.address[1], "key": self._key.hex(), "pid": os.getpid()})
+        )
+
+    def listen(self, hear: Callable[[AppWish], None]) -> None:
+        """Calls `hear`, from a thread, with what later starts want."""
+        threading.Thread(target=self._listen, args=(hear,), daemon=True, name="edge-ttp-single").start()
+
+    def close(self) -> None:
+        """Lets another app be the first one."""
+        with suppress(OSError):
+            self._record.unlink()
+        with suppress(OSError):
+            self._listener.close()
+        with suppress(OSError):
+            os.close(self._handle)
+
+    def _listen(self, hear: Callable[[AppWish], None]) -> None:
+        while True:
+            try:
+                with self._listener.accept() as connection:
+                    wish = _wish(connection.recv_bytes(MOST_BYTES))
+                    if wish is not None:
+                        hear(wish)
+                    connection.send_bytes(b"heard" if wish is not None else b"not understood")
+            except (AuthenticationError, EOFError, ConnectionError):
+                continue  # a stranger, or one that went away
+            except OSError:
+                return  # closed
+
+
+def first(paths: Paths) -> Only | None:
+    """This process as the only app of the home; None where another one is it already."""
+    handle = os.open(private_folder(paths.run) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    if not _try_lock(handle):
+        os.close(handle)
+        return None
+    return Only(paths, handle)
+
+
+def hand_over(paths: Paths, wish: AppWish) -> bool:
+    """Whether the app that runs already took `wish`."""
+    try:
+        record: dict[str, Any] = json.loads((paths.run / RECORD).read_text(encoding="utf-8"))
+        with Client(("127.0.0.1", int(record["port"])), authkey=bytes.fromhex(record["key"])) as connection:
+            connection.send_bytes(json.dumps(asdict(wish)).encode())
+            return connection.poll(5.0) and connection.recv_bytes(64) == b"heard"
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AuthenticationError):
+        return False
+
+
+def _wish(data: bytes) -> AppWish | None:
+    try:
+        told = json.loads(data)
+        return AppWish(show=bool(told["show"]), text=str(told["text"]), clipboard=bool(told["clipboard"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _write_private(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

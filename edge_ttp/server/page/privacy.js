@@ -1,0 +1,91 @@
+"use strict";
+// What is kept, for whom and how long; what forgetting would take; how somebody writes, in words.
+async function showPrivacy() {
+  clearAlert();
+  try {
+    const found = await ask("GET", "/privacy");
+    const kinds = Object.entries(found.kinds).map(([kind, count]) => `${kind} ${count}`).join(", ");
+    const judged = Object.entries(found.judgments).map(([kind, count]) => `${kind} ${count}`).join(", ");
+    const size = { n: (found.bytes / 1e6).toFixed(1), mode: found.mode };
+    const lines = [
+      ["keptTexts", kinds ? `${found.items} (${kinds})` : `${found.items}`],
+      ["keptAnswers", `${found.generations}`],
+      ["keptJudgments", judged || word("none")],
+      ["keptWhere", found.file],
+      ["keptSize", found.mode.endsWith("00") ? word("onlyYou", size) : word("othersToo", size)],
+      ["keptNetwork", word("keptNothing")],
+    ];
+    $("kept").replaceChildren(...lines.flatMap(([name, text]) => [make("dt", { textContent: word(name) }), make("dd", { textContent: text })]));
+    const people = [...new Set([...found.people, person])];
+    $("person").replaceChildren(...people.map((name) => make("option", { value: name, textContent: name || word("myself"), selected: name === person })));
+    $("keep-answers").checked = keeping();
+    $("days").value = found.retention_days ?? "";
+    $("encryption").textContent = word(found.encrypted ? "encryptedYes" : "encryptedNo");
+  } catch (error) { fail(error); }
+}
+async function showHabits() {
+  try {
+    const found = await ask("GET", "/habits");
+    $("habits").replaceChildren(...(found.length ? found.map(habitLine) : [make("li", { textContent: word("noHabits") })]));
+  } catch (error) { fail(error); }
+}
+function habitLine(one) {
+  const share = word("shareOf", { n: Math.round(one.value * 100) });
+  const line = make("li", { textContent: `${word(`habit_${one.name}`, { n: one.value, share, phrase: one.phrase })} ` });
+  line.append(make("q", { textContent: one.example }));
+  return line;
+}
+function setPerson(name) {
+  person = name;
+  localStorage.setItem("edge-ttp-person", name);
+  answer = null;
+  $("result").hidden = true;
+  $("pool").hidden = true;
+  $("recalled-part").hidden = true;
+  $("plan-part").hidden = true;
+  begin();
+  showPrivacy();
+}
+$("person").addEventListener("change", () => setPerson($("person").value));
+$("people-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = $("new-person").value.trim();
+  $("new-person").value = "";
+  if (name) setPerson(name);
+});
+$("keep-answers").addEventListener("change", () => {
+  const key = `edge-ttp-forgetful:${person}`;
+  if ($("keep-answers").checked) localStorage.removeItem(key);
+  else localStorage.setItem(key, "yes");
+});
+$("retention").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  clearAlert();
+  const days = $("days").value ? Number($("days").value) : null;
+  try {
+    const now = await ask("PUT", "/privacy/retention", { days });
+    $("retention-status").textContent = word("retentionNow", { days: days ? word("forDays", { n: days }) : word("forEver"), deleted: now.deleted });
+  } catch (error) { fail(error); }
+});
+$("save-all").addEventListener("click", () => $("export").click());
+$("forget-preview").addEventListener("click", async () => {
+  clearAlert();
+  try {
+    const found = await ask("POST", "/privacy/preview", { everything: true });
+    $("going-title").textContent = word("goingTitle", found);
+    $("going-texts").replaceChildren(...[...found.texts, ...found.answers].map((text) => make("li", { textContent: text })));
+    $("going").hidden = false;
+    $("going-no").focus();
+  } catch (error) { fail(error); }
+});
+$("going-no").addEventListener("click", () => { $("going").hidden = true; });
+$("going-yes").addEventListener("click", async () => {
+  try {
+    const gone = await ask("POST", "/history/forget", { everything: true });
+    $("going").hidden = true;
+    await showPrivacy();
+    $("privacy-status").textContent = word("gone", gone);
+  } catch (error) { fail(error); }
+});
+$("tab-privacy").addEventListener("chosen", showPrivacy);
+$("tab-learned").addEventListener("chosen", showHabits);

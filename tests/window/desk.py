@@ -1,0 +1,220 @@
+"""A desk to test the app on: a screen (Xvfb), a window manager (openbox), the app in a process of its own, hands
+(xdotool) and eyes (the page's own debugger, and pictures of the screen)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+NEEDED = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool", "import": "imagemagick", "xclip": "xclip"}
+
+
+@contextmanager
+def screen(width: int = 1100, height: int = 860) -> Iterator[str]:
+    """A display with a window manager; its name."""
+    for program, package in NEEDED.items():
+        if shutil.which(program) is None:
+            pytest.fail(f"there is no {program}: apt-get install {package}")
+    shown, number = os.pipe()
+    command = ["Xvfb", "-displayfd", str(number), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=(number,), stderr=subprocess.DEVNULL)
+    os.close(number)
+    try:
+        with os.fdopen(shown) as line:
+            display = f":{line.readline().strip()}"
+        manager = subprocess.Popen(["openbox"], env={**os.environ, "DISPLAY": display}, stderr=subprocess.DEVNULL)
+        try:
+            yield display
+        finally:
+            manager.terminate()
+            manager.wait(30)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def until(true: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `true` gives as soon as it gives something; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
+    return found
+
+
+@dataclass
+class Page:
+    """One page of the app, through its debugger."""
+
+    socket: websocket.WebSocket
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def ask(self, script: str) -> Any:
+        """The value of a script (of its promise)."""
+        number = next(self._numbers)
+        given = {"expression": script, "returnByValue": True, "awaitPromise": True}
+        self.socket.send(json.dumps({"id": number, "method": "Runtime.evaluate", "params": given}))
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer.get("id") == number:
+                assert "exceptionDetails" not in answer["result"], answer["result"]
+                return answer["result"]["result"].get("value")
+
+    def text(self, name: str) -> str:
+        """What an element says, or what stands in a field."""
+        return str(self.ask(f"(n => n.value ?? n.textContent)(document.getElementById({name!r}))"))
+
+    def seen(self, name: str) -> bool:
+        """Whether an element is shown."""
+        return bool(self.ask(f"document.getElementById({name!r}).checkVisibility()"))
+
+
+@dataclass
+class App:
+    """The app that runs."""
+
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    port: int
+    home: Path
+
+    def page(self, name: str = "/") -> Page:
+        """The page whose address ends so."""
+
+        def find() -> str | None:
+            where = f"http://127.0.0.1:{self.port}/json/list"
+            with suppress(OSError), urllib.request.urlopen(where, timeout=5) as answer:
+                for one in json.load(answer):
+                    if one["type"] == "page" and one["url"].endswith(name):
+                        return str(one["webSocketDebuggerUrl"])
+            return None
+
+        address = until(find)
+        page = Page(websocket.create_connection(address, timeout=60, suppress_origin=True))
+        until(lambda: page.ask("document.readyState === 'complete' && location.protocol === 'http:'"))
+        return page
+
+    def hands(self, *arguments: str) -> str:
+        """xdotool."""
+        done = subprocess.run(
+            ["xdotool", *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout.strip()
+
+    def window(self, title: str) -> str:
+        """Number of the window with this title, in front."""
+
+        def find() -> str | None:
+            done = subprocess.run(
+                ["xdotool", "search", "--onlyvisible", "--name", title],
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            return done.stdout.split()[-1] if done.stdout.split() else None
+
+        return str(until(find, 30))
+
+    def click(self, page: Page, name: str, title: str = "^edge-ttp$") -> None:
+        """A real click of the mouse on an element of the page in the window called `title`."""
+        x, y = page.ask(
+            f"(n => {{ n.scrollIntoView({{block: 'center'}}); const r = n.getBoundingClientRect(); "
+            f"return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.getElementById({name!r}))"
+        )
+        time.sleep(0.15)  # scrolling
+        at = self.window(title)
+        shape = dict(line.split("=") for line in self.hands("getwindowgeometry", "--shell", at).splitlines())
+        top = int(shape["HEIGHT"]) - int(page.ask("window.innerHeight"))  # the line of news above the page
+        self.hands("mousemove", "--window", at, str(int(x)), str(int(y + top)), "click", "1")
+
+    def write(self, text: str) -> None:
+        """Real keys, as somebody types."""
+        self.hands("type", "--delay", "4", text)
+
+    def picture(self, path: Path) -> None:
+        """A picture of the screen, small: in few colours."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["import", "-window", "root", "+dither", "-colors", "20", "-strip", f"png8:{path}"],
+            env=self.environment,
+            check=True,
+            timeout=60,
+        )
+
+    def clipboard(self) -> str:
+        """What lies on the clipboard."""
+        command = ["xclip", "-selection", "clipboard", "-o"]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30).stdout
+
+    def put_on_clipboard(self, text: str) -> None:
+        """Puts a text on the clipboard, as another program would."""
+        command = ["xclip", "-selection", "clipboard", "-i"]
+        subprocess.run(command, env=self.environment, input=text, text=True, timeout=30, check=True)
+
+    def start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`edge-ttp ARGUMENTS`, while the app runs."""
+        command = [sys.executable, "-m", "edge_ttp", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+
+    def model_process(self) -> int:
+        """Number of the process that holds the models."""
+        record = self.home / "run" / "server.json"
+        return int(until(lambda: record.is_file() and json.loads(record.read_text())["pid"]))
+
+
+def _free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+@contextmanager
+def opened(display: str, home: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[App]:
+    """The app on a display, ended by SIGTERM when the block ends; then it must have ended well."""
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "DISPLAY": display,
+        "EDGE_TTP_HOME": str(home),
+        "HOME": str(home.parent),
+        "LANG": "C.UTF-8",
+        "LANGUAGE": "en",
+        "QT_QPA_PLATFORM": "xcb",
+        "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{port}",
+        "QTWEBENGINE_CHROMIUM_FLAGS": "--lang=en",
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [*(program or (sys.executable, "-m", "edge_ttp")), *(arguments or ("app",))]
+    process = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
+    app = App(process, environment, port, home)
+    try:
+        yield app
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    except BaseException:
+        app.picture(home.parent / "failed.png")
+        print(f"the screen as it was: {home.parent / 'failed.png'}")
+        raise
+    finally:
+        process.kill()
+        _, errors = process.communicate(timeout=30)
+        print(errors)
+        assert "Traceback" not in errors
