@@ -192,7 +192,7 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
 
 
 FOREIGN = {"adapters", "app"}
-"""Rooms that stand on other people's frameworks: those are extras; `make test-clients` and `make test-app` test them."""
+"""Rooms that stand on other people's frameworks: those are extras, with make targets of their own."""
 
 
 def test_the_whole_runtime_imports_nothing_of_the_export_side() -> None:
