@@ -272,6 +272,8 @@ class Generation(Border):
     model: str
     reward: str | None = None
     """Name of the reward model that scored; None where no score was needed."""
+    adapter: str | None = None
+    """Name of the voice adapter that it was drawn with."""
     n: int
     chosen: int
     """Index into candidates, from 0."""

@@ -73,6 +73,10 @@ class Policy(Protocol):
         """Draws the candidates, with so many threads for reading and for drawing."""
 
 
+NO_ADAPTER = "none"
+"""In place of an adapter's name: the policy as it is."""
+
+
 @dataclass(frozen=True)
 class Rooms:
     """The parts of an open runtime that one request passes through."""
@@ -95,6 +99,10 @@ class Rooms:
     """Whether the processor is at its upper temperature."""
     temperatures: tuple[float, ...] = ()
     """What this policy's candidates are drawn at in turn where the caller says nothing; empty: Sampling's own."""
+    adapters: tuple[schema.LoraAdapter, ...] = ()
+    """What candidates are drawn with where the caller names no adapter."""
+    adapter_name: str | None = None
+    """Name of the voice adapter that is."""
     languages: tuple[str, ...] = ()
     """What the policy was measured to write, ISO 639-1 codes; empty where that was never measured."""
     told: set[tuple[str, str]] = field(default_factory=set)
@@ -138,6 +146,8 @@ class Ask:
     """Name of the conversation that this is part of."""
     model: str | None = None
     """The policy's name; None: the usual one."""
+    adapter: str | None = None
+    """The voice adapter's name or file; NO_ADAPTER for none; None: the one that the policy is given for this."""
     priority: Priority = "interactive"
     store: bool = True
     cancel: Event | None = None
@@ -156,6 +166,8 @@ class Ask:
 
 
 def _check(ask: Ask) -> None:
+    if ask.adapter is not None and (ask.sampling.adapters or not ask.adapter.strip()):
+        raise InvalidInput("the adapter is named twice, or not at all", "give a name, or `none`, or files alone")
     if not ask.prompt.strip():
         raise InvalidInput("the prompt is empty", "write what should be answered")
     checked_text("the prompt", ask.prompt)

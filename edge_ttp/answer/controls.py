@@ -10,7 +10,7 @@ from edge_ttp.history.rows import checked_text
 from edge_ttp.policy import gbnf, gbnf_bounds
 from edge_ttp.policy.json_grammar import schema_to_grammar
 from edge_ttp.policy.request import Request
-from edge_ttp.schema import Sampling
+from edge_ttp.schema import LoraAdapter, Sampling
 
 STRUCTURED_TOKENS = 256
 """Least length allowed to a text that follows a grammar where the caller says none: what the user wrote before does
@@ -41,8 +41,13 @@ def check(sampling: Sampling) -> str | None:
     return schema_to_grammar(json.dumps(sampling.json_schema))
 
 
-def settled(sampling: Sampling, temperatures: Sequence[float]) -> Sampling:
-    """`sampling` at the policy's own temperatures where the caller named none: theirs win, the default's value too."""
+def settled(sampling: Sampling, temperatures: Sequence[float], adapters: Sequence[LoraAdapter] = ()) -> Sampling:
+    """`sampling` with the policy's own adapters and temperatures where the caller named none.
+
+    The caller's win, the default's value too.
+    """
+    if adapters and not sampling.adapters:
+        sampling = sampling.model_copy(update={"adapters": tuple(adapters)})
     if not temperatures or sampling.model_fields_set & {"temperature", "temperatures"}:
         return sampling
     if len(temperatures) == 1:

@@ -90,7 +90,7 @@ def prepare(
         notes.append(f"answers end after {planned.option.longest} of {lengths.caps[0]} tokens: {why}")
     return Prepared(
         request=with_context(ask.prompt, ask.context),
-        sampling=settled(ask.sampling, rooms.temperatures),
+        sampling=settled(ask.sampling, rooms.temperatures, rooms.adapters),
         recollection=recollection,
         encoded=encoded,
         planned=planned,

@@ -61,6 +61,7 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
         kind=ask.kind,
         model=rooms.policy_name,
         reward=rooms.reward.name if rooms.reward is not None else None,
+        adapter=None if ask.sampling.adapters else rooms.adapter_name,
         n=len(candidates),
         chosen=choice.index,
         candidates=candidates,

@@ -140,6 +140,12 @@ def described(history: History, made: schema.Generation) -> schema.Rewritten:
     )
 
 
+def instruction(*, notes: bool, strict: bool, system: str | None = None) -> str:
+    """What the policy is told of a rewriting, with what the caller wants observed besides."""
+    said = (f"{_NOTES if notes else _DRAFT}: {_KEEP}", _MARKS if strict else "", system or "")
+    return " ".join(one for one in said if one)
+
+
 def parts(text: str) -> list[tuple[str, str]]:
     """The text in parts of whole paragraphs, each with the space behind it. Together they are the text."""
     pieces = [piece for piece in re.split(r"(\n\s*\n\s*)", text.strip()) if piece]
@@ -174,7 +180,7 @@ def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, str
     recalled = rooms.history.recall(ask.user, text, _RECALLED * count, kind=ask.kind) if count else []
     found: list[Example] = []
     for one in recalled:
-        passage = _passage(one.item.output)
+        passage = passage_of(one.item.output)
         if len(found) == count:
             break
         if alike(content(one.item.output), sought) or alike(content(passage), sought):
@@ -186,7 +192,7 @@ def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, str
     return tuple(found)
 
 
-def _passage(text: str) -> str:
+def passage_of(text: str) -> str:
     """The beginning of a text, whole lines or sentences, whose plain version a prompt holds in full."""
     text = text.strip()
     if len(text) <= EXAMPLE_INPUT_CHARS:
@@ -274,12 +280,10 @@ class _Drawn:
         return _SaidPart(self.given, (asked.prompt, said), tuple(versions), scores, chosen, end, prepared, drawing)
 
     def _asked(self, hidden: Masked | None, shown: Sequence[Example]) -> Ask:
-        task = f"{_NOTES if _notes(self.ask) else _DRAFT}: {_KEEP}"
-        said = (task, _MARKS if hidden is not None else "", self.ask.system or "")
         return replace(
             self.ask,
             prompt=self.given if hidden is None else hidden.text,
-            system=" ".join(one for one in said if one),
+            system=instruction(notes=_notes(self.ask), strict=hidden is not None, system=self.ask.system),
             turns=(*self.ask.turns, *shown),
             rewrite=None,
             emit=self._emit(hidden),

@@ -44,6 +44,7 @@ _COMMANDS = (*_JUDGMENTS, "/retract", "/copy", "/candidates", "/new", "/quit", "
 def chat(
     user: options.User = None,
     model: options.Model = None,
+    adapter: options.Adapter = None,
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
@@ -76,6 +77,7 @@ def chat(
             sampling=sampling,
             seed=seed,
             kind=kind,
+            adapter=adapter,
             system=system,
             context=context,
             store=not no_store,

@@ -28,6 +28,7 @@ def generate(
     ] = None,
     user: options.User = None,
     model: options.Model = None,
+    adapter: options.Adapter = None,
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
@@ -70,6 +71,7 @@ def generate(
         "select": select,
         "seed": seed,
         "kind": kind,
+        "adapter": adapter,
         "examples": examples,
         "system": system,
         "context": context,
@@ -77,7 +79,7 @@ def generate(
     }
     generation, cancelled = None, False
     # What a server holds (threads, memory, reward model) and files that are named as seen from here are not its to say.
-    if not (no_server or reward or threads or memory or sampling.adapters):
+    if not (no_server or (adapter or "").lower().endswith(".gguf") or reward or threads or memory or sampling.adapters):
         generation = _from_server(user, {**asked, "model": model}, budget, sampling)
     if generation is None:
         from edge_ttp.runtime import Runtime

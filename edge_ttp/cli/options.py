@@ -57,6 +57,10 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", help="Policy: a name in the store or a .gguf file. Default: as configured."),
 ]
+Adapter = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="NAME|none", help="Voice adapter. Default: the policy's own for this, if any."),
+]
 Reward = Annotated[str | None, typer.Option("--reward", help="Reward model: a name in the store or a folder.")]
 Count = Annotated[
     int | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -135,12 +135,18 @@ def _models(paths: Paths) -> Iterator[Check]:
         title = f"{entry.kind} {entry.name}"
         try:
             located = registry.locate(entry.name)
-            yield Check(title, "ok", f"verified, {entry.size / 1e6:.0f} MB, {located.path}")
+            uses = "" if located.manifest is None or not located.manifest.uses else _used(located.manifest.uses)
+            yield Check(title, "ok", f"verified, {entry.size / 1e6:.0f} MB{uses}, {located.path}")
         except EdgeTTPError as error:
             if entry.installed or needed:
                 yield Check(title, "fail", error.fact, error.cure)
             else:
                 yield Check(title, "ok", f"not on this device (edge-ttp models pull {entry.name})")
+
+
+def _used(uses: Sequence[str]) -> str:
+    """What an adapter is used for by itself."""
+    return f", used by `{'` and `'.join(uses)}` unless --adapter none"
 
 
 def _history(paths: Paths) -> Iterator[Check]:

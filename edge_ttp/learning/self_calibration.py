@@ -282,7 +282,7 @@ class _Run:
             memory_bytes=self._rooms.memory_bytes,
         )
         request = controls.request(
-            controls.settled(Sampling(), self._rooms.temperatures),
+            controls.settled(Sampling(), self._rooms.temperatures, self._rooms.adapters),
             policy.tokens,
             prompt=encoded.tokens,
             prompt_stop=encoded.prompt.stop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_ttp.registry.gguf import Header, read_header
-from edge_ttp.registry.manifest import Kind, Manifest, PromptStyle, read_manifest, write_manifest
+from edge_ttp.registry.manifest import Kind, Manifest, PromptStyle, Use, read_manifest, write_manifest
 from edge_ttp.registry.model_store import Registry
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.shelf import DEFAULT_POLICY, DEFAULT_REWARD
@@ -21,6 +21,7 @@ __all__ = [
     "ModelEntry",
     "PromptStyle",
     "Registry",
+    "Use",
     "Verification",
     "read_header",
     "read_manifest",

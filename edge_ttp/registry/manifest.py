@@ -24,6 +24,8 @@ from edge_ttp.registry.folder import open_regular
 
 Kind = Literal["policy", "reward", "adapter"]
 PromptStyle = Literal["chat", "few-shot"]
+Use = Literal["generate", "rewrite"]
+"""What a request wants: an answer, or a text said again."""
 
 MANIFEST_NAME = "manifest.toml"
 """Name of a manifest that lies beside the files it describes."""
@@ -91,6 +93,7 @@ Name = Annotated[str, AfterValidator(_model_name)]
 Word = Annotated[str, AfterValidator(_word)]
 Format = Annotated[str, AfterValidator(_format)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 HttpsAddress = Annotated[str, Field(max_length=2000), AfterValidator(_one_line), AfterValidator(_https)]
 
 
@@ -145,7 +148,7 @@ class ModelFile(_Untrusted):
     """Relative to the model's folder, with `/` between the parts."""
     size: Annotated[int, Field(ge=1, le=MAX_FILE)]
     """Bytes."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Digest
     sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=8)]
     """Tried in this order."""
 
@@ -170,7 +173,12 @@ class Manifest(_Untrusted):
     languages: Annotated[tuple[Language, ...], Field(max_length=200)] = ()
     """What a policy was measured to write (`edge-ttp bench languages`), ISO 639 codes; empty where nothing was."""
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0, le=5)], ...], Field(max_length=16)] = ()
-    """What a policy's candidates are drawn at in turn by default (`edge-ttp bench temperature`); empty: unmeasured."""
+    """What a policy's candidates are drawn at in turn by default (`edge-ttp bench temperature`); empty: unmeasured.
+    Of an adapter: what they are drawn at with it."""
+    bases: Annotated[tuple[Digest, ...], Field(max_length=64)] = ()
+    """SHA-256s of the policy files that an adapter was made for; it fits every format made of them. Adapters only."""
+    uses: Annotated[tuple[Use, ...], Field(max_length=2)] = ()
+    """What those policies are given the adapter for where a request names none. Adapters only."""
     files: Annotated[tuple[ModelFile, ...], Field(min_length=1, max_length=64)]
     recipe: dict[str, JsonValue] = {}
     """How the model was made. Free; the store only keeps it."""
@@ -181,8 +189,14 @@ class Manifest(_Untrusted):
     def _agrees_with_itself(self) -> Self:
         if self.kind == "policy" and (self.prompt_style is None or self.context is None):
             raise ValueError("a policy needs prompt_style and context")
-        if (self.languages or self.temperatures) and self.kind != "policy":
-            raise ValueError("languages and temperatures belong to a policy")
+        if self.languages and self.kind != "policy":
+            raise ValueError("languages belong to a policy")
+        if self.temperatures and self.kind == "reward":
+            raise ValueError("temperatures belong to a policy or an adapter")
+        if (self.bases or self.uses) and self.kind != "adapter":
+            raise ValueError("bases and uses belong to an adapter")
+        if self.uses and not self.bases:
+            raise ValueError("an adapter that is used by itself names its bases")
         if (self.format or self.derivable) and (self.kind != "policy" or len(self.files) > 1):
             raise ValueError("format and derivable belong to a policy of one file")
         paths = [file.path.casefold() for file in self.files]
@@ -223,7 +237,8 @@ class Manifest(_Untrusted):
     def to_toml(self) -> str:
         """The manifest as TOML text that `read_manifest` reads back to an equal manifest."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        unsaid = [key for key in ("format", "derivable", "languages", "temperatures") if not fields[key]]
+        optional = ("format", "derivable", "languages", "temperatures", "bases", "uses")
+        unsaid = [key for key in optional if not fields[key]]
         return "".join(_toml_lines({key: value for key, value in fields.items() if key not in unsaid}))
 
 

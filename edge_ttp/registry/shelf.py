@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from edge_ttp.errors import ModelUnavailable, NotFound
+from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
 from edge_ttp.registry.adopt import guess_prompt_style, refuse_unsuitable
 from edge_ttp.registry.catalog import Catalog, Entry, check_usable, shipped_folder
 from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
-from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, read_manifest
+from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, Use, read_manifest
 from edge_ttp.registry.offers import Offer, read_offers
 from edge_ttp.registry.results import Located, ModelEntry, Verification
 from edge_ttp.registry.stamps import Stamps
@@ -119,6 +119,38 @@ class Shelf(metaclass=Page):
         refuse_unsuitable(path, header, "adapter")
         sha256 = self._integrity.digest(path, cancel=cancel)
         self._trials.adapter(path, sha256, policy=policy.path, policy_sha256=policy.sha256, cancel=cancel)
+
+    def adapter(self, name_or_path: str, policy: Located, *, cancel: Event | None = None) -> Located:
+        """The adapter of that name, or in that .gguf file, for `policy`, tried with it if it did not come with us.
+
+        Raises as `locate` and `try_adapter`, InvalidInput for one that was made for another policy.
+        """
+        found = self.locate(name_or_path, kind="adapter", cancel=cancel)
+        bases = () if found.manifest is None else found.manifest.bases
+        if bases and not _made_of(policy) & set(bases):
+            raise InvalidInput(
+                f"the adapter {found.name!r} was made for another policy than {policy.name!r}",
+                "name another, or `none`",
+            )
+        if found.sha256 not in self._catalog.shipped_digests():
+            self.try_adapter(found.path, policy, cancel=cancel)
+        return found
+
+    def voice(self, policy: Located, use: Use, *, cancel: Event | None = None) -> Located | None:
+        """The adapter that `policy` is given for `use` where a request names none; None where there is no such one.
+
+        It was made for this very file, or for the one that this format was made of. The user's own come before the one
+        that came with this package, by name. Raises as `adapter`.
+        """
+        made_of = _made_of(policy)
+        fitting = [
+            entry
+            for entry in self._catalog.entries()
+            if entry.manifest.kind == "adapter" and use in entry.manifest.uses and made_of & set(entry.manifest.bases)
+        ]
+        for entry in sorted(fitting, key=lambda one: (one.shipped, one.manifest.name)):
+            return self.adapter(entry.manifest.name, policy, cancel=cancel)
+        return None
 
     def offers(self) -> tuple[Offer, ...]:
         """Well-known small models that `pull` fetches from the Hugging Face hub, the smallest first."""
@@ -245,6 +277,12 @@ class Shelf(metaclass=Page):
             manifest=None,
             format=header.file_type,
         )
+
+
+def _made_of(policy: Located) -> set[str]:
+    """The SHA-256 of a policy's file, and of the one that it was made of on this device."""
+    source = None if policy.manifest is None else policy.manifest.recipe.get("source_sha256")
+    return {policy.sha256, *([source] if isinstance(source, str) else [])}
 
 
 def _refuse_kind(text: str, found: Kind, wanted: Kind | None) -> None:

@@ -19,6 +19,7 @@ from edge_ttp.answer.rewriting import described
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.job import EitherFlag, Priority
+from edge_ttp.registry import Located, Use
 from edge_ttp.runtime.asking import (
     Message,
     Options,
@@ -31,6 +32,7 @@ from edge_ttp.runtime.asking import (
     in_turns,
 )
 from edge_ttp.runtime.conversation import Conversation
+from edge_ttp.runtime.loading import Ready
 from edge_ttp.runtime.teaching import Teaching
 from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
 from edge_ttp.system.settings import settings_in_force
@@ -69,6 +71,7 @@ class Runtime(Teaching):
         conversation: str | None = None,
         speaker: Speaker = "user",
         model: str | None = None,
+        adapter: str | None = None,
         priority: Priority = "interactive",
         store: bool = True,
         cancel: threading.Event | None = None,
@@ -87,11 +90,12 @@ class Runtime(Teaching):
         one that this is part of.
         `n` None: as many candidates as the budget allows. `examples`, past items in the prompt, are kept or the request
         is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of
-        that kind. `model`: another policy than the usual one. Requests of `priority` "background" wait while others are
-        under way. `store` False keeps it out of the history. `cancel`, set from any thread, ends decoding within a step
-        and returns what there is; so does the budget's deadline, which does not count the loading of models and knows
-        of the other requests. `on_event` is called in this thread with what happens, `on_text` with the answer's text
-        alone, in pieces where it is certain before it is complete.
+        that kind. `model`: another policy than the usual one. `adapter`: the voice adapter's name or file, "none" for
+        the policy as it is; None: the one that the policy was given for this, if any. Requests of `priority`
+        "background" wait while others are under way. `store` False keeps it out of the history. `cancel`, set from any
+        thread, ends decoding within a step and returns what there is; so does the budget's deadline, which does not
+        count the loading of models and knows of the other requests. `on_event` is called in this thread with what
+        happens, `on_text` with the answer's text alone, in pieces where it is certain before it is complete.
 
         Raises InvalidInput, ModelUnavailable, HistoryUnavailable, OutOfCapacity, DeadlineTooShort, Cancelled.
         """
@@ -113,6 +117,7 @@ class Runtime(Teaching):
             conversation=conversation,
             speaker=speaker,
             model=model,
+            adapter=adapter,
             priority=priority,
             store=store,
             cancel=cancel,
@@ -177,6 +182,7 @@ class Runtime(Teaching):
             speaker=options.get("speaker", "user"),
             rewrite=rewrite,
             model=options.get("model"),
+            adapter=options.get("adapter"),
             priority=options.get("priority", "interactive"),
             store=options.get("store", True),
             cancel=checked_flag(options.get("cancel")),
@@ -206,11 +212,18 @@ class Runtime(Teaching):
         ):
             if ask.n is None or ask.budget.deadline_s is not None:  # the plan goes by what was measured
                 ready.measure(cancel=ask.cancel)
-            rooms = self._rooms(ready, ask.rule, ask.budget)
+            rooms = self._rooms(ready, ask.rule, ask.budget, self._voice_for(ready, ask))
             for adapter in ask.sampling.adapters:  # like the loading of models, before the deadline begins
                 self.registry.try_adapter(Path(adapter.path), ready.located, cancel=ask.cancel)
             yield rooms
             self.models.measure_later(ready)
+
+    def _voice_for(self, ready: Ready, ask: Ask) -> Located | None:
+        """The voice adapter of a request. Where files were named, or the bare policy speaks, none of ours."""
+        if ask.sampling.adapters or (ask.speaker != "user" and ask.adapter is None):
+            return None
+        use: Use = "generate" if ask.rewrite is None else "rewrite"
+        return self._voice(ready, use, ask.adapter, cancel=ask.cancel)
 
     def plan(
         self,
@@ -245,7 +258,7 @@ class Runtime(Teaching):
         )
         with self._request(), self.models.using(within=ask.budget.memory_bytes) as ready:
             ready.measure()
-            return explain(self._rooms(ready, ask.rule, ask.budget), ask)
+            return explain(self._rooms(ready, ask.rule, ask.budget, self._voice_for(ready, ask)), ask)
 
     def profile(self, *, advance: Callable[[float], None] | None = None) -> Profile:
         """Measures this policy on this device, thoroughly: up to a minute. Stores and returns the profile.

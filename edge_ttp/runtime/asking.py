@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     conversation: str | None
     speaker: Speaker
     model: str | None
+    adapter: str | None
     priority: Priority
     store: bool
     cancel: threading.Event | None
@@ -64,6 +65,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "recall_for": (str,),
     "speaker": (str,),
     "model": (str,),
+    "adapter": (str,),
     "priority": (str,),
     "store": (bool,),
     "generation_id": (str,),

@@ -21,7 +21,7 @@ from edge_ttp.policy import bindings
 from edge_ttp.policy.job import Flag
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.scheduler import Scheduler
-from edge_ttp.registry import Located, Registry
+from edge_ttp.registry import Located, Registry, Use
 from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
 
@@ -61,6 +61,8 @@ class Ready:
     located: Located
     watch: Watch
     load_s: float
+    voices: dict[Use, Located | None] = field(default_factory=dict)
+    """The adapters that it is given by itself, as far as that was asked."""
 
     def measure(self, *, cancel: threading.Event | None = None, advance: Callable[[float], None] | None = None) -> None:
         """Times it on this device where that was never done. Raises Cancelled."""

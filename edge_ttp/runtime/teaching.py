@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_ttp.answer.ask import Rooms
+from edge_ttp.answer.ask import NO_ADAPTER, Rooms
 from edge_ttp.answer.select import NEEDS_REWARD
 from edge_ttp.budget import device
 from edge_ttp.errors import InvalidInput
@@ -16,12 +16,13 @@ from edge_ttp.history.user import default_user, valid_user
 from edge_ttp.learning.idle import Idle
 from edge_ttp.learning.learned import Learned, learned
 from edge_ttp.learning.self_calibration import Adapted, Manners, Progress, calibrate
+from edge_ttp.registry import Located, Use
 from edge_ttp.runtime.asking import (
     check_types,
 )
 from edge_ttp.runtime.judging import Judging
 from edge_ttp.runtime.loading import Ready
-from edge_ttp.schema import DEFAULT_RULE, Budget, Generation, Rule
+from edge_ttp.schema import DEFAULT_RULE, Budget, Generation, LoraAdapter, Rule
 from edge_ttp.system.arguments import checked_arguments
 
 if TYPE_CHECKING:
@@ -37,8 +38,21 @@ class Teaching(Judging):
             return valid_user(user)
         return default_user(self.paths) if self._user is None else self._user
 
-    def _rooms(self, ready: Ready, rule: Rule, budget: Budget) -> Rooms:
+    def _voice(
+        self, ready: Ready, use: Use, adapter: str | None = None, *, cancel: threading.Event | None = None
+    ) -> Located | None:
+        """The adapter that was named, or that the policy is given for `use`; None for the policy as it is."""
+        if adapter == NO_ADAPTER:
+            return None
+        if adapter is not None:
+            return self.registry.adapter(adapter, ready.located, cancel=cancel)
+        if use not in ready.voices:
+            ready.voices[use] = self.registry.voice(ready.located, use, cancel=cancel)
+        return ready.voices[use]
+
+    def _rooms(self, ready: Ready, rule: Rule, budget: Budget, voice: Located | None = None) -> Rooms:
         """The parts that a request with this rule passes through, and the state of the device now."""
+        own = () if voice is None else voice.temperatures
         return Rooms(
             policy=ready.policy,
             policy_name=ready.located.name,
@@ -52,7 +66,9 @@ class Teaching(Judging):
             hot=ready.watch.hot(),
             observe=ready.watch.observe,
             share=self.scheduler.share,
-            temperatures=ready.located.temperatures,
+            temperatures=own or ready.located.temperatures,
+            adapters=() if voice is None else (LoraAdapter(path=str(voice.path)),),
+            adapter_name=None if voice is None else voice.name,
             languages=ready.located.languages,
             told=self._told,
         )
@@ -150,5 +166,5 @@ class Teaching(Judging):
                 idle=Idle().now if while_idle else lambda: True,
             )
             ready.measure(cancel=cancel)
-            rooms = self._rooms(ready, DEFAULT_RULE, Budget())
+            rooms = self._rooms(ready, DEFAULT_RULE, Budget(), self._voice(ready, "generate"))
             return calibrate(rooms, name, manners, advance=on_progress or (lambda _: None))

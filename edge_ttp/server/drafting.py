@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from edge_ttp.answer.ask import NO_ADAPTER
 from edge_ttp.errors import Cancelled, EdgeTTPError, NotFound
 from edge_ttp.schema import Event, Generation, Rewritten, Sampling
 from edge_ttp.server.access import Bearer
@@ -74,7 +75,7 @@ def options(wanted: Wanted, bearer: Bearer | None) -> dict[str, Any]:
 
 async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, None]:
     """The runtime's events for one request. Closing the iterator ends decoding within a step. Raises Full."""
-    await run_in_threadpool(known_policy, state, given.get("model"))
+    await run_in_threadpool(known_models, state, given)
     with state.drawing():
         async with aclosing(state.runtime.stream(**given)) as running:
             async for event in running:
@@ -94,16 +95,26 @@ async def told(state: State, given: dict[str, Any], path: str) -> AsyncIterator[
 
 async def generation(state: State, given: dict[str, Any]) -> Generation:
     """The whole answer. Raises Full, and whatever the runtime raises."""
-    await run_in_threadpool(known_policy, state, given.get("model"))
+    await run_in_threadpool(known_models, state, given)
     with state.drawing():
         return await state.runtime.generate(**given)
 
 
 async def rewritten(state: State, text: str, given: dict[str, Any]) -> Rewritten:
     """The text in the user's words. Raises Full, and whatever the runtime raises."""
-    await run_in_threadpool(known_policy, state, given.get("model"))
+    await run_in_threadpool(known_models, state, given)
     with state.drawing():
         return await state.runtime.rewrite(text, **given)
+
+
+def known_models(state: State, given: Mapping[str, Any]) -> None:
+    """Raises NotFound for a policy or an adapter that the store does not have: the network names models, not files."""
+    known_policy(state, given.get("model"))
+    adapter = given.get("adapter")
+    if adapter is not None and adapter != NO_ADAPTER:
+        entries = state.runtime.runtime.registry.list()
+        if adapter not in [one.name for one in entries if one.kind == "adapter" and one.installed]:
+            raise NotFound(f"no adapter is called {adapter[:100]!r}", "see `edge-ttp models list`")
 
 
 def policies(state: State) -> list[str]:

@@ -47,6 +47,8 @@ class DraftRequest(BaseModel):
     store: bool = True
     model: str | None = None
     """Name of a policy of the store; None: the default one."""
+    adapter: str | None = None
+    """Name of a voice adapter of the store, or "none"; None: the one that the policy is given for this."""
     stream: bool = False
     """Events as they come, the last one with the whole answer."""
 
@@ -57,7 +59,19 @@ async def generate(call: Exchange) -> Response:
     if (draft.prompt is None) == (draft.messages is None):
         raise InvalidInput("there is no prompt", "give prompt or messages, not both")
     given: dict[str, Any] = draft.model_dump(
-        include={"prompt", "messages", "system", "context", "remember", "n", "select", "seed", "kind", "examples"},
+        include={
+            "prompt",
+            "messages",
+            "system",
+            "context",
+            "remember",
+            "n",
+            "select",
+            "seed",
+            "kind",
+            "examples",
+            "adapter",
+        },
         exclude_none=True,
     )
     given |= {

@@ -30,6 +30,8 @@ class RewriteRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     store: bool = True
     model: str | None = None
+    adapter: str | None = None
+    """Name of a voice adapter of the store, or "none"; None: the one that the policy is given for this."""
     stream: bool = False
     """Events as they come, the last one with the generation."""
 
@@ -46,6 +48,7 @@ async def rewrite(call: Exchange) -> Response:
         "seed": asked.seed,
         "store": asked.store,
         "model": asked.model,
+        "adapter": asked.adapter,
     }
     if asked.stream:
         how = Rewrite(notes=asked.notes, keep=asked.keep)

@@ -154,6 +154,7 @@ def run(
     It gets no network and no terminal. Raises ModelUnavailable with its reason, OutOfCapacity where the disk is full,
     Cancelled.
     """
+    script, target = script.absolute(), target.absolute()  # the child runs in the target's folder
     partial = target.with_name(target.name + ".partial")
     environment = {
         **os.environ,

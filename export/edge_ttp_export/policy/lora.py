@@ -48,6 +48,7 @@ def inspect_lora(folder: Path, base: Path) -> Lora:
     Raises InvalidInput where it was made for another base or is of a kind that cannot be exported, ModelUnavailable
     for missing or damaged files.
     """
+    folder = folder.expanduser().absolute()  # the converter runs in another folder
     if not folder.is_dir():
         raise ModelUnavailable(f"there is no adapter folder {str(folder)!r}", "give the folder that PEFT wrote")
     config = read_json(folder / CONFIG_NAME)
@@ -132,5 +133,5 @@ def convert_adapter(
     script: Path, lora: Lora, base: Path, target: Path, *, report: Report, cancel: Event | None = None
 ) -> None:
     """Writes the adapter as GGUF to `target` with llama.cpp's converter `script`. Raises as converter.run does."""
-    arguments = [str(lora.folder), "--base", str(base), "--outtype", "f16"]
+    arguments = [str(lora.folder.absolute()), "--base", str(base.absolute()), "--outtype", "f16"]
     run_converter(script, arguments, target=target, what="converting the adapter", report=report, cancel=cancel)

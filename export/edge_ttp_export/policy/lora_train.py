@@ -1,19 +1,22 @@
-"""A small LoRA adapter trained on one user's history, in PEFT's files: a few steps on a laptop.
+"""A small LoRA adapter, in PEFT's files: trained to predict the scored tokens of passages.
 
-What is learned is to write each output after the prompt that the runtime would make for its input, the outputs of
-the items before it as examples.
+Of a user's own history a few steps on a laptop; of many users' texts some hundreds, which go on where they were
+interrupted (`LoraTraining.save`). The base stays frozen, in 32 or in 16 bits; what is learned is kept in 32.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -22,6 +25,9 @@ from edge_ttp.policy.formats.fidelity import Passage
 from edge_ttp_export.policy.lora import CONFIG_NAME, WEIGHTS_NAME
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+CLIP = 1.0
+"""Largest norm of a step's gradient."""
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,20 @@ class LoraSettings:
     """Passages of one step."""
     targets: tuple[str, ...] = TARGETS
     seed: int = 1
+    warmup: int = 0
+    """Steps in which the rate rises."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the frozen base and of what is computed: half the bits are two to four times as fast where the processor
+    knows them."""
+    device: str = "cpu"
+    workers: int = 1
+    """Passages of a step that are computed at once, each in a thread of its own: on a processor that others use too,
+    threads that share one passage wait for one another."""
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of step `step`, counted from 0: a linear rise, then a linear fall to the end."""
+        rise = min(1.0, (step + 1) / (self.warmup + 1))
+        return self.rate * rise * max(0.0, 1 - step / self.steps)
 
 
 class _Adapted(nn.Module):  # type: ignore[misc]
@@ -50,8 +70,104 @@ class _Adapted(nn.Module):  # type: ignore[misc]
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """The layer's output with the adapter's."""
-        result: torch.Tensor = self.base(rows) + self.scale * (rows @ self.a.T @ self.b.T)
+        down, up = self.a.to(rows.dtype), self.b.to(rows.dtype)
+        result: torch.Tensor = self.base(rows) + self.scale * (rows @ down.T @ up.T)
         return result
+
+
+class LoraTraining:
+    """An adapter being trained on a network, which it is left in. Raises InvalidInput for an unknown architecture."""
+
+    def __init__(self, network: Any, settings: LoraSettings) -> None:
+        torch.manual_seed(settings.seed)
+        self.network, self.settings = network, settings
+        network.to(device=settings.device, dtype=getattr(torch, settings.precision))
+        self._layers = _adapt(network, settings)
+        for layer in self._layers.values():
+            layer.to(settings.device)
+        self._learned = {
+            f"{name}.{side}": parameter
+            for name, layer in self._layers.items()
+            for side, parameter in (("a", layer.a), ("b", layer.b))
+        }
+        self._optimizer = torch.optim.AdamW(list(self._learned.values()), lr=settings.rate, weight_decay=0.0)
+        self.losses: list[float] = []
+        """Of the steps done, in nats per token."""
+
+    @property
+    def step_number(self) -> int:
+        """Steps done."""
+        return len(self.losses)
+
+    def step(self, passages: Sequence[Passage]) -> float:
+        """One step on these passages, each weighing the same; their mean loss before it, in nats per token."""
+        with ThreadPoolExecutor(max(1, self.settings.workers), "edge-ttp-train") as pool:
+            found = list(pool.map(self._gradients, passages))
+        # Added up in the order of the passages: the same sums, however the threads took turns.
+        for parameter, gradients in zip(
+            self._learned.values(), zip(*(one for _, one in found), strict=True), strict=True
+        ):
+            parameter.grad = torch.stack(gradients).mean(dim=0)
+        total = sum(loss for loss, _ in found) / len(found)
+        nn.utils.clip_grad_norm_(self._learned.values(), CLIP)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.settings.rate_at(self.step_number)
+        self._optimizer.step()
+        self.losses.append(total)
+        return total
+
+    def loss(self, passages: Sequence[Passage]) -> float:
+        """Mean loss of `passages`, each weighing the same, in nats per token; nothing is learned."""
+        with torch.no_grad():
+            return sum(float(self._loss(passage)) for passage in passages) / max(1, len(passages))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What was learned, in PEFT's names."""
+        found = {}
+        for name, layer in self._layers.items():
+            for side, parameter in (("A", layer.a), ("B", layer.b)):
+                found[f"base_model.model.{name}.lora_{side}.weight"] = parameter.detach().cpu().clone().contiguous()
+        return found
+
+    def save(self, path: Path) -> None:
+        """Writes what a later run needs to go on; a file that is there is replaced as a whole."""
+        tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in self._learned.items()}
+        for name, parameter in self._learned.items():
+            state = self._optimizer.state.get(parameter) or {}
+            tensors |= {f"{name}.{moment}": state[moment].cpu().contiguous() for moment in _MOMENTS if moment in state}
+        partial = path.with_name(f"partial-{path.name}")
+        save_file(tensors, partial, metadata={"losses": json.dumps(self.losses)})
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        """Goes on from what `save` wrote. Raises InvalidInput where the file is none of this adapter."""
+        try:
+            with safe_open(path, framework="pt") as opened:
+                losses = [float(loss) for loss in json.loads((opened.metadata() or {})["losses"])]
+                for name, parameter in self._learned.items():
+                    with torch.no_grad():
+                        parameter.copy_(opened.get_tensor(name))
+                    if losses:
+                        state: dict[str, Any] = {one: opened.get_tensor(f"{name}.{one}") for one in _MOMENTS}
+                        state = {one: value.to(parameter.device) for one, value in state.items()}
+                        self._optimizer.state[parameter] = {"step": torch.tensor(float(len(losses))), **state}
+        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            raise InvalidInput(
+                f"{path.name!r} is no state of this training ({str(error)[:100]})", "start anew: delete the file"
+            ) from error
+        self.losses = losses
+
+    def _gradients(self, passage: Passage) -> tuple[float, tuple[torch.Tensor, ...]]:
+        loss = self._loss(passage)
+        return float(loss.detach()), torch.autograd.grad(loss, list(self._learned.values()))
+
+    def _loss(self, passage: Passage) -> torch.Tensor:
+        """Mean negative log-probability of the scored tokens, in nats."""
+        tokens = torch.tensor([passage.tokens], device=self.settings.device)
+        before = torch.tensor([index - 1 for index in passage.scored], device=self.settings.device)
+        # Only the wanted rows meet the vocabulary: it is a fifth of the work.
+        logits = self.network(input_ids=tokens, use_cache=False, logits_to_keep=before).logits[0]
+        return nn.functional.cross_entropy(logits.float(), tokens[0, before + 1])
 
 
 def train_lora(
@@ -67,31 +183,13 @@ def train_lora(
     """
     if not passages:
         raise InvalidInput("there is no text to train on", "give more of the user's history")
-    torch.manual_seed(settings.seed)
-    adapted = _adapt(network, settings)
-    optimizer = torch.optim.AdamW(
-        [parameter for layer in adapted.values() for parameter in (layer.a, layer.b)], lr=settings.rate
-    )
+    training = LoraTraining(network, settings)
     order = torch.Generator().manual_seed(settings.seed)
-    losses = []
-    for step in range(settings.steps):
+    while training.step_number < settings.steps:
         chosen = torch.randint(len(passages), (settings.batch,), generator=order).tolist()
-        optimizer.zero_grad()
-        total = 0.0
-        for index in chosen:
-            loss = _loss(network, passages[index]) / settings.batch
-            loss.backward()
-            total += float(loss.detach())
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * (1 - step / settings.steps)
-        optimizer.step()
-        losses.append(total)
-        advance(step + 1, total)
-    tensors = {}
-    for name, layer in adapted.items():
-        tensors[f"base_model.model.{name}.lora_A.weight"] = layer.a.detach().contiguous()
-        tensors[f"base_model.model.{name}.lora_B.weight"] = layer.b.detach().contiguous()
-    return tensors, losses
+        loss = training.step([passages[index] for index in chosen])
+        advance(training.step_number, loss)
+    return training.tensors(), training.losses
 
 
 def write_lora(tensors: dict[str, torch.Tensor], settings: LoraSettings, base: Path, folder: Path) -> None:
@@ -128,11 +226,3 @@ def _adapt(network: Any, settings: LoraSettings) -> dict[str, _Adapted]:
         layers[path] = _Adapted(module, settings.rank, settings.alpha / settings.rank)
         setattr(network.get_submodule(parent), name, layers[path])
     return layers
-
-
-def _loss(network: Any, passage: Passage) -> torch.Tensor:
-    """Mean negative log-probability of the scored tokens, in nats."""
-    tokens = torch.tensor([passage.tokens])
-    logits = network(input_ids=tokens, use_cache=False).logits[0, [index - 1 for index in passage.scored]]
-    targets = tokens[0, list(passage.scored)]
-    return nn.functional.cross_entropy(logits.float(), targets)
