@@ -34,6 +34,11 @@ SWAPPED = 0.2
 ALIKE = 0.6
 """Share of their content words in common (Jaccard) from which two texts count as the same one."""
 
+_FULL = (
+    (r"\bwon['’]t\b", "will not"), (r"\bcan['’]t\b", "cannot"), (r"n['’]t\b", " not"), (r"\b(I)['’]m\b", r"\1 am"),
+    (r"['’]re\b", " are"), (r"['’]ve\b", " have"), (r"['’]ll\b", " will"),
+)  # fmt: skip
+
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _WHOLE = ("link", "mail", "code", "number", "date")
 
@@ -70,6 +75,21 @@ def outline(text: str, depth: Depth = "words", *, seed: int = 0) -> str:
     draw = random.Random(f"{seed} {depth} {text}")
     body = CLOSINGS.sub("", GREETINGS.sub("", text.strip())).strip() or text.strip()
     lines = (_line(line, depth, language, draw) for line in body.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def stiff(text: str) -> str:
+    """`text` without a voice: full sentences, contractions written out, greetings and fillers gone."""
+    for pattern, full in _FULL:
+        text = re.sub(pattern, full, text)
+    kept = set(outline(text, "flat").split())
+    lines = []
+    for line in text.splitlines():
+        words = [word for word in line.split() if kept.intersection(re.findall(r"[^\W_]+", word.lower()))]
+        if words:
+            said = re.sub(r"[!?.…]*$", "", " ".join(words)).rstrip(" ,;:-")
+            mark = "?" if line.rstrip().endswith("?") else "."
+            lines.append(f"{said[:1].upper()}{said[1:]}{mark}" if said else "")
     return "\n".join(line for line in lines if line)
 
 

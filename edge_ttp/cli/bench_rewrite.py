@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.bench_temperature import corpus_folder
+from edge_ttp.cli.bench_temperature import corpus_folder, told
 from edge_ttp.cli.options import DATA_VARIABLE
-from edge_ttp.cli.output import emit_json, print_table, progress
+from edge_ttp.cli.output import emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
+
+LEFT_OUT = ("irc_reply", "podcast_reply", "fr_kaamelott")
+"""Tasks that no shipped weights have seen."""
 
 
 def rewrite(
@@ -20,65 +23,103 @@ def rewrite(
     ] = None,
     model: options.Model = None,
     reward: options.Reward = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="NAME|FILE|none", help="Default: the policy's own, if any.")
+    ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="May be repeated. Default: all.")] = None,
-    queries: Annotated[int, typer.Option("--queries", min=1, help="Report users' texts a task.")] = 5,
+    queries: Annotated[int, typer.Option("--queries", min=1, help="Texts a task.")] = 5,
+    tune: Annotated[bool, typer.Option("--tune", help="Of tune users: what is chosen is chosen on them.")] = False,
     n: options.Count = None,
+    temperature: Annotated[
+        list[float] | None, typer.Option("--temperature", help="May be repeated. Default: as the models have it.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="For each way and text.")] = None,
-    adapter: Annotated[Path | None, typer.Option("--lora", help="An adapter (GGUF) to compare with.")] = None,
-    depth: Annotated[str, typer.Option("--depth", metavar="flat|words|sparse", help="How plain.")] = "words",
+    depth: Annotated[str, typer.Option("--depth", metavar="flat|words|sparse|stiff", help="How plain.")] = "words",
     keep: Annotated[str, typer.Option("--keep", metavar="strict|loose", help="As in `rewrite`.")] = "loose",
+    pools: Annotated[
+        Path | None, typer.Option("--pools", help="Folder of what is drawn, to go on with. Default: in the cache.")
+    ] = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Utility against the true text, facts kept, and edits left, on the latest texts of report users made plain.
+    """Utility against the true text, facts kept, voice, and edits left, on the latest texts of users made plain.
 
-    Compares the plain text itself, greedy and best of N, without and with an adapter, each in the same seconds.
+    Compares the plain text itself, greedy and best of N by several rules, without and with the voice adapter. Draws
+    what --pools lacks, and may be interrupted and run again to go on. Report users unless --tune. Intervals: central
+    95%, users resampled.
     """
+    from edge_ttp.answer.ask import NO_ADAPTER
     from edge_ttp.answer.outline import DEPTHS
 
-    if depth not in DEPTHS or keep not in ("strict", "loose"):
+    if depth not in (*DEPTHS, "stiff") or keep not in ("strict", "loose"):
         raise InvalidInput(f"--depth {depth} --keep {keep} is not known", "see the help")
-    if adapter is not None and not adapter.is_file():
-        raise InvalidInput(f"there is no adapter {str(adapter)!r}", "name a GGUF file")
     from edge_ttp.lab.bench import said_again
     from edge_ttp.lab.bench.corpus import queries as choose
     from edge_ttp.lab.bench.corpus import tasks_in
-    from edge_ttp.lab.bench.scored_pools import REPORT
+    from edge_ttp.lab.bench.scored_pools import REPORT, TUNE
     from edge_ttp.paths import locate
-    from edge_ttp.registry import DEFAULT_POLICY, Registry
+    from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
 
-    folder = corpus_folder(data)
-    wanted = choose(folder, task or tasks_in(folder), tenths=REPORT, count=queries)
+    folder, paths = corpus_folder(data), locate()
+    wanted = choose(folder, task or tasks_in(folder), tenths=TUNE if tune else REPORT, count=queries)
     if not wanted:
-        raise InvalidInput("the corpus has no report users", "name a larger one")
-    located = Registry(locate()).locate(model or DEFAULT_POLICY, kind="policy")
-    with options.interruptible() as cancel, progress("saying again", len(wanted), "texts") as advance:
-        found = said_again.measure(
-            wanted,
-            said_again.ways(n, seconds, adapter),
-            depth=depth,
-            keep=keep,  # type: ignore[arg-type]
-            options={"model": str(located.path), "reward": reward, "threads": threads},
-            advance=advance,
-            cancel=cancel,
-        )
-    rows = said_again.table(found)
-    if as_json:
-        emit_json({"rows": rows, "depth": depth, "keep": keep})
+        raise InvalidInput("the corpus has no such users", "name a larger one")
+    registry = Registry(paths)
+    policy = registry.locate(model or DEFAULT_POLICY, kind="policy")
+    if adapter == NO_ADAPTER:
+        voice = None
     else:
-        print_table(
-            ("way", "texts", "utility", "facts kept", "edits per character", "seconds"),
-            [
-                (
-                    row["way"],
-                    str(row["texts"]),
-                    f"{row['utility']:.3f} (se {row['error']:.3f})",
-                    f"{row['facts_kept']:.0%}",
-                    f"{row['edits']:.2f}",
-                    f"{row['seconds']:.1f}",
-                )
-                for row in rows
-            ],
-        )
+        voice = registry.voice(policy, "rewrite") if adapter is None else registry.adapter(adapter, policy)
+    measured = said_again.Task(wanted, depth, keep)  # type: ignore[arg-type]  # checked above
+    ways = said_again.ways(n, seconds, None if voice is None else str(voice.path), temperature or (None,))
+    judge = registry.reward_folder(reward or DEFAULT_REWARD)
+    drawn: dict[str, dict[tuple[str, str, int], dict[str, Any]]] = {}
+    with options.interruptible() as cancel:
+        for way in ways:
+            with_adapter = voice is not None and way.adapter != NO_ADAPTER
+            warm = voice.temperatures if voice is not None and with_adapter and voice.temperatures else ()
+            header = {
+                "model": policy.sha256, "adapter": voice.sha256 if voice is not None and with_adapter else "",
+                "depth": depth, "keep": keep, "n": way.n, "seconds": seconds,
+                "temperatures": [way.temperature] if way.temperature is not None else list(warm or policy.temperatures),
+                "reward": judge.name,
+            }  # fmt: skip
+            file = said_again.file_of(pools or paths.cache / "bench-rewrite", way, header)
+            with progress(way.name, len(wanted), "texts") as advance:
+                drawn[way.name] = said_again.draw(
+                    measured, way, file, header, advance=advance, cancel=cancel,
+                    options={"model": str(policy.path), "reward": str(judge), "threads": threads},
+                )  # fmt: skip
+    found = said_again.judged(measured, drawn)
+    heard = said_again.voices(measured, found)
+    rows = []
+    for name, part in said_again.groups(found, LEFT_OUT):
+        rows += [{"tasks": name, **row} for row in said_again.table(part)] if part else []
+    if as_json:
+        emit_json({"rows": rows, "voices": heard, "depth": depth, "keep": keep, "users": "tune" if tune else "report"})
+    else:
+        _print(rows)
+        note("voice: " + ", ".join(f"{way} {value:.2f}" for way, value in heard.items()))
     if cancel.is_set():
         raise typer.Exit(Cancelled.exit_code)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from edge_ttp.lab.bench.ladders import Difference
+
+    print_table(
+        ("tasks", "way", "texts", "utility", "over as given", "facts kept", "edits per character", "seconds"),
+        [
+            (
+                row["tasks"],
+                row["way"],
+                str(row["texts"]),
+                f"{row['utility']:.3f}",
+                told(Difference(**row["over"])),
+                f"{row['facts_kept']:.0%}",
+                f"{row['edits']:.2f}",
+                f"{row['seconds']:.1f}",
+            )
+            for row in rows
+        ],
+    )

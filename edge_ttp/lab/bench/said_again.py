@@ -1,36 +1,93 @@
-"""How well texts are said again: the plain version itself, greedy, and best of N, with or without an adapter.
+"""How well texts are said again: the plain version itself, greedy, best of N by several rules, with or without adapter.
 
-The text to be found is what the user really wrote; given is its plain version (answer/outline.py), and the text itself
-and its near duplicates are hidden from recall, as they are for any rewriting.
+The text to be found is what the user really wrote; given is its plain version (answer/outline.py). The text itself and
+its near duplicates are hidden from recall, as they are for any rewriting. What is drawn is kept, so that a measurement
+goes on where it was, and every rule chooses from the same pool.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from edge_ttp.answer.ask import NO_ADAPTER
 from edge_ttp.answer.facts import compared, signatures
-from edge_ttp.answer.outline import Depth, outline
-from edge_ttp.lab.bench.corpus import Query
+from edge_ttp.answer.outline import Depth, outline, stiff
+from edge_ttp.answer.select import Pool, select
+from edge_ttp.lab.bench.corpus import Query, seed_of
 from edge_ttp.lab.bench.drawing import owner_of
+from edge_ttp.lab.bench.ladders import Difference
+from edge_ttp.lab.bench.resumable import Resumable
+from edge_ttp.lab.bench.voice_score import Verifier
 from edge_ttp.learning.sent import edits
-from edge_ttp.reward.utility import utility
+from edge_ttp.reward.utility import agreement_matrix, utility
 from edge_ttp.runtime import Runtime
-from edge_ttp.schema import Budget, Keep, LoraAdapter, Sampling
+from edge_ttp.schema import Budget, Candidate, Keep, Rule, Sampling
+
+Plainness = Literal[Depth, "stiff"]
+"""How plain the given version is; `stiff`: as another model might have written it."""
+GIVEN = "as given"
+RULES: tuple[Rule, ...] = ("lcb", "mean", "consensus", "logprob")
+"""Rules that choose from the same pool. `lcb` stands for what the runtime does: consensus where the reward model knows
+nothing of such texts."""
+_EARLIER = 200
+"""Newest items of a user that the measurement's history holds: what is recalled from."""
+_BAG = 8
+"""Most outputs of a user whose voice is scored together."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How texts are said again."""
+
+    name: str
+    adapter: str
+    """Its name or file; NO_ADAPTER."""
+    n: int | None
+    """None: as many as the seconds allow. 0: the greedy answer alone."""
+    temperature: float | None = None
+    """None: as the policy or the adapter has it."""
+    deadline_s: float | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the runtime is asked to draw with."""
+        if self.n == 0:
+            return Sampling(temperature=0)
+        return Sampling() if self.temperature is None else Sampling(temperature=self.temperature)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured: the queries and how plain their texts are made."""
+
+    queries: Sequence[Query]
+    depth: Plainness = "words"
+    keep: Keep = "loose"
+
+    def given(self, query: Query) -> str:
+        """The plain version of a query's text; empty where nothing is left of it."""
+        written = query.item.output
+        return stiff(written) if self.depth == "stiff" else outline(written, self.depth)
 
 
 @dataclass(frozen=True)
 class SaidAgain:
     """One text, said again in one way."""
 
+    task: str
+    user: str
+    place: int
     way: str
+    text: str
     utility: float
     """Against the text that was really written, 0 to 1."""
     kept: bool
@@ -40,88 +97,191 @@ class SaidAgain:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Way:
-    """How texts are said again."""
-
-    name: str
-    n: int | None
-    deadline_s: float | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-
-
-def ways(n: int | None, seconds: float | None, adapter: Path | None) -> list[Way]:
-    """Greedy and best of N (`n`, or what `seconds` allow), and the same with the adapter where one is given."""
+def ways(
+    n: int | None, seconds: float | None, adapter: str | None, temperatures: Sequence[float | None] = (None,)
+) -> list[Way]:
+    """Greedy and best of N (`n`, or what `seconds` allow) of the policy as it is, and with the adapter where one is."""
     found = []
-    for name, adapters in (("", ()), ("adapter ", (LoraAdapter(path=str(adapter)),) if adapter else None)):
-        if adapters is not None:
-            found += [
-                Way(f"{name}greedy", 1, seconds, Sampling(temperature=0, adapters=adapters)),
-                Way(f"{name}best of n", n, seconds, Sampling(adapters=adapters)),
-            ]
+    for who, one in (("stock", NO_ADAPTER), ("adapter", adapter)):
+        if one is not None:
+            found.append(Way(f"{who} greedy", one, 0, deadline_s=seconds))
+            for warm in temperatures:
+                said = "" if warm is None else f" T={warm:g}"
+                found.append(Way(f"{who}{said}", one, n, warm, seconds))
     return found
 
 
-def measure(
-    queries: Sequence[Query],
-    tried: Sequence[Way],
+def draw(
+    task: Task,
+    way: Way,
+    file: Path,
+    header: Mapping[str, Any],
     *,
-    depth: Depth = "words",
-    keep: Keep = "loose",
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     advance: Callable[[int], None],
     cancel: Event | None = None,
-) -> list[SaidAgain]:
-    """What every way makes of the plain version of each query's text. `options`: of Runtime.open."""
-    found: list[SaidAgain] = []
-    with TemporaryDirectory(prefix="edge-ttp-bench-") as folder, Runtime.open(home=folder, **options) as runtime:
-        for number, query in enumerate(queries, 1):
+) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The candidates of every query in `file`, those that it lacks drawn now. `options`: of Runtime.open.
+
+    Raises InvalidInput where `file` was made in another way than `header` says.
+    """
+    with (
+        Resumable.append(file, {"results": "said again", "format": 1, **header}) as state,
+        TemporaryDirectory(prefix="edge-ttp-bench-") as folder,
+        Runtime.open(home=folder, **options) as runtime,
+    ):
+        for number, query in enumerate(task.queries, 1):
             if cancel is not None and cancel.is_set():
                 break
-            user, written = owner_of(query), query.item.output
-            runtime.history.add_many(
-                one.model_copy(update={"id": None, "user_id": user, "kind": query.task})
-                for one in query.history
-                if one.output.strip()
-            )
-            given = outline(written, depth)
-            if given:
-                own = signatures([one.output for one in query.history])
-                found.append(SaidAgain("as given", utility(given, written), True, _edits(given, written), 0.0))
-                for way in tried:
-                    began = time.monotonic()
-                    made = runtime.rewrite(
-                        given, notes=True, keep=keep, user=user, kind=query.task, n=way.n, sampling=way.sampling,
-                        budget=Budget(deadline_s=way.deadline_s), seed=number, store=False, cancel=cancel,
-                    )  # fmt: skip
-                    took = time.monotonic() - began
-                    kept = compared(given, made.text, own=own).sound
-                    value = utility(made.text, written)
-                    found.append(SaidAgain(way.name, value, kept, _edits(made.text, written), took))
+            given = task.given(query)
+            if given and query.key not in state.done:
+                user = f"{owner_of(query)}/{query.place}"
+                runtime.history.add_many(
+                    one.model_copy(update={"id": None, "user_id": user, "kind": query.task})
+                    for one in query.history[-_EARLIER:]
+                    if one.output.strip()
+                )
+                made = runtime.rewrite(
+                    given, notes=task.depth in ("words", "sparse"), keep=task.keep, user=user, kind=query.task,
+                    n=1 if way.n == 0 else way.n, select="lcb", sampling=way.sampling, adapter=way.adapter,
+                    budget=Budget(deadline_s=way.deadline_s), seed=seed_of(query) % 2**31, store=False, cancel=cancel,
+                ).generation  # fmt: skip
+                if cancel is not None and cancel.is_set():
+                    break
+                state.write(
+                    query.key,
+                    {
+                        "seconds": round(made.timings.total_s, 2),
+                        "chosen": made.chosen,
+                        "candidates": [_kept(one) for one in made.candidates],
+                    },
+                )
             advance(number)
+        wanted = {query.key for query in task.queries}
+        return {key: line for key, line in state.done.items() if key in wanted}
+
+
+def judged(task: Task, drawn: Mapping[str, Mapping[tuple[str, str, int], Mapping[str, Any]]]) -> list[SaidAgain]:
+    """What every way and rule makes of each query that all ways were drawn for. `drawn`: by the way's name."""
+    found: list[SaidAgain] = []
+    for query in task.queries:
+        given, written = task.given(query), query.item.output
+        lines = {name: lines[query.key] for name, lines in drawn.items() if query.key in lines}
+        if len(lines) < len(drawn) or not given:
+            continue
+        own = signatures([one.output for one in query.history])
+        texts: list[tuple[str, str, float]] = [(GIVEN, given, 0.0)]
+        for name, line in lines.items():
+            candidates = [Candidate.model_validate(one) for one in line["candidates"]]
+            seconds = float(line["seconds"])
+            if name.endswith("greedy"):
+                texts.append((name, candidates[line["chosen"]].text, seconds))
+                continue
+            for rule in RULES:
+                texts.append((f"{name}, {rule}", candidates[_choice(candidates, rule, line["chosen"])].text, seconds))
+            best = max(candidates, key=lambda one: utility(one.text, written))
+            texts.append((f"{name}, oracle", best.text, seconds))
+        found += [
+            SaidAgain(
+                query.task,
+                query.item.user_id,
+                query.place,
+                way,
+                text,
+                utility(text, written),
+                compared(given, text, own=own).sound,
+                edits(text.strip(), written.strip()) / max(1, len(written.strip())),
+                seconds,
+            )
+            for way, text, seconds in texts
+        ]
     return found
 
 
-def _edits(text: str, written: str) -> float:
-    return edits(text.strip(), written.strip()) / max(1, len(written.strip()))
-
-
-def table(found: Sequence[SaidAgain]) -> list[dict[str, Any]]:
-    """Means by way, in their order: texts, utility with its standard error, facts kept, edits, seconds."""
+def table(found: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, Any]]:
+    """By way, in their order: means, and what the way has over `reference`, paired, users resampled."""
     rows = []
+    before = {(one.task, one.user, one.place): one.utility for one in found if one.way == reference}
     for way in dict.fromkeys(one.way for one in found):
         of_way = [one for one in found if one.way == way]
-        values = np.array([one.utility for one in of_way])
-        error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+        over = Difference.of(
+            [one.utility - before[one.task, one.user, one.place] for one in of_way],
+            [f"{one.task}/{one.user}" for one in of_way],
+        )
         rows.append(
             {
                 "way": way,
                 "texts": len(of_way),
-                "utility": float(values.mean()),
-                "error": error,
+                "users": len({(one.task, one.user) for one in of_way}),
+                "utility": float(np.mean([one.utility for one in of_way])),
+                "over": over.as_dict(),
                 "facts_kept": float(np.mean([one.kept for one in of_way])),
                 "edits": float(np.mean([one.edits for one in of_way])),
                 "seconds": float(np.mean([one.seconds for one in of_way])),
             }
         )
     return rows
+
+
+def voices(task: Task, found: Sequence[SaidAgain]) -> dict[str, float]:
+    """Way -> how often a user's outputs sound more like them than like another user of the task, 0 to 1.
+
+    Content words are shapes (voice_score.py). The users' earlier texts tell their voices; tasks of fewer than three
+    users are left out. Chance is .5; what the users really wrote is the row `written`.
+    """
+    scores: dict[str, list[float]] = {}
+    for name in dict.fromkeys(query.task for query in task.queries):
+        earlier = {
+            query.item.user_id: [one.output for one in query.history if one.output.strip()]
+            for query in task.queries
+            if query.task == name
+        }
+        if len(earlier) < 3:
+            continue
+        verifier = Verifier(earlier)
+        written = {(query.item.user_id, query.place): query.item.output for query in task.queries if query.task == name}
+        bags: dict[tuple[str, str], list[str]] = {}
+        for one in found:
+            if one.task == name:
+                bags.setdefault((one.way, one.user), []).append(one.text)
+                if one.way == GIVEN:
+                    bags.setdefault(("written", one.user), []).append(written[one.user, one.place])
+        for (way, user), texts in bags.items():
+            scores.setdefault(way, []).append(verifier.score(texts[:_BAG], user, verifier.users))
+    return {way: float(np.mean(values)) for way, values in scores.items()}
+
+
+def file_of(folder: Path, way: Way, header: Mapping[str, Any]) -> Path:
+    """Where what is drawn in this way is kept."""
+    key = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:12]
+    return folder / f"{way.name.replace(' ', '-').replace('=', '')}-{key}.jsonl"
+
+
+def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
+    """The place of the candidate that `rule` takes; `chosen` is the runtime's own."""
+    if rule == "lcb" or any(one.mean is None or one.epistemic is None for one in candidates):
+        return chosen
+    pool = Pool(
+        logprob=np.array([one.logprob for one in candidates]),
+        tokens=np.array([one.tokens for one in candidates]),
+        complete=np.array([one.finish_reason == "stop" and bool(one.text) for one in candidates]),
+        marked=np.array([one.remark is not None for one in candidates]),
+        mean=np.array([one.mean for one in candidates], dtype=np.float64),
+        epistemic=np.array([one.epistemic for one in candidates], dtype=np.float64),
+        similarity=agreement_matrix([one.text for one in candidates]),
+    )
+    return select(pool, rule).index
+
+
+def _kept(one: Candidate) -> dict[str, Any]:
+    """What is kept of a candidate."""
+    fields = ("text", "tokens", "logprob", "finish_reason", "mean", "epistemic", "remark")
+    return one.model_dump(mode="json", include=set(fields))
+
+
+def groups(found: Sequence[SaidAgain], left_out: Sequence[str]) -> Iterator[tuple[str, list[SaidAgain]]]:
+    """The results of the tasks that the adapter was trained on, of those left out, and of each task alone."""
+    yield "tasks in training", [one for one in found if one.task not in left_out]
+    yield "tasks left out", [one for one in found if one.task in left_out]
+    for task in dict.fromkeys(one.task for one in found):
+        yield task, [one for one in found if one.task == task]

@@ -8,7 +8,6 @@ needs no list and an interrupted one goes on where it was.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from pathlib import Path
 from edge_ttp.answer.encoding import encode
 from edge_ttp.answer.facts import compared, signatures
 from edge_ttp.answer.masks import masked
-from edge_ttp.answer.outline import Depth, alike, content, outline
+from edge_ttp.answer.outline import Depth, alike, content, outline, stiff
 from edge_ttp.answer.prompt import EXAMPLE_INPUT_CHARS, Example, Style
 from edge_ttp.answer.rewriting import instruction, passage_of
 from edge_ttp.errors import InvalidInput
@@ -37,10 +36,6 @@ _NOTES, _STRICT, _SIMILAR = 0.6, 0.12, 0.6
 _LOOKED_AT = 40
 """Other texts of the user that examples are taken from."""
 _LEAST_WORDS = 3
-_FULL = (
-    (r"\bwon['’]t\b", "will not"), (r"\bcan['’]t\b", "cannot"), (r"n['’]t\b", " not"), (r"\b(I)['’]m\b", r"\1 am"),
-    (r"['’]re\b", " are"), (r"['’]ve\b", " have"), (r"['’]ll\b", " will"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -173,21 +168,6 @@ def _given(text: str, notes: bool, strict: bool, draw: random.Random) -> Example
     said = masked(text).text if strict else text
     plain = stiff(said)
     return (plain, said) if plain != said and len(plain) <= EXAMPLE_INPUT_CHARS else None
-
-
-def stiff(text: str) -> str:
-    """`text` without a voice: full sentences, contractions written out, greetings and fillers gone."""
-    for pattern, full in _FULL:
-        text = re.sub(pattern, full, text)
-    kept = set(outline(text, "flat").split())
-    lines = []
-    for line in text.splitlines():
-        words = [word for word in line.split() if kept.intersection(re.findall(r"[^\W_]+", word.lower()))]
-        if words:
-            said = re.sub(r"[!?.…]*$", "", " ".join(words)).rstrip(" ,;:-")
-            mark = "?" if line.rstrip().endswith("?") else "."
-            lines.append(f"{said[:1].upper()}{said[1:]}{mark}" if said else "")
-    return "\n".join(line for line in lines if line)
 
 
 def _others(target: _Text, own: Sequence[_Text], count: int, draw: random.Random) -> list[_Text]:
