@@ -223,6 +223,8 @@ class Plan(Border):
     """Predicted seconds from the plan to the answer; None before anything was measured on this device."""
     expected_gain: float | None = None
     """Expected utility above one candidate's, put in the best way; below 0 where examples had to be left out."""
+    adapter: str | None = None
+    """Name of the voice adapter that candidates are drawn with."""
     waves: int = 1
     """Rounds of decoding: after each one the planner decides again, and memory may hold fewer than n at once."""
     decisions: tuple[str, ...] = ()
@@ -272,8 +274,6 @@ class Generation(Border):
     model: str
     reward: str | None = None
     """Name of the reward model that scored; None where no score was needed."""
-    adapter: str | None = None
-    """Name of the voice adapter that it was drawn with."""
     n: int
     chosen: int
     """Index into candidates, from 0."""

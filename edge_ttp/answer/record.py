@@ -61,13 +61,13 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
         kind=ask.kind,
         model=rooms.policy_name,
         reward=rooms.reward.name if rooms.reward is not None else None,
-        adapter=None if ask.sampling.adapters else rooms.adapter_name,
         n=len(candidates),
         chosen=choice.index,
         candidates=candidates,
         selection=schema.Selection(rule=choice.rule, reason=choice.reason),
         plan=prepared.plan.model_copy(
             update={
+                "adapter": None if ask.sampling.adapters else rooms.adapter_name,
                 "waves": max(1, sampled.waves),
                 "decisions": drawing.decisions,
                 "notes": (*prepared.plan.notes, *sampled.notes),

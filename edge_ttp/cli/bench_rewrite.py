@@ -70,9 +70,8 @@ def rewrite(
         voice = None
     else:
         voice = registry.voice(policy, "rewrite") if adapter is None else registry.adapter(adapter, policy)
-    measured = said_again.Task(wanted, depth, keep)  # type: ignore[arg-type]  # checked above
+    measured = said_again.Saying(wanted, depth, keep)  # type: ignore[arg-type]  # checked above
     ways = said_again.ways(n, seconds, None if voice is None else str(voice.path), temperature or (None,))
-    judge = registry.reward_folder(reward or DEFAULT_REWARD)
     drawn: dict[str, dict[tuple[str, str, int], dict[str, Any]]] = {}
     with options.interruptible() as cancel:
         for way in ways:
@@ -82,13 +81,13 @@ def rewrite(
                 "model": policy.sha256, "adapter": voice.sha256 if voice is not None and with_adapter else "",
                 "depth": depth, "keep": keep, "n": way.n, "seconds": seconds,
                 "temperatures": [way.temperature] if way.temperature is not None else list(warm or policy.temperatures),
-                "reward": judge.name,
+                "reward": reward or DEFAULT_REWARD,
             }  # fmt: skip
             file = said_again.file_of(pools or paths.cache / "bench-rewrite", way, header)
             with progress(way.name, len(wanted), "texts") as advance:
                 drawn[way.name] = said_again.draw(
                     measured, way, file, header, advance=advance, cancel=cancel,
-                    options={"model": str(policy.path), "reward": str(judge), "threads": threads},
+                    options={"model": str(policy.path), "reward": reward, "threads": threads},
                 )  # fmt: skip
     found = said_again.judged(measured, drawn)
     heard = said_again.voices(measured, found)

@@ -222,3 +222,23 @@ def test_the_manifest_in_the_documentation_is_one(tmp_path: Path) -> None:
     example = text.split("```toml\n")[1].split("```")[0]
     manifest = read(tmp_path, example)
     assert [source.type for source in manifest.files[0].sources] == ["file", "pypi", "https"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "words"),
+    [
+        ("policy", 'uses = ["rewrite"]', "belong to an adapter"),
+        ("adapter", 'uses = ["rewrite"]', "names its bases"),
+        ("adapter", 'uses = ["sing"]', "uses"),
+        ("adapter", 'bases = ["abc"]', "bases"),
+        ("reward", "temperatures = [0.5]", "temperatures belong"),
+    ],
+)
+def test_what_an_adapter_is_for_is_checked(tmp_path: Path, kind: str, more: str, words: str) -> None:
+    text = policy_toml(LOCAL).replace('kind = "policy"', f'kind = "{kind}"')
+    if kind != "policy":
+        text = "\n".join(
+            line for line in text.splitlines() if not line.startswith(("prompt_style", "context", "format"))
+        )
+    with pytest.raises(InvalidInput, match=words):
+        read(tmp_path, f"{more}\n{text}")

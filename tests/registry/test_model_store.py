@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
-from edge_ttp.registry import Registry, read_manifest
+from edge_ttp.registry import Manifest, Registry, read_manifest
 from edge_ttp.registry.stamps import Stamps
 
 from .makers import ADAPTER, BARE, CONTENT, FILE, NAME, POLICY, gguf, policy_toml, reward_folder, sha256
@@ -486,3 +487,48 @@ def test_a_folder_made_here_is_no_source_to_pull_from(registry: Registry, tmp_pa
     with pytest.raises(ModelUnavailable, match="it was made on this device: `edge-ttp models rm judge`"):
         registry.locate("judge")
     assert registry.remove("judge") > 0
+
+
+def _adapter_in(folder: Path, name: str, bases: list[str], uses: list[str]) -> None:
+    """A shipped or stored adapter for policies of these SHA-256s."""
+    (folder / name).mkdir(parents=True)
+    data = gguf({**ADAPTER, "general.name": name})
+    (folder / name / "voice.gguf").write_bytes(data)
+    (folder / name / "manifest.toml").write_text(
+        f'name = "{name}"\nkind = "adapter"\nlicence = "MIT"\nbases = {bases}\nuses = {uses}\ntemperatures = [0.5]\n'
+        f'[[files]]\npath = "voice.gguf"\nsize = {len(data)}\nsha256 = "{sha256(data)}"\n'
+        'sources = [{ type = "bundled" }]\n'
+    )
+
+
+def test_a_policy_is_given_its_own_adapter_and_no_other(
+    registry: Registry, shipped: Path, paths: Paths, gguf_file: Path, untried: list[str]
+) -> None:
+    policy = registry.locate(gguf_file)
+    assert registry.voice(policy, "rewrite") is None
+    _adapter_in(shipped, "stranger", ["0" * 64], ["rewrite"])
+    _adapter_in(shipped, "ours", [policy.sha256], ["rewrite"])
+    untried.clear()
+    found = registry.voice(policy, "rewrite")
+    assert found is not None
+    assert (found.name, found.temperatures, untried) == ("ours", (0.5,), [])  # what came with us is not tried
+    assert registry.voice(policy, "generate") is None
+    assert registry.adapter("ours", policy).path == found.path
+    with pytest.raises(InvalidInput, match="made for another policy"):
+        registry.adapter("stranger", policy)
+    _adapter_in(paths.models, "z-mine", [policy.sha256], ["rewrite", "generate"])
+    mine = registry.voice(policy, "rewrite")
+    assert mine is not None
+    assert (mine.name, untried) == ("z-mine", ["voice.gguf"])  # the user's own comes first, and is tried
+
+
+def test_an_adapter_for_a_policy_is_for_the_formats_made_of_it(
+    registry: Registry, shipped: Path, gguf_file: Path
+) -> None:
+    policy = registry.locate(gguf_file)
+    _adapter_in(shipped, "ours", [policy.sha256], ["rewrite"])
+    fields = {"name": "x", "kind": "policy", "licence": "MIT", "prompt_style": "chat", "context": 9}
+    file = {"path": "a", "size": 1, "sha256": "1" * 64, "sources": [{"type": "bundled"}]}
+    made = Manifest.model_validate({**fields, "files": [file], "recipe": {"source_sha256": policy.sha256}})
+    assert registry.voice(replace(policy, sha256="1" * 64, manifest=made), "rewrite") is not None
+    assert registry.voice(replace(policy, sha256="1" * 64), "rewrite") is None

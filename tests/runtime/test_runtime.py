@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
-from registry.makers import gguf, reward_folder
+from registry.makers import ADAPTER, gguf, reward_folder, sha256
 
 from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
-from edge_ttp.paths import locate
+from edge_ttp.paths import locate, private_folder
+from edge_ttp.registry import Manifest
+from edge_ttp.registry.manifest import Bundled, ModelFile
 from edge_ttp.runtime import Runtime, loading
-from edge_ttp.schema import Budget, Event, Generation, HistoryItem, Sampling
+from edge_ttp.schema import Budget, Event, Generation, HistoryItem, LoraAdapter, Sampling
 
 SHORT = Sampling(max_tokens=8)
 LONG = Sampling(max_tokens=1500)
@@ -414,3 +416,46 @@ def test_two_runtimes_over_one_home_see_each_others_answers(open_runtime: Callab
     made = answer(first)
     assert second.feedback(made.generation_id, "accept").generation_id == made.generation_id
     assert answer(first).plan.examples == 1
+
+
+# Voice adapters
+
+
+@pytest.fixture
+def voiced(open_runtime: Callable[..., Runtime]) -> Runtime:
+    """A runtime whose policy is given an adapter for rewriting."""
+    runtime = open_runtime()
+    policy = runtime.registry.locate(runtime.models.policy)
+    folder = private_folder(private_folder(runtime.paths.models) / "my-voice")
+    data = gguf(ADAPTER)
+    (folder / "voice.gguf").write_bytes(data)
+    file = ModelFile(path="voice.gguf", size=len(data), sha256=sha256(data), sources=(Bundled(),))
+    manifest = Manifest(
+        name="my-voice", kind="adapter", licence="MIT", bases=(policy.sha256,), uses=("rewrite",),
+        temperatures=(0.4,), files=(file,),
+    )  # fmt: skip
+    (folder / "manifest.toml").write_text(manifest.to_toml())
+    return runtime
+
+
+def test_a_policy_rewrites_with_its_adapter_unless_told_not_to(voiced: Runtime, models: Models) -> None:
+    made = voiced.rewrite("we meet at noon", user="ann", n=2, seed=1).generation
+    assert made.plan.adapter == "my-voice"
+    assert [Path(one.path).name for one in made.sampling.adapters] == ["voice.gguf"]
+    assert made.sampling.temperature == 0.4
+    assert models.policy.requests[-1].sampling.adapters == made.sampling.adapters
+    assert voiced.history.generation(made.generation_id, "ann").plan.adapter == "my-voice"
+    plain = voiced.rewrite("we meet at noon", user="ann", n=2, seed=1, adapter="none").generation
+    assert (plain.plan.adapter, plain.sampling.adapters) == (None, ())
+    assert answer(voiced).plan.adapter is None
+    assert answer(voiced, adapter="my-voice").plan.adapter == "my-voice"
+    assert answer(voiced, speaker="policy").plan.adapter is None
+
+
+def test_an_adapter_that_there_is_not_or_that_is_named_twice_is_refused(voiced: Runtime) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        answer(voiced, adapter="nobody")
+    with pytest.raises(InvalidInput, match="named twice"):
+        answer(voiced, adapter="my-voice", sampling=Sampling(adapters=(LoraAdapter(path="x.gguf"),)))
+    with pytest.raises(InvalidInput, match="adapter"):
+        answer(voiced, adapter=7)

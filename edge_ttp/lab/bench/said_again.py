@@ -66,7 +66,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Task:
+class Saying:
     """What is measured: the queries and how plain their texts are made."""
 
     queries: Sequence[Query]
@@ -112,7 +112,7 @@ def ways(
 
 
 def draw(
-    task: Task,
+    texts: Saying,
     way: Way,
     file: Path,
     header: Mapping[str, Any],
@@ -130,10 +130,10 @@ def draw(
         TemporaryDirectory(prefix="edge-ttp-bench-") as folder,
         Runtime.open(home=folder, **options) as runtime,
     ):
-        for number, query in enumerate(task.queries, 1):
+        for number, query in enumerate(texts.queries, 1):
             if cancel is not None and cancel.is_set():
                 break
-            given = task.given(query)
+            given = texts.given(query)
             if given and query.key not in state.done:
                 user = f"{owner_of(query)}/{query.place}"
                 runtime.history.add_many(
@@ -142,7 +142,7 @@ def draw(
                     if one.output.strip()
                 )
                 made = runtime.rewrite(
-                    given, notes=task.depth in ("words", "sparse"), keep=task.keep, user=user, kind=query.task,
+                    given, notes=texts.depth in ("words", "sparse"), keep=texts.keep, user=user, kind=query.task,
                     n=1 if way.n == 0 else way.n, select="lcb", sampling=way.sampling, adapter=way.adapter,
                     budget=Budget(deadline_s=way.deadline_s), seed=seed_of(query) % 2**31, store=False, cancel=cancel,
                 ).generation  # fmt: skip
@@ -157,30 +157,30 @@ def draw(
                     },
                 )
             advance(number)
-        wanted = {query.key for query in task.queries}
+        wanted = {query.key for query in texts.queries}
         return {key: line for key, line in state.done.items() if key in wanted}
 
 
-def judged(task: Task, drawn: Mapping[str, Mapping[tuple[str, str, int], Mapping[str, Any]]]) -> list[SaidAgain]:
+def judged(texts: Saying, drawn: Mapping[str, Mapping[tuple[str, str, int], Mapping[str, Any]]]) -> list[SaidAgain]:
     """What every way and rule makes of each query that all ways were drawn for. `drawn`: by the way's name."""
     found: list[SaidAgain] = []
-    for query in task.queries:
-        given, written = task.given(query), query.item.output
+    for query in texts.queries:
+        given, written = texts.given(query), query.item.output
         lines = {name: lines[query.key] for name, lines in drawn.items() if query.key in lines}
         if len(lines) < len(drawn) or not given:
             continue
         own = signatures([one.output for one in query.history])
-        texts: list[tuple[str, str, float]] = [(GIVEN, given, 0.0)]
+        said: list[tuple[str, str, float]] = [(GIVEN, given, 0.0)]
         for name, line in lines.items():
             candidates = [Candidate.model_validate(one) for one in line["candidates"]]
             seconds = float(line["seconds"])
             if name.endswith("greedy"):
-                texts.append((name, candidates[line["chosen"]].text, seconds))
+                said.append((name, candidates[line["chosen"]].text, seconds))
                 continue
             for rule in RULES:
-                texts.append((f"{name}, {rule}", candidates[_choice(candidates, rule, line["chosen"])].text, seconds))
+                said.append((f"{name}, {rule}", candidates[_choice(candidates, rule, line["chosen"])].text, seconds))
             best = max(candidates, key=lambda one: utility(one.text, written))
-            texts.append((f"{name}, oracle", best.text, seconds))
+            said.append((f"{name}, oracle", best.text, seconds))
         found += [
             SaidAgain(
                 query.task,
@@ -193,7 +193,7 @@ def judged(task: Task, drawn: Mapping[str, Mapping[tuple[str, str, int], Mapping
                 edits(text.strip(), written.strip()) / max(1, len(written.strip())),
                 seconds,
             )
-            for way, text, seconds in texts
+            for way, text, seconds in said
         ]
     return found
 
@@ -223,31 +223,33 @@ def table(found: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, 
     return rows
 
 
-def voices(task: Task, found: Sequence[SaidAgain]) -> dict[str, float]:
+def voices(texts: Saying, found: Sequence[SaidAgain]) -> dict[str, float]:
     """Way -> how often a user's outputs sound more like them than like another user of the task, 0 to 1.
 
     Content words are shapes (voice_score.py). The users' earlier texts tell their voices; tasks of fewer than three
     users are left out. Chance is .5; what the users really wrote is the row `written`.
     """
     scores: dict[str, list[float]] = {}
-    for name in dict.fromkeys(query.task for query in task.queries):
+    for name in dict.fromkeys(query.task for query in texts.queries):
         earlier = {
             query.item.user_id: [one.output for one in query.history if one.output.strip()]
-            for query in task.queries
+            for query in texts.queries
             if query.task == name
         }
         if len(earlier) < 3:
             continue
         verifier = Verifier(earlier)
-        written = {(query.item.user_id, query.place): query.item.output for query in task.queries if query.task == name}
+        written = {
+            (query.item.user_id, query.place): query.item.output for query in texts.queries if query.task == name
+        }
         bags: dict[tuple[str, str], list[str]] = {}
         for one in found:
             if one.task == name:
                 bags.setdefault((one.way, one.user), []).append(one.text)
                 if one.way == GIVEN:
                     bags.setdefault(("written", one.user), []).append(written[one.user, one.place])
-        for (way, user), texts in bags.items():
-            scores.setdefault(way, []).append(verifier.score(texts[:_BAG], user, verifier.users))
+        for (way, user), outputs in bags.items():
+            scores.setdefault(way, []).append(verifier.score(outputs[:_BAG], user, verifier.users))
     return {way: float(np.mean(values)) for way, values in scores.items()}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edge_ttp.cli.options import DATA_VARIABLE
 from edge_ttp.cli.output import console, emit_json, note
 from edge_ttp.cli.stages import stages
-from edge_ttp.errors import ExtraMissing
+from edge_ttp.errors import ExtraMissing, InvalidInput
 
 if TYPE_CHECKING:
     from edge_ttp_export.policy.policy_run import Exported
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
         ("policy", export_policy_command),
         ("checkpoint", checkpoint),
         ("lora", lora),
+        ("voice", voice),
         ("converter", converter_command),
         ("discard", discard_command),
     ):
@@ -239,6 +241,69 @@ def lora(
         emit_json(found)
     else:
         typer.echo(f"{out}: loss {found['loss_first']:.3f} at first, {found['loss_last']:.3f} at last, nats per token")
+
+
+def voice(
+    base: Checkpoint,
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", help=f"Folder of many users' texts, JSONL. Default: {DATA_VARIABLE}.")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="May be repeated; twice counts twice. Default: all but left out.")
+    ] = None,
+    left_out: Annotated[
+        list[str] | None, typer.Option("--leave-out", help="Train on nothing of this task. May be repeated.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--base", help="Policy that it is for. Default: those made of the checkpoint.")
+    ] = None,
+    name: Name = None,
+    licence: Licence = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of training.")] = 500,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=64, help="Passages of one step.")] = 4,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
+    rate: Annotated[float, typer.Option("--rate", min=0, help="Learning rate.")] = 1.5e-3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
+    watched: Annotated[int, typer.Option("--watched", min=1, help="Passages that the loss is watched on.")] = 20,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="What trains.")] = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a voice adapter for `rewrite` on many users' texts, and put it into the store for its policy.
+
+    From then on `edge-ttp rewrite` uses it with that policy. Ctrl-C keeps what is done; the same command goes on.
+    """
+    _prepare(None)
+    import torch
+
+    from edge_ttp.cli.bench_temperature import corpus_folder
+    from edge_ttp.paths import locate
+    from edge_ttp_export.policy.lora_train import LoraSettings
+    from edge_ttp_export.policy.voice_run import LEFT_OUT, VoiceOrder, best_precision, export_voice
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise InvalidInput(f"--device {device} is not known", "choose auto, cpu or cuda")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise InvalidInput("this torch finds no GPU", "use --device cpu")
+    used = "cuda" if there and device != "cpu" else "cpu"
+    settings = LoraSettings(
+        rank=rank, alpha=2 * rank, steps=steps, batch=batch, rate=rate, seed=seed, warmup=15,
+        precision=best_precision(used), device=used, workers=(threads or 0) if used == "cpu" else 1,
+    )  # fmt: skip
+    order = VoiceOrder(
+        base, corpus_folder(data), tuple(task or ()), tuple(left_out or LEFT_OUT), policy, name, licence, settings,
+        watched,
+    )  # fmt: skip
+    with stages() as report:
+        manifest, path = export_voice(order, locate(), report=report, note=note)
+    if as_json:
+        emit_json(manifest.model_dump(mode="json"))
+        return
+    found: Any = manifest.measurements["tune_losses"]
+    first, last = next(iter(found.values())), min(found.values())
+    typer.echo(f"{manifest.name}: {path}: {last:.3f} nats a token of tune users, {first:.3f} before training")
 
 
 def converter_command(

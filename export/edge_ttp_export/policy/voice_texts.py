@@ -64,14 +64,21 @@ class RewritePassages:
         longest: int = LONGEST,
     ) -> None:
         self._policy, self._style, self._longest, self._seed = policy, style, longest, seed
-        self._users: list[list[list[_Text]]] = []
-        for task in tasks:
-            users = read_users(task_file(folder, task), tenths=tenths).values()
-            texts = [[_Text(cut) for one in items if (cut := passage_of(one.output))] for items in users]
-            self._users.append([own for own in texts if len(own) > 1])
-        self._users = [users for users in self._users if users]
+        read = {task: self._read(folder, task, tenths) for task in dict.fromkeys(tasks)}
+        self._users = [read[task] for task in tasks if read[task]]
         if not self._users:
             raise InvalidInput("no user of these tasks has two texts", "name more tasks, or a larger corpus")
+
+    @staticmethod
+    def _read(folder: Path, task: str, tenths: Sequence[int]) -> list[list[_Text]]:
+        users = read_users(task_file(folder, task), tenths=tenths).values()
+        texts = [[_Text(cut) for one in items if (cut := passage_of(one.output))] for items in users]
+        return [own for own in texts if len(own) > 1]
+
+    @property
+    def users(self) -> int:
+        """How many users' texts there are, a user of two tasks as two."""
+        return len({id(own) for task in self._users for own in task})
 
     def passage(self, number: int) -> Passage:
         """Passage `number`: tasks take turns, everything else is drawn with the number as the seed."""

@@ -52,6 +52,10 @@ class WorkFolder:
         found: dict[str, Any] = notes[key]
         return found
 
+    def note(self, key: str, found: Mapping[str, Any]) -> None:
+        """Notes an object under `key`, in place of what was noted there."""
+        write_private(self.path / _DONE, json.dumps({**self._notes(), key: dict(found)}))
+
     def _notes(self) -> dict[str, dict[str, Any]]:
         try:
             notes = json.loads((self.path / _DONE).read_text(encoding="utf-8"))

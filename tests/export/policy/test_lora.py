@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ def test_the_gguf_adapter_acts_as_the_merged_weights_do(
         plain = compare(scorer, merged)
     assert adapted.mean_kl < 1e-3
     assert adapted.perplexity < 0.7 * plain.perplexity
+
+
+def test_an_adapter_named_by_a_relative_path_is_converted(
+    checkpoint: Path,
+    script: Path,
+    trained: tuple[Path, list[float], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(trained[0].parent)
+    lora = inspect_lora(Path(trained[0].name), checkpoint)
+    base = Path(os.path.relpath(checkpoint))
+    target = Path(os.path.relpath(tmp_path / "adapter.gguf"))
+    convert_adapter(script.with_name(converter.ADAPTER_SCRIPT), lora, base, target, report=quiet)
+    assert (tmp_path / "adapter.gguf").stat().st_size > 0
 
 
 def test_an_adapter_of_another_base_is_refused(

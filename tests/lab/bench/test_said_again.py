@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from fakes import Models
 from fakes.command import model_files
 
 from edge_ttp.cli.main import run
-from edge_ttp.lab.bench.said_again import SaidAgain, table
+from edge_ttp.lab.bench.corpus import Query
+from edge_ttp.lab.bench.said_again import RULES, SaidAgain, Saying, table, voices
 from edge_ttp.lab.bench.scored_pools import REPORT, part_of
+from edge_ttp.schema import HistoryItem
 
 
 def test_every_way_is_compared_with_the_text_that_was_written(
@@ -31,18 +34,48 @@ def test_every_way_is_compared_with_the_text_that_was_written(
     (data / "chat.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     monkeypatch.setenv("EDGE_TTP_DATA", str(data))
     _, policy, _, reward = model_files(tmp_path)
-    options = ["--model", policy, "--reward", reward, "--queries", "2", "--n", "3"]
+    options = ["--model", policy, "--reward", reward, "--queries", "2", "--n", "3", "--pools", str(tmp_path / "pools")]
     assert run(["bench", "rewrite", *options, "--json"]) == 0
-    found = {row["way"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
-    assert list(found) == ["as given", "greedy", "best of n"]
-    assert found["as given"]["utility"] > found["greedy"]["utility"]  # the fake policy says other words
-    assert (found["as given"]["facts_kept"], found["best of n"]["facts_kept"]) == (1.0, 0.0)
-    assert found["greedy"]["facts_kept"] == 0.5  # of the two, one says nothing: that text stays as it is given
-    assert run(["bench", "rewrite", *options, "--keep", "strict"]) == 0
-    assert capsys.readouterr().out.count("100%") == 3
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    found = {row["way"]: row for row in rows if row["tasks"] == "tasks in training"}
+    assert list(found) == ["as given", "stock greedy", *(f"stock, {rule}" for rule in RULES), "stock, oracle"]
+    assert {row["tasks"] for row in rows} == {"tasks in training", "chat"}
+    assert found["as given"]["utility"] > found["stock greedy"]["utility"]  # the fake policy says other words
+    assert found["stock, oracle"]["utility"] >= max(found[f"stock, {rule}"]["utility"] for rule in RULES)
+    assert (found["as given"]["facts_kept"], found["stock, lcb"]["facts_kept"]) == (1.0, 0.0)
+    assert found["as given"]["over"]["mean"] == 0.0
+    before = {path: path.read_bytes() for path in (tmp_path / "pools").iterdir()}
+    assert run(["bench", "rewrite", *options]) == 0  # draws nothing again
+    assert {path: path.read_bytes() for path in (tmp_path / "pools").iterdir()} == before
+    assert "tasks in training" in capsys.readouterr().out
+    assert run(["bench", "rewrite", *options, "--keep", "strict", "--depth", "stiff", "--tune"]) != 0  # no tune users
+    assert "no such users" in capsys.readouterr().err
 
 
-def test_means_by_way() -> None:
-    rows = table([SaidAgain("a", 0.2, True, 0.5, 1.0), SaidAgain("a", 0.4, False, 0.7, 3.0)])
-    assert rows[0]["utility"] == pytest.approx(0.3)
-    assert (rows[0]["facts_kept"], rows[0]["seconds"], rows[0]["texts"]) == (0.5, 2.0, 2)
+def one(way: str, utility: float, user: str = "u", place: int = 0) -> SaidAgain:
+    return SaidAgain("chat", user, place, way, "text", utility, kept=utility > 0.3, edits=0.5, seconds=1.0)
+
+
+def test_ways_are_compared_pair_by_pair() -> None:
+    found = [one("as given", 0.2), one("as given", 0.4, "v"), one("a", 0.5), one("a", 0.3, "v")]
+    rows = {row["way"]: row for row in table(found)}
+    assert rows["a"]["utility"] == pytest.approx(0.4)
+    assert rows["a"]["over"]["mean"] == pytest.approx(0.1)
+    assert rows["a"]["over"]["low"] == pytest.approx(-0.1)
+    assert (rows["as given"]["facts_kept"], rows["a"]["texts"], rows["a"]["users"]) == (0.5, 2, 2)
+
+
+def test_the_voice_of_what_users_wrote_is_theirs() -> None:
+    manner = {"a": "{} {} !!", "b": "Dear {}, {}.", "c": "{} -- {} lol"}
+    items = {
+        user: [
+            HistoryItem(user_id=user, input="q", output=how.format(f"w{at}", f"v{at}"), created_at=datetime(2024, 1, 1))
+            for at in range(12)
+        ]
+        for user, how in manner.items()
+    }
+    queries = [Query("chat", written[-1], 11, tuple(written[:-1])) for written in items.values()]
+    found = [one("as given", 0.5, user, 11) for user in manner]
+    heard = voices(Saying(queries), found)
+    assert heard["written"] > 0.9
+    assert heard["as given"] == pytest.approx(0.5, abs=0.35)  # the same words for all three
