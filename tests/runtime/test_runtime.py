@@ -449,7 +449,7 @@ def test_a_policy_rewrites_with_its_adapter_unless_told_not_to(voiced: Runtime, 
     assert (plain.plan.adapter, plain.sampling.adapters) == (None, ())
     assert answer(voiced).plan.adapter is None
     assert answer(voiced, adapter="my-voice").plan.adapter == "my-voice"
-    assert answer(voiced, speaker="policy").plan.adapter is None
+    assert answer(voiced, speaker="policy", select="first", n=1).plan.adapter is None
 
 
 def test_an_adapter_that_there_is_not_or_that_is_named_twice_is_refused(voiced: Runtime) -> None:
