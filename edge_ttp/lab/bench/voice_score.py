@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+View = Callable[[str, Collection[str]], str]
+"""What is looked at of a text, given the words that are kept."""
 
 SHARED = 0.3
 """Part of the users of a task that a word must be used by to be kept: function words, greetings, closings."""
@@ -31,6 +31,7 @@ HALVES = 30
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _DIGITS = re.compile(r"\d+")
+_PAUSE = re.compile(r"\w+(?:['’]\w+)*|[^\w]+")
 
 
 def shared_words(texts: Mapping[str, Sequence[str]], share: float = SHARED) -> frozenset[str]:
@@ -52,6 +53,40 @@ def masked(text: str, kept: Collection[str]) -> str:
         return drawn[:6]
 
     return _DIGITS.sub(lambda match: "9" * min(len(match[0]), 3), _WORD.sub(shape, text))
+
+
+def surface(text: str, kept: Collection[str]) -> str:
+    """Casing, punctuation, emoji, digits: every word is `x`, `Xx` or `XX`, so that its length and itself are gone."""
+    cased = _WORD.sub(lambda match: _case(match[0]), text)
+    return _DIGITS.sub("9", cased)
+
+
+def function_words(text: str, kept: Collection[str]) -> str:
+    """The words that many share, in small letters; the others are `_`; nothing else."""
+    return " ".join(word if word in kept else "_" for word in _WORD.findall(text.lower()))
+
+
+def rhythm(text: str, kept: Collection[str]) -> str:
+    """Lengths alone: of words in letters (`1` to `9`), where a pause or an end comes, and how long the text is."""
+    words = " ".join(_PAUSE.sub(_length, text).split())
+    return f"{words} #{len(text).bit_length()}"
+
+
+def _case(word: str) -> str:
+    if word.isupper() and len(word) > 1:
+        return "XX"
+    return "Xx" if word[0].isupper() else "x"
+
+
+def _length(match: re.Match[str]) -> str:
+    text = match[0]
+    if text[0].isalnum():
+        return f"{min(len(text), 9)} "
+    return "| " if set(text) & set(".!?\n") else ", " if text.strip() else ""
+
+
+PARTS: Mapping[str, View] = {"surface": surface, "function words": function_words, "rhythm": rhythm}
+"""What a voice is made of, each looked at alone."""
 
 
 def content_counts(texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
@@ -77,8 +112,9 @@ def style_counts(texts: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
 class Verifier:
     """Scores bags of texts against users of one task. Everything is fixed by the texts and the seed."""
 
-    def __init__(self, earlier: Mapping[str, Sequence[str]], *, seed: int = 0) -> None:
+    def __init__(self, earlier: Mapping[str, Sequence[str]], *, view: View = masked, seed: int = 0) -> None:
         """`earlier`: what each user wrote before, hidden from nothing else that is compared here."""
+        self._view = view
         self.kept = shared_words(earlier)
         self.users = sorted(earlier)
         profiles = np.stack([self._counts(earlier[user]) for user in self.users])
@@ -102,10 +138,17 @@ class Verifier:
         others = [self.users.index(one) for one in impostors if one != user]
         return float(np.mean(cosines[place] > cosines[others]))
 
+    def margins(self, bag: Sequence[str], users: Sequence[str]) -> Floats:
+        """(users,) how like each of these users the bag is: cosines over all n-grams."""
+        vector = self._vector(self._counts(bag))
+        places = [self.users.index(user) for user in users]
+        norms = np.linalg.norm(self._profiles[places], axis=1) * np.linalg.norm(vector)
+        return np.asarray((self._profiles[places] @ vector) / np.maximum(norms, 1e-12))
+
     def _counts(self, texts: Sequence[str]) -> Floats:
         counts = np.zeros(WIDTH)
         for text in texts:
-            line = f"^{masked(text, self.kept)}$"
+            line = f"^{self._view(text, self.kept)}$"
             for size in GRAMS:
                 for start in range(len(line) - size + 1):
                     counts[zlib.crc32(line[start : start + size].encode("utf-8", "replace")) % WIDTH] += 1
@@ -114,50 +157,3 @@ class Verifier:
     def _vector(self, counts: Floats) -> Floats:
         total = np.maximum(counts.sum(axis=-1, keepdims=True), 1)
         return np.asarray(np.log1p(1000 * counts / total) * self._weight)
-
-
-@dataclass(frozen=True)
-class VoiceRow:
-    """How well bags of one size are told apart in one task."""
-
-    task: str
-    bag: int
-    users: int
-    auc: float
-    """Of own bags against strangers', each against the same user."""
-    difference: float
-    """Of the mean scores, in standard deviations of the strangers'."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
-def separation(task: str, texts: Mapping[str, Sequence[str]], bags: Sequence[int], *, seed: int = 0) -> list[VoiceRow]:
-    """Own held-back texts against strangers' of the task, scored by the user's earlier ones: a row a bag size.
-
-    `texts`: by user, oldest first. The newer half of each user's texts is held back from the verifier.
-    """
-    able = {user: list(written) for user, written in texts.items() if len(written) >= 2 * max(bags)}
-    if len(able) < 3:
-        return []
-    earlier = {user: written[: len(written) // 2] for user, written in able.items()}
-    later = {user: written[len(written) // 2 :] for user, written in able.items()}
-    verifier = Verifier(earlier, seed=seed)
-    rng = np.random.default_rng(seed)
-    rows = []
-    for size in bags:
-        own, strange = [], []
-        for user in verifier.users:
-            impostors = [one for one in verifier.users if one != user]
-            mine = [later[user][at : at + size] for at in range(0, len(later[user]) - size + 1, size)][:6]
-            own += [verifier.score(bag, user, impostors) for bag in mine]
-            for stranger in rng.choice(impostors, size=min(6, len(impostors)), replace=False):
-                bag = later[str(stranger)][:size]
-                strange.append(verifier.score(bag, user, [one for one in impostors if one != stranger]))
-        wins = np.array(own)[:, None] - np.array(strange)[None, :]
-        auc = float(np.mean(wins > 0) + 0.5 * np.mean(wins == 0))
-        spread = float(np.std(strange, ddof=1))
-        gap = (float(np.mean(own)) - float(np.mean(strange))) / spread if spread > 0 else 0.0
-        rows.append(VoiceRow(task, size, len(able), auc, gap))
-    return rows

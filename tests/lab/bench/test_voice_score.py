@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from edge_ttp.cli.main import app
-from edge_ttp.lab.bench.scored_pools import TUNE, part_of
-from edge_ttp.lab.bench.voice_score import Verifier, masked, separation, shared_words
+from edge_ttp.lab.bench.voice_score import Verifier, function_words, masked, rhythm, shared_words, surface
 
 SUBJECTS = (
     "boats rivers harbour sails",
@@ -45,12 +39,14 @@ def test_content_becomes_shapes_and_everything_else_stays(corpus: dict[str, list
     assert masked("The Boats, in 2026!!! thx :)", kept) == "The Xxxxx, xx 999!!! xxx :)"
 
 
-def test_users_are_told_apart_and_larger_bags_say_more(corpus: dict[str, list[str]]) -> None:
-    one, many = separation("notes", corpus, (1, 8))
-    assert one.auc > 0.8
-    assert many.auc >= one.auc
-    assert many.difference > 1
-    assert separation("notes", dict(list(corpus.items())[:2]), (8,)) == []
+def test_each_part_of_a_voice_sees_that_part_alone() -> None:
+    kept = {"the", "and"}
+    text, louder = "The boats and sails. Fine!", "the BOATS and sails... fine"
+    assert surface(text, kept) == "Xx x x x. Xx!"
+    assert surface("Ships", kept) == surface("Harbours", kept) != surface("ships", kept)
+    assert function_words(text, kept) == function_words(louder, kept) == "the _ and _ _"
+    assert rhythm(text, kept) == rhythm(text.upper(), kept) == "3 5 3 5 | 4 | #5"
+    assert rhythm("Boats.", kept) == rhythm("Ships.", kept) != rhythm("Harbours.", kept)
 
 
 def test_own_texts_on_other_subjects_still_sound_like_their_user(corpus: dict[str, list[str]]) -> None:
@@ -74,18 +70,3 @@ def test_a_surface_editor_alone_moves_the_score_less_than_the_voice(corpus: dict
     edited = [text.replace(".", "!!!").replace(";", "!!!") for text in texts("formal", SUBJECTS[1], 8, 99)]
     real = verifier.score(texts("loud", SUBJECTS[1], 8, 99), "loud", others)
     assert verifier.score(edited, "loud", others) < real
-
-
-def test_bench_voice_tells_users_of_a_corpus_apart(corpus: dict[str, list[str]], tmp_path: Path) -> None:
-    names = iter(name for name in (f"user {number}" for number in range(100)) if part_of(name) in TUNE)
-    rows = [
-        {"user_id": user, "order": place, "input": "x", "output": text}
-        for user, written in zip(names, corpus.values(), strict=False)
-        for place, text in enumerate(written)
-    ]
-    (tmp_path / "notes.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    run = CliRunner().invoke(app, ["bench", "voice", "--data", str(tmp_path), "--bag", "4", "--json"])
-    assert run.exit_code == 0, run.output
-    (row,) = json.loads(run.stdout)["rows"]
-    assert (row["task"], row["bag"], row["users"]) == ("notes", 4, 4)
-    assert row["auc"] > 0.8
