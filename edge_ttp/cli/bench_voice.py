@@ -12,7 +12,7 @@ from edge_ttp.cli.bench_temperature import corpus_folder
 from edge_ttp.cli.options import DATA_VARIABLE
 from edge_ttp.cli.output import emit_json, note, print_table, progress
 from edge_ttp.errors import InvalidInput
-from edge_ttp.output_file import checked_output, text_output
+from edge_ttp.system.output_file import checked_output, text_output
 
 
 def voice(

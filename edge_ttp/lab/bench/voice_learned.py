@@ -1,8 +1,8 @@
 """A second verifier of voice, of another kind than the first: a learned encoder of how texts are written.
 
 A bag of texts becomes some 250 numbers - rates of function words, punctuation, casing, lengths, openings, closings -
-and a linear map, learned on other users' texts, turns them into a style vector in which one user's bags lie together and
-different users' apart: linear discriminant analysis on within-task deviations (Fisher 1936; Rao 1948). The first
+and a linear map, learned on other users' texts, turns them into a style vector in which one user's bags lie together
+and different users' apart: linear discriminant analysis on within-task deviations (Fisher 1936; Rao 1948). The first
 verifier (`edge_ttp.lab.bench.voice_score`) learns nothing and knows character sequences only. What is trained towards
 the one is reported by the other.
 """

