@@ -65,12 +65,15 @@ def halved_queries(
     return [one for turn in zip_longest(*lines) for block in turn if block is not None for one in block]
 
 
-def earlier(folder: Path, task: str, *, tenths: Sequence[int], each: int = EACH) -> dict[str, tuple[list[str], ...]]:
+def earlier(
+    folder: Path, task: str, *, tenths: Sequence[int], each: int = EACH
+) -> dict[str, tuple[list[str], list[str]]]:
     """Both halves of what every able user of a task wrote before the items that are asked: user -> (half, half)."""
-    return {
-        user: tuple([one.output for one in half] for half in halves(items[:-each]))
-        for user, items in _able(folder, task, tenths, each).items()
-    }
+    found = {}
+    for user, items in _able(folder, task, tenths, each).items():
+        first, second = halves(items[:-each])
+        found[user] = ([one.output for one in first], [one.output for one in second])
+    return found
 
 
 def _able(folder: Path, task: str, tenths: Sequence[int], each: int) -> dict[str, list[HistoryItem]]:

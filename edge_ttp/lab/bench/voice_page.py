@@ -48,7 +48,7 @@ def sheets(folder: Path, tasks: Sequence[str] | None, pools: Path | None, *, use
     for one in halved_queries(folder, wanted, tenths=TUNE, users=10**6 if drawn else users):
         if not drawn or one.query.key in drawn:
             found.setdefault((one.query.task, one.user), []).append(one)
-    made = []
+    made: list[Sheet] = []
     for (task, user), block in sorted(found.items()):
         source = random.Random(int(hashlib.sha256(f"page {task} {user}".encode()).hexdigest(), 16))
         texts = [(one.query.item.output, "own") for one in block[:4]]
