@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +21,12 @@ def budget(
     ] = None,
     pools: Annotated[
         list[str] | None,
-        typer.Option("--pools", help="Scored pools (rows of docs/diagnosis.md, with tokens). May be repeated."),
+        typer.Option("--pools", help="Rows with texts (`edge-ttp export rows`), scored anew. May be repeated."),
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="The users' items (JSON lines). Default: all are new to the model.")
+    ] = None,
+    reward: options.Reward = None,
     data: options.Data = None,
     calls: Annotated[int, typer.Option("--calls", min=1, help="Calls for each deadline and load.")] = 50,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times each N and prompt length is predicted.")] = 1,
@@ -67,9 +72,14 @@ def budget(
                 found["memory"] = deadlines.memory(runtime, tasks, advance=advance)
     if "adaptive" in wanted:
         from edge_ttp.lab.bench.adaptive_n import study
+        from edge_ttp.lab.bench.scored_pools import TUNE, Rescoring
+        from edge_ttp.registry import DEFAULT_REWARD, Registry
+        from edge_ttp.reward.model import RewardModel
 
         with progress("adaptive N on stored pools", None, "comparisons") as advance:
-            found["adaptive"] = study(pools or [], profile, advance=advance)
+            folder = Registry(locate()).locate(reward or DEFAULT_REWARD, kind="reward").path
+            rescoring = Rescoring(RewardModel.load(folder, threads=threads), history)
+            found["adaptive"] = study(pools or [], profile, advance=advance, tenths=TUNE, rescoring=rescoring)
     if as_json:
         emit_json(found)
         return

@@ -1,9 +1,10 @@
 """Adaptive N against fixed N on stored pools, at equal time: what deciding after each scored wave is worth.
 
-Candidates come from the pool in random orders. Times are those of the measured profile for the candidates' own lengths;
-what every request pays alike (prompt, recall, recording) is left out on both sides. The fixed rule draws the same N for
-every query, interpolated to the adaptive one's average time. The oracle knows each query's own curve of expected
-utility over N, and chooses N for each query at the same average time.
+Candidates come from the pool in random orders, and are scored with those drawn before them and no others: consensus and
+the difference from the pool's mean would else tell of candidates that nobody has drawn yet. Times are those of the
+measured profile for the candidates' own lengths; what every request pays alike (prompt, recall, recording) is left out
+on both sides. The fixed rule draws the same N for every query, interpolated to the adaptive one's average time. The
+oracle knows each query's own curve of expected utility over N, and chooses N for each query at the same average time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edge_ttp.budget import gain
 from edge_ttp.budget.cost import Lengths, Speed
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.budget.planner import DISTRUSTED_CANDIDATES, PRICES, more, part_wave, price
-from edge_ttp.lab.bench.scored_pools import REPORT, ScoredPool, read
+from edge_ttp.lab.bench.scored_pools import REPORT, Rescoring, ScoredPool, read
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.scaling import best_of_n
 from edge_ttp.schema import Budget
@@ -94,8 +95,8 @@ def compare(
     fixed_t = np.zeros((len(pools), most))
     adaptive: list[RuleOutcome] = []
     for place, pool in enumerate(pools):
-        fixed_u[place] = best_of_n(pool.utility, pool.mean, np.arange(1, most + 1))
         orders = [rng.permutation(pool.size)[:most] for _ in range(ORDERS)]
+        fixed_u[place] = _fixed(pool, orders, most)
         fixed_t[place] = np.mean(
             [[timing.wave_s(pool.tokens[order[:n]]) for n in range(1, most + 1)] for order in orders[:TIMED_ORDERS]],
             axis=0,
@@ -114,10 +115,8 @@ def compare(
     oracle_u, oracle_t = _oracle(fixed_u, fixed_u, fixed_t, float(seconds.mean()))
     oracle = _difference(oracle_u, oracle_t, fixed_u, fixed_t, everything)
     halves = [np.arange(start, most, 2) for start in (0, 1)]
-    half_u = [
-        np.array([best_of_n(pool.utility[half], pool.mean[half], np.arange(1, len(half) + 1)) for pool in pools])
-        for half in halves
-    ]
+    half_u = [np.array([_fixed(pool, [half[order] for order in _orders(len(half), place)], len(half))
+                        for place, pool in enumerate(pools)]) for half in halves]  # fmt: skip
     size = half_u[0].shape[1] if half_u[0].shape == half_u[1].shape else half_u[1].shape[1]
     told, true = half_u[0][:, :size], half_u[1][:, :size]
     held_u, held_t = _oracle(told, true, fixed_t[:, :size], float(seconds.mean()))
@@ -161,7 +160,7 @@ def _adaptive(
     seconds = timing.wave_s(pool.tokens[order[:drawn]])
     while drawn < most:
         seen = order[:drawn]
-        value = gain.after_wave(record, pool.mean[seen])
+        value = gain.after_wave(record, pool.scores(seen))
         again_s = float(score_s(drawn))
         improvement = value.improvement(most)
         further = more(predicted + again_s, improvement, setting.price, most=min(part, most - drawn), left_s=None)
@@ -170,7 +169,34 @@ def _adaptive(
         seconds += timing.wave_s(pool.tokens[order[drawn : drawn + further]]) + again_s
         drawn += further
     seen = order[:drawn]
-    return float(pool.utility[seen[int(np.argmax(pool.mean[seen]))]]), seconds, float(drawn)
+    return float(pool.utility[seen[int(np.argmax(pool.scores(seen)))]]), seconds, float(drawn)
+
+
+def fixed_sizes(most: int) -> list[int]:
+    """Sizes at which a score that depends on its company is asked anew; between them the curve is interpolated."""
+    return sorted({n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192) if n < most} | {most})
+
+
+def _orders(size: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(size) for _ in range(ORDERS)]
+
+
+def _fixed(pool: ScoredPool, orders: Sequence[npt.NDArray[np.int64]], most: int) -> Floats:
+    """(most,) utility of the best-scored of the first n candidates, n = 1 .. most, mean over the orders.
+
+    Exact for scores that ignore the other candidates; else every beginning of every order is scored by itself.
+    """
+    counts = np.arange(1, most + 1)
+    if pool.anew is None:
+        members = np.sort(orders[0]) if len(orders[0]) < pool.size else np.arange(pool.size)
+        return best_of_n(pool.utility[members], pool.mean[members], counts)
+    sizes = fixed_sizes(most)
+    values = [float(np.mean(pool.utility[np.stack(orders)[:, :most]]))]  # of one candidate, any
+    for n in sizes[1:]:
+        picks = [order[int(np.argmax(pool.scores(order[:n])))] for order in orders]
+        values.append(float(np.mean(pool.utility[picks])))
+    return np.asarray(np.interp(counts, sizes, values), dtype=np.float64)
 
 
 def _difference(utility: Floats, seconds: Floats, fixed_u: Floats, fixed_t: Floats, weight: Floats) -> float:
@@ -214,9 +240,20 @@ def _saved_part(utility: Floats, seconds: Floats, fixed_u: Floats, fixed_t: Floa
     return float(advantage[less].sum()) / total if total > 0 else None
 
 
-def study(files: Sequence[str], profile: Profile, *, advance: Callable[[int], None]) -> list[dict[str, Any]]:
-    """`compare` for each policy in `files`, report users only, at the average times that each mode's price leads to."""
-    pools = read(files, tenths=REPORT)
+def study(
+    files: Sequence[str],
+    profile: Profile,
+    *,
+    advance: Callable[[int], None],
+    tenths: Sequence[int] = REPORT,
+    rescoring: Rescoring | None = None,
+) -> list[dict[str, Any]]:
+    """`compare` for each policy in `files`, at the average times that each mode's price leads to.
+
+    `rescoring` scores rows with texts anew; without it rows are taken as they are, with scores that ignore the other
+    candidates. `tenths`: of which users.
+    """
+    pools = read(files, tenths=tenths) if rescoring is None else rescoring.read(files, tenths=tenths)
     rows: list[dict[str, Any]] = []
     for policy in sorted({pool.policy for pool in pools}):
         mine = [pool for pool in pools if pool.policy == policy]

@@ -20,13 +20,13 @@ from edge_ttp.lab.bench.drawing import DrawnText
 from edge_ttp.lab.bench.halves import EACH, Halved, earlier, halved_queries
 from edge_ttp.lab.bench.ladders import Difference
 from edge_ttp.lab.bench.quality_pools import LEFT_OUT, RESULTS, DrawnQuery
-from edge_ttp.lab.bench.quality_ways import CONSENSUS_AT, GREEDY, TTP, Answered, Ways
+from edge_ttp.lab.bench.quality_ways import CONSENSUS_AT, GREEDY, TTP, Answering, WayAnswer
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.lab.bench.voice_scale import VERIFIERS, VoiceScale
 from edge_ttp.reward.model import RewardModel
 
 Key = tuple[str, str, int]
-Found = dict[Key, dict[str, Answered]]
+Found = dict[Key, dict[str, WayAnswer]]
 """By query: what every way answers."""
 
 REFERENCE = TTP.format(n=CONSENSUS_AT)
@@ -74,7 +74,7 @@ def judge(
         asked = {one.key: one for one in every if one.key in drawn}
     else:
         raise InvalidInput(f"{pools} holds {header['results']}", "give files of `bench quality` or `bench temperature`")
-    ways, found = Ways(reward), Found()
+    ways, found = Answering(reward), Found()
     kept = {"results": "ways", "format": 1, "reward": reward.fingerprint}
     with Resumable.append(pools.with_name(f"{pools.name}.{reward.fingerprint}.ways"), kept) as state:
         for number, (key, query) in enumerate(asked.items(), 1):
@@ -87,7 +87,7 @@ def judge(
                     made = ways.of_temperatures(query, [DrawnText.of(one) for one in drawn[key]["candidates"]])
                 state.write(key, {"ways": {way: [list(one.texts), one.utility] for way, one in made.items()}})
             answers = state.done[key]["ways"].items()
-            found[key] = {way: Answered(tuple(texts), float(value)) for way, (texts, value) in answers}
+            found[key] = {way: WayAnswer(tuple(texts), float(value)) for way, (texts, value) in answers}
             advance(number)
     return JudgedPools(found, halved)
 
@@ -113,7 +113,7 @@ class QualityRow:
         return {**self.__dict__, **told}
 
 
-def utility_rows(found: Mapping[Key, Mapping[str, Answered]]) -> list[QualityRow]:
+def utility_rows(found: Mapping[Key, Mapping[str, WayAnswer]]) -> list[QualityRow]:
     """Rows of every way, for all tasks, those in training, those left out, and each."""
     ways = list(dict.fromkeys(way for answers in found.values() for way in answers))
     table = []
@@ -129,7 +129,7 @@ def _in(group: str, task: str) -> bool:
     return group in ("all", task) or ((group == "left out") == (task in LEFT_OUT) and group in GROUPS)
 
 
-def _utility_row(group: str, way: str, mine: Mapping[Key, Mapping[str, Answered]]) -> QualityRow:
+def _utility_row(group: str, way: str, mine: Mapping[Key, Mapping[str, WayAnswer]]) -> QualityRow:
     users: dict[str, list[float]] = {}
     for key, answers in mine.items():
         users.setdefault(user_of(key), []).append(answers[way].utility)

@@ -35,7 +35,7 @@ SHARPNESS = 0.02
 
 
 @dataclass(frozen=True)
-class Answered:
+class WayAnswer:
     """What one way answers to one query: one text, or several where chance decides which."""
 
     texts: tuple[str, ...]
@@ -43,19 +43,19 @@ class Answered:
     """Mean over the texts."""
 
     @classmethod
-    def of(cls, texts: Sequence[str], written: str) -> Answered:
+    def of(cls, texts: Sequence[str], written: str) -> WayAnswer:
         """Of these texts, against what the user really wrote."""
         return cls(tuple(texts), float(np.mean([utility(text, written) for text in texts])))
 
 
-class Ways:
+class Answering:
     """Answers in every way, choosing with one reward model as a request without learned evidence would."""
 
     def __init__(self, reward: RewardModel) -> None:
         self._reward = reward
         self._vectors: dict[str, VectorMemory] = {}
 
-    def of_quality(self, query: Query, drawn: DrawnQuery, strangers: Sequence[Query]) -> dict[str, Answered]:
+    def of_quality(self, query: Query, drawn: DrawnQuery, strangers: Sequence[Query]) -> dict[str, WayAnswer]:
         """The ways of a query whose pools were drawn with own history, with none, and with a stranger's."""
         found = dict(self._own(query, drawn.own))
         found |= self._single(query, drawn.none, "no history, ")
@@ -64,7 +64,7 @@ class Ways:
             found |= self._of_stranger(query, drawn, strangers[drawn.by])
         return {way: one for way, one in found.items() if one is not None}
 
-    def of_temperatures(self, query: Query, drawn: Sequence[DrawnText]) -> dict[str, Answered]:
+    def of_temperatures(self, query: Query, drawn: Sequence[DrawnText]) -> dict[str, WayAnswer]:
         """The ways of a query whose pool was drawn at several temperatures with the own history."""
         return {way: one for way, one in self._own(query, drawn) if one is not None}
 
@@ -77,7 +77,7 @@ class Ways:
         """The candidates' vectors and agreements."""
         return self._reward.encode([one.candidate for one in drawn])
 
-    def _own(self, query: Query, drawn: Sequence[DrawnText]) -> Iterator[tuple[str, Answered | None]]:
+    def _own(self, query: Query, drawn: Sequence[DrawnText]) -> Iterator[tuple[str, WayAnswer | None]]:
         yield from self._single(query, drawn, "").items()
         yield "first words of the input", _answered([first_words(query)], query)
         at = [one for one in drawn if one.temperature == DRAWN_AT]
@@ -101,15 +101,15 @@ class Ways:
                     texts = [at[part[pick]].text for part, pick in zip(parts, places, strict=True)]
                     yield f"{way} {n}", _answered(texts, query)
 
-    def _single(self, query: Query, drawn: Sequence[DrawnText], prefix: str) -> dict[str, Answered | None]:
-        found: dict[str, Answered | None] = {}
+    def _single(self, query: Query, drawn: Sequence[DrawnText], prefix: str) -> dict[str, WayAnswer | None]:
+        found: dict[str, WayAnswer | None] = {}
         for temperature in sorted({one.temperature for one in drawn}):
             texts = [one.text for one in drawn if one.temperature == temperature]
             way = GREEDY if temperature == 0 else f"one answer, T={temperature:g}"
             found[prefix + way] = _answered(texts[:1] if temperature == 0 else texts, query)
         return found
 
-    def _of_stranger(self, query: Query, drawn: DrawnQuery, stranger: Query) -> dict[str, Answered | None]:
+    def _of_stranger(self, query: Query, drawn: DrawnQuery, stranger: Query) -> dict[str, WayAnswer | None]:
         """Everything a stranger's: the history in the prompt and that of the judge."""
         at = [one for one in drawn.stranger if one.temperature == DRAWN_AT][:CONSENSUS_AT]
         pool = self.encode(at)
@@ -125,8 +125,8 @@ class Ways:
         return self._reward.profile(history[-HISTORY_ITEMS:], memory)
 
 
-def _answered(texts: Sequence[str], query: Query) -> Answered | None:
-    return Answered.of(texts, query.item.output) if texts else None
+def _answered(texts: Sequence[str], query: Query) -> WayAnswer | None:
+    return WayAnswer.of(texts, query.item.output) if texts else None
 
 
 def chosen(scores: Scores, pool: EncodedPool, rule: Rule | None = None) -> int:
@@ -155,7 +155,7 @@ def first_words(query: Query) -> str:
     return " ".join(query.item.input.split()[: max(1, round(usual))])
 
 
-def best_single(answers: Mapping[str, Mapping[object, Answered]]) -> str | None:
+def best_single(answers: Mapping[str, Mapping[object, WayAnswer]]) -> str | None:
     """The way to give one answer that has the largest mean utility: to be found on tune users only."""
     singles = {way: found for way, found in answers.items() if way == GREEDY or way.startswith("one answer")}
     if not singles:

@@ -21,7 +21,7 @@ from edge_ttp.lab.bench.halves import Halved, halved_queries
 from edge_ttp.lab.bench.ladders import Difference
 from edge_ttp.lab.bench.quality import EVERY, JudgedPools, Key, user_of, voice_values
 from edge_ttp.lab.bench.quality_pools import DRAWN_AT, RESULTS, DrawnQuery
-from edge_ttp.lab.bench.quality_ways import Answered, Ways, chosen
+from edge_ttp.lab.bench.quality_ways import Answering, WayAnswer, chosen
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.reward.model import RewardModel
 
@@ -66,8 +66,8 @@ def measure(
     if header["results"] != RESULTS:
         raise InvalidInput(f"{pools} holds {header['results']}", "give a file of `bench quality`")
     each = int(header["each"])
-    ways = Ways(reward)
-    found: dict[Key, dict[str, Answered]] = {}
+    ways = Answering(reward)
+    found: dict[Key, dict[str, WayAnswer]] = {}
     halved: dict[Key, Halved] = {}
     every = halved_queries(folder, tasks_of(drawn), tenths=tenths, users=EVERY, each=each)
     for number, one in enumerate((one for one in every if one.query.key in drawn and one.strangers), 1):
@@ -83,7 +83,7 @@ def measure(
     return [_row(prompt, judge, found, voices) for prompt in (OWN, STRANGER) for judge in (OWN, STRANGER)]
 
 
-def _combinations(ways: Ways, one: Halved, drawn: DrawnQuery) -> dict[str, Answered]:
+def _combinations(ways: Answering, one: Halved, drawn: DrawnQuery) -> dict[str, WayAnswer]:
     found = {}
     for prompt, candidates in ((OWN, drawn.own), (STRANGER, drawn.stranger)):
         at = [text for text in candidates if text.temperature == DRAWN_AT]
@@ -93,7 +93,7 @@ def _combinations(ways: Ways, one: Halved, drawn: DrawnQuery) -> dict[str, Answe
             (STRANGER, [other.history for other in _in_turn(one, drawn.by)]),
         ):
             picks = [chosen(ways.scores(history, one.query, pool), pool) for history in histories]
-            found[f"{prompt}/{judge}"] = Answered.of([at[pick].text for pick in picks], one.query.item.output)
+            found[f"{prompt}/{judge}"] = WayAnswer.of([at[pick].text for pick in picks], one.query.item.output)
     return found
 
 
@@ -105,7 +105,7 @@ def _in_turn(one: Halved, by: int) -> list[Any]:
 def _row(
     prompt: str,
     judge: str,
-    found: dict[Key, dict[str, Answered]],
+    found: dict[Key, dict[str, WayAnswer]],
     voices: dict[tuple[str, str], dict[str, Any]],
 ) -> SwapRow:
     way, base = f"{prompt}/{judge}", f"{OWN}/{OWN}"

@@ -41,7 +41,7 @@ _COVERED = 4
 
 
 @dataclass
-class _Query:
+class AskedQuery:
     """One query as its rows tell it."""
 
     user: str
@@ -61,7 +61,7 @@ def score_table(
     to the model. `advance` gets the queries scored. Raises InvalidInput, with its line, for a candidate without a text
     or an input, and for an unreadable history.
     """
-    queries = _read(source, table)
+    queries = read_queries(source, table)
     items = read_history(history) if history is not None else {}
     vectors = VectorMemory()
     sizes = _sizes(table)
@@ -109,11 +109,11 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     return found
 
 
-def _read(source: LineSource, table: Table) -> dict[int, _Query]:
+def read_queries(source: LineSource, table: Table) -> dict[int, AskedQuery]:
     """The queries by their number in the table."""
     numbers = {int(line): int(query) for line, query in zip(table.line, table.query, strict=True)}
     now = utc_now()
-    found: dict[int, _Query] = {}
+    found: dict[int, AskedQuery] = {}
     for line, raw, _ in source.lines():
         number = numbers.get(line)
         if number is None or raw is None:
@@ -130,7 +130,7 @@ def _read(source: LineSource, table: Table) -> dict[int, _Query]:
                 )
             dated = any(row.get(key) is not None for key in ("order", "created_at", "date"))
             user = table.users[table.query_user[number]]
-            query = found[number] = _Query(user, asked, _moment(row, now, line, source.name) if dated else None)
+            query = found[number] = AskedQuery(user, asked, _moment(row, now, line, source.name) if dated else None)
         elif asked is not None and asked != query.input:
             raise InvalidInput(f"line {line} of {source.name} has another `input` than its query", "check `query_id`")
         tokens, logprob = row.get("tokens"), row.get("logprob")

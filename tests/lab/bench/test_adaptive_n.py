@@ -59,3 +59,45 @@ def test_dearer_time_is_answered_with_fewer_candidates() -> None:
     pools = made_up(lambda query: 0.5)
     counts = [compare(pools, TimePrice(price, DEVICE, 1))["mean_n"] for price in (0.001, 0.02, 0.5)]
     assert counts[0] > counts[1] > counts[2]
+
+
+def test_what_was_not_drawn_yet_tells_nothing() -> None:
+    """A consensus over the whole pool knows the candidates to come; scored anew, two candidates agree alike."""
+    rng = np.random.default_rng(7)
+    pools, cheating = [], []
+    for query in range(24):
+        utility = 0.07 * rng.normal(size=16)
+        closeness = utility[:, None] + utility[None, :]  # good candidates agree with all others
+
+        def anew(places: np.ndarray, closeness: np.ndarray = closeness) -> np.ndarray:
+            part = closeness[np.ix_(places, places)]
+            return (part.sum(axis=1) - np.diag(part)) / max(1, len(places) - 1)
+
+        whole = anew(np.arange(16))
+        tokens = np.full(16, 20)
+        made = ScoredPool("policy", f"user {query}", f"{query}", utility, whole, np.zeros(16), tokens, anew)
+        pools.append(made)
+        cheating.append(ScoredPool("policy", f"user {query}", f"{query}", utility, whole, np.zeros(16), tokens))
+    orders = [rng.permutation(16) for _ in range(200)]
+    honest = np.mean([adaptive_n._fixed(one, orders, 16) for one in pools], axis=0)
+    known = np.mean([adaptive_n._fixed(one, orders, 16) for one in cheating], axis=0)
+    assert known[1] > honest[1] + 0.02  # at n = 2 both agree with each other equally: no gain
+    assert honest[1] == pytest.approx(honest[0], abs=0.005)
+    assert known[-1] == pytest.approx(honest[-1])
+    assert adaptive_n.fixed_sizes(16) == [1, 2, 3, 4, 6, 8, 12, 16]
+
+
+@pytest.mark.usefixtures("few")
+def test_stopping_sees_only_what_was_drawn() -> None:
+    asked: list[int] = []
+
+    def anew(places: np.ndarray) -> np.ndarray:
+        asked.append(len(places))
+        return np.zeros(len(places))
+
+    pools = [
+        ScoredPool("p", f"user {query}", "q", np.linspace(0, 1, 16), np.zeros(16), np.zeros(16), np.full(16, 9), anew)
+        for query in range(4)
+    ]
+    compare(pools, TimePrice(0.01, DEVICE, 1))
+    assert min(asked) < 16  # never the whole pool alone

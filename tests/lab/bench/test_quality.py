@@ -16,7 +16,7 @@ from edge_ttp.lab.bench.halves import Halved, halved_queries
 from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, judge, user_of, utility_rows, voice_rows
 from edge_ttp.lab.bench.quality_page import page
 from edge_ttp.lab.bench.quality_pools import QualityRecipe, draw
-from edge_ttp.lab.bench.quality_ways import Answered, best_single, first_words
+from edge_ttp.lab.bench.quality_ways import WayAnswer, best_single, first_words
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.lab.bench.scored_pools import TUNE
 from edge_ttp.lab.bench.swapping import OWN, STRANGER, measure
@@ -147,9 +147,9 @@ def test_the_commands_judge_and_write_the_page(made: tuple[Path, Path], models_h
 
 def test_the_best_single_answer_is_the_rule_that_is_best_on_average() -> None:
     answers = {
-        "greedy": {1: Answered(("a",), 0.2), 2: Answered(("a",), 0.2)},
-        "one answer, T=0.4": {1: Answered(("a",), 0.9), 2: Answered(("a",), 0.0)},
-        "TTP 16": {1: Answered(("a",), 1.0)},
+        "greedy": {1: WayAnswer(("a",), 0.2), 2: WayAnswer(("a",), 0.2)},
+        "one answer, T=0.4": {1: WayAnswer(("a",), 0.9), 2: WayAnswer(("a",), 0.0)},
+        "TTP 16": {1: WayAnswer(("a",), 1.0)},
     }
     assert best_single(answers) == "one answer, T=0.4"
     assert best_single({"TTP 16": {}}) is None
