@@ -76,7 +76,9 @@ def test_the_wheel_holds_nothing_that_belongs_to_one_machine(wheel: Path) -> Non
         sizes = {item.filename: item.file_size for item in archive.infolist()}
     tops = {name.split("/")[0] for name in sizes}
     assert tops == {"edge_ttp", "edge_ttp_export", f"edge_ttp-{__version__}.dist-info"}
-    assert not [name for name in sizes if name.endswith((".gguf", ".db", ".pyc", ".zst", ".log"))]
+    models = [name for name in sizes if name.endswith(".gguf")]
+    assert models == ["edge_ttp/models/voice-smollm2-135m/voice-smollm2-135m.gguf"]  # an adapter; policies are fetched
+    assert not [name for name in sizes if name.endswith((".db", ".pyc", ".zst", ".log"))]
     assert not [name for name in sizes if "__pycache__" in name or "/." in name]
     assert sum(sizes.values()) < 40 * 2**20
 

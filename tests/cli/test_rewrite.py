@@ -101,6 +101,8 @@ def test_the_default_policy_writes_notes_out_with_their_facts(models_home: Path)
         made = json.loads(done.stdout)
         whole = made["generation"]
         assert whole["plan"]["examples"] > 0
+        assert whole["plan"]["adapter"] == "voice-smollm2-135m"
+        assert [Path(one["path"]).name for one in whole["sampling"]["adapters"]] == ["voice-smollm2-135m.gguf"]
         assert len({one["text"] for one in whole["candidates"]}) > 1
         sound = [not (one["missing"] or one["added"]) for one in made["facts"]]
         assert sound[whole["chosen"]] or not any(sound)

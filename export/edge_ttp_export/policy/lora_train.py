@@ -82,9 +82,9 @@ class LoraTraining:
         torch.manual_seed(settings.seed)
         self.network, self.settings = network, settings
         network.to(device=settings.device, dtype=getattr(torch, settings.precision))
+        self._layers = _adapt(network, settings)
         if settings.device == "cpu":  # torch's fused attention takes half of a step's time there in 16 bits
             network.set_attn_implementation("eager")
-        self._layers = _adapt(network, settings)
         for layer in self._layers.values():
             layer.to(settings.device)
         self._learned = {
