@@ -21,7 +21,7 @@ def budget(
     ] = None,
     pools: Annotated[
         list[str] | None,
-        typer.Option("--pools", help="Rows with texts (`edge-ttp export rows`), scored anew. May be repeated."),
+        typer.Option("--pools", help="Rows of docs/diagnosis.md; those with texts are scored anew. Repeatable."),
     ] = None,
     history: Annotated[
         Path | None, typer.Option("--history", help="The users' items (JSON lines). Default: all are new to the model.")

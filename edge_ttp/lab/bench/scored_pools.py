@@ -116,7 +116,10 @@ class Rescoring:
         self._model, self._history = model, history
 
     def read(self, files: Sequence[str], *, tenths: Sequence[int], least: int = 8) -> list[ScoredPool]:
-        """The pools of at least `least` candidates whose users are in these tenths. Raises InvalidInput as `read`."""
+        """The pools of at least `least` candidates whose users are in these tenths. Raises InvalidInput as `read`.
+
+        Rows without texts are read as they are: their scores are taken to ignore the other candidates.
+        """
         items = read_history(self._history) if self._history is not None else {}
         vectors, pools = VectorMemory(), []
         for name in files:
@@ -124,6 +127,9 @@ class Rescoring:
             table = read_table(source, Columns("utility", None, None), lambda done: None)
             if table.utility is None:
                 raise InvalidInput(f"{source.name} has no utilities", "give rows made by `edge-ttp export rows`")
+            if not table.has_text:
+                pools += read([name], tenths=tenths, least=least)
+                continue
             place_of = {int(line): place for place, line in enumerate(table.line)}
             for number, query in read_queries(source, table).items():
                 if part_of(query.user) not in tenths or len(query.drawn) < least:

@@ -18,7 +18,7 @@ from fakes.command import model_files
 
 from edge_ttp.cli.main import run
 from edge_ttp.lab.bench import adaptive_n, deadlines
-from edge_ttp.lab.bench.scored_pools import REPORT, part_of
+from edge_ttp.lab.bench.scored_pools import TUNE, part_of
 from edge_ttp.lab.bench.tasks import sample_tasks
 from edge_ttp.runtime import Runtime
 
@@ -101,7 +101,7 @@ def test_the_command_prints_what_it_promises(
     rng = np.random.default_rng(1)
     rows = [
         {"user_id": user, "query_id": "q", "utility": float(rng.random()), "score": float(rng.random()), "tokens": 9}
-        for user in users_of(REPORT, 4)
+        for user in users_of(TUNE, 4)
         for _ in range(8)
     ]
     pools = write(tmp_path / "pools.jsonl", rows)
