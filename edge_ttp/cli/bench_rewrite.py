@@ -72,23 +72,21 @@ def rewrite(
         voice = registry.voice(policy, "rewrite") if adapter is None else registry.adapter(adapter, policy)
     measured = said_again.Saying(wanted, depth, keep)  # type: ignore[arg-type]  # checked above
     ways = said_again.ways(n, seconds, None if voice is None else str(voice.path), temperature or (None,))
-    drawn: dict[str, dict[tuple[str, str, int], dict[str, Any]]] = {}
-    with options.interruptible() as cancel:
-        for way in ways:
-            with_adapter = voice is not None and way.adapter != NO_ADAPTER
-            warm = voice.temperatures if voice is not None and with_adapter and voice.temperatures else ()
-            header = {
-                "model": policy.sha256, "adapter": voice.sha256 if voice is not None and with_adapter else "",
-                "depth": depth, "keep": keep, "n": way.n, "seconds": seconds,
-                "temperatures": [way.temperature] if way.temperature is not None else list(warm or policy.temperatures),
-                "reward": reward or DEFAULT_REWARD,
-            }  # fmt: skip
-            file = said_again.file_of(pools or paths.cache / "bench-rewrite", way, header)
-            with progress(way.name, len(wanted), "texts") as advance:
-                drawn[way.name] = said_again.draw(
-                    measured, way, file, header, advance=advance, cancel=cancel,
-                    options={"model": str(policy.path), "reward": reward, "threads": threads},
-                )  # fmt: skip
+    files = []
+    for way in ways:
+        with_adapter = voice is not None and way.adapter != NO_ADAPTER
+        own = voice.temperatures if voice is not None and with_adapter else ()
+        header = {
+            "model": policy.sha256, "adapter": voice.sha256 if voice is not None and with_adapter else "",
+            "depth": depth, "keep": keep, "n": way.n, "seconds": seconds, "reward": reward or DEFAULT_REWARD,
+            "temperatures": [way.temperature] if way.temperature is not None else list(own or policy.temperatures),
+        }  # fmt: skip
+        files.append((way, said_again.file_of(pools or paths.cache / "bench-rewrite", way, header), header))
+    with options.interruptible() as cancel, progress("saying again", len(wanted), "texts") as advance:
+        drawn = said_again.draw(
+            measured, files, advance=advance, cancel=cancel,
+            options={"model": str(policy.path), "reward": reward, "threads": threads},
+        )  # fmt: skip
     found = said_again.judged(measured, drawn)
     heard = said_again.voices(measured, found)
     rows = []

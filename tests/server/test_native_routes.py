@@ -73,6 +73,22 @@ def test_a_request_names_models_and_never_files(server: Running, tmp_path: Any) 
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_an_adapter_is_named_or_left_out_and_never_a_file(server: Running, tmp_path: Any) -> None:
+    file = tmp_path / "foreign.gguf"
+    file.write_bytes(b"GGUF")
+    with server.client() as http:
+        for path, body in (("generate", {"prompt": "x"}), ("rewrite", {"text": "x"})):
+            for name in (str(file), "smollm2-135m-instruct"):
+                refused = http.post(f"/ttp/v1/{path}", json={**body, "adapter": name})
+                assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+        asked = {"text": "meeting friday noon", "notes": True, "n": 2, "store": False}
+        used = [
+            http.post("/ttp/v1/rewrite", json={**asked, **more}).json()["generation"]["plan"]["adapter"]
+            for more in ({}, {"adapter": "none"}, {"adapter": "voice-smollm2-135m"})
+        ]
+    assert used == ["voice-smollm2-135m", None, "voice-smollm2-135m"]
+
+
 def test_feedback_is_kept_replaced_and_taken_back(server: Running) -> None:
     with server.client() as http:
         made = http.post("/ttp/v1/generate", json={"prompt": "Is the lift working?", "n": 2}).json()

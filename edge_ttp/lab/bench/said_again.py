@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,7 @@ from edge_ttp.answer.select import Pool, select
 from edge_ttp.lab.bench.corpus import Query, seed_of
 from edge_ttp.lab.bench.drawing import owner_of
 from edge_ttp.lab.bench.ladders import Difference
-from edge_ttp.lab.bench.resumable import Resumable
+from edge_ttp.lab.bench.resumable import Key, Resumable
 from edge_ttp.lab.bench.voice_score import Verifier
 from edge_ttp.learning.sent import edits
 from edge_ttp.reward.utility import agreement_matrix, utility
@@ -112,60 +113,78 @@ def ways(
 
 
 def draw(
-    texts: Saying,
-    way: Way,
-    file: Path,
-    header: Mapping[str, Any],
+    saying: Saying,
+    files: Sequence[tuple[Way, Path, Mapping[str, Any]]],
     *,
     options: Mapping[str, Any],
     advance: Callable[[int], None],
     cancel: Event | None = None,
-) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The candidates of every query in `file`, those that it lacks drawn now. `options`: of Runtime.open.
+) -> dict[str, dict[Key, dict[str, Any]]]:
+    """By way, the candidates of every query in its file, those that it lacks drawn now. `options`: of Runtime.open.
 
-    Raises InvalidInput where `file` was made in another way than `header` says.
+    A query is drawn in all ways before the next one: its prompt is read once for all that share an adapter. Raises
+    InvalidInput where a file was made in another way than its header says.
     """
-    with (
-        Resumable.append(file, {"results": "said again", "format": 1, **header}) as state,
-        TemporaryDirectory(prefix="edge-ttp-bench-") as folder,
-        Runtime.open(home=folder, **options) as runtime,
-    ):
-        for number, query in enumerate(texts.queries, 1):
+    with ExitStack() as opened:
+        states = {
+            way: opened.enter_context(Resumable.append(file, {"results": "said again", "format": 1, **header}))
+            for way, file, header in files
+        }
+        folder = opened.enter_context(TemporaryDirectory(prefix="edge-ttp-bench-"))
+        runtime = opened.enter_context(Runtime.open(home=folder, **options))
+        for number, query in enumerate(saying.queries, 1):
             if cancel is not None and cancel.is_set():
                 break
-            given = texts.given(query)
-            if given and query.key not in state.done:
+            missing = [way for way, state in states.items() if query.key not in state.done]
+            if saying.given(query) and missing:
                 user = f"{owner_of(query)}/{query.place}"
                 runtime.history.add_many(
                     one.model_copy(update={"id": None, "user_id": user, "kind": query.task})
                     for one in query.history[-_EARLIER:]
                     if one.output.strip()
                 )
-                made = runtime.rewrite(
-                    given, notes=texts.depth in ("words", "sparse"), keep=texts.keep, user=user, kind=query.task,
-                    n=1 if way.n == 0 else way.n, select="lcb", sampling=way.sampling, adapter=way.adapter,
-                    budget=Budget(deadline_s=way.deadline_s), seed=seed_of(query) % 2**31, store=False, cancel=cancel,
-                ).generation  # fmt: skip
-                if cancel is not None and cancel.is_set():
-                    break
-                state.write(
-                    query.key,
-                    {
-                        "seconds": round(made.timings.total_s, 2),
-                        "chosen": made.chosen,
-                        "candidates": [_kept(one) for one in made.candidates],
-                    },
-                )
+                for way in missing:
+                    found = _drawn(runtime, saying, query, way, user=user, cancel=cancel)
+                    if cancel is None or not cancel.is_set():
+                        states[way].write(query.key, found)
             advance(number)
-        wanted = {query.key for query in texts.queries}
-        return {key: line for key, line in state.done.items() if key in wanted}
+        wanted = {query.key for query in saying.queries}
+        return {
+            way.name: {key: line for key, line in state.done.items() if key in wanted} for way, state in states.items()
+        }
 
 
-def judged(texts: Saying, drawn: Mapping[str, Mapping[tuple[str, str, int], Mapping[str, Any]]]) -> list[SaidAgain]:
+def _drawn(
+    runtime: Runtime, saying: Saying, query: Query, way: Way, *, user: str, cancel: Event | None
+) -> dict[str, Any]:
+    """What is kept of one query drawn in one way."""
+    made = runtime.rewrite(
+        saying.given(query),
+        notes=saying.depth in ("words", "sparse"),
+        keep=saying.keep,
+        user=user,
+        kind=query.task,
+        n=1 if way.n == 0 else way.n,
+        select="lcb",
+        sampling=way.sampling,
+        adapter=way.adapter,
+        budget=Budget(deadline_s=way.deadline_s),
+        seed=seed_of(query) % 2**31,
+        store=False,
+        cancel=cancel,
+    ).generation
+    return {
+        "seconds": round(made.timings.total_s, 2),
+        "chosen": made.chosen,
+        "candidates": [_kept(one) for one in made.candidates],
+    }
+
+
+def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]]) -> list[SaidAgain]:
     """What every way and rule makes of each query that all ways were drawn for. `drawn`: by the way's name."""
     found: list[SaidAgain] = []
-    for query in texts.queries:
-        given, written = texts.given(query), query.item.output
+    for query in saying.queries:
+        given, written = saying.given(query), query.item.output
         lines = {name: lines[query.key] for name, lines in drawn.items() if query.key in lines}
         if len(lines) < len(drawn) or not given:
             continue
@@ -223,24 +242,24 @@ def table(found: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, 
     return rows
 
 
-def voices(texts: Saying, found: Sequence[SaidAgain]) -> dict[str, float]:
+def voices(saying: Saying, found: Sequence[SaidAgain]) -> dict[str, float]:
     """Way -> how often a user's outputs sound more like them than like another user of the task, 0 to 1.
 
     Content words are shapes (voice_score.py). The users' earlier texts tell their voices; tasks of fewer than three
     users are left out. Chance is .5; what the users really wrote is the row `written`.
     """
     scores: dict[str, list[float]] = {}
-    for name in dict.fromkeys(query.task for query in texts.queries):
+    for name in dict.fromkeys(query.task for query in saying.queries):
         earlier = {
             query.item.user_id: [one.output for one in query.history if one.output.strip()]
-            for query in texts.queries
+            for query in saying.queries
             if query.task == name
         }
         if len(earlier) < 3:
             continue
         verifier = Verifier(earlier)
         written = {
-            (query.item.user_id, query.place): query.item.output for query in texts.queries if query.task == name
+            (query.item.user_id, query.place): query.item.output for query in saying.queries if query.task == name
         }
         bags: dict[tuple[str, str], list[str]] = {}
         for one in found:
