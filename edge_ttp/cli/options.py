@@ -84,6 +84,8 @@ ModeName = Annotated[
 ]
 DEFAULT_RULE = "lcb"
 """edge_ttp.schema.DEFAULT_RULE, which would take long to import for a help text."""
+REWRITE_RULE = "consensus"
+"""edge_ttp.schema.REWRITE_RULE, likewise."""
 Select = Annotated[
     str,
     typer.Option(

@@ -48,7 +48,7 @@ def rewrite(
     deadline: options.Deadline = None,
     memory: options.Memory = None,
     mode: options.ModeName = None,
-    select: options.Select = options.DEFAULT_RULE,
+    select: options.Select = options.REWRITE_RULE,
     seed: options.Seed = None,
     *,
     drawing: dict[str, Any],

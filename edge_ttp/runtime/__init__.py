@@ -34,7 +34,19 @@ from edge_ttp.runtime.asking import (
 from edge_ttp.runtime.conversation import Conversation
 from edge_ttp.runtime.loading import Ready
 from edge_ttp.runtime.teaching import Teaching
-from edge_ttp.schema import DEFAULT_RULE, Budget, Event, Generation, Keep, Rewrite, Rewritten, Rule, Sampling, Speaker
+from edge_ttp.schema import (
+    DEFAULT_RULE,
+    REWRITE_RULE,
+    Budget,
+    Event,
+    Generation,
+    Keep,
+    Rewrite,
+    Rewritten,
+    Rule,
+    Sampling,
+    Speaker,
+)
 from edge_ttp.system.settings import settings_in_force
 
 USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
@@ -139,8 +151,9 @@ class Runtime(Teaching):
 
         Facts are numbers, dates, names, links, code and negations. `keep` "loose" prefers a version that keeps all of
         them; "strict" puts them back word for word, and leaves as it was what no version keeps them in. Takes the
-        options of `generate`: `kind` says whose manner, `n` how many versions; `stream(text, rewrite=Rewrite())` has
-        the same as events. Judged by `feedback` with the generation's id. Raises as `generate`.
+        options of `generate`: `kind` says whose manner, `n` how many versions, `select` which one (here "consensus");
+        `stream(text, rewrite=Rewrite())` has the same as events. Judged by `feedback` with the generation's id.
+        Raises as `generate`.
         """
         how = Rewrite(notes=notes, keep=keep)
         emit = on_event if on_text is None else FinalText(on_text, on_event)
@@ -168,7 +181,7 @@ class Runtime(Teaching):
             user=self._whose(options.get("user")),
             n=options.get("n"),
             budget=self._budget(options.get("budget")),
-            rule=checked_rule(options.get("select", DEFAULT_RULE)),
+            rule=checked_rule(options.get("select", DEFAULT_RULE if rewrite is None else REWRITE_RULE)),
             sampling=options.get("sampling") or Sampling(),
             seed=options.get("seed"),
             kind=options.get("kind"),

@@ -22,7 +22,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
-from edge_ttp.schema import DEFAULT_RULE, Generation, HistoryItem
+from edge_ttp.schema import DEFAULT_RULE, REWRITE_RULE, Generation, HistoryItem
 
 KEYS = {
     "": {
@@ -344,7 +344,7 @@ def test_a_prompt_that_cannot_be_answered_is_one_line(generate: Command, models:
 
 
 def test_the_rule_in_the_help_is_the_runtimes() -> None:
-    assert options.DEFAULT_RULE == DEFAULT_RULE
+    assert (options.DEFAULT_RULE, options.REWRITE_RULE) == (DEFAULT_RULE, REWRITE_RULE)
 
 
 # What is piped in, documents, a system text

@@ -441,6 +441,8 @@ def voiced(open_runtime: Callable[..., Runtime]) -> Runtime:
 def test_a_policy_rewrites_with_its_adapter_unless_told_not_to(voiced: Runtime, models: Models) -> None:
     made = voiced.rewrite("we meet at noon", user="ann", n=2, seed=1).generation
     assert made.plan.adapter == "my-voice"
+    assert made.selection.rule == "consensus"
+    assert not models.rewards  # who agrees with the others is seen without a reward model
     assert [Path(one.path).name for one in made.sampling.adapters] == ["voice.gguf"]
     assert made.sampling.temperature == 0.4
     assert models.policy.requests[-1].sampling.adapters == made.sampling.adapters
