@@ -95,7 +95,7 @@ def test_archives_are_told_by_what_they_hold(tmp_path: Path) -> None:
         (b"\x89PNG\r\n", "a picture"),
         (b"\xff\xd8\xff\xe0", "a picture"),
         (b"SQLite format 3\0", "a SQLite database"),
-        (gzip.compress(b"x"), "gzip"),
+        (gzip.compress(b"x", mtime=0), "gzip"),
         (b"!BDN", "PST"),
         (b"\xd0\xcf\x11\xe0", "Outlook"),
         (b"{\\rtf1", "RTF"),
