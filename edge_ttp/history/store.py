@@ -10,16 +10,7 @@ from typing import Self
 
 from edge_ttp.errors import InvalidInput, NotFound, checked_type
 from edge_ttp.exchange.records import Record
-from edge_ttp.history import (
-    forgetting,
-    generations,
-    items,
-    judgments,
-    learned_records,
-    learning,
-    recall,
-    statistics,
-)
+from edge_ttp.history import forgetting, generations, items, judgments, learned_records, learning, recall, statistics
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten

@@ -58,13 +58,14 @@ _KNOWN: dict[str, Fits] = {
 
 def checked_arguments(kind: _C) -> _C:
     """The class, with every public method of its own raising InvalidInput for an argument that does not fit."""
+    wrapped: dict[Any, Callable[..., Any]] = {}  # a method with two names stays one
     for name, found in list(vars(kind).items()):
         if name.startswith("_"):
             continue
         if isinstance(found, classmethod | staticmethod):
             setattr(kind, name, type(found)(_checked(found.__func__)))
         elif inspect.isfunction(found):
-            setattr(kind, name, _checked(found))
+            setattr(kind, name, wrapped.setdefault(found, _checked(found)))
     return kind
 
 
