@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export test-clients test-server test-app soak hostile lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients test-server test-app app test-frozen soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -120,6 +120,35 @@ $(VENV)-app/.ready: $(VENV)/.test pyproject.toml
 
 test-app: $(VENV)-app/.ready models  ## the desktop app in a real window, on a screen of its own (Xvfb)
 	$(VENV)-app/bin/python -m pytest -m window tests/window
+
+# The frozen app. llama.cpp is built for any x86-64: one library a sort of processor, chosen when it starts (10 to 20 minutes, once).
+ANY_CPU := -DLLAVA_BUILD=OFF -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON
+# A wheel of llama-cpp-python that was built so saves that: make app ANY_CPU_WHEEL=...
+ANY_CPU_WHEEL ?=
+$(VENV)-freeze/.engine:
+	$(PYTHON) -m venv $(VENV)-freeze
+	$(VENV)-freeze/bin/pip install --quiet --upgrade pip
+ifeq ($(ANY_CPU_WHEEL),)
+	CMAKE_ARGS="$(ANY_CPU)" $(VENV)-freeze/bin/pip wheel --quiet --no-deps --no-cache-dir -w build/any-cpu llama-cpp-python==0.3.36
+	$(VENV)-freeze/bin/pip install --quiet build/any-cpu/llama_cpp_python-0.3.36-*.whl
+else
+	$(VENV)-freeze/bin/pip install --quiet "$(ANY_CPU_WHEEL)"
+endif
+	@touch $@
+
+$(VENV)-freeze/.ready: $(VENV)-freeze/.engine pyproject.toml
+	$(VENV)-freeze/bin/pip install --quiet '.[app,frozen]'
+	@touch $@
+
+app: $(VENV)-freeze/.ready models  ## the desktop app frozen: a folder, a Debian package, their sizes and start times
+	$(VENV)-freeze/bin/pip install --quiet --no-deps --force-reinstall .
+	EDGE_TTP_BUNDLED_MODEL=$$(ls $(HOME_DIR)/data/models/smollm2-135m-instruct/*.gguf) \
+		$(VENV)-freeze/bin/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build/frozen packaging/edge-ttp.spec
+	$(VENV)-freeze/bin/python packaging/debian.py dist/edge-ttp dist
+	$(VENV)-freeze/bin/python packaging/sizes.py dist
+
+test-frozen:  ## the frozen app in an empty root without Python and network (root, after `make app`)
+	packaging/bare_root.sh dist/edge-ttp
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak

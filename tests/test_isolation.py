@@ -191,7 +191,7 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert modules_after("import edge_ttp") & (HEAVY | NEVER) == set()
 
 
-FOREIGN = {"adapters", "app"}
+FOREIGN = {"adapters", "app", "freezing"}
 """Rooms that stand on other people's frameworks: those are extras, with make targets of their own."""
 
 

@@ -5,6 +5,7 @@ The modules of this package are the only ones that touch `llama_cpp`.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,22 @@ if _missing:
 from edge_ttp.policy.bindings import messages  # noqa: E402  # needs the symbols that were checked
 
 messages.listen()
+
+
+def _load_processors() -> None:
+    """Loads the part of ggml that computes, where this build has it in several files, one for each sort of processor
+    (GGML_BACKEND_DL, GGML_CPU_ALL_VARIANTS): ggml takes the best one that this processor can run."""
+    library = Path(llama_cpp.__file__).resolve().parent / "lib"
+    for folder in (library, library.parents[1] / "bin"):  # a frozen app; llama-cpp-python's own wheel
+        if any(folder.glob("*ggml-cpu-*")):
+            # Found through libllama, so that it is the ggml that libllama itself uses: a wheel holds copies of it.
+            load = llama_cpp.llama_cpp._lib.ggml_backend_load_all_from_path
+            load.argtypes, load.restype = [ctypes.c_char_p], None
+            load(os.fsencode(folder))
+            return
+
+
+_load_processors()
 
 _used_by: list[int] = []  # the process that has computed with llama.cpp
 
