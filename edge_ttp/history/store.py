@@ -60,7 +60,7 @@ class History(ImportingStore, LearnedStore):
 
         A file that may not be written is opened for reading. NotFound if it is missing and `create` is False;
         HistoryUnavailable if it is no history, was written by a newer version, or cannot be opened. Remains of what was
-        forgotten are overwritten first, where that was interrupted. `retention_days`: of users without one of their own.
+        forgotten are overwritten first, where that was interrupted. `retention_days`: of users without their own.
         """
         path = checked_path(path)
         clear(path)
