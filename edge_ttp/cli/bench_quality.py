@@ -81,6 +81,7 @@ def quality(
             policy.close()
         note(f"{pools[0]} holds {held} queries of {len(wanted)}")
     judging = RewardModel.load(registry.locate(reward or DEFAULT_REWARD, kind="reward").path, threads=threads)
+    trained = measurement.tasks_trained_on(judging)
     found: measurement.Found = {}
     voices: list[VoiceQuality] = []
     made = []
@@ -91,10 +92,10 @@ def quality(
         found |= judged.found
         made.append(f"{len(judged.found)} queries, {header['results']}, policy file {str(header['model'])[:12]}")
         if judged.halved:
-            voices = measurement.voice_rows(judged, folder, tenths, int(header["each"]))
+            voices = measurement.voice_rows(judged, folder, tenths, int(header["each"]), trained=trained)
     if not found:
         raise InvalidInput("the files hold no pools of these users", "draw some with --users")
-    rows = measurement.utility_rows(found)
+    rows = measurement.utility_rows(found, trained)
     facts: dict[str, Any] = {"policy": located.name, "reward": judging.name, "part": part, "made": made}
     if out is not None:
         with text_output(out, force=force) as written:

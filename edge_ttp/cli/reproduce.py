@@ -26,6 +26,9 @@ def reproduce_command(
     splits: Annotated[int, typer.Option("--splits", min=2, help="Random halves of users to test the law on.")] = 20,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of halves and resamples.")] = 0,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="The ladder of reward models instead: failure-modes.md.")
+    ] = False,
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -33,6 +36,9 @@ def reproduce_command(
 
     With --json the findings are printed as one object, and nothing is written.
     """
+    if ladder:
+        _ladder(scores, out, bootstrap, force=force, as_json=as_json)
+        return
     from edge_ttp.lab.reproduction.document import document
     from edge_ttp.lab.reproduction.findings import Bootstrap
     from edge_ttp.lab.reproduction.reproduce import reproduce
@@ -55,3 +61,30 @@ def reproduce_command(
         with text_output(out / name, force=force) as written:
             written.write(text)
     note(f"wrote {out / 'reproduction.md'} and {len(found.figures)} figures")
+
+
+def _ladder(scores: Path, out: Path, bootstrap: int, *, force: bool, as_json: bool) -> None:
+    """Writes failure-modes.md and its pictures, or prints the rows."""
+    from edge_ttp.lab.reproduction import ladder
+    from edge_ttp.lab.reproduction.ladder_page import ladder_page
+    from edge_ttp.lab.reproduction.score_file import read_scores
+
+    if not as_json:
+        checked_output(out / "failure-modes.md", force=force)
+    file = read_scores(scores if scores.name != "scores.npz" else scores.with_name("ladder.npz"))
+    rows = ladder.ladder(file, resamples=bootstrap)
+    if not rows:
+        raise InvalidInput(f"{scores} holds no ladder", "give a file made by `edge-ttp export ladder`")
+    if as_json:
+        emit_json({"rows": [row.as_dict() for row in rows], "reproduced": ladder.reproduced(rows)})
+        return
+    made = ladder_page(file, rows)
+    try:
+        (out / "reproduction").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
+    texts = {f"reproduction/{name}": picture for name, picture in made.pictures.items()}
+    for name, text in (texts | {"failure-modes.md": made.text}).items():
+        with text_output(out / name, force=force) as written:
+            written.write(text)
+    note(f"wrote {out / 'failure-modes.md'} and {len(made.pictures)} figures")

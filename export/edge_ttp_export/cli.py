@@ -153,6 +153,33 @@ def scores(
 
 
 @app.command()
+def ladder(
+    pools: Annotated[list[Path], typer.Option("--pools", help="File of `bench temperature`. Repeat for several.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of the users' texts.")],
+    work: Annotated[Path, typer.Option("--work", help="Folder for what is trained, to go on with later.")],
+    out: Annotated[Path, typer.Option(help="Score file to write (.npz).")],
+    model: Annotated[str, typer.Option("--reward", help="The shipped reward model, whose encoder all rungs use.")] = (
+        "reward-minilm-1"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, help="Of every rung and arm.")] = 5,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Train the ladder from the standard reward model up, and write its scores for `edge-ttp reproduce --ladder`."""
+    _torch(threads)
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.model_store import Registry
+    from edge_ttp.reward.model import RewardModel
+    from edge_ttp_export.ladder import climb, read_pools, write_ladder
+
+    reward = RewardModel.load(Registry(locate()).reward_folder(model), threads=threads)
+    read = read_pools(pools, data, reward, note)
+    climb(read, work, seeds=seeds, report=note)
+    size = write_ladder(read, work, out, reward, seeds=seeds)
+    _print({"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes")
+
+
+@app.command()
 def rows(
     pools: Pools,
     data: Data,

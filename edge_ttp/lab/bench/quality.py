@@ -6,7 +6,7 @@ really wrote; voice is told on the scale of `edge_ttp.lab.bench.voice_scale`, by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,7 @@ from edge_ttp.lab.bench.corpus import Query, queries, tasks_of
 from edge_ttp.lab.bench.drawing import DrawnText
 from edge_ttp.lab.bench.halves import EACH, Halved, earlier, halved_queries
 from edge_ttp.lab.bench.ladders import Difference
-from edge_ttp.lab.bench.quality_pools import LEFT_OUT, RESULTS, DrawnQuery
+from edge_ttp.lab.bench.quality_pools import RESULTS, DrawnQuery
 from edge_ttp.lab.bench.quality_ways import CONSENSUS_AT, GREEDY, TTP, Answering, WayAnswer
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.lab.bench.voice_scale import VERIFIERS, VoiceScale
@@ -34,7 +34,9 @@ REFERENCE = TTP.format(n=CONSENSUS_AT)
 OWN_TEXTS = "the user's own text"
 SMALLEST_BAG = 3
 """Answers of a user that a voice is told from, at least."""
-GROUPS = ("all", "in training", "left out")
+ALL, TRAINED, NOT_TRAINED = "all", "in training", "not in training"
+GROUPS = (ALL, TRAINED, NOT_TRAINED)
+"""Of tasks: all, those whose pools the reward model was trained on, and the others."""
 
 EVERY = 10**6
 
@@ -97,7 +99,7 @@ class QualityRow:
     """One way over some tasks. Differences are paired, over queries that both ways answer, users resampled whole."""
 
     group: str
-    """`all`, `in training`, `left out`, or a task."""
+    """One of GROUPS, or a task."""
     way: str
     queries: int
     users: int
@@ -113,20 +115,25 @@ class QualityRow:
         return {**self.__dict__, **told}
 
 
-def utility_rows(found: Mapping[Key, Mapping[str, WayAnswer]]) -> list[QualityRow]:
-    """Rows of every way, for all tasks, those in training, those left out, and each."""
+def tasks_trained_on(reward: RewardModel) -> frozenset[str]:
+    """Tasks whose pools a reward model was trained on, as it says itself."""
+    return frozenset(str(file["task"]) for file in reward.config.made.get("files", ()))
+
+
+def utility_rows(found: Mapping[Key, Mapping[str, WayAnswer]], trained: Collection[str] = ()) -> list[QualityRow]:
+    """Rows of every way, for all tasks, those `trained` on, the others, and each."""
     ways = list(dict.fromkeys(way for answers in found.values() for way in answers))
     table = []
     for group in (*GROUPS, *tasks_of(found)):
         for way in ways:
-            mine = {key: answers for key, answers in found.items() if way in answers and _in(group, key[0])}
+            mine = {key: answers for key, answers in found.items() if way in answers and _in(group, key[0], trained)}
             if mine:
                 table.append(_utility_row(group, way, mine))
     return table
 
 
-def _in(group: str, task: str) -> bool:
-    return group in ("all", task) or ((group == "left out") == (task in LEFT_OUT) and group in GROUPS)
+def _in(group: str, task: str, trained: Collection[str]) -> bool:
+    return group in (ALL, task) or group == (TRAINED if task in trained else NOT_TRAINED)
 
 
 def _utility_row(group: str, way: str, mine: Mapping[Key, Mapping[str, WayAnswer]]) -> QualityRow:
@@ -177,14 +184,16 @@ class UserVoice:
     human: float
 
 
-def voice_rows(judged: JudgedPools, folder: Path, tenths: Sequence[int], each: int = EACH) -> list[VoiceQuality]:
+def voice_rows(
+    judged: JudgedPools, folder: Path, tenths: Sequence[int], each: int = EACH, *, trained: Collection[str] = ()
+) -> list[VoiceQuality]:
     """Rows of every way whose answers have a hidden half to be compared with. One answer of each query counts."""
     scores = voice_values(judged, folder, tenths, each, VERIFIERS)
     ways = list(dict.fromkeys(way for _, way in scores))
     tasks = sorted({task for task, _ in scores})
     table = []
     for group in (*GROUPS, *tasks):
-        by_way = {way: _together(scores, way, [task for task in tasks if _in(group, task)]) for way in ways}
+        by_way = {way: _together(scores, way, [task for task in tasks if _in(group, task, trained)]) for way in ways}
         table += [_voice_row(group, way, users, by_way.get(REFERENCE, {})) for way, users in by_way.items() if users]
     return table
 

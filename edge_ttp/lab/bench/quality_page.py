@@ -7,10 +7,14 @@ from math import isfinite
 from typing import Any
 
 from edge_ttp.lab.bench.ladders import Difference
-from edge_ttp.lab.bench.quality import GROUPS, OWN_TEXTS, REFERENCE, QualityRow, VoiceQuality
+from edge_ttp.lab.bench.quality import ALL, GROUPS, NOT_TRAINED, OWN_TEXTS, REFERENCE, TRAINED, QualityRow, VoiceQuality
 from edge_ttp.lab.bench.voice_scale import VERIFIERS
 
-NAMES = {"all": "All tasks", "in training": "Tasks in training", "left out": "Tasks left out"}
+NAMES = {
+    ALL: "All tasks",
+    TRAINED: "Tasks that the reward model was trained on",
+    NOT_TRAINED: "Tasks that it was not trained on",
+}
 
 
 def page(utility: Sequence[QualityRow], voice: Sequence[VoiceQuality], facts: dict[str, Any]) -> str:

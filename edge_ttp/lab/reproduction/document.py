@@ -83,10 +83,20 @@ The formulas are this project's own reading of the abstract ([scaling.md](../sca
 hand. The score file holds numbers only: utilities and scores under salted hashes of ids, no texts. Its format is
 described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
 
+{_whose(found.file)}
 Users are split once into train, tune and report users ([reward.md](../reward.md)). How good a variant is, is told from
 report users, whom no training has seen. Every user counts the same: wine has a single report user, and would be a
 quarter of the whole if tasks or queries counted. Intervals are 90% bootstrap intervals over users; over queries where a
 task has fewer than 8 report users, which then say nothing about other users.
+"""
+
+
+def _whose(file: ScoreFile) -> str:
+    """Whether the shipped model is among the variants."""
+    if any("reward" in facts for facts in file.made.values()):
+        return ""
+    return """None of these networks is the shipped model: its pools were not kept. Its scores on other pools, under its
+fingerprint, are part of [the ladder](failure-modes.md), and a test compares that fingerprint with the model's.
 """
 
 

@@ -13,7 +13,7 @@ from edge_ttp.cli.main import app
 from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench.drawing import DrawnText
 from edge_ttp.lab.bench.halves import Halved, halved_queries
-from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, judge, user_of, utility_rows, voice_rows
+from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, judge, tasks_trained_on, user_of, utility_rows, voice_rows
 from edge_ttp.lab.bench.quality_page import page
 from edge_ttp.lab.bench.quality_pools import QualityRecipe, draw
 from edge_ttp.lab.bench.quality_ways import WayAnswer, best_single, first_words
@@ -81,7 +81,15 @@ def test_every_way_is_told_in_utility_with_paired_differences(made: tuple[Path, 
     assert {"TTP 4", "TTP 16", "consensus 16", "reward-weighted consensus 16", "one answer, T=0.8", "one answer, T=0.4",
             "top recalled output", "first words of the input", "stranger's history, TTP 16"} < {
         way for _, way in rows}  # fmt: skip
-    assert ("left out", "greedy") not in rows
+    assert ("in training", "greedy") not in rows
+    assert rows["not in training", "greedy"].queries == 32
+    assert tasks_trained_on(reward) == {
+        "acl_title_first",
+        "amazon_review_title",
+        "huffpost_headline",
+        "wine_review",
+    }
+    assert utility_rows(judged.found, {"notes"})[-1].group == "notes"
     kept = pools.with_name(f"{pools.name}.{reward.fingerprint}.ways").read_bytes()
     assert judge(reward, folder, pools, TUNE, advance=done.append).found == judged.found
     assert pools.with_name(f"{pools.name}.{reward.fingerprint}.ways").read_bytes() == kept  # judged once
