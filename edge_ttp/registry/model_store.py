@@ -258,7 +258,8 @@ class Registry(Shelf):
         entry = self._catalog.find(name)
         model = entry.manifest.name
         if entry.bundled:
-            raise InvalidInput(f"{name!r} is part of edge-ttp and cannot be removed", "use another with --reward")
+            cure = "use --adapter none" if entry.manifest.kind == "adapter" else "use another with --reward"
+            raise InvalidInput(f"{name!r} is part of edge-ttp and cannot be removed", cure)
         if ":" in name and not entry.variant:
             raise InvalidInput(
                 f"{name!r} is the file that {model!r} consists of",

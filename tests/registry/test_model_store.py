@@ -513,6 +513,8 @@ def test_a_policy_is_given_its_own_adapter_and_no_other(
     assert found is not None
     assert (found.name, found.temperatures, untried) == ("ours", (0.5,), [])  # what came with us is not tried
     assert registry.voice(policy, "generate") is None
+    with pytest.raises(InvalidInput, match="use --adapter none"):
+        registry.remove("ours")
     assert registry.adapter("ours", policy).path == found.path
     with pytest.raises(InvalidInput, match="made for another policy"):
         registry.adapter("stranger", policy)
