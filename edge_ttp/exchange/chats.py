@@ -1,7 +1,8 @@
 """Chats exported as text by WhatsApp and Signal: what one of the people wrote, in answer to what the others had said.
 
     [12.03.25, 14:05:12] Jo: text        WhatsApp on iPhones
-    12/03/2025, 2:05 PM - Jo: text       WhatsApp on Android
+    12/03/2025, 2:05 PM - Jo: text       WhatsApp on Android; and in other languages' ways to say when:
+    12/03/2025 à 14:05 - Jo: text        2025. 3. 12. 오후 2:05 - Jo: text        14:05, 12/3/2025 - Jo: text
     [2025-03-12, 14:05] Me: text         Signal, as signal-export writes it
 
 or in blocks, as sigtop writes Signal's: `From:`, `Type: outgoing`, `Sent:`, an empty line, the text.
@@ -43,19 +44,45 @@ MEMBER = re.compile(r"_chat\.txt|WhatsApp.{1,150}\.txt", re.IGNORECASE)
 _HEAD = 20
 """Lines that a chat is recognized by."""
 _MARKS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"))
+_DATE = r"\d{1,4}[./-]\s?\d{1,2}[./-]\s?\d{1,4}"
+_TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?"
+_WORD = r"[^\s\d:,،\[\]-]{1,10}"
+"""A word beside the time: `à`, `um`, `Uhr`, or which half of the day."""
 _MESSAGE = re.compile(
-    r"^\[?(?P<date>\d{1,4}[./-]\d{1,2}[./-]\d{1,4})\.?,?\s{1,3}(?:um |at |kl\. )?"
-    r"(?P<time>\d{1,2}[:.]\d{2}(?:[:.]\d{2})?)(?:\s?(?P<half>[AaPp]\.?\s?[Mm]\.?))?(?:\s(?:Uhr|h))?"
+    rf"^\[?(?:(?P<date>{_DATE})\.?(?:\sг\.)?[,،]?\s{{1,3}}(?:(?P<before>{_WORD})\s?)?(?P<time>{_TIME})"
+    rf"(?:\s?(?P<after>{_WORD}(?:\s{_WORD})?))?"
+    rf"|(?P<time_first>{_TIME})(?:\s?(?P<after_first>{_WORD}))?[,،]\s(?P<date_last>{_DATE}))"
     r"(?:\]\s?|\s?[-–—]\s)(?P<rest>.*)$"
 )
+_MORNING = frozenset(("am", "午前", "上午", "凌晨", "早上", "오전", "öö", "ص", "πμ", "पूर्वाह्न", "sa", "dop", "de"))
+_AFTERNOON = frozenset(("pm", "午後", "下午", "中午", "晚上", "오후", "ös", "م", "μμ", "अपराह्न", "ch", "odp", "du"))
+"""How languages call the halves of the day, without points and spaces."""
 _SENDER = re.compile(r"^(?P<name>[^:\n]{1,60}?):(?:\s(?P<text>.*))?$", re.DOTALL)
 _LEFT_OUT = re.compile(
-    r"^<[^<>]{1,60}>$|^(?:image|video|audio|sticker|gif|document|contact card|bild|dokument|foto|imagen|immagine|"
-    r"afbeelding)\s(?:omitted|weggelassen|ausgelassen|absente|omitida|omitido|omesso|weggelaten|esclus\w)$|"
+    r"^<[^<>]{1,60}>$|"
+    # <picture> <left out>, in either order; a document's name and pages may stand before it
+    r"^(?:[^\n]{1,100}[.•][^\n]{1,30}\s)?(?:image|video|vidéo|vídeo|audio|áudio|"
+    r"sticker|gif|document|documento|contact card|bild|dokument|"
+    r"kontaktkarte|foto|imagen|imagem|immagine|figurinha|afbeelding|kuva|carte de contact|view once .{3,20}message|"
+    r"video note)\s(?:omitted|weggelassen|ausgelassen|absente?|omitid[oa]|ocultad[oa]|omess[oa]|weggelaten|"
+    r"utelämnad|utelatt|udeladt|esclus\w|non inclus[oa]|jätetty pois)$|"
+    r"^(?:画像|動画|音声|ステッカー|書類)[^\n]{0,3}省略$|^(?:图片|圖片|视频|影片|音频|音訊|贴图|貼圖|文件)[^\n]{0,2}(?:已忽略|已略去)$|"
+    r"^(?:이미지|동영상|오디오|스티커|문서) 생략$|"
+    r"^(?:изображение|видео|аудио|стикер|документ) (?:отсутствует|опущено)$|"
+    r"^pominięto (?:grafikę|film|audio|naklejkę|dokument)$|"
+    # deleted, and calls
     r"^(?:this message was deleted|you deleted this message|diese nachricht wurde gelöscht|"
-    r"du hast diese nachricht gelöscht|missed (?:voice|video) call|null|waiting for this message.*)\.?$|"
-    r"\((?:file attached|datei angehängt|fichier joint|archivo adjunto|file allegato|bestand bijgevoegd)\)$|"
-    r"^<attached: .{1,200}>$",
+    r"du hast diese nachricht gelöscht|ce message a été supprimé|vous avez supprimé ce message|"
+    r"se eliminó este mensaje|eliminaste este mensaje|questo messaggio è stato eliminato|"
+    r"hai eliminato questo messaggio|(?:esta )?mensagem (?:foi )?apagada|você apagou esta mensagem|"
+    r"dit bericht (?:is|werd) verwijderd|(?:je|u) (?:hebt|heeft) dit bericht verwijderd|"
+    r"(?:missed )?(?:group )?(?:voice|video) call(?:, .{1,30})?|"
+    r"(?:verpasster )?(?:sprach|video)anruf(?:, .{1,30})?|appel (?:vocal|vidéo)(?: manqué)?(?:, .{1,30})?|"
+    r"(?:video)?llamada(?: de voz)?(?: perdida)?(?:, .{1,30})?|"
+    r"live location shared|null|waiting for this message.*)\.?$|"
+    r"^(?:location|standort|localisation|ubicación|posizione|localização|locatie): https?://\S+$|"
+    r"\((?:file attached|datei angehängt|fichier joint|archivo adjunto|file allegato|bestand bijgevoegd|"
+    r"arquivo anexado|bifogad fil|vedhæftet fil|plik dołączony|файл добавлен)\)$",
     re.IGNORECASE,
 )
 _EDITED = re.compile(
@@ -158,10 +185,17 @@ def _said(lines: Iterable[str]) -> Iterator[_Said]:
         if sender is not None:
             if current is not None:
                 yield current
-            half = (begun["half"] or "").lower()[:1]
-            current = _Said(number, sender["name"].strip(), sender["text"] or "", begun["date"], begun["time"], half)
+            date, clock = begun["date"] or begun["date_last"], begun["time"] or begun["time_first"]
+            half = _half(begun["before"]) or _half(begun["after"] or begun["after_first"])
+            current = _Said(number, sender["name"].strip(), sender["text"] or "", date, clock, half)
     if current is not None:
         yield current
+
+
+def _half(word: str | None) -> str:
+    """`a` or `p` for a word that names half of a day, empty for any other."""
+    bare = re.sub(r"[.\s]", "", (word or "").lower())
+    return "a" if bare in _MORNING else "p" if bare in _AFTERNOON else ""
 
 
 def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[_Said]:

@@ -131,12 +131,44 @@ def test_who_the_user_is_has_to_be_known() -> None:
         "[2025-03-12 14:05:12] Jo: hi",
         "12.03.2025 um 14:05 Uhr - Jo: hi",
         "‎[12.03.25, 14:05:12] Jo: ‎hi",
+        "12.03.2025 à 14:05 - Jo: hi",
+        "12/03/2025 às 14:05 - Jo: hi",
+        "[2025/03/12 14:05:12] Jo: hi",
+        "12.3.2025 klo 14.05 - Jo: hi",
+        "12.03.2025 kl. 14.05 - Jo: hi",
+        "2025. 03. 12. 14:05 - Jo: hi",
+        "12. 3. 2025 14:05 - Jo: hi",
+        "12. 03. 2025. 14:05 - Jo: hi",
+        "2025/03/12 午後2:05 - Jo: hi",
+        "[2025/3/12 下午2:05:12] Jo: hi",
+        "2025. 3. 12. 오후 2:05 - Jo: hi",
+        "12.03.2025 ÖS 2:05 - Jo: hi",
+        "13/12/2024، 2:05 م - Ann: x\n12/3/2025، 2:05 م - Jo: hi",
+        "١٣/١٢/٢٠٢٤، ٢:٠٥ م - Ann: x\n١٢/٣/٢٠٢٥، ٢:٠٥ م - Jo: hi",
+        "13/12/24, 2:05 p.\u00a0m. - Ann: x\n12/3/25, 2:05 p.\u00a0m. - Jo: hi",
+        "13/12/24, 2:05 μ.μ. - Ann: x\n12/3/25, 2:05 μ.μ. - Jo: hi",
+        "12.03.25 г., 14:05 ч. - Jo: hi",
+        "14:05, 12/3/2025 - Jo: hi",
     ],
 )
 def test_forms_of_lines(line: str) -> None:
     assert is_chat(line)
     [item] = items(read(line, "Jo"))
     assert (item.output, item.created_at.isoformat()[:16]) == ("hi", "2025-03-12T14:05")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "<Medien ausgeschlossen>", "image absente", "imagem ocultada", "bild utelämnad", "画像省略", "이미지 생략",
+        "изображение отсутствует", "report.pdf • 3 pages document omitted", "IMG-1.jpg (arquivo anexado)",
+        "Ce message a été supprimé", "Se eliminó este mensaje.", "Voice call, 5 min", "Verpasster Sprachanruf",
+        "Location: https://maps.google.com/?q=1,2",
+    ],
+)  # fmt: skip
+def test_what_stands_for_a_picture_a_call_or_a_deleted_message_is_no_text(left: str) -> None:
+    assert items(read(f"12.03.25, 14:05 - Ann: hi\n12.03.25, 14:06 - Jo: {left}\n", "Jo")) == []
+    assert items(read(f"12.03.25, 14:05 - Ann: hi\n12.03.25, 14:06 - Jo: why is there {left}?\n", "Jo"))
 
 
 @pytest.mark.parametrize("text", ["just a letter: I wrote", "", "12.03.25: a diary", "[1] a list\n[2] b"])
