@@ -57,7 +57,7 @@ _CONTACT = re.compile(
     re.IGNORECASE,
 )
 _PHONE = re.compile(r"\+?\d[\d ()/.-]{6,40}\d")
-_LABEL = re.compile(r"^[ \t]*(?:>[ \t]?)*\*{0,2}([^:：*<>]{1,30}?)[ \t]?\*{0,2}[ \t]?[:：]\*{0,2}(?:[ \t]|$)")
+_LABEL = re.compile(r"^[ \t]*(?:>[ \t]?)*\*{0,2}([^:：*<>]{1,30}?)[ \t]?\*{0,2}[ \t]?(?::\*{0,2}(?:[ \t]|$)|：)")
 
 
 def _labels() -> dict[str, list[tuple[int, int]]]:
@@ -199,7 +199,8 @@ def _begin(lines: Sequence[str], last: int, text: str, quote_follows: bool) -> i
     told = _WROTE.search(text) is not None
     if len(text) < 300 and _CLOCK.search(text) and (_MAILBOX.search(text) or (quote_follows and _DAY.search(text))):
         return last  # who and when, in whatever language
-    if told and len(text) < 200 and ((_TIME.search(text) and "@" in text) or quote_follows or _named(text)):
+    dated = _TIME.search(text) is not None and ("@" in text or (_CLOCK.search(text) and _DAY.search(text)))
+    if told and len(text) < 200 and (dated or quote_follows or _named(text)):
         return last
     return None
 
@@ -210,13 +211,18 @@ def _named(text: str) -> bool:
 
 
 def _is_headers(lines: Sequence[str], at: int) -> bool:
-    """Whether a block of mail headers begins here: who, when, and to whom or about what, in one language."""
-    first = _label(lines[at])
-    languages = {language for language, column in first if column == 0}
+    """Whether a block of mail headers begins here: who, when, and to whom or about what, in one language.
+
+    Some programs say when before they say who.
+    """
+    languages = {language for language, column in _label(lines[at]) if column == 0}
+    if not languages and at + 1 < len(lines):
+        when = {language for language, column in _label(lines[at]) if column == 1}
+        languages = when & {language for language, column in _label(lines[at + 1]) if column == 0}
     if not languages:
         return False
     seen: dict[int, set[int]] = {language: {0} for language in languages}
-    for line in lines[at + 1 : at + _BLOCK]:
+    for line in lines[at : at + _BLOCK]:
         for language, column in _label(line):
             if language in seen:
                 seen[language].add(column)
@@ -236,6 +242,11 @@ def _without_top(lines: list[str]) -> list[str]:
         return lines[attributions[at] :]
     if at < len(lines) and _ORIGINAL.match(lines[at][:_LOOK]):
         at = _next(lines, at + 1)
+        if at in attributions:  # of Proton, below its line of dashes
+            return lines[attributions[at] :]
+    following = _next(lines, at + 1)
+    if following < len(lines) and _TIME.search(lines[at][:_LOOK]) and _is_headers(lines, following):
+        at = following  # `Message du 03/03/25 09:12` above the headers
     if at < len(lines) and _is_headers(lines, at):
         end = at
         for number in range(at, min(at + _BLOCK, len(lines))):

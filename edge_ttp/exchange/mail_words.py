@@ -45,6 +45,14 @@ HEADERS: tuple[tuple[str, str, str, str], ...] = (
     ("Dari", "Dikirim|Terkirim|Tanggal", "Kepada|Cc|Ke", "Subjek|Perihal"),
     ("จาก", "ส่ง|วันที่|ส่งเมื่อ", "ถึง|สำเนา", "เรื่อง"),
     ("מאת", "נשלח|תאריך", "אל|עותק", "נושא"),
+    ("Од", "Послато|Испратено|Датум", "За|До|Коп\\.", "Тема|Наслов"),
+    ("Od", "Poslato|Datum", "Za|Kopija", "Tema|Naslov"),
+    ("Frá", "Sent|Sent þann|Dags|Dagsetning", "Til|Afrit", "Efni"),
+    ("प्रेषक", "भेजा गया|दिनांक", "प्रति|प्रतिलिपि", "विषय"),
+    ("Nork", "Bidalia|Bidaltze-data|Data", "Nori|Kopia", "Gaia"),
+    ("از", "ارسال شده|تاریخ", "به|رونوشت", "موضوع"),
+    ("Daripada", "Dihantar|Tarikh", "Kepada|Salinan", "Subjek"),
+    ("Nga|Prej", "Dërguar|Data", "Te|Për|Kopje", "Tema|Subjekti"),
     ("من", "تاريخ الإرسال|التاريخ|أرسلت", "إلى|نسخة", "الموضوع"),
 )
 """Labels of the header block above a quoted mail, one row a language; alternatives of a regular expression."""
@@ -81,7 +89,7 @@ ORIGINAL = (
     "Alkuperäinen viesti", "Wiadomość oryginalna", "Oryginalna wiadomość", "Původní zpráva", "Pôvodná správa",
     "Eredeti üzenet", "Mesaj original", "Özgün İleti", "Orijinal Mesaj", "Исходное сообщение", "Оригинальное сообщение",
     "Вихідне повідомлення", "Αρχικό μήνυμα", "元のメッセージ", "原始邮件", "原始郵件", "邮件原件", "원본 메시지",
-    "Missatge original",
+    "Missatge original", "Ursprüngliche Mail", "Mail original", "Originele e-mail", "Mensaje de origen",
     "Forwarded message", "Forwarded Message", "Begin forwarded message", "Weitergeleitete Nachricht",
     "Anfang der weitergeleiteten Nachricht", "Anfang der weitergeleiteten E-Mail", "Message transféré",
     "Début du message transféré", "Début du message réexpédié", "Mensaje reenviado", "Inicio del mensaje reenviado",
@@ -104,7 +112,7 @@ DEVICE = (
     r"отправлено (?:с|из) ", r"надіслано з ", r"iphone(?:から|\s*から)送信", r"发自我的", r"從我的",
     r"나의 .*에서 보냄",
     r"hent outlook (?:til|for) ", r"télécharge[rz] outlook ", r"outlook für ", r"sent via ", r"gönderildi",
-    r"obtener outlook ",
+    r"obtener outlook ", r"sent with ",
 )  # fmt: skip
 """Beginnings of the line that a telephone puts under a mail."""
 

@@ -38,6 +38,14 @@ REPLIES = [
         ("so :)\n\nVon meinem iPhone gesendet\n\n> Am 15.01.2025 um 08:58 schrieb P <p@x.com>:\n> \n> wo?", "so :)", "wo?"),
         # only the mail that was answered, not the older ones below it
         ("yes\n\nOn Mon, 6 Jan 2025 at 8:55, A <a@b.c> wrote:\n> second?\n> On Sun, 5 Jan 2025 at 8:00, J <j@b.c> wrote:\n>> first", "yes", "second?"),
+        # when before who; a full-width colon without a space; Proton, Orange, Zimbra
+        ("Klar.\n\nGesendet: Montag, 03. März 2025 um 09:12 Uhr\nVon: Ann\nAn: Jo\nCc: Bob\nBetreff: Aw: x\nGut?", "Klar.", "Gut?"),
+        ("好。\n\n发件人：Ann <a@x.org>\n日期：2025年3月3日\n收件人：Jo\n主题：周三\n\n可以吗？", "好。", "可以吗？"),
+        ("Sure.\n\n-------- Original Message --------\nOn 3 Mar 2025, 09:12, Ann < a@x.org> wrote:\n\nOk?", "Sure.", "Ok?"),
+        ("Sure.\n\nSent with Proton Mail secure email.\n\nOn Monday, March 3rd, 2025 at 9:12 AM, Ann <a@x.org> wrote:\n\n> Ok?", "Sure.", "Ok?"),
+        ("Oui.\n\n> Message du 03/03/25 09:12\n> De : Ann\n> A : j@x.org\n> Copie à : \n> Objet : x\n>\n> Bien ?", "Oui.", "Bien ?"),
+        ("Klar.\n\n----- Ursprüngliche Mail -----\nVon: Ann\nAn: Jo\nGesendet: Montag\nBetreff: x\n\nGut?", "Klar.", "Gut?"),
+        ("Sure.\n\nAnn Lee schrieb am 03.03.2025 um 09:12:\n\nGut?", "Sure.", "Gut?"),
     ]  # fmt: skip
 """Mail, what its sender wrote, what they answered."""
 
@@ -55,6 +63,9 @@ def test_quotations_and_signatures_are_taken_off(body: str, own: str, quoted: st
         "On Monday I wrote:\nnothing at all. that was the plan.",
         "the list:\n- milk\n- bread at 9:00:\nfine",
         "From: my heart\nto yours",
+        "From: the start we knew.\nTo: be honest, no.",
+        "As Ann wrote: come at 9.\nI think we should.",
+        "Sent: yes\nFrom: here",
         "A: yes\nB: no",
         "To: do\n\nFrom: scratch",
         "let me end with a quote:\n\n> this is a quote i like!",
