@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge_ttp.cli.output import console, emit_json, note, progress
-from edge_ttp.errors import ExtraMissing, InvalidInput
+from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
 from edge_ttp.system.output_folder import output_folder
+from edge_ttp_export.extra import need, need_torch
 from edge_ttp_export.policy import commands as policy_commands
 
 app = typer.Typer(
@@ -22,7 +22,6 @@ reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_excepti
 policy_commands.add_to(app)
 app.add_typer(reward, name="reward", help="The reward model: shorten its encoder, train, export to ONNX, evaluate.")
 
-_CURE = "install the extra: pip install 'edge-ttp[export]'"
 Data = Annotated[list[Path], typer.Option("--data", help="File of texts (JSON lines). Repeat for several.")]
 Pools = Annotated[list[Path], typer.Option("--pools", help="File made by `export pools`. Repeat for several.")]
 EncoderFolder = Annotated[Path, typer.Option("--encoder", help="Folder made by `export reward encoder`.")]
@@ -31,20 +30,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-
-
-def _need(*packages: str) -> None:
-    missing = [package for package in packages if find_spec(package) is None]
-    if missing:
-        raise ExtraMissing(f"this command needs {' and '.join(missing)}", _CURE)
-
-
-def _torch(threads: int | None) -> None:
-    _need("torch", "transformers", "onnx", "safetensors", "zstandard")
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 @app.command()
@@ -69,7 +54,7 @@ def pools(
     as_json: Json = False,
 ) -> None:
     """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped."""
-    _need("sacrebleu", "zstandard")
+    need("sacrebleu", "zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.session import default_threads
@@ -131,7 +116,7 @@ def scores(
     as_json: Json = False,
 ) -> None:
     """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.scores import run_scores
 
@@ -163,19 +148,21 @@ def ladder(
     ),
     seeds: Annotated[int, typer.Option(min=1, help="Of every rung and arm.")] = 5,
     threads: Threads = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train the ladder from the standard reward model up, and write its scores for `edge-ttp reproduce --ladder`."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
-    from edge_ttp_export.ladder import climb, read_pools, write_ladder
+    from edge_ttp_export.rungs import climb, read_pools, write_ladder
 
+    prepared_output(out, force=force)
     reward = RewardModel.load(Registry(locate()).reward_folder(model), threads=threads)
     read = read_pools(pools, data, reward, note)
     climb(read, work, seeds=seeds, report=note)
-    size = write_ladder(read, work, out, reward, seeds=seeds)
+    size = write_ladder(read, work, out, reward, seeds=seeds, force=force)
     _print({"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes")
 
 
@@ -192,7 +179,7 @@ def rows(
     as_json: Json = False,
 ) -> None:
     """Write pools as rows that `edge-ttp diagnose` reads: a candidate a line, with utility, and text or score."""
-    _need("zstandard")
+    need("zstandard")
     from edge_ttp_export.candidate_rows import write_rows
     from edge_ttp_export.user_split import PARTS
 
@@ -233,7 +220,7 @@ def encoder(
     as_json: Json = False,
 ) -> None:
     """Shorten all-MiniLM-L6-v2 and distil it on texts of train users."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp_export.minilm import KEPT_LAYERS
     from edge_ttp_export.shorten import shorten
 
@@ -260,7 +247,7 @@ def train_salience(
     as_json: Json = False,
 ) -> None:
     """Train the network that knows which words an input calls for, on texts of train users alone."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp_export.salience_run import run_salience
 
     with output_folder(out, force=force) as folder:
@@ -293,7 +280,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the reward network on train users' pools; tune users stop it."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.train_run import run_training
 
@@ -330,7 +317,7 @@ def onnx(
     as_json: Json = False,
 ) -> None:
     """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
-    _torch(threads)
+    need_torch(threads)
     from edge_ttp_export.export_run import run_export
     from edge_ttp_export.graphs import ReaderFolders
 
@@ -359,8 +346,8 @@ def evaluate(
 ) -> None:
     """Utility and share of headroom on report users, against untrained rules and other trained networks."""
     if trained or left_out:
-        _torch(threads)
-    _need("zstandard")
+        need_torch(threads)
+    need("zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch", reason="needs the export extra")
 from edge_ttp.lab.reproduction.ladder import ARMS, RUNGS, SHIPPED, ladder  # noqa: E402
 from edge_ttp.lab.reproduction.score_file import Scored, read_scores  # noqa: E402
 from edge_ttp.reward.features import FEATURES  # noqa: E402
-from edge_ttp_export import ladder as climbing  # noqa: E402
-from edge_ttp_export.ladder import SIZE, SIZES, LadderPool, climb, write_ladder  # noqa: E402
+from edge_ttp_export import rungs as climbing  # noqa: E402
+from edge_ttp_export.rungs import SIZE, SIZES, LadderPool, climb, write_ladder  # noqa: E402
 
 pytestmark = pytest.mark.export
 

@@ -187,13 +187,13 @@ def _loss(arm: str, mean: Tensor, noise: Tensor, target: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _RungView:
     mean: Floats
     noise: Floats
     epistemic: Floats
 
 
-def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Callable[..., _Said]:
+def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Callable[..., _RungView]:
     """Trains one network; returns what says of pools cut to rows. No early stopping, no gate."""
     torch.manual_seed(seed)
     network = _Rung(rung, len(pools[0].source))
@@ -220,11 +220,11 @@ def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Calla
         prior = float(network.mean.weight.square().mean())
     covariance = np.linalg.inv(gram + np.eye(HIDDEN) / max(prior, 1e-9))
 
-    def say(asked: Sequence[LadderPool], rows: Sequence[Sequence[int]]) -> _Said:
+    def say(asked: Sequence[LadderPool], rows: Sequence[Sequence[int]]) -> _RungView:
         with torch.no_grad():
             found = network(*_inputs(asked, rows, rung)[:2])
         mean, noise, last = (one.double().numpy() for one in found)
-        return _Said(mean, np.exp(noise), np.maximum(np.einsum("bnd,de,bne->bn", last, covariance, last), 0))
+        return _RungView(mean, np.exp(noise), np.maximum(np.einsum("bnd,de,bne->bn", last, covariance, last), 0))
 
     return say
 
@@ -269,7 +269,9 @@ def _cross_fitted(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -
     return {"score": score, "picked": picks, "sd": np.sqrt(noise), "epistemic": np.sqrt(epistemic)}
 
 
-def write_ladder(pools: Sequence[LadderPool], work: Path, out: Path, reward: RewardModel, *, seeds: int) -> int:
+def write_ladder(
+    pools: Sequence[LadderPool], work: Path, out: Path, reward: RewardModel, *, seeds: int, force: bool = False
+) -> int:
     """Writes what `climb` left in `work`, and what the shipped model says, as a score file; returns its bytes."""
     salt = b"ladder" + work.name.encode()
     made: dict[str, dict[str, Any]] = {SHIPPED: {"loss": "beta-nll", "name": reward.name, "reward": reward.fingerprint}}
@@ -310,4 +312,4 @@ def write_ladder(pools: Sequence[LadderPool], work: Path, out: Path, reward: Rew
                 variants=variants,
             )
         )
-    return write_scores(out, ScoreFile(tuple(sets), made))
+    return write_scores(out, ScoreFile(tuple(sets), made), force=force)
