@@ -31,6 +31,14 @@ def main() -> None:
             from edge_ttp.system.confined import freeze_support
 
             freeze_support()
+        if len(sys.argv) > 2 and sys.argv[1] in ("generate", "rewrite"):
+            from edge_ttp.cli.express import attempt
+
+            given = sys.argv[1:]
+            code = attempt(given)
+            sys.argv[1:] = given
+            if code is not None:
+                sys.exit(code)
         from edge_ttp.cli.main import main as run
 
         run()

@@ -9,6 +9,7 @@ import typer
 
 from edge_ttp.cli import clipboard, options
 from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.express import EMPTY
 from edge_ttp.cli.leading import leading
 from edge_ttp.cli.output import console, emit_json, harmless, note
 from edge_ttp.errors import Cancelled, HistoryUnavailable
@@ -135,7 +136,7 @@ def present(generation: Generation, *, as_json: bool, show_candidates: bool, ter
     if show_candidates:
         print_candidates(generation)
     if not generation.text.strip():
-        note("note: the answer is empty; another --seed, or --show-candidates for the others")
+        note(EMPTY)
     typer.echo(harmless(generation.text) if sys.stdout.isatty() else generation.text)
     if generation.stored and not terse and (show_candidates or sys.stderr.isatty()):
         note(f"generation {generation.generation_id}: edge-ttp feedback {generation.generation_id} --accept")

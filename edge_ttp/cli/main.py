@@ -174,7 +174,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _output_failed(error)
     except MemoryError:
-        return _report(OutOfCapacity("there is not enough memory", "end other programs, or raise the limit"), as_json)
+        return report(OutOfCapacity("there is not enough memory", "end other programs, or raise the limit"), as_json)
 
 
 def _invoke(arguments: Sequence[str], as_json: bool) -> int:
@@ -186,30 +186,30 @@ def _invoke(arguments: Sequence[str], as_json: bool) -> int:
         with ending() as errors, command.make_context("edge-ttp", list(arguments)) as context:
             result = command.invoke(context)
         if errors:
-            return _report(errors[0], as_json=False)  # stdout has the result already
+            return report(errors[0], as_json=False)  # stdout has the result already
     except typer.Exit as end:
         return end.exit_code
     except EdgeTTPError as error:
         told = isinstance(error, Cancelled) or not is_interrupt(error)
-        return _report(error if told else Cancelled("interrupted"), as_json)
+        return report(error if told else Cancelled("interrupted"), as_json)
     except KeyboardInterrupt:
-        return _report(Cancelled("interrupted"), as_json)
+        return report(Cancelled("interrupted"), as_json)
     except typer.Abort:
-        return _report(Cancelled("aborted"), as_json)
+        return report(Cancelled("aborted"), as_json)
     except (OSError, MemoryError) as error:
         if is_interrupt(error):
-            return _report(Cancelled("interrupted"), as_json)
+            return report(Cancelled("interrupted"), as_json)
         raise
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a bare `edge-ttp history`: its help page is the answer
             typer.echo(error.format_message())  # type: ignore[attr-defined]
             return 2
         if is_interrupt(error):
-            return _report(Cancelled("interrupted"), as_json)
+            return report(Cancelled("interrupted"), as_json)
         usage = _usage_error(error)
         if usage is None:
             raise
-        return _report(usage, as_json)
+        return report(usage, as_json)
     return result if isinstance(result, int) else 0
 
 
@@ -236,7 +236,8 @@ def _usage_error(error: Exception) -> EdgeTTPError | None:
     return InvalidInput(text or f"`{path}` needs a command", f"see `{path} --help`")
 
 
-def _report(error: EdgeTTPError, as_json: bool) -> int:
+def report(error: EdgeTTPError, as_json: bool) -> int:
+    """Says what is wrong as one line, or one object under --json; the exit code."""
     if not as_json:
         standard_streams.complain(f"edge-ttp: {error}")
         return error.exit_code

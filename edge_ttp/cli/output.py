@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import shutil
 import sys
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from edge_ttp.cli.json_output import emit_json as emit_json  # noqa: PLC0414  # handed on
 from edge_ttp.errors import Cancelled, EdgeTTPError
 
 if TYPE_CHECKING:
@@ -34,31 +33,6 @@ def parse_duration(text: str | float) -> float:
     if not 0 < seconds < float("inf"):
         raise typer.BadParameter(f"a duration must be longer than 0, not {text!r}")
     return seconds
-
-
-def emit_json(value: Any) -> None:
-    """Prints one JSON value on stdout. Numbers that JSON does not have (nan, inf) become null.
-
-    Characters that stdout's encoding lacks are escaped.
-    """
-    finite = _finite(value)
-    text = json.dumps(finite, ensure_ascii=False, default=str)
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(finite, default=str)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
 
 
 def console() -> Console:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_ttp.cli import options
+from edge_ttp.cli import attached, options
 from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.generate import print_candidates
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import Cancelled, ExtraMissing, HistoryUnavailable, InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.schema import Rewritten
+    from edge_ttp.schema import Budget, Event, Rewritten, Sampling
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -58,6 +60,9 @@ def rewrite(
     no_store: options.NoStore = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what changed, word by word.")] = False,
     show_candidates: Annotated[bool, typer.Option("--show-candidates", help="Print all versions.")] = False,
+    no_server: Annotated[
+        bool, typer.Option("--no-server", help="Load the models here, even where a server of this home runs.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Say TEXT again the way this user would. Numbers, dates, names, links, code and negations stay.
@@ -67,45 +72,73 @@ def rewrite(
     if keep not in ("strict", "loose"):
         raise InvalidInput(f"--keep {keep} is not known", "choose strict or loose")
     given = _given(text, file, clipboard=clipboard)
-    from edge_ttp.runtime import Runtime
     from edge_ttp.schema import Budget, Sampling
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
-    with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
-        with options.interruptible() as cancel, progress("drawing versions", None, "steps") as advance:
-            steps = 0
+    sampling = Sampling.model_validate(drawing)
+    asked = {
+        "notes": notes,
+        "keep": keep,
+        "n": n,
+        "select": select,
+        "seed": seed,
+        "kind": kind,
+        "adapter": adapter,
+        "examples": examples,
+        "system": system,
+        "store": not no_store,
+    }
+    made, cancelled = None, False
+    with _counted() as count:
+        file = (adapter or "").lower().endswith(".gguf")
+        if not (no_server or file or reward or threads or memory or sampling.adapters):
+            made = attached.rewrite(user, _wish(given, model, asked, budget, sampling), count)
+        if made is None:
+            from edge_ttp.runtime import Runtime
 
-            def count(event: Any) -> None:
-                nonlocal steps
-                steps += event.type == "progress"
-                advance(steps)
+            with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
+                with options.interruptible() as cancel:
+                    made = runtime.rewrite(
+                        given,
+                        **asked,  # type: ignore[arg-type]  # checked by the runtime
+                        user=user,
+                        budget=budget,
+                        sampling=sampling,
+                        cancel=cancel,
+                        on_event=count,
+                    )
+                cancelled = cancel.is_set()
+                made = made.model_copy(update={"generation": options.as_it_stays(made.generation, runtime)})
+    if clipboard:
+        copied(made.text)
+    present(made, as_json=as_json, diff=diff, show_candidates=show_candidates)
+    if not made.generation.stored and not no_store:
+        raise typer.Exit(HistoryUnavailable.exit_code)
+    if cancelled:
+        raise typer.Exit(Cancelled.exit_code)
 
-            made = runtime.rewrite(
-                given,
-                notes=notes,
-                keep=keep,  # type: ignore[arg-type]  # checked above
-                user=user,
-                n=n,
-                budget=budget,
-                select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
-                sampling=Sampling.model_validate(drawing),
-                seed=seed,
-                kind=kind,
-                adapter=adapter,
-                examples=examples,
-                system=system,
-                store=not no_store,
-                cancel=cancel,
-                on_event=count,
-            )
-        made = made.model_copy(update={"generation": options.as_it_stays(made.generation, runtime)})
-        if clipboard:
-            copied(made.text)
-        present(made, as_json=as_json, diff=diff, show_candidates=show_candidates)
-        if not made.generation.stored and not no_store:
-            raise typer.Exit(HistoryUnavailable.exit_code)
-        if cancel.is_set():
-            raise typer.Exit(Cancelled.exit_code)
+
+def _wish(text: str, model: str | None, asked: dict[str, Any], budget: Budget, sampling: Sampling) -> dict[str, Any]:
+    """The request as a running server takes it."""
+    return {
+        **options.given(text=text, model=model, **asked),
+        "budget": budget.model_dump(mode="json", exclude_unset=True),
+        "sampling": sampling.model_dump(mode="json", exclude_unset=True),
+    }
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[Event], None]]:
+    """Yields what the request's events are to be given to: it counts the engine's steps on stderr."""
+    steps = 0
+    with progress("drawing versions", None, "steps") as advance:
+
+        def count(event: Event) -> None:
+            nonlocal steps
+            steps += event.type == "progress"
+            advance(steps)
+
+        yield count
 
 
 def _given(text: str | None, file: Path | None, *, clipboard: bool) -> str:

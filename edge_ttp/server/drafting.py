@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from edge_ttp.answer.ask import NO_ADAPTER
+from edge_ttp.answer.rewriting import described
 from edge_ttp.errors import Cancelled, EdgeTTPError, NotFound
 from edge_ttp.schema import Event, Generation, Rewritten, Sampling
 from edge_ttp.server.access import Bearer
@@ -83,11 +84,17 @@ async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, N
 
 
 async def told(state: State, given: dict[str, Any], path: str) -> AsyncIterator[bytes]:
-    """The runtime's events for one request as server-sent messages, an error as the last one."""
+    """The runtime's events for one request as server-sent messages, an error as the last one.
+
+    A rewriting has one more behind `done`: `rewritten`, with what came of its facts.
+    """
     try:
         async with aclosing(events(state, given)) as running:
             async for event in running:
                 yield message(shown(event), event.type)
+                if event.generation is not None and "rewrite" in given:
+                    made = await run_in_threadpool(described, state.runtime.history, event.generation)
+                    yield message({"type": "rewritten", "rewritten": made.model_dump(mode="json")}, "rewritten")
     except (EdgeTTPError, Full) as error:
         refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
         yield message(refusal.body(path), "error")

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Keep, Rewrite, Rewritten, Sampling
+from edge_ttp.schema import MAX_CANDIDATES, MAX_TEXT, Budget, Keep, Rewrite, Rewritten, Rule, Sampling
 from edge_ttp.server import drafting
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 from edge_ttp.server.sse import EventStream
@@ -28,12 +28,15 @@ class RewriteRequest(BaseModel):
     budget: Budget = Budget()
     sampling: Sampling = Sampling()
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    select: Rule | None = None
+    examples: int | None = Field(default=None, ge=0, le=64)
+    system: str | None = Field(default=None, max_length=MAX_TEXT)
     store: bool = True
     model: str | None = None
     adapter: str | None = None
     """Name of a voice adapter of the store, or "none"; None: the one that the policy is given for this."""
     stream: bool = False
-    """Events as they come, the last one with the generation."""
+    """Events as they come, the last one (`rewritten`) with the whole result."""
 
 
 async def rewrite(call: Exchange) -> Response:
@@ -49,6 +52,7 @@ async def rewrite(call: Exchange) -> Response:
         "store": asked.store,
         "model": asked.model,
         "adapter": asked.adapter,
+        **asked.model_dump(include={"select", "examples", "system"}, exclude_none=True),
     }
     if asked.stream:
         how = Rewrite(notes=asked.notes, keep=asked.keep)

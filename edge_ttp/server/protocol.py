@@ -256,5 +256,8 @@ def _response_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown(event: Event) -> dict[str, Any]:
-    """An event of the runtime as JSON."""
-    return event.model_dump(mode="json", exclude_none=True)
+    """An event of the runtime as JSON: without what it does not have, but with a whole generation."""
+    told = event.model_dump(mode="json", exclude_none=True, exclude={"generation"})
+    if event.generation is not None:
+        told["generation"] = event.generation.model_dump(mode="json")
+    return told

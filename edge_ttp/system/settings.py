@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -90,6 +89,10 @@ def change_settings(paths: Paths, name: str, value: str | int | None) -> Setting
 
 def _parsed(file: Path, text: str) -> Settings:
     cure = f"mend {str(file)!r}, or delete it"
+    if not text:
+        return Settings()
+    import tomllib  # a tenth of what a command beside a server takes in all, for a file that is mostly not there
+
     try:
         values: Mapping[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -78,13 +78,70 @@ def test_what_the_server_does_not_take_is_left_to_this_process(running: Running,
     assert attached.generate("ann", {**WISH, **change}, lambda event: None) is None
 
 
+class Said:
+    """An answer of the owner's socket."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = [f"{line}\n".encode() for line in lines]
+        self.closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._lines)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_is_piped_in_is_read_once_whichever_way_is_gone(running: Running) -> None:
+    for more in ((), ("--file", "/dev/null")):
+        done = edge_ttp("generate", "Say", *SHORT, "--json", *more, stdin=b"hello to Ann")
+        assert one_object(done.stdout)["prompt"] == "Say\n\nhello to Ann"
+    refused = edge_ttp("generate", "Say", *SHORT, "--model", "no-such", stdin=b"hello")
+    assert refused.returncode != 0
+    assert "no-such" in refused.stderr
+    binary = edge_ttp("generate", "Say", *SHORT, stdin=b"\xff\xfe\xfa")
+    assert binary.returncode == 2
+    assert "standard input" in binary.stderr
+
+
 def test_an_error_while_the_server_draws_is_raised_as_here() -> None:
     told = {"error": {"code": "not_found", "message": "no such thing", "cure": "look", "exit_code": 8}}
-    stream = [b'data: {"type": "planned", "n": 2}\n', b": working\n", f"data: {json.dumps(told)}\n".encode()]
+    planned, error = 'data: {"type": "planned", "n": 2}', f"data: {json.dumps(told)}"
+    begun = attached._told(Said(planned, ": working", error))  # type: ignore[arg-type]
+    assert begun is not None
+    assert next(begun)["n"] == 2
     with pytest.raises(NotFound, match="no such thing; look"):
-        attached._heard(stream, lambda event: None)
-    assert attached._heard(stream[2:], lambda event: None) is None
-    assert attached._heard(stream[:2], lambda event: None) is None
+        next(begun)
+    at_once = Said(error)
+    assert attached._told(at_once) is None  # type: ignore[arg-type]
+    assert at_once.closed
+    cut = attached._told(Said(planned, 'data: {"type": "pla'))  # type: ignore[arg-type]
+    assert cut is not None
+    assert [one["type"] for one in cut] == ["planned"]
+
+
+def test_a_rewriting_says_the_same_with_and_without_a_server(running: Running) -> None:
+    ask = ("rewrite", "The meeting moves to Friday.", "--user", "ann", *SHORT, "--json", "--no-store")
+    theirs, ours = edge_ttp(*ask), edge_ttp(*ask, "--no-server")
+    assert (theirs.returncode, theirs.stderr) == (ours.returncode, ours.stderr) == (0, "")
+    first, second = one_object(theirs.stdout), one_object(ours.stdout)
+    assert first.keys() == second.keys()
+    for name in ("text", "facts", "changes"):
+        assert first[name] == second[name], name
+
+
+def test_the_short_way_imports_neither_typer_nor_pydantic_nor_numpy(running: Running) -> None:
+    program = (
+        sys.executable,
+        "-c",
+        "import sys\nfrom edge_ttp.__main__ import main\nsys.argv[0] = 'edge-ttp'\ntry:\n    main()\nfinally:\n"
+        "    heavy = {'typer', 'pydantic', 'numpy', 'llama_cpp', 'rich', 'http.client'}\n"
+        "    print(sorted(heavy & sys.modules.keys()), file=sys.stderr)",
+    )
+    for command in ("generate", "rewrite"):
+        done = edge_ttp(command, "Say hello", *SHORT, "--no-store", program=program, stdin=b"to Ann")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr
+        assert done.stdout.strip()
 
 
 def test_a_refusal_reads_the_same(running: Running) -> None:
