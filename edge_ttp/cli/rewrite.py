@@ -90,8 +90,8 @@ def rewrite(
     }
     made, cancelled = None, False
     with _counted() as count:
-        file = (adapter or "").lower().endswith(".gguf")
-        if not (no_server or file or reward or threads or memory or sampling.adapters):
+        by_file = (adapter or "").lower().endswith(".gguf")
+        if not (no_server or by_file or reward or threads or memory or sampling.adapters):
             made = attached.rewrite(user, _wish(given, model, asked, budget, sampling), count)
         if made is None:
             from edge_ttp.runtime import Runtime
