@@ -29,6 +29,13 @@ def recall(
     queries: Annotated[int, typer.Option("--queries", min=0, help="Tune users' queries a task; 0 draws none.")] = 200,
     n: Annotated[int, typer.Option("--n", min=2, max=64, help="Candidates from each prompt.")] = 8,
     temperature: Annotated[float, typer.Option("--temperature", min=0.05, help="Of the candidates.")] = 0.5,
+    core: Annotated[
+        list[int] | None,
+        typer.Option("--core", min=1, help="A core of so many stands first in every prompt instead. May be repeated."),
+    ] = None,
+    beside: Annotated[
+        list[int] | None, typer.Option("--beside", min=0, help="Recalled examples behind a core. Default: 0 1 2 4.")
+    ] = None,
     reward: Annotated[str | None, typer.Option("--reward", help="Reward model. Default: the default one.")] = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
@@ -36,7 +43,8 @@ def recall(
     """Utility by the number of recalled examples (0 to 8), their choice and their order; long and short texts apart.
 
     Draws what --pools lacks, and may be interrupted and run again to go on. The planner's worth of examples is the last
-    column. Intervals: central 95%, users resampled.
+    column. Intervals: central 95%, users resampled. `read`: tokens that a user's
+    second request reads.
     """
     from edge_ttp.budget.device import cores
     from edge_ttp.lab.bench import recall_grid
@@ -57,7 +65,14 @@ def recall(
         if len(pools) > 1:
             raise InvalidInput("one run draws into one file", "give one --pools, or --queries 0 to judge several")
         wanted = choose(folder, task or TASKS, tenths=TUNE, count=queries)
-        recipe = recall_grid.GridRecipe(located.sha256, located.prompt_style or "few-shot", temperature, n=n)
+        recipe = recall_grid.GridRecipe(
+            located.sha256,
+            located.prompt_style or "few-shot",
+            temperature,
+            n=n,
+            cores=tuple(core or ()),
+            beside=tuple(beside or recall_grid.BESIDE) if core else (),
+        )
         policy = LlamaPolicy(located.path, threads=threads or cores())
         try:
             with options.interruptible() as cancel, progress("drawing", len(wanted), "queries") as advance:
@@ -80,7 +95,7 @@ def recall(
         return
     print_table(
         (
-            *("texts", "prompt", "queries", "users", "greedy", "mean", "chosen"),
+            *("texts", "prompt", "queries", "users", "read", "greedy", "mean", "chosen"),
             "mean over none",
             "over BM25 4",
             "worth",
@@ -91,6 +106,7 @@ def recall(
                 row.prompt,
                 str(row.queries),
                 str(row.users),
+                "" if row.anew is None else f"{row.anew:.0f}",
                 *(f"{value:.3f}" for value in (row.greedy, row.mean, row.chosen)),
                 told(row.over_none),
                 told(row.over_default),

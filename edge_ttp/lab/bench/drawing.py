@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
-from edge_ttp.answer.encoding import encode_fitting
+from edge_ttp.answer.encoding import encode, encode_fitting
 from edge_ttp.answer.prompt import LENGTHS_FROM, Style, tokens_for
 from edge_ttp.history import History
 from edge_ttp.lab.bench.corpus import Query, seed_of
@@ -54,6 +54,8 @@ class DrawnPool:
     """Recalled examples in the prompt."""
     seconds: float
     """Reading the prompt and drawing."""
+    prompt: tuple[int, ...] = ()
+    """The prompt's tokens."""
 
 
 class Artist:
@@ -109,7 +111,15 @@ class Artist:
             DrawnText(one.text, one.tokens, one.logprob, one.finish_reason, temperature)
             for one, temperature in zip(drawn.candidates, temperatures, strict=True)
         ]
-        return DrawnPool(tuple(candidates), encoded.prompt.examples, drawn.prefill_s + drawn.decode_s)
+        seconds = drawn.prefill_s + drawn.decode_s
+        return DrawnPool(tuple(candidates), encoded.prompt.examples, seconds, encoded.tokens)
+
+    def shared(self, prompt: Sequence[int], core: Sequence[tuple[str, str]]) -> int:
+        """Tokens at the beginning of `prompt` that every prompt with these examples first begins with."""
+        if not core:
+            return 0
+        other = encode(self.policy, self.style, "?", [*reversed(core)]).tokens
+        return next((at for at, pair in enumerate(zip(prompt, other, strict=False)) if pair[0] != pair[1]), len(other))
 
     def longest(self, query: Query) -> int:
         """Most tokens of a candidate for this query: by what the user wrote before."""

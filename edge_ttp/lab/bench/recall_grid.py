@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_ttp.answer.core import choose_core, epoch
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.bench.drawing import Artist, DrawnText
@@ -28,6 +29,9 @@ NUMBERS = (0, 1, 2, 3, 4, 6, 8)
 """Examples by BM25, the most similar last."""
 OTHERS = (("newest", 4), ("reversed", 4))
 """The newest items instead, and the most similar first."""
+
+BESIDE = (0, 1, 2, 4)
+"""Recalled examples behind a core where nobody says how many."""
 
 LONG = 32
 """Users whose median text has more tokens write long texts."""
@@ -47,10 +51,18 @@ class GridRecipe:
     n: int = 8
     longest: int = 64
     """Most tokens of a candidate."""
+    cores: tuple[int, ...] = ()
+    """Examples of a core that stands first in every prompt of the user (answer/core.py): with recalled ones behind it,
+    in place of numbers and orders."""
+    beside: tuple[int, ...] = ()
+    """Recalled examples behind a core, by BM25."""
 
     def header(self) -> dict[str, Any]:
         """The first line of the file."""
-        return {"results": "recall grid", "format": 1, **self.__dict__}
+        named = {name: list(value) if isinstance(value, tuple) else value for name, value in self.__dict__.items()}
+        if not self.cores:
+            del named["cores"], named["beside"]
+        return {"results": "recall grid", "format": 1, **named}
 
 
 def draw(
@@ -83,27 +95,52 @@ def _grid(artist: Artist, query: Query, recipe: GridRecipe) -> dict[str, Any]:
     median = statistics.median(artist.policy.count_tokens(item.output) for item in query.history[-32:])
     temperatures = (0.0, *[recipe.temperature] * recipe.n)
     drawn: dict[str, Any] = {}
-    for name, examples in _prompts(artist, query):
-        pool = artist.draw(query, examples, temperatures)
-        drawn[name] = {
+    for prompt in _cores(artist, query, recipe) if recipe.cores else _numbers(artist, query):
+        pool = artist.draw(query, prompt.examples, temperatures)
+        drawn[prompt.name] = {
             "examples": pool.examples,
             "seconds": round(pool.seconds, 2),
+            "anew": len(pool.prompt) - artist.shared(pool.prompt, prompt.core),
             "candidates": [one.as_list() for one in pool.candidates],
         }
     return {"long": median > LONG, "drawn": drawn}
 
 
-def _prompts(artist: Artist, query: Query) -> Iterator[tuple[str, Examples]]:
-    """Every prompt of the grid: its name and its examples, best first. Those that are no other prompt are left out."""
+class _GridPrompt(NamedTuple):
+    name: str
+    examples: Examples
+    """Best first; it stands last in the prompt."""
+    core: Sequence[tuple[str, str]] = ()
+    """Those of them that stand first in every prompt of the user, in their order there."""
+
+
+def _numbers(artist: Artist, query: Query) -> Iterator[_GridPrompt]:
+    """Prompts by the number, the choice and the order of examples. Those that are no other prompt are left out."""
     found = artist.examples(query, max(NUMBERS))
     for number in NUMBERS:
         if number <= len(found):
-            yield f"BM25 {number}", found[:number]
+            yield _GridPrompt(f"BM25 {number}", found[:number])
     for name, number in OTHERS:
         if name == "newest":
-            yield f"newest {number}", [(one.input, one.output) for one in reversed(query.history[-number:])]
+            yield _GridPrompt(
+                f"newest {number}", [(one.input, one.output) for one in reversed(query.history[-number:])]
+            )
         else:
-            yield f"reversed {number}", found[:number][::-1]
+            yield _GridPrompt(f"reversed {number}", found[:number][::-1])
+
+
+def _cores(artist: Artist, query: Query, recipe: GridRecipe) -> Iterator[_GridPrompt]:
+    """Prompts by the size of the core and the number of recalled examples behind it; first without a core."""
+    found = artist.examples(query, max(4, *recipe.beside) + max(recipe.cores))
+    for number in (0, 4):
+        yield _GridPrompt(f"BM25 {number}", found[:number])
+    known = query.history[: epoch(len(query.history))]
+    for size in recipe.cores:
+        core = [(one.input, one.output) for one in choose_core(known, size)]
+        beside = [one for one in found if one not in core]
+        for number in recipe.beside:
+            if len(core) == size and len(beside) >= number:
+                yield _GridPrompt(f"core {size} + {number}", [*beside[:number], *reversed(core)], core)
 
 
 @dataclass(frozen=True)
@@ -124,6 +161,8 @@ class GridRow:
     """What is chosen over what is chosen with the four most similar."""
     worth: float
     """`over_none` in units of the utility's spread inside a pool."""
+    anew: float | None = None
+    """Tokens that a user's second request reads, the mean; None where that was not kept."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -138,6 +177,7 @@ class GridPoint:
     mean: float
     chosen: float
     spread: float
+    anew: float | None = None
 
 
 GridResult = tuple[bool, Mapping[str, GridPoint]]
@@ -161,7 +201,10 @@ def judge(
             if query.key in drawn and query.key not in state.done:
                 line = drawn[query.key]
                 points = {
-                    name: _point(judging, query, [DrawnText.of(one) for one in pool["candidates"]], arm, n)
+                    name: [
+                        *_point(judging, query, [DrawnText.of(one) for one in pool["candidates"]], arm, n),
+                        pool.get("anew"),
+                    ]
                     for name, pool in line["drawn"].items()
                 }
                 state.write(query.key, {"long": line["long"], "points": points})
@@ -200,6 +243,7 @@ def _row(texts: str, name: str, mine: Sequence[tuple[str, GridPoint, GridPoint, 
     users = [user for user, *_ in mine]
     over_none = Difference.of([one.mean - none.mean for _, one, none, _ in mine], users)
     spread = float(np.mean([one.spread for _, one, _, _ in mine]))
+    anew = [one.anew for _, one, _, _ in mine if one.anew is not None]
     return GridRow(
         texts=texts,
         prompt=name,
@@ -211,4 +255,5 @@ def _row(texts: str, name: str, mine: Sequence[tuple[str, GridPoint, GridPoint, 
         over_none=over_none,
         over_default=Difference.of([one.chosen - four.chosen for _, one, _, four in mine], users),
         worth=over_none.mean / spread if spread > 0 else 0.0,
+        anew=float(np.mean(anew)) if anew else None,
     )
