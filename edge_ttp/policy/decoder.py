@@ -44,6 +44,10 @@ class Decoder(Protocol):
         """Most prompt tokens computed at once."""
 
     @property
+    def grain(self) -> int:
+        """Tokens to which reuse changes nothing (policy/reading.py): a divisor of `chunk`, or `chunk` itself."""
+
+    @property
     def shares_rows(self) -> bool:
         """Whether a row may belong to several sequences."""
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
 from edge_ttp.policy.job import Asked, Steps
+from edge_ttp.policy.reading import alike, pieces, reusable
 from edge_ttp.policy.request import Control, Request, Sampled, StepReport
 from edge_ttp.policy.running import Running
 from edge_ttp.policy.sampling import Sampler
@@ -39,7 +40,8 @@ class Engine:
         self._decoder = decoder
         self._pool = pool
         self._clock = clock
-        self._resident: list[int] = []  # the prompt tokens that sequence 0 holds now
+        self.held: tuple[list[int], npt.NDArray[np.float32] | None] = [], None
+        """The prompt tokens in the cache, and the logits (vocabulary,) after them where they are known."""
 
     def sample(self, request: Request, control: Control, *, width: int) -> Sampled:
         """As `steps`, all of them at once: `control.more` is asked in between."""
@@ -100,55 +102,60 @@ class Engine:
             step_rows=tuple(call.step_rows),
         )
 
+    def adopt(self, tokens: Sequence[int], after: npt.NDArray[np.float32] | None) -> None:
+        """Takes over what was put into sequence 0 of the decoder: these tokens, and what comes after them."""
+        self.held = list(tokens), after
+
     def resident(self, prompt: Sequence[int]) -> int:
         """How many of the prompt's first tokens the cache holds and a call would not compute again."""
-        shared = 0
-        for ours, theirs in zip(prompt[:-1], self._resident, strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        return shared - shared % self._decoder.chunk
+        held, after = self.held
+        shared = alike(prompt, held)
+        if shared == len(prompt) == len(held) and after is not None:
+            return shared
+        return reusable(shared, len(prompt), grain=self._decoder.grain, chunk=self._decoder.chunk)
 
     def forget(self) -> None:
         """Empties the cache: nothing of an earlier prompt stays in memory for reuse."""
-        self._resident = []
+        self.held = [], None
         self._decoder.clear()
 
     def _prefill(self, prompt: Sequence[int], call: _Call) -> Steps[tuple[npt.NDArray[np.float32], int]]:
         """Logits after `prompt`, and how many of its tokens were in the cache already.
 
-        Only whole chunks are reused: every chunk is then computed in the same shape with and without reuse, and a
-        recorded seed replays the same candidates whatever ran before.
+        Read in such pieces that every token is computed in the same way with and without reuse (policy/reading.py), so
+        that a recorded seed replays the same candidates whatever ran before.
         """
-        chunk = self._decoder.chunk
         shared = self.resident(prompt)
-        if shared == 0 or not self._decoder.truncate(shared):
-            shared = 0
-            self._decoder.clear()
-        self._resident = list(prompt[:shared])
-        logits = None
-        for start in range(shared, len(prompt), chunk):
-            if start > shared:
-                yield from call.rest()
-            call.check_before_first_token()
-            piece = prompt[start : start + chunk]
-            try:
-                logits = self._decoder.prefill(piece, start, want_logits=start + chunk >= len(prompt))
-            except Aborted:
+        logits = self.held[1]
+        if shared < len(prompt):
+            if shared == 0 or not self._decoder.truncate(shared):
+                shared = 0
+                self._decoder.clear()
+            self.held = list(prompt[:shared]), None
+            for start, end in pieces(shared, len(prompt), grain=self._decoder.grain, chunk=self._decoder.chunk):
+                if start > shared:
+                    yield from call.rest()
                 call.check_before_first_token()
-                raise Cancelled("cancelled before the first token") from None
-            except NoRoom:
-                self.forget()
-                raise OutOfCapacity(
-                    f"the cache holds {start} tokens, not the {len(prompt)} of the prompt", "shorten the prompt"
-                ) from None
-            except BaseException:
-                self.forget()
-                raise
-            self._resident.extend(piece)
+                logits = self._read(prompt[start:end], start, call, last=end >= len(prompt))
         call.check_before_first_token()
-        assert logits is not None  # the last chunk asks for them
-        return logits.copy(), shared
+        assert logits is not None  # the last piece asks for them
+        return logits, shared
+
+    def _read(self, piece: Sequence[int], start: int, call: _Call, *, last: bool) -> npt.NDArray[np.float32] | None:
+        """Reads one piece of the prompt; the logits after it where it is the last."""
+        try:
+            logits = self._decoder.prefill(piece, start, want_logits=last)
+        except Aborted:
+            call.check_before_first_token()
+            raise Cancelled("cancelled before the first token") from None
+        except NoRoom:
+            self.forget()
+            raise OutOfCapacity(f"the cache holds {start} tokens of a longer prompt", "shorten the prompt") from None
+        except BaseException:
+            self.forget()
+            raise
+        self.held = [*self.held[0], *piece], None if logits is None else logits.copy()
+        return self.held[1]
 
 
 class _Call:

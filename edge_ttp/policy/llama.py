@@ -15,19 +15,18 @@ from edge_ttp.budget.timed import CHUNK, Timed
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings, gpu, timing
 from edge_ttp.policy.job import Claim, Flag, Job, Steps
+from edge_ttp.policy.lora import Loras
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
+from edge_ttp.policy.prefix_files import FolderOf, PrefixFiles
+from edge_ttp.policy.prefixes import ReadWith
 from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.running import decode_text
 from edge_ttp.policy.scheduler import Scheduler
-from edge_ttp.policy.seats import Scaled, Seat, Seats
+from edge_ttp.policy.seats import Scaled, Seat, Seats, read_with
+from edge_ttp.policy.shelf import Shelf
 from edge_ttp.registry.gguf import read_header
-from edge_ttp.schema import LoraAdapter
 
-_KEPT_ADAPTERS = 4  # adapters in memory, for callers that switch between some
 T = TypeVar("T")
-
-_FileState = tuple[Path, int, int]
-"""A file as it was: path, time of its last change in ns, size."""
 
 _ROOM_BESIDE = 64 * MIB  # for a vocabulary and a call, besides the weights and their copies
 _ADDRESS_BYTES = 64 * MIB  # addresses that the C library reserves for a thread's allocations, most of them never used
@@ -44,6 +43,7 @@ class LlamaPolicy:
     `gpu_layers` None: as many as the wheel and the GPU's memory allow.
     `advance` is called with the part that is loaded (0 to 1), and ends the loading by returning False (Cancelled).
     `scheduler` is shared by all policies of a runtime; None: one of its own, which ends with it.
+    `states`: the file's SHA-256, and where what was read of a user may be kept on disk; None: nowhere.
     Raises ModelUnavailable or OutOfCapacity.
     """
 
@@ -56,6 +56,7 @@ class LlamaPolicy:
         gpu_layers: int | None = None,
         scheduler: Scheduler | None = None,
         advance: Callable[[float], bool] | None = None,
+        states: tuple[str, FolderOf] | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelUnavailable(f"there is no model file {path}", "see `edge-ttp models list`")
@@ -99,9 +100,10 @@ class LlamaPolicy:
             blocks_of_32=key % 32 == 0 and value % 32 == 0,
             chunk=CHUNK,
         )
-        self._loaded: dict[_FileState, bindings.LoadedAdapter] = {}
         self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
         self._seats = Seats(self._model, chunk=CHUNK, threads=threads, pool=self._pool)
+        self._loras = Loras(self._model, self._seats)
+        self._shelf = Shelf(self._seats, self._footprint, None if states is None else self._files(*states))
         self._closed = False
 
     @property
@@ -189,9 +191,10 @@ class LlamaPolicy:
         """How many of `n` candidates are decoded at once. Raises OutOfCapacity as `layout`."""
         return self.layout(prompt_tokens, max_tokens, n, memory_bytes=memory_bytes).width
 
-    def resident(self, prompt: Sequence[int]) -> int:
-        """How many of the prompt's first tokens the cache holds now, and need not be read again."""
-        return self._seats.resident(prompt)
+    def resident(self, prompt: Sequence[int], user: str = "") -> int:
+        """How many of the prompt's first tokens were read for this user, and need not be read again."""
+        self._shelf.look(user, ReadWith())
+        return self._seats.resident(prompt, user, ReadWith())
 
     def sample(
         self,
@@ -226,10 +229,10 @@ class LlamaPolicy:
 
         def start(job: Job[Sampled]) -> Steps[Sampled] | None:
             self._check_open()
-            adapters = self._load(request.sampling.adapters, memory_bytes)
+            adapters = self._loras.load(request.sampling.adapters, lambda size: self._admit(size, memory_bytes))
             widest = request.n if control.first_wave is None else min(request.n, control.first_wave)
             layout = self.layout(len(request.prompt), request.max_tokens, widest, memory_bytes=memory_bytes)
-            seat = self._take(request.prompt, layout, adapters, memory_bytes)
+            seat = self._take(request.prompt, layout, adapters, memory_bytes, job.claim.user)
             if seat is None:
                 return None
             job.abort = seat.context.abort
@@ -237,7 +240,12 @@ class LlamaPolicy:
             steps = seat.engine.steps(request, replace(control, cancel=job, on_step=on_step), width=layout.width)
             reading, drawing = threads or (self.threads, self.threads)
             seat.context.use_threads(reading=min(reading, self.threads), drawing=min(drawing, self.threads))
-            return self._sitting(seat, steps, lambda sampled: replace(sampled, notes=layout.notes))
+
+            def finish(sampled: Sampled) -> Sampled:
+                self._shelf.keep(seat, request.prompt[: request.core])
+                return replace(sampled, notes=layout.notes)
+
+            return self._sitting(seat, steps, finish)
 
         return self._scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
 
@@ -254,7 +262,7 @@ class LlamaPolicy:
 
         def start(job: Job[Timed]) -> Steps[Timed] | None:
             self._check_open()
-            seat = self._take((), self.layout(prompt + CHUNK, 2, rows[-1]), [], None)
+            seat = self._take((), self.layout(prompt + CHUNK, 2, rows[-1]), [], None, "")
             if seat is None:
                 return None
             seat.engine.forget()
@@ -265,11 +273,19 @@ class LlamaPolicy:
         return self._scheduler.submit(start, Claim(priority="background"), cancel=cancel).drive()
 
     def _take(
-        self, prompt: Sequence[int], layout: Layout, adapters: list[Scaled], memory_bytes: int | None
+        self, prompt: Sequence[int], layout: Layout, adapters: list[Scaled], memory_bytes: int | None, owner: str
     ) -> Seat | None:
-        loaded = frozenset(self._loaded.values())
+        self._shelf.look(owner, read_with(adapters, layout.cache_type))
         limit = self._limit(memory_bytes)
-        return self._seats.take(prompt, layout, adapters, footprint=self._footprint, loaded=loaded, limit=limit)
+        return self._seats.take(
+            prompt,
+            layout,
+            adapters,
+            owner=owner,
+            footprint=self._footprint,
+            loaded=self._loras.loaded,
+            limit=limit,
+        )
 
     def _sitting(self, seat: Seat, steps: Steps[T], finish: Callable[[T], T]) -> Steps[T]:
         """The steps of a call in its seat, which it gives back in the end."""
@@ -290,11 +306,11 @@ class LlamaPolicy:
         finally:
             self._seats.give(seat, footprint=self._footprint, broken=broken)
 
-    def forget(self) -> None:
-        """Empties and overwrites the caches, so that nothing of a prompt stays in memory; those of calls under way
-        when these end."""
+    def forget(self, user: str | None = None) -> None:
+        """Empties and overwrites what was read for this user (None: for all), so that nothing of a prompt stays in
+        memory; caches of calls under way when these end. Files are the history's, and go with it."""
         self._check_open()
-        self._scheduler.call(self._seats.wipe)
+        self._scheduler.call(lambda: self._shelf.forget(user))
 
     def close(self) -> None:
         """Waits for the calls under way and frees the memory. Later calls, also those waiting now, raise."""
@@ -320,9 +336,8 @@ class LlamaPolicy:
 
     def _free(self) -> None:
         self._seats.clear()
-        for adapter in self._loaded.values():
-            adapter.close()
-        self._loaded.clear()
+        self._seats.prefixes.forget()
+        self._loras.close()
         if self._pool is not None:
             self._pool.shutdown()
         self._model.close()
@@ -335,33 +350,19 @@ class LlamaPolicy:
         free = _free_bytes(self.threads) + self.held_bytes()
         return _least(free, self._gpu_bytes, self._memory_bytes if memory_bytes is None else memory_bytes)
 
-    def _load(self, adapters: Sequence[LoraAdapter], memory_bytes: int | None) -> list[Scaled]:
-        """The adapters in memory, with their scales. A file that changed is loaded anew; those unused go."""
-        states = [_file_state(Path(adapter.path)) for adapter in adapters]
-        missing = [state for state in dict.fromkeys(states) if state not in self._loaded]
-        if missing:
-            if len(self._loaded) + len(missing) > _KEPT_ADAPTERS:
-                self._unload([state for state in self._loaded if state not in states])
-            size = sum(state[2] for state in (*missing, *self._loaded))
-            footprint = replace(self._footprint, weights=self._model.size_bytes + size)
-            if footprint.fixed > self._limit(memory_bytes):
-                raise OutOfCapacity(
-                    f"the model and its adapters need {-(-footprint.fixed // MIB)} MiB, more than is allowed",
-                    "allow more memory or leave adapters out",
-                )
-            self._footprint = footprint
-        for state in missing:
-            self._loaded[state] = bindings.LoadedAdapter(self._model, state[0])
-        return [(self._loaded[state], adapter.scale) for state, adapter in zip(states, adapters, strict=True)]
+    def _admit(self, adapters: int, memory_bytes: int | None) -> None:
+        """Reckons with so many bytes of adapters. Raises OutOfCapacity where they are too many."""
+        footprint = replace(self._footprint, weights=self._model.size_bytes + adapters)
+        if footprint.fixed > self._limit(memory_bytes):
+            raise OutOfCapacity(
+                f"the model and its adapters need {-(-footprint.fixed // MIB)} MiB, more than is allowed",
+                "allow more memory or leave adapters out",
+            )
+        self._footprint = footprint
 
-    def _unload(self, states: Sequence[_FileState]) -> None:
-        """Frees adapters that no call is using."""
-        used = {adapter for seat in self._seats.all if seat.busy for adapter, _ in seat.adapters}
-        for state in states:
-            adapter = self._loaded[state]
-            if adapter not in used:
-                self._seats.clear(lambda seat, gone=adapter: any(one is gone for one, _ in seat.adapters))  # type: ignore[misc]
-                self._loaded.pop(state).close()
+    def _files(self, model: str, folder_of: FolderOf) -> PrefixFiles:
+        build = f"{bindings.version()} {bindings.system_info()} {self.device} {CHUNK}"
+        return PrefixFiles(folder_of, model=model, build=build)
 
 
 def _layers_for(path: Path, gpus: Sequence[device.Gpu]) -> int:
@@ -371,16 +372,6 @@ def _layers_for(path: Path, gpus: Sequence[device.Gpu]) -> int:
     header = read_header(path)
     layers = header.metadata.get(f"{header.architecture}.block_count")
     return gpu.layers_for(path.stat().st_size, layers if isinstance(layers, int) else 0, gpus)
-
-
-def _file_state(path: Path) -> _FileState:
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise ModelUnavailable(
-            f"there is no adapter file {path} ({error.strerror})", "give a LoRA adapter as a .gguf file"
-        ) from error
-    return path.resolve(), state.st_mtime_ns, state.st_size
 
 
 def _least(first: int, *others: int | None) -> int:

@@ -70,6 +70,10 @@ class Footprint:
             return self.kv_elements * 34 // 32 + 4 * self.chunk
         return self.kv_elements * 2 + 4 * self.chunk * (1 + self.heads)
 
+    def state(self, cache_type: CacheType) -> int:
+        """Bytes for one token in a state that is kept beside the caches: its keys and values, place and owner."""
+        return (self.kv_elements * 34 // 32 if cache_type == "q8_0" else self.kv_elements * 2) + 16
+
     def total(self, cells: int, sequences: int, cache_type: CacheType) -> int:
         """Bytes in all with a cache of `cells` tokens and `sequences` sequences."""
         return self.fixed + sequences * self.sequence + cells * self.cell(cache_type)

@@ -29,6 +29,8 @@ class Request:
     """GBNF that every candidate follows, or what json_grammar.schema_to_grammar makes of a JSON schema."""
     logit_bias: tuple[tuple[int, float], ...] = ()
     """(token, what is added to its logit), texts turned into their tokens."""
+    core: int = 0
+    """Tokens at the beginning that the user's later prompts will begin with too: worth keeping on disk."""
 
     def __post_init__(self) -> None:
         if not self.prompt:

@@ -1,7 +1,8 @@
 """The KV caches of one policy: a seat for every call under way, and some kept with the prompts they have read.
 
 Every call has a cache of its own, so that what it draws does not depend on who is drawing beside it: cells lie as they
-would lie alone, and adapters belong to one cache.
+would lie alone, and adapters belong to one cache. What a seat has read is kept as a state (policy/prefixes.py) before
+another prompt takes its place, and put back when it is wanted again. Nobody gets what was read for somebody else.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from edge_ttp.policy import bindings
 from edge_ttp.policy.engine import Engine
-from edge_ttp.policy.memory import MIB, Footprint, Layout
+from edge_ttp.policy.memory import MIB, CacheType, Footprint, Layout
+from edge_ttp.policy.prefixes import WORTH, Prefix, Prefixes, ReadWith
+from edge_ttp.policy.reading import reusable
 
 Scaled = tuple[bindings.LoadedAdapter, float]
 """An adapter and its scale."""
@@ -22,7 +27,7 @@ _SMALL = 192 * MIB
 """What caches may take while nobody draws, where the model is smaller: to make one takes a tenth of a second."""
 
 KEPT = 4
-"""Most caches kept while nobody draws with them: as many conversations go on without being read anew."""
+"""Most caches kept while nobody draws with them; other prompts are kept as states."""
 
 
 @dataclass(eq=False)
@@ -35,10 +40,17 @@ class Seat:
     """Adapters it can decode with: llama.cpp reserves room for those that are loaded when it makes a context."""
     adapters: list[Scaled] = field(default_factory=list)
     """What it decodes with now."""
+    owner: str = ""
+    """Whose prompt it has read."""
     busy: bool = False
     stale: bool = False
     """To be wiped when it is given back."""
     used: int = 0
+
+    @property
+    def read_with(self) -> ReadWith:
+        """What its state depends on."""
+        return read_with(self.adapters, self.context.cache_type)
 
     def adapt(self, adapters: list[Scaled]) -> None:
         """Decodes with these adapters from now on; what was read with others is forgotten."""
@@ -55,6 +67,8 @@ class Seats:
         self._model, self._chunk, self._threads, self._pool = model, chunk, threads, pool
         self._seats: list[Seat] = []
         self._count = itertools.count()
+        self.prefixes = Prefixes()
+        """What was read before, and lies in no cache now."""
 
     @property
     def all(self) -> tuple[Seat, ...]:
@@ -67,12 +81,14 @@ class Seats:
         return any(seat.busy for seat in self._seats)
 
     def held_bytes(self, footprint: Footprint) -> int:
-        """Bytes that weights, caches and buffers take now."""
-        return footprint.fixed + sum(_bytes(footprint, seat) for seat in self.all)
+        """Bytes that weights, caches, states and buffers take now."""
+        return footprint.fixed + sum(_bytes(footprint, seat) for seat in self.all) + self.prefixes.size
 
-    def resident(self, prompt: Sequence[int]) -> int:
-        """How many of the prompt's first tokens a free cache holds."""
-        return max((seat.engine.resident(prompt) for seat in self.all if not seat.busy), default=0)
+    def resident(self, prompt: Sequence[int], owner: str, adapters: ReadWith) -> int:
+        """How many of the prompt's first tokens a free cache or a state holds for this user."""
+        free = [seat for seat in self.all if not seat.busy and seat.owner == owner]
+        inside = max((seat.engine.resident(prompt) for seat in free if seat.read_with == adapters), default=0)
+        return max(inside, self._kept(prompt, owner, adapters)[1])
 
     def take(
         self,
@@ -80,25 +96,23 @@ class Seats:
         layout: Layout,
         adapters: list[Scaled],
         *,
+        owner: str,
         footprint: Footprint,
         loaded: frozenset[bindings.LoadedAdapter],
         limit: int,
     ) -> Seat | None:
-        """A seat for a call of this layout, with as much of the prompt as any free one has read.
+        """A seat for a call of this layout, with as much of the prompt as was read for this user.
 
-        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way. Free seats make way
-        where they must. Raises OutOfCapacity where llama.cpp cannot allocate the cache.
+        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way. States and free seats
+        make way where they must. Raises OutOfCapacity where llama.cpp cannot allocate the cache.
         """
         free = sorted((seat for seat in self._seats if not seat.busy), key=lambda seat: seat.used)
         wanted = {adapter for adapter, _ in adapters}
         fitting = [seat for seat in free if _holds(seat, layout) and wanted <= seat.room]
-        seat = max(fitting, key=lambda one: _read(one, prompt, adapters), default=None)
-        if seat is not None and not _read(seat, prompt, adapters):
-            # Rather a new cache than one in which another conversation goes on, while they are few and small.
-            new = _size(footprint, layout.cells, layout.width + 1, layout)
-            small = sum(_bytes(footprint, one) for one in free) + new <= _allowed(footprint)
-            seat = None if len(free) < KEPT and small else fitting[0]
+        # The one that has read most of it; of those that have read none of it, the one that was not used for longest.
+        seat = max(fitting, key=lambda one: _read(one, prompt, owner, adapters), default=None)
         free = [one for one in free if one is not seat]
+        self._spare(footprint, layout, seat, limit)
         while free and self._too_much(footprint, layout, seat, limit):
             self.drop(free.pop(0))
         if seat is not None and self._too_much(footprint, layout, seat, limit):
@@ -109,8 +123,38 @@ class Seats:
         if seat is None:
             seat = self._make(layout, footprint, loaded, limit)
         seat.busy = True
-        seat.adapt(adapters)
+        inside = _read(seat, prompt, owner, adapters)
+        try:
+            if inside < len(prompt):  # what it holds will be cut or replaced
+                self._stash(seat, footprint, limit)
+            seat.adapt(adapters)
+            if seat.owner != owner:
+                seat.engine.forget()
+                seat.owner = owner
+            sound = self._put_back(seat, prompt, inside)
+        except BaseException:
+            self.drop(seat)
+            raise
+        if not sound:  # nobody knows what a context holds that took half a state
+            self.drop(seat)
+            seat = self._make(layout, footprint, loaded, limit)
+            seat.busy, seat.owner = True, owner
+            seat.adapt(adapters)
         return seat
+
+    def _put_back(self, seat: Seat, prompt: Sequence[int], inside: int) -> bool:
+        """Puts the state into the seat that saves more of the prompt than the `inside` that it holds; False if that
+        failed.
+        """
+        prefix, kept = self._kept(prompt, seat.owner, seat.read_with)
+        if prefix is None or kept <= inside:
+            return True
+        self.prefixes.used(prefix)
+        if seat.context.load(prefix.state, len(prefix.tokens)):
+            seat.engine.adopt(prefix.tokens.tolist(), prefix.after)
+            return True
+        self.prefixes.drop(prefix)
+        return False
 
     def give(self, seat: Seat, *, footprint: Footprint, broken: bool = False) -> None:
         """Takes a seat back. A `broken` one, whose cache failed, is not trusted again."""
@@ -122,12 +166,18 @@ class Seats:
         if seat.stale:
             self._wipe(seat)
         free = sorted((one for one in self._seats if not one.busy), key=lambda one: one.used)
-        while len(free) > 1 and (len(free) > KEPT or sum(_bytes(footprint, one) for one in free) > _allowed(footprint)):
+        while len(free) > 1 and (len(free) > KEPT or sum(_bytes(footprint, one) for one in free) > allowed(footprint)):
+            self._stash(free[0], footprint, None)
             self.drop(free.pop(0))
 
-    def wipe(self) -> None:
-        """Empties and overwrites all caches: those of calls under way when they end."""
+    def wipe(self, owner: str | None = None) -> None:
+        """Empties and overwrites what was read for this user (None: for all); caches of calls under way when these
+        end.
+        """
+        self.prefixes.forget(owner)
         for seat in self._seats:
+            if owner is not None and seat.owner != owner:
+                continue
             if seat.busy:
                 seat.stale = True
             else:
@@ -142,6 +192,44 @@ class Seats:
         """Frees the seats that no call is using, of those that `which` is true for."""
         for seat in [one for one in self._seats if not one.busy and which(one)]:
             self.drop(seat)
+
+    def _kept(self, prompt: Sequence[int], owner: str, adapters: ReadWith) -> tuple[Prefix | None, int]:
+        """The state that saves most of the prompt, and how many of its tokens need not be read with it."""
+        prefix, shared = self.prefixes.find(owner, adapters, prompt)
+        if prefix is None:
+            return None, 0
+        if prefix.after is not None and shared == len(prompt) == len(prefix.tokens):
+            return prefix, shared
+        grain = bindings.grain_of(self._model, adapters.cache_type, self._chunk)
+        return prefix, reusable(shared, len(prompt), grain=grain, chunk=self._chunk)
+
+    def _stash(self, seat: Seat, footprint: Footprint, limit: int | None) -> None:
+        """Keeps what a free seat has read as a state, where it is worth the memory."""
+        tokens, after = seat.engine.held
+        if len(tokens) < WORTH or seat.stale or self.prefixes.holds(seat.owner, seat.read_with, tokens):
+            return
+        most = allowed(footprint)
+        if limit is not None:
+            most = min(most, limit - (self.held_bytes(footprint) - self.prefixes.size))
+        if len(tokens) * footprint.state(seat.context.cache_type) > most:
+            return
+        self.prefixes.put(
+            Prefix(
+                owner=seat.owner,
+                read_with=seat.read_with,
+                tokens=np.array(tokens, dtype=np.int32),
+                state=seat.context.save(len(tokens)),
+                after=None if after is None else after.copy(),
+            ),
+            most=most,
+        )
+
+    def _spare(self, footprint: Footprint, layout: Layout, seat: Seat | None, limit: int) -> None:
+        """Drops states until the call has room."""
+        new = 0 if seat is not None else _size(footprint, layout.cells, layout.width + 1, layout)
+        over = self.held_bytes(footprint) + new - limit
+        if over > 0:
+            self.prefixes.shrink(max(0, self.prefixes.size - over))
 
     def _too_much(self, footprint: Footprint, layout: Layout, seat: Seat | None, limit: int) -> bool:
         """Whether all seats, a new one for the layout among them where there is no `seat`, exceed the limit."""
@@ -172,7 +260,7 @@ class Seats:
         seat.stale = False
 
 
-def _allowed(footprint: Footprint) -> int:
+def allowed(footprint: Footprint) -> int:
     """Bytes that caches may take together while nobody draws with them."""
     return max(footprint.weights, _SMALL)
 
@@ -184,9 +272,14 @@ def _holds(seat: Seat, layout: Layout) -> bool:
     )
 
 
-def _read(seat: Seat, prompt: Sequence[int], adapters: list[Scaled]) -> int:
-    """Tokens of the prompt that the seat holds, read with these adapters."""
-    return seat.engine.resident(prompt) if seat.adapters == adapters else 0
+def _read(seat: Seat, prompt: Sequence[int], owner: str, adapters: list[Scaled]) -> int:
+    """Tokens of the prompt that the seat holds, read for this user with these adapters."""
+    return seat.engine.resident(prompt) if seat.owner == owner and seat.adapters == adapters else 0
+
+
+def read_with(adapters: Sequence[Scaled], cache_type: CacheType) -> ReadWith:
+    """What a state depends on that is read with these adapters."""
+    return ReadWith(tuple((adapter.sha256, scale) for adapter, scale in adapters), cache_type)
 
 
 def _size(footprint: Footprint, cells: int, sequences: int, layout: Layout) -> int:

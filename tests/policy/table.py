@@ -77,7 +77,7 @@ class TableDecoder:
         self._size = cells
         self._clock = clock
         self._step_s = step_s
-        self.chunk = chunk
+        self.chunk = self.grain = chunk
         self.prefills: list[tuple[int, tuple[int, ...]]] = []
         """Start and tokens of every prefill."""
         self.steps: list[tuple[tuple[int, tuple[int, ...]], ...]] = []

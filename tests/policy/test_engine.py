@@ -132,15 +132,36 @@ def test_a_prompt_that_begins_alike_is_reused_in_whole_chunks() -> None:
     assert sampled.cached_tokens == 4
 
 
-def test_the_same_prompt_again_computes_only_its_last_chunk() -> None:
-    for length, cached in ((6, 4), (8, 4), (9, 8), (3, 0)):
+def test_the_same_prompt_again_reads_nothing() -> None:
+    for length in (6, 8, 9, 3):
         decoder = TableDecoder(restless)
         engine = Engine(decoder)
         asked = request(prompt=tuple(range(length)))
         first = engine.sample(asked, Control(), width=8)
         again = engine.sample(asked, Control(), width=8)
-        assert (first.cached_tokens, again.cached_tokens) == (0, cached)
+        assert (first.cached_tokens, again.cached_tokens) == (0, length)
+        assert len(decoder.prefills) == -(-length // decoder.chunk)
         assert said(first) == said(again)
+
+
+def test_a_prompt_whose_end_was_cut_off_is_read_to_its_end_again() -> None:
+    decoder = TableDecoder(restless)
+    engine = Engine(decoder)
+    engine.sample(request(prompt=tuple(range(8))), Control(), width=8)
+    shorter = engine.sample(request(prompt=tuple(range(6))), Control(), width=8)
+    assert shorter.cached_tokens == 4
+    assert said(shorter) == said(sample(TableDecoder(restless), request(prompt=tuple(range(6))), width=8))
+
+
+def test_with_a_finer_grain_pieces_begin_at_its_multiples_and_none_is_smaller() -> None:
+    decoder = TableDecoder(restless, chunk=8)
+    decoder.grain = 2
+    engine = Engine(decoder)
+    engine.sample(request(prompt=tuple(range(17))), Control(), width=8)
+    assert decoder.prefills == [(0, tuple(range(8))), (8, tuple(range(8, 14))), (14, (14, 15, 16))]
+    decoder.prefills.clear()
+    sampled = engine.sample(request(prompt=(*range(13), 7, 7, 7)), Control(), width=8)
+    assert (sampled.cached_tokens, decoder.prefills) == (12, [(12, (12, 7, 7, 7))])
 
 
 prompts = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
@@ -148,10 +169,10 @@ prompts = st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple)
 
 @pytest.mark.slow
 @settings(max_examples=60)
-@given(st.lists(prompts, min_size=2, max_size=5), st.booleans())
-def test_reuse_changes_nothing(asked: list[tuple[int, ...]], can_truncate: bool) -> None:
+@given(st.lists(prompts, min_size=2, max_size=5), st.booleans(), st.sampled_from((1, 2, 4)))
+def test_reuse_changes_nothing(asked: list[tuple[int, ...]], can_truncate: bool, grain: int) -> None:
     decoder = TableDecoder(restless, ends=[0])
-    decoder.can_truncate = can_truncate
+    decoder.can_truncate, decoder.grain = can_truncate, grain
     engine = Engine(decoder)
     for prompt in asked:
         warm = engine.sample(request(prompt=prompt), Control(), width=4)

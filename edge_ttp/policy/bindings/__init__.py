@@ -4,7 +4,7 @@
 A context is not safe to use from two threads at once; policy/llama.py holds the turn.
 """
 
-from edge_ttp.policy.bindings.context import Context
+from edge_ttp.policy.bindings.context import Context, grain_of
 from edge_ttp.policy.bindings.gpus import gpus
 from edge_ttp.policy.bindings.library import max_sequences, plain_completer, system_info, version
 from edge_ttp.policy.bindings.llama_model import Model
@@ -20,6 +20,7 @@ __all__ = [
     "Quantized",
     "Step",
     "gpus",
+    "grain_of",
     "max_sequences",
     "plain_completer",
     "quantize",

@@ -18,10 +18,12 @@ from edge_ttp.policy.bindings.llama_model import Model
 from edge_ttp.policy.bindings.loaded_adapter import LoadedAdapter
 from edge_ttp.policy.decoder import Aborted, NoRoom
 from edge_ttp.policy.memory import CacheType
+from edge_ttp.policy.reading import GRAIN
 
 Logits = npt.NDArray[np.float32]
 
 
+_Bytes = ctypes.POINTER(ctypes.c_uint8)
 _GGML_TYPE: dict[CacheType, int] = {"f16": 1, "q8_0": 8}
 
 
@@ -48,6 +50,14 @@ def _flash_attention(model: Model, cache_type: CacheType) -> int:
     if cache_type == "q8_0":
         return 1
     return -1 if model.on_gpu else 0
+
+
+def grain_of(model: Model, cache_type: CacheType, chunk: int) -> int:
+    """Tokens to which reuse is exact (policy/reading.py).
+
+    Flash attention's results depend on the other rows: only whole chunks are then computed alike.
+    """
+    return GRAIN if _flash_attention(model, cache_type) == 0 and chunk % GRAIN == 0 else chunk
 
 
 class Context:
@@ -94,6 +104,7 @@ class Context:
         llama_cpp.llama_set_abort_callback(self._handle, _is_set, ctypes.cast(self._abort, ctypes.c_void_p))
         self._allocate_batch(rows, sequences)
         self.cells, self.sequences, self.chunk, self.cache_type = cells, sequences, chunk, cache_type
+        self.grain = grain_of(model, cache_type, chunk)
         self._vocab_size = model.vocab_size
         self.shares_rows = model.shares_rows
         self.piece, self.ends_answer = model.piece, model.ends_answer
@@ -216,6 +227,31 @@ class Context:
     def wipe(self) -> None:
         """Empties the cache and overwrites its memory."""
         llama_cpp.llama_memory_clear(self._memory, True)
+
+    def save(self, length: int) -> npt.NDArray[np.uint8]:
+        """The state of the first `length` tokens of sequence 0, in bytes. No other sequence may be there."""
+        whole = length == self.length(0)
+        source = 0 if whole else 1
+        if not whole:
+            llama_cpp.llama_memory_seq_cp(self._memory, 0, source, 0, length)
+        try:
+            size = int(llama_cpp.llama_state_seq_get_size(self._handle, source))
+            state = np.empty(size, dtype=np.uint8)
+            written = llama_cpp.llama_state_seq_get_data(self._handle, state.ctypes.data_as(_Bytes), size, source)
+        finally:
+            if not whole:
+                self.drop(source)
+        return state[: int(written)]
+
+    def load(self, state: npt.NDArray[np.uint8], length: int) -> bool:
+        """Puts a state that `save` gave for `length` tokens into sequence 0 of the emptied cache; whether it is there.
+
+        The state must come from the same model, adapters, cache type and build: llama.cpp checks little. Where it is
+        not there, the context must not be used any more.
+        """
+        self.clear()
+        read = llama_cpp.llama_state_seq_set_data(self._handle, state.ctypes.data_as(_Bytes), state.nbytes, 0)
+        return int(read) == state.nbytes and self.length(0) == length
 
     def length(self, sequence: int) -> int:
         """Tokens that `sequence` holds."""

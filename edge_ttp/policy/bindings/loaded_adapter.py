@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class LoadedAdapter:
         if not path.is_file():
             raise ModelUnavailable(f"there is no adapter file {path}", "give a LoRA adapter as a .gguf file")
         self.size_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         messages.forget_complaints()
         self._handle: Any = llama_cpp.llama_adapter_lora_init(model.handle, os.fsencode(path))
         if not self._handle:
