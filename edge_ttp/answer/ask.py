@@ -47,8 +47,8 @@ class Policy(Protocol):
     def text(self, tokens: Sequence[int]) -> str:
         """What tokens of one answer say, with the space around it."""
 
-    def resident(self, prompt: Sequence[int]) -> int:
-        """The prompt's first tokens that need not be read again."""
+    def resident(self, prompt: Sequence[int], user: str = "") -> int:
+        """The prompt's first tokens that were read for this user, and need not be read again."""
 
     def begin(
         self,

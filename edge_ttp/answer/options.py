@@ -111,7 +111,7 @@ def _seconds(
     """Predicted seconds, (most,), from now to the recorded answer."""
     if rooms.costs is None:
         return None
-    reading = rooms.costs.prefill_s(len(tokens), rooms.policy.resident(tokens), rooms.free_cores)
+    reading = rooms.costs.prefill_s(len(tokens), rooms.policy.resident(tokens, ask.user), rooms.free_cores)
     scored = rooms.reward is not None
     drawing = rooms.costs.draw_s(
         most, prompt=len(tokens), longest=longest, usual=usual, free=rooms.free_cores, width=width, scored=scored

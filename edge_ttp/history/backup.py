@@ -10,6 +10,7 @@ from edge_ttp.history import driver
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.faults import primary_code, translated
 from edge_ttp.history.kept import keep_aside
+from edge_ttp.history.read_states import forget_states
 from edge_ttp.history.renewal import Advance, make_new, put_new
 from edge_ttp.history.salvage import SetAside
 from edge_ttp.history.sieve import DamagedRow
@@ -54,6 +55,7 @@ def restore_file(
         keep_aside(connections.path, lost)
         with connections.replacing() as db:
             put_new(connections.path, key, db)
+        forget_states(connections.path, None)
     return tuple(row.damaged for row in lost)
 
 

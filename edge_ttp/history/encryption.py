@@ -14,6 +14,7 @@ from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import driver, migrations, shape
 from edge_ttp.history.faults import translated
 from edge_ttp.history.place import provide
+from edge_ttp.history.read_states import forget_states
 from edge_ttp.history.work_files import create, wipe, work_file, working
 
 _GROUP = 8
@@ -36,6 +37,7 @@ def encrypt(path: Path) -> str:
         finally:
             if driver.is_plain(path):
                 driver.keep_key(path, None)
+        forget_states(path, None)  # what was written beside a plain history is plain
     return readable(key)
 
 

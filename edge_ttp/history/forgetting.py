@@ -20,6 +20,7 @@ from edge_ttp.history.imports import drop_empty
 from edge_ttp.history.items import delete_items
 from edge_ttp.history.kept import forget_kept
 from edge_ttp.history.learned_rows import drawn_from
+from edge_ttp.history.read_states import forget_states
 from edge_ttp.history.sieve import UNREADABLE
 
 CHORE = "overwrite"
@@ -54,6 +55,7 @@ def forget(connections: Connections, user_id: str | None, deletion: Deletion) ->
             "(SELECT id FROM item_index_docsize EXCEPT SELECT id * 4096 + words FROM items)"
         )
         forget_kept(connections.path, user_id)
+        forget_states(connections.path, user_id)
         db.execute("INSERT OR IGNORE INTO chores (name) VALUES (?)", (CHORE,))
     return Forgotten(*counts, overwritten=overwrite(connections))
 

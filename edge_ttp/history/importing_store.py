@@ -6,23 +6,17 @@ from collections.abc import Iterable
 
 from edge_ttp.exchange.records import Record
 from edge_ttp.history import forgetting, imports
-from edge_ttp.history.connection import Connections
 from edge_ttp.history.forgetting import Forgotten
+from edge_ttp.history.forgetting_store import ForgettingStore
 from edge_ttp.history.imports import OpenImport, PastImport
 from edge_ttp.history.items import Counts
 from edge_ttp.history.restore import restore
-from edge_ttp.history.sieve import Sieve
 from edge_ttp.system.arguments import checked_arguments
-from edge_ttp.system.help_page import Page
 
 
 @checked_arguments
-class ImportingStore(metaclass=Page):
+class ImportingStore(ForgettingStore):
     """What `History` offers to importers."""
-
-    def __init__(self, connections: Connections, sieve: Sieve) -> None:
-        self._connections = connections
-        self._sieve = sieve
 
     def restore(
         self, records: Iterable[Record], *, strict: bool = False, opened: OpenImport | None = None
@@ -52,4 +46,6 @@ class ImportingStore(metaclass=Page):
 
         What was there before stays, also where the import held it too. NotFound if nothing of the import is left.
         """
-        return forgetting.forget(self._connections, user_id, forgetting.imported(user_id, number))
+        found = forgetting.forget(self._connections, user_id, forgetting.imported(user_id, number))
+        self._tell(user_id)
+        return found

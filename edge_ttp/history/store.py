@@ -13,19 +13,18 @@ from edge_ttp.exchange.records import Record
 from edge_ttp.history import forgetting, generations, items, judgments, learned_records, learning, recall, statistics
 from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
-from edge_ttp.history.forgetting import Forgotten
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.importing_store import ImportingStore
 from edge_ttp.history.items import Counts
 from edge_ttp.history.learned_rows import Layer, StoredEvidence
 from edge_ttp.history.learned_store import LearnedStore
 from edge_ttp.history.place import checked_path
+from edge_ttp.history.read_states import forget_states
 from edge_ttp.history.recall import Recalled
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.search import Found, search
 from edge_ttp.history.sieve import DamagedRow, RowUnavailable, Sieve
 from edge_ttp.history.statistics import Stats
-from edge_ttp.history.typed_lines import forget_typed, prepare_typed, typed_file
 from edge_ttp.history.user import valid_user
 from edge_ttp.history.work_files import clear
 from edge_ttp.schema import Feedback, FeedbackKind, Generation, HistoryItem
@@ -283,7 +282,9 @@ class History(ImportingStore, LearnedStore):
                     f"nothing was said of the generation {generation_id!r}", "see `edge-ttp history generations`"
                 )
             judgments.delete_feedback(db, found)
-            return found
+            forget_states(self.path, found[0].user_id)
+        self._tell(found[0].user_id)
+        return found
 
     def judgments(self, generation_id: str) -> list[Feedback]:
         """The judgments on one generation, oldest first."""
@@ -321,51 +322,6 @@ class History(ImportingStore, LearnedStore):
             raise InvalidInput(f"a retention of {days} days is not possible", f"use 1 to {MAX_RETENTION_DAYS} days")
         with self._connections.writing() as db:
             return generations.set_retention(db, valid_user(user_id), days)
-
-    # Forgetting
-
-    def forget(
-        self,
-        user_id: str,
-        *,
-        item_id: int | None = None,
-        generation_id: str | None = None,
-        before: datetime | None = None,
-        everything: bool = False,
-    ) -> Forgotten:
-        """Takes out one item, one answer, all from before a moment, or everything of the user; one must be given.
-
-        Goes with it: index, vectors, answers and drawn candidates that hold a forgotten text, judgments, evidence,
-        posterior, all that was typed in a terminal. What remained in the file is overwritten. NotFound for an unknown
-        user, or what is not theirs.
-        """
-        checked_type("user_id", user_id, str, optional=False)
-        checked_type("item_id", item_id, int)
-        checked_type("before", before, datetime)
-        if (item_id is not None) + (generation_id is not None) + (before is not None) + everything != 1:
-            raise InvalidInput("say what to forget", "give one of an item, an answer, a date, or everything")
-        if item_id is not None:
-            deletion = forgetting.one_item(user_id, item_id)
-        elif generation_id is not None:
-            deletion = forgetting.one_answer(user_id, generation_id)
-        elif before is not None:
-            deletion = forgetting.older(user_id, to_milliseconds(before))
-        else:
-            deletion = forgetting.everything(user_id)
-        if everything:
-            forget_typed(self.path, user_id)  # also of one who has nothing else here
-        found = forgetting.forget(self._connections, user_id, deletion)
-        forget_typed(self.path, user_id)
-        return found
-
-    def typed_lines(self, user_id: str) -> Path | None:
-        """A private file for what this user types in a terminal, to be called back; forgotten with their texts.
-
-        None where the history is encrypted: the file would not be.
-        """
-        if self._connections.encrypted:
-            return None
-        return prepare_typed(typed_file(self.path, user_id))
 
     # The file
 

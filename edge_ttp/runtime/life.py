@@ -67,8 +67,10 @@ class Life(metaclass=Page):
             reward=reward,
             threads=threads if threads is not None else device.cores(),
             memory_bytes=memory_bytes,
+            states=self.history.states_folder,
         )
         """What is in memory."""
+        self.history.on_forgotten(self.models.forget)
         self._foreground = Foreground(paths.cache / "foreground.lock")
         self._closing = threading.Event()
         self._told: set[tuple[str, str]] = set()  # what users were told once, and need not hear again

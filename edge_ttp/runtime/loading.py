@@ -7,15 +7,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.load import LoadMeter
 from edge_ttp.budget.watch import Watch
-from edge_ttp.errors import Cancelled, NotFound
+from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
 from edge_ttp.policy.job import Flag
@@ -97,8 +98,13 @@ class Holding:
         reward: str,
         threads: int,
         memory_bytes: int | None,
+        states: Callable[[str], Path | None] = lambda _: None,
     ) -> None:
-        """`policy` and `reward` are the names or paths used where a request names none."""
+        """`policy` and `reward` are the names or paths used where a request names none.
+
+        `states`: where what was read of a user may be kept on disk.
+        """
+        self._states = states
         self.policy, self.reward_name = policy, reward
         self._registry, self._scheduler = registry, scheduler
         self._threads, self._memory_bytes = threads, memory_bytes
@@ -174,6 +180,15 @@ class Holding:
             free=device.available_memory(),
         )
 
+    def forget(self, user: str | None) -> None:
+        """Takes what the policies have read of this user (None: of all) out of the memory."""
+        with self._lock:
+            held = [entry.once.loaded() for entry in self._entries.values()]
+        for ready in held:
+            if ready is not None:
+                with suppress(ModelUnavailable, InvalidInput):  # closed meanwhile: nothing is left of it
+                    ready.policy.forget(user)
+
     def limit(self, ready: Ready, asked: int | None) -> int:
         """Bytes the policy may take for a request that allows `asked`, weights included."""
         free = int(device.available_memory() * MEMORY_SHARE) + ready.policy.held_bytes()
@@ -220,6 +235,7 @@ class Holding:
             memory_bytes=min(limit for limit in limits if limit is not None),
             scheduler=self._scheduler,
             advance=advance,
+            states=(located.sha256, self._states),
         )
         load_s = time.monotonic() - began
         key = (

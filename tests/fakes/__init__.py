@@ -144,7 +144,7 @@ class FakePolicy:
             raise OutOfCapacity(f"the memory does not hold {prompt_tokens} and {max_tokens} tokens")
         return min(n, width)
 
-    def resident(self, prompt: Sequence[int]) -> int:
+    def resident(self, prompt: Sequence[int], user: str = "") -> int:
         return self._engine.resident(prompt)
 
     def sequence_bytes(self, max_tokens: int) -> int:

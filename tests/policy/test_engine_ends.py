@@ -55,6 +55,7 @@ def test_what_a_grammar_takes_counts_against_the_deadline(monkeypatch: pytest.Mo
     assert decoder.states == 0
     assert decoder.cells_used() == len(PROMPT)
     clock.now = 0.0
+    engine.forget()
     with pytest.raises(DeadlineTooShort):
         engine.sample(asked, Control(deadline=0.5), width=6)
     assert decoder.states == 0
