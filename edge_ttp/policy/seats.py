@@ -193,6 +193,10 @@ class Seats:
         for seat in [one for one in self._seats if not one.busy and which(one)]:
             self.drop(seat)
 
+    def whole(self, length: int) -> int:
+        """Of so many tokens at the beginning of a prompt, those whose state gives the same logits: a window at most."""
+        return min(length, self._model.window) if self._model.window else length
+
     def _kept(self, prompt: Sequence[int], owner: str, adapters: ReadWith) -> tuple[Prefix | None, int]:
         """The state that saves most of the prompt, and how many of its tokens need not be read with it."""
         prefix, shared = self.prefixes.find(owner, adapters, prompt)
@@ -211,15 +215,16 @@ class Seats:
         most = allowed(footprint)
         if limit is not None:
             most = min(most, limit - (self.held_bytes(footprint) - self.prefixes.size))
-        if len(tokens) * footprint.state(seat.context.cache_type) > most:
+        length = self.whole(len(tokens))
+        if length * footprint.state(seat.context.cache_type) > most:
             return
         self.prefixes.put(
             Prefix(
                 owner=seat.owner,
                 read_with=seat.read_with,
-                tokens=np.array(tokens, dtype=np.int32),
-                state=seat.context.save(len(tokens)),
-                after=None if after is None else after.copy(),
+                tokens=np.array(tokens[:length], dtype=np.int32),
+                state=seat.context.save(length),
+                after=None if after is None or length < len(tokens) else after.copy(),
             ),
             most=most,
         )

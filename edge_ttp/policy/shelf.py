@@ -38,7 +38,7 @@ class Shelf:
 
     def keep(self, seat: Seat, core: Sequence[int]) -> None:
         """Writes what the seat has read of the user's core (its first tokens), where the disk does not have it."""
-        key = seat.owner, seat.read_with
+        key, core = (seat.owner, seat.read_with), core[: self._seats.whole(len(core))]
         if self._files is None or seat.stale or len(core) < WORTH or alike(seat.engine.held[0], core) < len(core):
             return
         with self._lock:

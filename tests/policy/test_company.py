@@ -103,14 +103,25 @@ def test_time_spent_waiting_is_not_counted_as_the_calls_own(policy: LlamaPolicy)
     assert short.prefill_s + short.decode_s < passed
 
 
-def test_two_conversations_are_both_read_on(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts = [request(first, prompt=CHUNK + 30) for first in (1, 90)]
-    for one in prompts:
-        policy.sample(one, FREE)
-    assert [policy.sample(one, FREE).cached_tokens for one in prompts] == [CHUNK, CHUNK]
-    for first in range(20, 20 + 2 * seats.KEPT):
-        policy.sample(request(first), FREE)
-    assert len(policy._seats.all) == seats.KEPT
+def test_six_conversations_in_turn_are_all_read_on(policy: LlamaPolicy) -> None:
+    prompts = [request(first, prompt=CHUNK + 30) for first in (1, 30, 60, 90, 120, 150)]
+    first = [policy.sample(one, FREE) for one in prompts]
+    again = [policy.sample(one, FREE) for one in prompts]
+    assert [one.cached_tokens for one in again] == [CHUNK + 30] * 6
+    assert [one.candidates for one in again] == [one.candidates for one in first]
+    assert len(policy._seats.all) == 1  # the others are states
+
+
+def test_caches_that_company_needed_go_when_it_is_gone(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2 * seats.KEPT)
+
+    def call(first: int) -> None:
+        together.wait()
+        policy.sample(request(first, n=2), FREE, claim=Claim(user=str(first)))
+
+    with ThreadPoolExecutor(2 * seats.KEPT) as threads:
+        list(threads.map(call, range(2 * seats.KEPT)))
+    assert len(policy._seats.all) <= seats.KEPT
     # Together they may be as large as the model, or 192 MiB where that is more.
     monkeypatch.setattr(seats, "_SMALL", 1)
     policy.sample(request(1), FREE)

@@ -35,7 +35,7 @@ def test_without_room_for_a_single_candidate_its_beginning_is_kept() -> None:
 
 def test_a_prompt_larger_than_the_cache_is_refused_and_leaves_it_empty() -> None:
     decoder = TableDecoder(uniform, cells=5)
-    with pytest.raises(OutOfCapacity, match="not the 6 of the prompt"):
+    with pytest.raises(OutOfCapacity, match="of a longer prompt"):
         Engine(decoder).sample(request(), Control(), width=4)
     assert decoder.cells_used() == 0
 

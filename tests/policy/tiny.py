@@ -126,6 +126,43 @@ def language_model(path: Path, *, seed: int = 0, context: int = 4096, changes: T
     return write_gguf(path, metadata, tensors)
 
 
+def sliding_model(path: Path, *, window: int, seed: int = 0) -> Path:
+    """A Gemma 3 of six layers with random weights, five of which see `window` tokens."""
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> npt.NDArray[np.float32]:
+        return rng.normal(0, 1.5 / np.sqrt(shape[-1]), shape).astype(np.float32)
+
+    width, head = np.ones(WIDTH, dtype=np.float32), np.ones(WIDTH // HEADS, dtype=np.float32)
+    tensors = {"token_embd.weight": weights(len(WORDS), WIDTH), "output_norm.weight": width}
+    for layer in range(6):
+        block = f"blk.{layer}."
+        for name in ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"):
+            tensors[f"{block}{name}.weight"] = width
+        for name in ("attn_q_norm", "attn_k_norm"):
+            tensors[f"{block}{name}.weight"] = head
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            tensors[f"{block}{name}.weight"] = weights(WIDTH, WIDTH)
+        tensors[block + "ffn_gate.weight"] = weights(INNER, WIDTH)
+        tensors[block + "ffn_up.weight"] = weights(INNER, WIDTH)
+        tensors[block + "ffn_down.weight"] = weights(WIDTH, INNER)
+    metadata = {
+        "general.architecture": "gemma3",
+        "gemma3.context_length": 4096,
+        "gemma3.embedding_length": WIDTH,
+        "gemma3.block_count": 6,
+        "gemma3.feed_forward_length": INNER,
+        "gemma3.attention.head_count": HEADS,
+        "gemma3.attention.head_count_kv": HEADS,
+        "gemma3.attention.key_length": WIDTH // HEADS,
+        "gemma3.attention.value_length": WIDTH // HEADS,
+        "gemma3.attention.layer_norm_rms_epsilon": 1e-5,
+        "gemma3.attention.sliding_window": window,
+        **_vocabulary("llama"),
+    }
+    return write_gguf(path, metadata, tensors)
+
+
 _ADAPTED = (("blk.0.attn_q.weight", WIDTH, WIDTH), ("blk.1.ffn_down.weight", WIDTH, INNER))
 
 

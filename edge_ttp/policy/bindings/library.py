@@ -40,7 +40,7 @@ llama_vocab_get_attr llama_chat_apply_template llama_model_chat_template llama_m
 llama_supports_gpu_offload llama_log_get llama_log_set llama_max_parallel_sequences llama_print_system_info
 llama_sampler_init_grammar llama_sampler_apply llama_sampler_accept llama_sampler_free llama_adapter_lora_init
 llama_adapter_lora_free llama_set_adapters_lora llama_set_n_threads llama_state_seq_get_size llama_state_seq_get_data
-llama_state_seq_set_data
+llama_state_seq_set_data llama_model_n_swa
 """
 _SYMBOLS = _NAMES.split()
 _PARAMETERS = {"kv_unified", "n_outputs_max", "swa_full", "type_k", "type_v"}

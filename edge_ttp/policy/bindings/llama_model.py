@@ -69,6 +69,9 @@ class Model:
         self.on_gpu = gpu_layers > 0
         self.heads = int(llama_cpp.llama_model_n_head(self._handle)) or 1
         self.embedding = int(llama_cpp.llama_model_n_embd(self._handle))
+        self.window = int(llama_cpp.llama_model_n_swa(self._handle))
+        """Tokens that some layers see back; 0 where all see everything. A state of more tokens leaves out what these
+        layers no longer see, and what is read behind it is then rounded differently."""
         self.description = self._text(llama_cpp.llama_model_desc)
         self.shares_rows = not (
             llama_cpp.llama_model_is_recurrent(self._handle) or llama_cpp.llama_model_is_hybrid(self._handle)
