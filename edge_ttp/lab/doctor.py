@@ -44,6 +44,7 @@ def examine(paths: Paths) -> Iterator[Check]:
     yield from _guarded("settings", lambda: _settings(paths))
     yield from _guarded("models", lambda: _models(paths))
     yield from _guarded("history", lambda: _history(paths))
+    yield from _states(paths)
 
 
 def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -178,6 +179,18 @@ def _history(paths: Paths) -> Iterator[Check]:
 
 
 _COUNTED = ("users", "items", "generations", "feedback")
+
+
+def _states(paths: Paths) -> Iterator[Check]:
+    from edge_ttp.history.read_states import states_folder
+    from edge_ttp.policy.prefix_files import MOST_BYTES, held_bytes
+
+    count, held = held_bytes(states_folder(paths.database))
+    yield Check(
+        "states",
+        "ok",
+        f"{count} files of what was read of users' examples, {held / 1e6:.0f} of {MOST_BYTES / 1e6:.0f} MB",
+    )
 
 
 def _size(path: Path) -> str:

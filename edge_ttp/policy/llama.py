@@ -15,15 +15,15 @@ from edge_ttp.budget.timed import CHUNK, Timed
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy import bindings, gpu, timing
 from edge_ttp.policy.job import Claim, Flag, Job, Steps
-from edge_ttp.policy.lora import Loras
+from edge_ttp.policy.loaded_loras import Loras
 from edge_ttp.policy.memory import LIBRARY_BYTES, MIB, Footprint, Layout
 from edge_ttp.policy.prefix_files import FolderOf, PrefixFiles
 from edge_ttp.policy.prefixes import ReadWith
+from edge_ttp.policy.read_prompts import ReadPrompts
 from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.running import decode_text
 from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.policy.seats import Scaled, Seat, Seats, read_with
-from edge_ttp.policy.shelf import Shelf
 from edge_ttp.registry.gguf import read_header
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class LlamaPolicy:
         self._pool = ThreadPoolExecutor(1, "edge-ttp-sample") if threads > 1 else None
         self._seats = Seats(self._model, chunk=CHUNK, threads=threads, pool=self._pool)
         self._loras = Loras(self._model, self._seats)
-        self._shelf = Shelf(self._seats, self._footprint, None if states is None else self._files(*states))
+        self._read = ReadPrompts(self._seats, self._footprint, None if states is None else self._files(*states))
         self._closed = False
 
     @property
@@ -193,7 +193,7 @@ class LlamaPolicy:
 
     def resident(self, prompt: Sequence[int], user: str = "") -> int:
         """How many of the prompt's first tokens were read for this user, and need not be read again."""
-        self._shelf.look(user, ReadWith())
+        self._read.look(user, ReadWith())
         return self._seats.resident(prompt, user, ReadWith())
 
     def sample(
@@ -242,7 +242,7 @@ class LlamaPolicy:
             seat.context.use_threads(reading=min(reading, self.threads), drawing=min(drawing, self.threads))
 
             def finish(sampled: Sampled) -> Sampled:
-                self._shelf.keep(seat, request.prompt[: request.core])
+                self._read.keep(seat, request.prompt[: request.core])
                 return replace(sampled, notes=layout.notes)
 
             return self._sitting(seat, steps, finish)
@@ -275,7 +275,7 @@ class LlamaPolicy:
     def _take(
         self, prompt: Sequence[int], layout: Layout, adapters: list[Scaled], memory_bytes: int | None, owner: str
     ) -> Seat | None:
-        self._shelf.look(owner, read_with(adapters, layout.cache_type))
+        self._read.look(owner, read_with(adapters, layout.cache_type))
         limit = self._limit(memory_bytes)
         return self._seats.take(
             prompt,
@@ -310,7 +310,7 @@ class LlamaPolicy:
         """Empties and overwrites what was read for this user (None: for all), so that nothing of a prompt stays in
         memory; caches of calls under way when these end. Files are the history's, and go with it."""
         self._check_open()
-        self._scheduler.call(lambda: self._shelf.forget(user))
+        self._scheduler.call(lambda: self._read.forget(user))
 
     def close(self) -> None:
         """Waits for the calls under way and frees the memory. Later calls, also those waiting now, raise."""

@@ -18,6 +18,7 @@ from edge_ttp.cli.main import run
 from edge_ttp.errors import ExtraMissing, HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import History, driver, migrations
 from edge_ttp.history.encryption import decrypt, encrypt, recovery_key, unlock
+from edge_ttp.history.read_states import states_of
 from edge_ttp.history.repair import repair
 from edge_ttp.paths import locate
 
@@ -56,7 +57,11 @@ def filled(path: Path) -> list[str]:
 
 def test_an_encrypted_history_is_read_with_its_key_and_holds_no_text(path: Path, keys: Keys) -> None:
     before = filled(path)
+    states = states_of(path, "ada") / "one.state"
+    states.parent.mkdir(parents=True)
+    states.write_bytes(b"plain")
     encrypt(path)
+    assert not states.exists()  # it was not encrypted
     assert remains(path) == set()
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(keys) == 1
@@ -65,6 +70,7 @@ def test_an_encrypted_history_is_read_with_its_key_and_holds_no_text(path: Path,
     with History.open(path) as history:
         assert list(history.records(None, everything=True)) == before
         health = history.health(full=True)
+        assert history.states_folder("ada") is None
         assert (health.problems, health.encrypted, health.journal_mode, health.private) == ((), True, "wal", True)
         assert history.recall("ann", "zeppelin quagmire", 1)[0].score > 0
         history.add(new_item("obelisk again"))

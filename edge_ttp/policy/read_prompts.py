@@ -14,7 +14,7 @@ from edge_ttp.policy.reading import alike
 from edge_ttp.policy.seats import Seat, Seats, allowed
 
 
-class Shelf:
+class ReadPrompts:
     """What one policy has read of its users, in memory and on disk."""
 
     def __init__(self, seats: Seats, footprint: Footprint, files: PrefixFiles | None) -> None:
