@@ -33,6 +33,8 @@ def forget_states(database: Path, user_id: str | None) -> None:
             _wipe(file)
         with suppress(OSError):
             folder.rmdir()
+    with suppress(OSError):
+        parent.rmdir()  # where nothing else is in it
 
 
 def _wipe(file: Path) -> None:

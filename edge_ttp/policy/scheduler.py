@@ -126,6 +126,8 @@ class Scheduler:
 
     def call(self, work: Callable[[], T]) -> T:
         """What `work` gives, called once on the engine's thread between two steps."""
+        if threading.current_thread() is self._threads.get("edge-ttp-engine"):
+            return work()  # somebody who listens to a step; waiting would be for ever
 
         def start(_: Job[T]) -> Steps[T]:
             yield from ()

@@ -144,6 +144,9 @@ class FakePolicy:
             raise OutOfCapacity(f"the memory does not hold {prompt_tokens} and {max_tokens} tokens")
         return min(n, width)
 
+    def forget(self, user: str | None = None) -> None:
+        """Nothing is kept."""
+
     def resident(self, prompt: Sequence[int], user: str = "") -> int:
         return self._engine.resident(prompt)
 
