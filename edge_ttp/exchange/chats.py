@@ -105,7 +105,7 @@ class ChatReading:
 
 
 @dataclass
-class _Said:
+class _ChatLine:
     number: int
     """Its line, from 1."""
     name: str
@@ -151,7 +151,7 @@ def messages(text: str, name: str, how: ChatReading, progress: Advance = no_prog
         )
     source = "signal" if in_blocks or (re.match(r"\d{4}-", said[0].date) and _ME in people) else "whatsapp"
     before: list[str] = []
-    run: list[_Said] = []
+    run: list[_ChatLine] = []
     for one in said:
         progress(one.number)
         if one.name not in own:
@@ -169,9 +169,9 @@ def messages(text: str, name: str, how: ChatReading, progress: Advance = no_prog
     yield from _item(run, before, how, source)
 
 
-def _said(lines: Iterable[str]) -> Iterator[_Said]:
+def _said(lines: Iterable[str]) -> Iterator[_ChatLine]:
     """The messages; notices of the program, which nobody said, are left out."""
-    current: _Said | None = None
+    current: _ChatLine | None = None
     notice = False
     for number, raw in enumerate(lines, 1):
         line = raw.translate(_MARKS).replace("\u202f", " ").replace("\u00a0", " ")
@@ -187,7 +187,7 @@ def _said(lines: Iterable[str]) -> Iterator[_Said]:
                 yield current
             date, clock = begun["date"] or begun["date_last"], begun["time"] or begun["time_first"]
             half = _half(begun["before"]) or _half(begun["after"] or begun["after_first"])
-            current = _Said(number, sender["name"].strip(), sender["text"] or "", date, clock, half)
+            current = _ChatLine(number, sender["name"].strip(), sender["text"] or "", date, clock, half)
     if current is not None:
         yield current
 
@@ -198,16 +198,16 @@ def _half(word: str | None) -> str:
     return "a" if bare in _MORNING else "p" if bare in _AFTERNOON else ""
 
 
-def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[_Said]:
+def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[_ChatLine]:
     """The messages of blocks of fields, each with its text below."""
-    current: _Said | None = None
+    current: _ChatLine | None = None
     in_fields = False
     for number, line in enumerate(lines, 1):
         match = _FIELD.match(line[:500])
         if match is not None and match[1] == "From" and not in_fields:
             if current is not None:
                 yield current
-            current, in_fields = _Said(number, match[2].strip()[:60], "", "", "", "", how.now), True
+            current, in_fields = _ChatLine(number, match[2].strip()[:60], "", "", "", "", how.now), True
         elif current is not None and in_fields:
             in_fields = bool(line.strip())
             if match is not None and match[1] == "Type" and match[2].strip() == "outgoing":
@@ -243,7 +243,7 @@ def _own(people: Counter[str], name: str, how: ChatReading) -> set[str]:
     )
 
 
-def _dated(said: Sequence[_Said], how: ChatReading) -> bool | None:
+def _dated(said: Sequence[_ChatLine], how: ChatReading) -> bool | None:
     """Gives every message its moment. Returns whether months come first, None where the dates say it themselves."""
     parts = [[int(part) for part in re.split(r"[./-]", one.date)] for one in said]
     dotted = said[0].date.count(".") == 2
@@ -271,7 +271,7 @@ def _dated(said: Sequence[_Said], how: ChatReading) -> bool | None:
     return None if decided else month_first
 
 
-def _item(run: list[_Said], before: list[str], how: ChatReading, source: str) -> Iterator[Entry]:
+def _item(run: list[_ChatLine], before: list[str], how: ChatReading, source: str) -> Iterator[Entry]:
     """The item of messages that the person sent one after another."""
     if not run:
         return
@@ -290,7 +290,7 @@ def _item(run: list[_Said], before: list[str], how: ChatReading, source: str) ->
     yield Numbered(run[0].number, item)
 
 
-def _text(one: _Said) -> str:
+def _text(one: _ChatLine) -> str:
     """What was said, without what stands for a picture, and without Signal's quotations and reactions."""
     kept = []
     for line in one.text.split("\n"):

@@ -17,6 +17,7 @@ from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Remar
 from edge_ttp.exchange.text import decoded, plain
 
 _HEAD = 65_536
+_FIELDS = ("output", "input", "kind", "date", "created_at", "user_id", "order", "source")
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -39,6 +40,7 @@ def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Adv
     try:
         lines = _Lines(text)
         reader, header = _begun(lines, name)
+        header = _named(header, how)
         wanted = how.columns.get("output", "output")
         if wanted not in header:
             raise _no_column(name, wanted, header)
@@ -72,6 +74,12 @@ def _begun(lines: _Lines, name: str) -> tuple[Iterator[list[str]], list[str]]:
         return reader, [plain(column).strip() for column in next(reader, [])]
     except csv.Error as error:
         raise InvalidInput(f"{name} is no table ({error})", "give a CSV file with a header") from None
+
+
+def _named(header: list[str], how: LineReading) -> list[str]:
+    """The header with `Output` or `DATE` as the fields are called, where no column is called so exactly."""
+    fields = {name for name in _FIELDS if name not in how.columns and name not in header}
+    return [one.lower() if one.lower() in fields and one not in how.columns.values() else one for one in header]
 
 
 def _encoding(stream: BufferedReader[Any], how: LineReading) -> tuple[str, bool]:

@@ -24,7 +24,7 @@ _FIRST_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
 
 _MONTH = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,9})?")
-_DOTTED = re.compile(r"([0-9]{1,2})\.\s?([0-9]{1,2})\.\s?([0-9]{4})(.*)", re.DOTALL)
+_DOTTED = re.compile(r"([0-9]{1,2})\.\s?([0-9]{1,2})\.\s?([0-9]{4}|[0-9]{2}(?![0-9]))(.*)", re.DOTALL)
 _SLASHED = re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(.*)", re.DOTALL)
 _NAMED = re.compile(r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(?:(?:UTC|GMT)?([+-][0-9]{2}:?[0-9]{2})|UTC|GMT)$")
@@ -78,11 +78,13 @@ def _text(text: str) -> tuple[datetime, bool]:
     if _NUMBER.fullmatch(text):
         return _number(float(text) if "." in text else int(text))
     if match := _DOTTED.fullmatch(text):
-        text = f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}{match[4].replace(',', '', 1)}"
+        year = match[3] if len(match[3]) == 4 else f"20{match[3]}"
+        text = f"{year}-{int(match[2]):02}-{int(match[1]):02}{match[4].replace(',', '', 1)}"
     elif match := _SLASHED.fullmatch(text):
         text = f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}{match[4]}"
     elif _NAMED.search(text):
-        return _utc(parsedate_to_datetime(text)), False
+        whole_day = ":" not in text
+        return _utc(parsedate_to_datetime(f"{text} 00:00" if whole_day else text)), whole_day
     text = _ZONE.sub(lambda match: match[1] or "+00:00", text)
     return _utc(datetime.fromisoformat(text)), len(text) <= len("2026-01-31")
 

@@ -67,10 +67,10 @@ class LlamaPolicy:
         self._memory_bytes = memory_bytes
         self._gpu_bytes: int | None = None
         limit = _least(_free_bytes(threads), memory_bytes)
-        # llama.cpp crashes rather than fails where memory ends while it loads.
-        if size + LIBRARY_BYTES > limit:
+        if size + LIBRARY_BYTES > limit:  # llama.cpp crashes rather than fails where memory ends while it loads
             raise OutOfCapacity(
-                f"the model {path.name} needs over {(size + LIBRARY_BYTES) // MIB} MiB, {limit // MIB} MiB are free",
+                f"the model {path.name} needs over {(size + LIBRARY_BYTES) // MIB} MiB, {limit / MIB:.4g} MiB are "
+                + ("allowed" if limit == memory_bytes else "free"),
                 "allow more memory or choose a smaller model",
             )
         spare = 2 * size + _ROOM_BESIDE > limit

@@ -109,6 +109,15 @@ def test_a_missing_column_is_one_line_with_the_cure() -> None:
         table(EXCEL)
 
 
+def test_a_header_in_capitals_names_the_same_columns() -> None:
+    (item,) = items(table(b"Input,Output,Date,Place\nwhere,here,2025-01-02,x\n"))
+    assert (item.input, item.output, item.metadata) == ("where", "here", {"Place": "x"})
+    (item,) = items(table(b"Output,output\nan answer,mine\n"))
+    assert (item.output, item.metadata) == ("mine", {"Output": "an answer"})
+    (item,) = items(table(b"Text,Output\nmine,4 stars\n", output="Text"))
+    assert (item.output, item.metadata) == ("mine", {"Output": "4 stars"})
+
+
 def test_excels_first_line_names_the_delimiter() -> None:
     assert [one.input for one in items(table(b"sep=;\r\ninput;output\r\na, b, c;d\r\n"))] == ["a, b, c"]
     assert [one.input for one in items(table(b'"in, put";input;output\r\nx;a;b\r\n'))] == ["a"]
