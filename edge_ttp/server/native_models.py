@@ -128,6 +128,17 @@ async def doctor(call: Exchange) -> list[Finding]:
     return [Finding(name=one.name, status=one.status, detail=one.detail, cure=one.cure) for one in checks]
 
 
+async def diagnosed(call: Exchange) -> dict[str, Any]:
+    """What holds selection back for this user, by their own evidence."""
+    from edge_ttp.lab.diagnosis.own_report import own_report
+
+    user, runtime = call.user(), call.state.runtime.runtime
+    resamples = call.number("bootstrap", 200, 2000)
+    return await run_in_threadpool(
+        lambda: own_report(runtime.history, runtime.models.reward(), user, resamples=resamples)
+    )
+
+
 ENDPOINTS = (
     Endpoint("GET", "/ttp/v1/info", "Version, protocol and instance, for a handshake.", info, gives=Info),
     Endpoint("GET", "/ttp/v1/models", "The models of the store.", models, gives=ModelLine, many=True),
@@ -141,5 +152,13 @@ ENDPOINTS = (
         missing=True,
     ),
     Endpoint("GET", "/ttp/v1/device", "Cores, load, memory, power and GPUs.", device),
+    Endpoint(
+        "GET",
+        "/ttp/v1/diagnose",
+        "What holds selection back for this user, by what they wrote and said of answers.",
+        diagnosed,
+        queries=(_USER, Parameter("bootstrap", "Resamples for the intervals, 1 to 2,000. Default: 200.", number=True)),
+        missing=True,
+    ),
     Endpoint("GET", "/ttp/v1/doctor", "The health of the installation.", doctor, gives=Finding, many=True),
 )

@@ -231,3 +231,12 @@ def test_the_page_is_served_with_a_policy_that_lets_nothing_else_in(server: Runn
         )
         assert not any(b"https://" in part.content for part in (page, *parts))
         assert b"innerHTML" not in b"".join(part.content for part in parts)
+
+
+def test_a_user_is_diagnosed_by_their_own_evidence(server: Running) -> None:
+    with server.client(timeout=300) as http:
+        found = http.get("/ttp/v1/diagnose", params={"bootstrap": 20})
+        assert found.status_code == 200, found.text
+        assert found.json()["verdict"]
+        assert found.json()["own"]["trust"] >= 0
+        assert http.get("/ttp/v1/diagnose", params={"bootstrap": 0}).status_code == 400
