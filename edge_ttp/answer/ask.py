@@ -109,6 +109,12 @@ class Rooms:
     """(user, what was said) that is not to be said again."""
     observe: Callable[[Call], None] | None = None
     """Told what the request took."""
+    logprobs: bool = True
+    """Whether candidates come with their log-probabilities: an engine elsewhere may not say them."""
+    policy_url: str | None = None
+    """The address of the engine that draws, where it is not this program."""
+    sent: str | None = None
+    """What to say of every answer that it draws: that the prompt went there."""
     share: Callable[[str, Priority], float] = lambda _user, _priority: 1.0
     """The part of the engine's time that a request of this user gets beside the others that are here."""
 

@@ -17,7 +17,7 @@ from edge_ttp.answer.prompt import Example, with_context
 from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import NEEDS_SIMILARITY
 from edge_ttp.budget.planner import Option, PlanLimits, Planned, plan
-from edge_ttp.errors import DeadlineTooShort, OutOfCapacity
+from edge_ttp.errors import DeadlineTooShort, InvalidInput, OutOfCapacity
 
 _RESERVE_S = 0.02
 """Time kept back from a deadline for choosing and recording where nothing was measured yet."""
@@ -61,8 +61,10 @@ def prepare(
 
     `recollection`, `lengths`: where they are known already.
 
-    Raises OutOfCapacity where the request alone is too long for the context or the memory.
+    Raises OutOfCapacity where the request alone is too long for the context or the memory, InvalidInput for a rule
+    that needs what the policy's engine does not say.
     """
+    _check_logprobs(rooms, ask)
     recollection = recollection or recollect(rooms, ask)
     lengths = lengths or lengths_for(rooms.policy, ask, recollection.recent)
     budget = ask.budget
@@ -84,7 +86,11 @@ def prepare(
     encoded = open_ways.prompt_of(planned.option)
     fullest = max(open_ways.options, key=lambda option: (option.examples, option.longest))
     hurried = planned.option is not fullest
-    notes = [*_language(rooms, ask), *_left_out(recollection, ask, encoded, turns=turns, hurried=hurried)]
+    notes = [
+        *_elsewhere(rooms),
+        *_language(rooms, ask),
+        *_left_out(recollection, ask, encoded, turns=turns, hurried=hurried),
+    ]
     if planned.option.longest < lengths.caps[0]:
         why = "more time would be needed" if hurried else "context and memory hold no more"
         notes.append(f"answers end after {planned.option.longest} of {lengths.caps[0]} tokens: {why}")
@@ -100,6 +106,22 @@ def prepare(
         usual=min(lengths.usual, planned.option.longest),
         notes=(*recollection.notes, *notes, *planned.notes),
     )
+
+
+def _check_logprobs(rooms: Rooms, ask: Ask) -> None:
+    if ask.rule == "logprob" and not rooms.logprobs:
+        raise InvalidInput(
+            f"the engine at {rooms.policy_url} says no log-probabilities, which the rule 'logprob' ranks by",
+            "choose another rule, such as --select lcb",
+        )
+
+
+def _elsewhere(rooms: Rooms) -> list[str]:
+    """What to say of an answer that is drawn elsewhere."""
+    said = [] if rooms.sent is None else [rooms.sent]
+    if not rooms.logprobs:
+        said.append("the engine says no log-probabilities: no candidate is judged by them")
+    return said
 
 
 def margin_s(rooms: Rooms) -> float:

@@ -82,6 +82,7 @@ def generation(rooms: Rooms, answered: Answered) -> schema.Generation:
             score_s=drawing.score_s,
             select_s=marks.chosen - marks.drawn,
             device=rooms.policy.device,
+            policy_url=rooms.policy_url,
         ),
         usage=schema.Usage(
             prompt_tokens=sampled.prompt_tokens,

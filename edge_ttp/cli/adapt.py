@@ -37,6 +37,7 @@ def adapt(
         bool, typer.Option("--while-idle", help="Wait while the device is busy or runs on battery.")
     ] = False,
     model: options.Model = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
@@ -49,7 +50,7 @@ def adapt(
 
     with (
         options.interruptible() as cancel,
-        Runtime.open(model=model, reward=reward, threads=threads) as runtime,
+        Runtime.open(model=model, reward=reward, threads=threads, policy_url=policy_url) as runtime,
         progress("learning", None, "texts") as advance,
     ):
         found = runtime.adapt(

@@ -84,6 +84,8 @@ def events(what: str, user: str | None, wish: dict[str, Any]) -> Iterator[Told] 
             info = json.loads(asked.read()) if asked.status == 200 else None
         if not isinstance(info, dict) or info.get("version") != __version__ or info.get("default_reward") is not True:
             return None
+        if info.get("policy_url") is not None:  # whoever asks here has not said that anything may be sent elsewhere
+            return None
         # The server's own user and policy may be others: both are named as they are meant here.
         configured = settings_in_force(paths)
         model = wish.get("model") or configured.model or str(info["policy"])

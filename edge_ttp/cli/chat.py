@@ -45,6 +45,7 @@ def chat(
     user: options.User = None,
     model: options.Model = None,
     adapter: options.Adapter = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
@@ -67,7 +68,7 @@ def chat(
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode))
     sampling = Sampling.model_validate(drawing)
     context = options.read_documents(documents)
-    with Runtime.open(model=model, reward=reward, threads=threads) as runtime:
+    with Runtime.open(model=model, reward=reward, threads=threads, policy_url=policy_url) as runtime:
         runtime.warm(rule=select)  # type: ignore[arg-type]  # checked by the runtime, against the same list
         talk = runtime.conversation(
             user=user,

@@ -13,15 +13,15 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 @app.command()
-def doctor(as_json: options.AsJson = False) -> None:
-    """Check the engines, the models' checksums, the history and that nothing is sent anywhere.
+def doctor(policy_url: options.PolicyUrl = None, as_json: options.AsJson = False) -> None:
+    """Check the engines, the models' checksums, the history and that nothing is sent anywhere but to --policy-url.
 
     Exit code 1 if something would keep a request from being answered.
     """
     from edge_ttp.lab.doctor import examine
     from edge_ttp.paths import locate
 
-    checks = list(examine(locate()))
+    checks = list(examine(locate(), policy_url))
     failed = any(check.status == "fail" for check in checks)
     if as_json:
         emit_json({"ok": not failed, "checks": [asdict(check) for check in checks]})

@@ -30,6 +30,7 @@ def generate(
     user: options.User = None,
     model: options.Model = None,
     adapter: options.Adapter = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
@@ -80,12 +81,15 @@ def generate(
     }
     generation, cancelled = None, False
     # What a server holds (threads, memory, reward model) and files that are named as seen from here are not its to say.
-    if not (no_server or (adapter or "").lower().endswith(".gguf") or reward or threads or memory or sampling.adapters):
+    named_here = reward or threads or memory or sampling.adapters or (adapter or "").lower().endswith(".gguf")
+    if not (no_server or named_here or policy_url):
         generation = _from_server(user, {**asked, "model": model}, budget, sampling)
     if generation is None:
         from edge_ttp.runtime import Runtime
 
-        with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
+        with Runtime.open(
+            model=model, reward=reward, threads=threads, policy_url=policy_url, memory_bytes=memory
+        ) as runtime:
             with options.interruptible() as cancel, leading() as hear:
                 generation = runtime.generate(
                     **asked,  # type: ignore[arg-type]  # checked by the runtime

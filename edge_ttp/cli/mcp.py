@@ -16,6 +16,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 def mcp(
     user: options.User = None,
     model: options.Model = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     deadline: options.Deadline = None,
     threads: options.Threads = None,
@@ -32,7 +33,7 @@ def mcp(
     from edge_ttp.aio import AsyncRuntime
 
     async def serve() -> None:
-        async with AsyncRuntime.open(model=model, reward=reward, threads=threads) as runtime:
+        async with AsyncRuntime.open(model=model, reward=reward, threads=threads, policy_url=policy_url) as runtime:
             await server(runtime, user, deadline_s=deadline).run_stdio_async()
 
     asyncio.run(serve())

@@ -62,6 +62,14 @@ Adapter = Annotated[
     str | None,
     typer.Option("--adapter", metavar="NAME|none", help="Voice adapter. Default: the policy's own for this, if any."),
 ]
+PolicyUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--policy-url",
+        metavar="URL",
+        help="Let an engine draw that speaks OpenAI's protocol, such as http://127.0.0.1:8000/v1: prompts go there.",
+    ),
+]
 Reward = Annotated[str | None, typer.Option("--reward", help="Reward model: a name in the store or a folder.")]
 Count = Annotated[
     int | None,

@@ -45,6 +45,7 @@ def rewrite(
     user: options.User = None,
     model: options.Model = None,
     adapter: options.Adapter = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     n: options.Count = None,
     deadline: options.Deadline = None,
@@ -91,12 +92,13 @@ def rewrite(
     made, cancelled = None, False
     with _counted() as count:
         by_file = (adapter or "").lower().endswith(".gguf")
-        if not (no_server or by_file or reward or threads or memory or sampling.adapters):
+        if not (no_server or by_file or reward or threads or memory or sampling.adapters or policy_url):
             made = attached.rewrite(user, _wish(given, model, asked, budget, sampling), count)
         if made is None:
             from edge_ttp.runtime import Runtime
 
-            with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
+            opened = {"model": model, "reward": reward, "threads": threads, "policy_url": policy_url}
+            with Runtime.open(**opened, memory_bytes=memory) as runtime:  # type: ignore[arg-type]
                 with options.interruptible() as cancel:
                     made = runtime.rewrite(
                         given,

@@ -47,6 +47,7 @@ def serve(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --install: write the file.")] = False,
     model: options.Model = None,
+    policy_url: options.PolicyUrl = None,
     reward: options.Reward = None,
     threads: options.Threads = None,
 ) -> None:
@@ -70,6 +71,7 @@ def serve(
             "--model": _lasting(model),
             "--reward": _lasting(reward),
             "--threads": threads,
+            "--policy-url": policy_url,
         }
         _install(lasting, write=yes)
         return
@@ -89,12 +91,14 @@ def serve(
             serving.first_line(announced)
         else:
             note(f"edge-ttp is at {announced['url']} (page, /v1, /ttp/v1)")
+            if policy_url is not None:
+                note(f"answers are drawn by the engine at {policy_url}: prompts are sent there")
             note(f"the page with your token: {announced['url']}/#token={announced['token']}")
 
     async def run() -> None:
         paths = locate()
         async with AsyncRuntime.open(
-            model=model, reward=reward, threads=threads, unload_after_s=idle_unload
+            model=model, reward=reward, threads=threads, policy_url=policy_url, unload_after_s=idle_unload
         ) as runtime:
             state = State(runtime, Access(paths), bare_open=is_loopback(host))
             if stdio:

@@ -27,8 +27,11 @@ class Check:
     cure: str = ""
 
 
-def examine(paths: Paths) -> Iterator[Check]:
-    """All findings, in the order in which a request would need the parts. Writes nothing but a missing data folder."""
+def examine(paths: Paths, policy_url: str | None = None) -> Iterator[Check]:
+    """All findings, in the order in which a request would need the parts. Writes nothing but a missing data folder.
+
+    `policy_url`: an engine elsewhere that is to draw. Without it nothing is sent anywhere.
+    """
     yield Check(
         "edge-ttp",
         "ok",
@@ -40,6 +43,7 @@ def examine(paths: Paths) -> Iterator[Check]:
         ("device", _device),
     ):
         yield from _guarded(name, look)
+    yield from _guarded("policy engine", lambda: _policy_engine(policy_url))
     yield from _folders(paths)
     yield from _guarded("settings", lambda: _settings(paths))
     yield from _guarded("models", lambda: _models(paths))
@@ -94,6 +98,25 @@ def _device() -> Iterator[Check]:
         f"{found.cores} cores, {free:.1f} of {total:.1f} GiB memory free, on {found.energy}",
         "" if free >= 1 else "close other programs, or choose a small model",
     )
+
+
+def _policy_engine(url: str | None) -> Iterator[Check]:
+    if url is None:
+        yield Check("policy engine", "ok", "this device draws, nothing is sent anywhere (--policy-url names an engine)")
+        return
+    from edge_ttp.policy.elsewhere.address import EngineAddress
+    from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
+
+    address = EngineAddress.of(url)
+    policy = EnginePolicy(address)
+    try:
+        found = f"{address.url} draws, and prompts are sent there: {policy.in_words}"
+    finally:
+        policy.close()
+    if address.local or address.encrypted:
+        yield Check("policy engine", "ok", found)
+    else:
+        yield Check("policy engine", "warn", f"{found}; what is sent there is not encrypted", "use https")
 
 
 def _folders(paths: Paths) -> Iterator[Check]:

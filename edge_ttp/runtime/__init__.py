@@ -19,6 +19,7 @@ from edge_ttp.answer.rewriting import described
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.job import EitherFlag, Priority
+from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Located, Use
 from edge_ttp.runtime.asking import (
     Message,
@@ -226,7 +227,8 @@ class Runtime(Teaching):
             if ask.n is None or ask.budget.deadline_s is not None:  # the plan goes by what was measured
                 ready.measure(cancel=ask.cancel)
             rooms = self._rooms(ready, ask.rule, ask.budget, self._voice_for(ready, ask))
-            for adapter in ask.sampling.adapters:  # like the loading of models, before the deadline begins
+            adapters = () if ready.address else ask.sampling.adapters  # an engine elsewhere refuses them itself
+            for adapter in adapters:  # like the loading of models, before the deadline begins
                 self.registry.try_adapter(Path(adapter.path), ready.located, cancel=ask.cancel)
             yield rooms
             self.models.measure_later(ready)
@@ -280,6 +282,8 @@ class Runtime(Teaching):
         `advance` is called with the number of thread counts done. Raises as `warm`.
         """
         with self._request(), self.models.using() as ready:
+            if not isinstance(ready.policy, LlamaPolicy):
+                raise InvalidInput("an engine elsewhere is not this device's to measure", "leave --policy-url out")
             return ready.watch.measure(ready.policy, thorough=True, advance=advance)
 
     def stream(

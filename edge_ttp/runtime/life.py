@@ -21,6 +21,7 @@ from edge_ttp.history import History
 from edge_ttp.history.user import valid_user
 from edge_ttp.learning.foreground import Foreground
 from edge_ttp.paths import Paths, locate
+from edge_ttp.policy.elsewhere.address import EngineAddress
 from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
 from edge_ttp.runtime.loading import HeldMemory, Holding, LoadStep, check_cancel
@@ -51,6 +52,7 @@ class Life(metaclass=Page):
         memory_bytes: int | None,
         user: str | None = None,
         unload_after_s: float | None = None,
+        address: EngineAddress | None = None,
     ) -> None:
         """Use `open`."""
         self._user = user
@@ -68,6 +70,7 @@ class Life(metaclass=Page):
             threads=threads if threads is not None else device.cores(),
             memory_bytes=memory_bytes,
             states=self.history.states_folder,
+            address=address,
         )
         """What is in memory."""
         self.history.on_forgotten(self.models.forget)
@@ -98,6 +101,7 @@ class Life(metaclass=Page):
         memory_bytes: int | None = None,
         user: str | None = None,
         unload_after_s: float | None = None,
+        policy_url: str | None = None,
     ) -> Self:
         """A runtime over the files below `home` (None: EDGE_TTP_HOME, else the platform's folders).
 
@@ -106,6 +110,10 @@ class Life(metaclass=Page):
         `threads` None: the cores this process may use.
         `memory_bytes` limits what the policy may take in all. `user` is whose voice is meant where a request names
         none. `unload_after_s`: seconds without a request after which the models leave the memory until the next one.
+        `policy_url`: an engine that speaks OpenAI's protocol (vLLM, SGLang, llama.cpp's server, Ollama) draws in place
+        of this program; `model` then is one of those that it serves, None its first one. Prompts and what they recall
+        are sent there, and every answer says so; without it nothing is ever sent anywhere. EDGE_TTP_POLICY_KEY holds
+        the key, if it asks for one.
         Where nothing can be written and there is no history yet, it is kept in memory until the runtime closes, and a
         RuntimeWarning says so. Raises HistoryUnavailable, NotFound for a `model` that there is not; models are looked
         into later.
@@ -114,6 +122,7 @@ class Life(metaclass=Page):
             checked_type(name, number, int)
         for name, text in (("home", home), ("model", model), ("reward", reward), ("user", user)):
             checked_type(name, text, str, Path)
+        checked_type("policy_url", policy_url, str)
         checked_type("unload_after_s", unload_after_s, int, float)
         most = os.cpu_count() or 1
         if threads is not None and not 1 <= threads <= most:
@@ -121,8 +130,9 @@ class Life(metaclass=Page):
         if unload_after_s is not None and not unload_after_s > 0:
             raise InvalidInput(f"models cannot be unloaded after {unload_after_s} seconds", "allow more than 0")
         paths = locate(home)
-        configured = settings_in_force(paths).model or DEFAULT_POLICY
-        if model is not None:
+        address = None if policy_url is None else EngineAddress.of(policy_url)
+        configured = address.url if address is not None else settings_in_force(paths).model or DEFAULT_POLICY
+        if model is not None and address is None:
             Registry(paths).check_name(model)
         return cls(
             paths,
@@ -132,6 +142,7 @@ class Life(metaclass=Page):
             memory_bytes=memory_bytes,
             user=None if user is None else valid_user(user),
             unload_after_s=unload_after_s,
+            address=address,
         )
 
     def __enter__(self) -> Self:
@@ -155,6 +166,8 @@ class Life(metaclass=Page):
         self._visitors.shut()
         if cancel:
             self.scheduler.cancel_all()
+            if self.policy_url is not None:
+                self.models.cancel_elsewhere()
         if not self._visitors.wait(timeout):
             return False
         self._finalizer()
@@ -170,6 +183,11 @@ class Life(metaclass=Page):
     def busy(self) -> bool:
         """Whether a request is under way."""
         return self._visitors.count > 0
+
+    @property
+    def policy_url(self) -> str | None:
+        """The address of the engine that draws; None: this program does, and nothing is sent anywhere."""
+        return None if self.models.address is None else self.models.address.url
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -221,7 +239,8 @@ class Life(metaclass=Page):
         The one used before goes from memory when its requests end. Raises NotFound, ModelUnavailable.
         """
         with self._request():
-            self.registry.locate(model, kind="policy")
+            if self.policy_url is None:
+                self.registry.locate(model, kind="policy")
             before, self.models.policy = self.models.policy, model
             if before != model and before in self.loaded:
                 self.models.unload(before)

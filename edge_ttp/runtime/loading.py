@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
+from edge_ttp.answer.ask import Policy
 from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.load import LoadMeter
@@ -19,6 +20,7 @@ from edge_ttp.budget.watch import Watch
 from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
+from edge_ttp.policy.elsewhere.address import EngineAddress
 from edge_ttp.policy.job import Flag
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.scheduler import Scheduler
@@ -54,20 +56,34 @@ class HeldMemory:
     """What the machine has left."""
 
 
+class HeldPolicy(Policy, Protocol):
+    """A policy that a runtime holds: loaded here, or an engine's elsewhere."""
+
+    def held_bytes(self) -> int:
+        """Bytes of this machine's memory that it takes."""
+
+    def close(self) -> None:
+        """Gives it back."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """A policy in memory, where it came from, and what it costs here."""
 
-    policy: LlamaPolicy
+    policy: HeldPolicy
     located: Located
     watch: Watch
     load_s: float
     voices: dict[Use, Located | None] = field(default_factory=dict)
     """The adapters that it is given by itself, as far as that was asked."""
+    address: EngineAddress | None = None
+    """Where the engine is that draws, if it is not this program."""
+    logprobs: bool = True
+    """Whether it says log-probabilities."""
 
     def measure(self, *, cancel: threading.Event | None = None, advance: Callable[[float], None] | None = None) -> None:
         """Times it on this device where that was never done. Raises Cancelled."""
-        if self.watch.profile is None:
+        if self.watch.profile is None and isinstance(self.policy, LlamaPolicy):
             self.watch.measure(
                 self.policy,
                 load_s=self.load_s,
@@ -99,12 +115,15 @@ class Holding:
         threads: int,
         memory_bytes: int | None,
         states: Callable[[str], Path | None] = lambda _: None,
+        address: EngineAddress | None = None,
     ) -> None:
         """`policy` and `reward` are the names or paths used where a request names none.
 
-        `states`: where what was read of a user may be kept on disk.
+        `states`: where what was read of a user may be kept on disk. `address`: an engine elsewhere that all policies
+        are models of; `policy` then may be its address, which means the first model that it serves.
         """
         self._states = states
+        self.address = address
         self.policy, self.reward_name = policy, reward
         self._registry, self._scheduler = registry, scheduler
         self._threads, self._memory_bytes = threads, memory_bytes
@@ -198,7 +217,7 @@ class Holding:
         """Times the policy in the background, once, where that was never done: requests go first."""
         with self._lock:
             entry = next((one for one in self._entries.values() if one.once.loaded() is ready), None)
-            if entry is None or entry.measuring is not None or ready.watch.profile is not None:
+            if entry is None or entry.measuring is not None or ready.watch.profile is not None or ready.address:
                 return
             entry.measuring = threading.Thread(
                 target=self._measure, args=(entry, ready), name="edge-ttp-measure", daemon=True
@@ -219,6 +238,8 @@ class Holding:
                 self._free(entry)
 
     def _load(self, name: str, within: int | None, cancel: Flag | None, tell: Tell | None) -> Ready:
+        if self.address is not None:
+            return self._connect(self.address, name, cancel)
         located = self._registry.locate(name, kind="policy")
         limits = (int(device.available_memory() * MEMORY_SHARE), self._memory_bytes, within)
         meter = LoadMeter()  # what others do while the model loads is what they do now
@@ -243,6 +264,34 @@ class Holding:
             f"{policy.device}/{device.energy()}"
         )
         return Ready(policy, located, Watch(self._profiles, key, self._threads, meter), load_s)
+
+    def _connect(self, address: EngineAddress, name: str, cancel: Flag | None) -> Ready:
+        """A model of the engine elsewhere. Only here anything of HTTP is imported."""
+        from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
+
+        began = time.monotonic()
+        policy = EnginePolicy(address, None if name == address.url else name, cancel=cancel)
+        located = Located(
+            name=policy.model,
+            kind="policy",
+            path=Path(policy.model),
+            sha256="",
+            prompt_style="chat" if policy.chats else "few-shot",
+            context=policy.context,
+            manifest=None,
+        )
+        watch = Watch(self._profiles, f"elsewhere/{address.url}/{policy.model}", self._threads)
+        return Ready(policy, located, watch, time.monotonic() - began, address, policy.gives_logprobs)
+
+    def cancel_elsewhere(self) -> None:
+        """Ends the calls under way at an engine elsewhere, each with what it has."""
+        from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
+
+        with self._lock:
+            held = [entry.once.loaded() for entry in self._entries.values()]
+        for ready in held:
+            if ready is not None and isinstance(ready.policy, EnginePolicy):
+                ready.policy.cancel_all()
 
     # The reward model
 

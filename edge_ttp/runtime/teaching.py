@@ -71,6 +71,9 @@ class Teaching(Judging):
             adapter_name=None if voice is None else voice.name,
             languages=ready.located.languages,
             told=self._told,
+            logprobs=ready.logprobs,
+            policy_url=None if ready.address is None else ready.address.url,
+            sent=None if ready.address is None else ready.address.told,
         )
 
     def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:

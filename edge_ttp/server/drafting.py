@@ -78,7 +78,7 @@ async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, N
     """The runtime's events for one request. Closing the iterator ends decoding within a step. Raises Full."""
     await run_in_threadpool(known_models, state, given)
     with state.drawing():
-        async with aclosing(state.runtime.stream(**given)) as running:
+        async with aclosing(state.runtime.stream(**_rankable(state, given))) as running:
             async for event in running:
                 yield event
 
@@ -104,7 +104,14 @@ async def generation(state: State, given: dict[str, Any]) -> Generation:
     """The whole answer. Raises Full, and whatever the runtime raises."""
     await run_in_threadpool(known_models, state, given)
     with state.drawing():
-        return await state.runtime.generate(**given)
+        return await state.runtime.generate(**_rankable(state, given))
+
+
+def _rankable(state: State, given: dict[str, Any]) -> dict[str, Any]:
+    """The request with a rule that every engine can be ranked by: one elsewhere may say no log-probabilities."""
+    if given.get("select") != "logprob" or state.runtime.runtime.policy_url is None:
+        return given
+    return {**given, "select": "consensus"}
 
 
 async def rewritten(state: State, text: str, given: dict[str, Any]) -> Rewritten:
@@ -126,13 +133,19 @@ def known_models(state: State, given: Mapping[str, Any]) -> None:
 
 def policies(state: State) -> list[str]:
     """Names of the policies that are here."""
-    entries = state.runtime.runtime.registry.list()
+    runtime = state.runtime.runtime
+    if runtime.policy_url is not None:
+        return [name for name in runtime.loaded if name != runtime.models.reward_name]
+    entries = runtime.registry.list()
     return [one.name for one in entries if one.kind == "policy" and one.installed]
 
 
 def known_policy(state: State, name: str | None) -> None:
-    """Raises NotFound for what is no policy of the store: a request over the network names models, never files."""
-    if name is not None and name not in policies(state):
+    """Raises NotFound for what is no policy of the store: a request over the network names models, never files.
+
+    What an engine elsewhere serves, it says itself.
+    """
+    if name is not None and state.runtime.runtime.policy_url is None and name not in policies(state):
         raise NotFound(f"no model is called {name[:100]!r}", "see GET /v1/models")
 
 

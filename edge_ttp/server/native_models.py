@@ -34,6 +34,8 @@ class Info(BaseModel):
     """The policy that is meant where none is named or configured; this server may have been started with another."""
     default_reward: bool
     """Whether the reward model is the default one."""
+    policy_url: str | None = None
+    """The engine that draws and that prompts are sent to; None: this program draws."""
 
 
 class ModelLine(BaseModel):
@@ -80,6 +82,7 @@ async def info(call: Exchange) -> Info:
         instance=call.state.instance,
         pid=os.getpid(),
         user=call.bearer.user,
+        policy_url=call.state.runtime.runtime.policy_url,
         default_reward=call.state.runtime.runtime.models.reward_name == DEFAULT_REWARD,
     )
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fakes.command import edge_ttp
+from fakes.engine import FakeEngine, running
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.paths import locate
@@ -109,3 +111,21 @@ def test_addresses_are_written_as_clients_want_them() -> None:
     with listen(Place(port=0)) as made:
         assert url_of(made) == f"http://127.0.0.1:{made.getsockname()[1]}"
     assert {"localhost", "10.0.0.5", "box"} <= hosts(Place("10.0.0.5", 1), ["BOX"])
+
+
+def test_a_server_behind_an_engine_says_where_answers_come_from(server_home: Path) -> None:
+    with running(FakeEngine()) as engine, served(server_home, "--policy-url", engine.url) as one, one.client() as http:
+        for _ in range(600):
+            if http.get("/health").status_code == 200:
+                break
+            time.sleep(0.1)
+        assert http.get("/ttp/v1/info").json()["policy_url"] == engine.url
+        made = http.post("/ttp/v1/generate", json={"prompt": "hello", "n": 2}).json()
+        assert made["timings"]["policy_url"] == engine.url
+        chat = {"model": "fake", "n": 2, "messages": [{"role": "user", "content": "hello"}]}
+        assert len(http.post("/v1/chat/completions", json=chat).json()["choices"]) == 2
+        # Who asks on the command line has not said that anything may be sent elsewhere.
+        asked = len(engine.posts)
+        done = edge_ttp("generate", "hello", "--n", "1", "--max-tokens", "2", env={"EDGE_TTP_HOME": str(server_home)})
+        assert done.returncode == 0, done.stderr
+        assert len(engine.posts) == asked

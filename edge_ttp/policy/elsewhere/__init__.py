@@ -1,0 +1,1 @@
+"""Policies behind an address that the user named: engines that speak OpenAI's protocol."""
