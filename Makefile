@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
 
-.PHONY: help demo test test-fast test-export test-clients test-server test-app app test-frozen soak hostile lint house docs bench reproduce same-answers models converter clean
+.PHONY: help demo test test-fast test-export test-clients test-server test-scale test-app app test-frozen soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
 
 help:  ## what each target does
@@ -68,7 +68,7 @@ test: $(VENV)/.test models  ## all tests but those of the export extra
 	$(BIN)/python -m pytest --ignore=tests/export --ignore=tests/browser --ignore=tests/window
 
 test-fast: $(VENV)/.test  ## the tests without a model, under a minute
-	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser --ignore=tests/window -m 'not soak and not export and not clients and not real and not slow'
+	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser --ignore=tests/window -m 'not soak and not export and not clients and not scale and not real and not slow'
 
 house: models $(VENV)/.test  ## counts of how the house is built; BEFORE=COMMIT shows that commit beside it
 	$(BIN)/python -m tests.house $(if $(BEFORE),--before $(BEFORE))
@@ -149,6 +149,18 @@ app: $(VENV)-freeze/.ready models  ## the desktop app frozen: a folder, a Debian
 
 test-frozen:  ## the frozen app in an empty root without Python and network (root, after `make app`)
 	packaging/bare_root.sh dist/edge-ttp
+
+# Engines that others build, in an environment of their own, which sees the packages of the main one.
+$(VENV)-scale/.ready: $(VENV)/.test pyproject.toml
+	$(PYTHON) -m venv $(VENV)-scale
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
+		> $$($(VENV)-scale/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
+	$(VENV)-scale/bin/pip install --quiet --no-deps -e .
+	$(VENV)-scale/bin/pip install --quiet xllamacpp fastapi sse-starlette starlette-context pydantic-settings
+	@touch $@
+
+test-scale: $(VENV)-scale/.ready models  ## policies behind real engines: llama.cpp's own server, llama-cpp-python's
+	$(VENV)-scale/bin/python -m pytest -m scale tests/scale
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
 	$(BIN)/python -m pytest -m soak

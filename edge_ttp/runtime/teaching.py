@@ -44,6 +44,10 @@ class Teaching(Judging):
         """The adapter that was named, or that the policy is given for `use`; None for the policy as it is."""
         if adapter == NO_ADAPTER:
             return None
+        if ready.address is not None:
+            if adapter is not None:
+                raise InvalidInput("an engine elsewhere has its own adapters", "name one of its models with --model")
+            return None
         if adapter is not None:
             return self.registry.adapter(adapter, ready.located, cancel=cancel)
         if use not in ready.voices:

@@ -12,7 +12,7 @@ from edge_ttp.policy.elsewhere.address import EngineAddress
 from edge_ttp.policy.elsewhere.drawing_elsewhere import DrawingElsewhere, Elsewhere
 from edge_ttp.policy.elsewhere.openai_engine import OpenAIEngine, served
 from edge_ttp.policy.elsewhere.openai_form import Abilities, Way, body, refuse_unsent, way_of
-from edge_ttp.policy.elsewhere.patience import Patience, Refused
+from edge_ttp.policy.elsewhere.persistence import Persistence, Refused
 from edge_ttp.policy.elsewhere.spelling import as_messages, read, spelled, turns
 from edge_ttp.policy.job import Claim, Ended, Flag, Job
 from edge_ttp.policy.request import Control, Request, Sampled
@@ -36,11 +36,11 @@ class EnginePolicy:
         address: EngineAddress,
         model: str | None = None,
         *,
-        patience: Patience | None = None,
+        patience: Persistence | None = None,
         cancel: Flag | None = None,
     ) -> None:
         self.address = address
-        self._patience = patience or Patience()
+        self._patience = patience or Persistence()
         self._able: dict[Way, Abilities | None] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="edge-ttp-elsewhere", daemon=True)

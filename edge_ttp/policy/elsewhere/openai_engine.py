@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_ttp.errors import ModelUnavailable, NotFound
 from edge_ttp.policy.elsewhere.address import KEY_VARIABLE, EngineAddress, engine_key
 from edge_ttp.policy.elsewhere.openai_form import Abilities, NotOpenAI, Piece, Said, Way, data_of, error_text, said
-from edge_ttp.policy.elsewhere.patience import Failed, Lanes, Patience, Refused, trying
+from edge_ttp.policy.elsewhere.persistence import Failed, Lanes, Persistence, Refused, trying
 
 if TYPE_CHECKING:
     import httpx
@@ -59,7 +59,7 @@ class _Probe:
 class OpenAIEngine:
     """A connection to one engine. Made, used and closed in one event loop."""
 
-    def __init__(self, address: EngineAddress, patience: Patience) -> None:
+    def __init__(self, address: EngineAddress, patience: Persistence) -> None:
         import httpx
 
         self.address, self._patience = address, patience
@@ -127,7 +127,7 @@ class OpenAIEngine:
             return Abilities(n=able.n and several, logprobs=able.logprobs and told, extras=able.extras)
         return None
 
-    async def ask(self, way: Way, attempt: Try, *, patience: Patience | None = None) -> None:
+    async def ask(self, way: Way, attempt: Try, *, patience: Persistence | None = None) -> None:
         """One answer, tried again as long as the patience lasts. Raises Refused, ModelUnavailable.
 
         With a `patience` of one's own what fails every time counts as refused.
@@ -198,7 +198,9 @@ class OpenAIEngine:
     async def _refuse(self, response: httpx.Response) -> None:
         text = error_text(await self._bytes(response, _LONGEST_REFUSAL))
         status = response.status_code
-        if status in _WORTH_ANOTHER_TRY:
+        # llama-cpp-python's server says so with status 500.
+        wrong = status == 500 and "validation error" in text
+        if status in _WORTH_ANOTHER_TRY and not wrong:
             raise Failed(f"status {status}: {text}", after_s=_seconds(response), crowded=status in _CROWDED)
         cure = f"put its key into {KEY_VARIABLE}" if status in (401, 403) else "check the address and --model"
         raise Refused(f"the engine at {self.address.url} refuses (status {status}): {text}", cure, status=status)

@@ -14,16 +14,16 @@ from fakes.engine import FakeEngine, running
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, ModelUnavailable, NotFound, OutOfCapacity
 from edge_ttp.policy.elsewhere.address import EngineAddress
 from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
-from edge_ttp.policy.elsewhere.patience import Patience
+from edge_ttp.policy.elsewhere.persistence import Persistence
 from edge_ttp.policy.request import Control, Request, StepReport
 from edge_ttp.schema import Candidate, Sampling
 
-QUICK = Patience(connect_s=2, silence_s=20, gone_s=0.2, first_wait_s=0.01, longest_wait_s=0.05)
+QUICK = Persistence(connect_s=2, silence_s=20, gone_s=0.2, first_wait_s=0.01, longest_wait_s=0.05)
 
 
 @contextmanager
 def policy(
-    model: str | None = None, *, patience: Patience = QUICK, **manners: Any
+    model: str | None = None, *, patience: Persistence = QUICK, **manners: Any
 ) -> Iterator[tuple[EnginePolicy, FakeEngine]]:
     with running(FakeEngine(**manners)) as engine:
         made = EnginePolicy(EngineAddress.of(engine.url), model, patience=patience)

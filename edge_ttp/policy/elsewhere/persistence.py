@@ -19,7 +19,7 @@ _WELL = 32
 
 
 @dataclass(frozen=True)
-class Patience:
+class Persistence:
     """Time limits, in seconds."""
 
     connect_s: float = 5.0
@@ -44,7 +44,7 @@ class Failed(Exception):
         """Whether fewer requests at once may help."""
 
 
-def trying(patience: Patience) -> tenacity.AsyncRetrying:
+def trying(patience: Persistence) -> tenacity.AsyncRetrying:
     """Tries a block again while it raises Failed and the patience lasts; then raises the last one."""
     import tenacity
 
