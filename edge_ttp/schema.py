@@ -251,7 +251,7 @@ class Timings(Border):
     device: str = ""
     """What decoded: `cpu`, or how many layers lay on which GPU. Empty where it was not recorded."""
     policy_url: str | None = None
-    """The address of the engine that decoded and was sent the prompt; None: this device did, and nothing was sent."""
+    """The engine elsewhere that decoded and was sent the prompt; None: this device, and nothing was sent."""
 
 
 class Usage(Border):
@@ -297,11 +297,6 @@ class Generation(Border):
     """The conversation that it was given in, where the caller named one."""
     notes: tuple[str, ...] = ()
     """What the user should know: no history yet, deadline reached, examples dropped ..."""
-
-    @property
-    def policy_url(self) -> str | None:
-        """The address of the engine that drew it and was sent the prompt; None: this device did, nothing was sent."""
-        return self.timings.policy_url
 
     @property
     def finish_reason(self) -> FinishReason:

@@ -281,7 +281,7 @@ class Holding:
             manifest=None,
         )
         watch = Watch(self._profiles, f"elsewhere/{address.url}/{policy.model}", self._threads)
-        return Ready(policy, located, watch, time.monotonic() - began, address, policy.gives_logprobs)
+        return Ready(policy, located, watch, time.monotonic() - began, address=address, logprobs=policy.gives_logprobs)
 
     def cancel_elsewhere(self) -> None:
         """Ends the calls under way at an engine elsewhere, each with what it has."""

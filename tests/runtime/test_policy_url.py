@@ -35,7 +35,7 @@ def test_an_answer_is_drawn_there_judged_here_and_says_so(engine: FakeEngine, ho
     with Runtime.open(policy_url=engine.url, user="ann") as runtime:
         runtime.history.add(HistoryItem(user_id="ann", input="how is the sea", output="a quiet sea with rain"))
         made = runtime.generate("how is the sea now", n=4, seed=3)
-        assert made.policy_url == engine.url == runtime.policy_url
+        assert made.timings.policy_url == engine.url == runtime.policy_url
         assert made.model == "fake"
         assert made.timings.device == f"the engine at {engine.url}"
         assert any("was sent there" in note for note in made.notes)
@@ -43,7 +43,7 @@ def test_an_answer_is_drawn_there_judged_here_and_says_so(engine: FakeEngine, ho
         assert made.selection.rule == "lcb"
         assert all(one.mean is not None for one in made.candidates)
         (kept,) = runtime.generations("ann")
-        assert kept.policy_url == engine.url
+        assert kept.timings.policy_url == engine.url
         assert runtime.loaded == (engine.url, "reward-minilm-1")
     assert "a quiet sea with rain" in told(engine)
 
@@ -52,7 +52,7 @@ def test_without_it_the_record_says_that_nothing_was_sent(models_home: Path) -> 
     with Runtime.open() as runtime:
         assert runtime.policy_url is None
         made = runtime.generate("hi", n=1, sampling=Sampling(max_tokens=2), select="first", store=False)
-    assert made.policy_url is None
+    assert made.timings.policy_url is None
     assert not any("sent" in note for note in made.notes)
 
 
@@ -119,7 +119,7 @@ def test_an_event_loop_waits_for_it_too(engine: FakeEngine) -> None:
     async def ask() -> list[str]:
         async with AsyncRuntime.open(policy_url=engine.url) as runtime:
             made = await asyncio.gather(*(runtime.generate(f"hi {number}", n=2) for number in range(3)))
-            return [one.policy_url or "" for one in made]
+            return [one.timings.policy_url or "" for one in made]
 
     assert asyncio.run(ask()) == [engine.url] * 3
 

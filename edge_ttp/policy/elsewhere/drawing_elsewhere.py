@@ -12,7 +12,7 @@ from typing import Any
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, ModelUnavailable
 from edge_ttp.policy.elsewhere.hearing import Heard, shares
 from edge_ttp.policy.elsewhere.openai_engine import Ear, OpenAIEngine
-from edge_ttp.policy.elsewhere.openai_form import Abilities, Said, Way, body
+from edge_ttp.policy.elsewhere.openai_form import Abilities, AnswerLine, Way, body
 from edge_ttp.policy.job import Asked, Job
 from edge_ttp.policy.request import Control, Request, Sampled, StepReport
 from edge_ttp.schema import FinishReason
@@ -169,7 +169,7 @@ class DrawingElsewhere:
             self._reply = None
             self._asked_s += time.monotonic() - started
 
-    def take(self, line: Said, group: list[Heard]) -> bool:
+    def take(self, line: AnswerLine, group: list[Heard]) -> bool:
         """One line of an answer to `group`; False where the engine would go on for nothing."""
         if self._first is None:
             self._first = time.monotonic()
@@ -222,7 +222,7 @@ class _Ear:
     drawing: DrawingElsewhere
     group: list[Heard]
 
-    def hear(self, line: Said) -> bool:
+    def hear(self, line: AnswerLine) -> bool:
         """Hands the line on."""
         return self.drawing.take(line, self.group)
 

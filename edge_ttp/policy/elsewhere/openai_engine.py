@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_ttp.errors import ModelUnavailable, NotFound
 from edge_ttp.policy.elsewhere.address import KEY_VARIABLE, EngineAddress, engine_key
-from edge_ttp.policy.elsewhere.openai_form import Abilities, NotOpenAI, Piece, Said, Way, data_of, error_text, said
+from edge_ttp.policy.elsewhere.openai_form import (
+    Abilities,
+    NotOpenAI,
+    Piece,
+    AnswerLine,
+    Way,
+    data_of,
+    error_text,
+    said,
+)
 from edge_ttp.policy.elsewhere.persistence import Failed, Lanes, Persistence, Refused, trying
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ _CROWDED = frozenset({429, 503})
 class Ear(Protocol):
     """Hears one answer."""
 
-    def hear(self, line: Said) -> bool:
+    def hear(self, line: AnswerLine) -> bool:
         """Takes a line; False where the engine would go on for nothing."""
 
     def satisfied(self) -> bool:
@@ -46,7 +55,7 @@ class _Probe:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
 
-    def hear(self, line: Said) -> bool:
+    def hear(self, line: AnswerLine) -> bool:
         """Keeps it."""
         self.pieces += line.pieces
         return True

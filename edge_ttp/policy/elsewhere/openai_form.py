@@ -57,7 +57,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Said:
+class AnswerLine:
     """One line of an answer."""
 
     pieces: tuple[Piece, ...]
@@ -138,7 +138,7 @@ def data_of(line: bytes) -> bytes | None:
     return line[5:].strip() if line.startswith(b"data:") else None
 
 
-def said(data: bytes) -> Said:
+def said(data: bytes) -> AnswerLine:
     """What one line's object says. Raises NotOpenAI."""
     try:
         found = json.loads(data)
@@ -153,7 +153,7 @@ def said(data: bytes) -> Said:
         raise NotOpenAI("a line without choices")
     usage = found.get("usage")
     prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return Said(tuple(_pieces(choices)), prompt if type(prompt) is int and prompt >= 0 else None)
+    return AnswerLine(tuple(_pieces(choices)), prompt if type(prompt) is int and prompt >= 0 else None)
 
 
 def error_text(data: bytes) -> str:
