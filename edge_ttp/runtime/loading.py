@@ -62,6 +62,9 @@ class HeldPolicy(Policy, Protocol):
     def held_bytes(self) -> int:
         """Bytes of this machine's memory that it takes."""
 
+    def forget(self, user: str | None = None) -> None:
+        """Keeps nothing of what it read of a user (None: of anybody)."""
+
     def close(self) -> None:
         """Gives it back."""
 

@@ -132,7 +132,7 @@ class EnginePolicy:
             )
         return n
 
-    def resident(self, prompt: Sequence[int]) -> int:
+    def resident(self, prompt: Sequence[int], user: str = "") -> int:
         """0: what the engine keeps is not known."""
         return 0
 
@@ -140,7 +140,7 @@ class EnginePolicy:
         """0: nothing of it is on this machine's account."""
         return 0
 
-    def forget(self) -> None:
+    def forget(self, user: str | None = None) -> None:
         """Nothing is kept here; what the engine keeps is its own."""
 
     def sample(
