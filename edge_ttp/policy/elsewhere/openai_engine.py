@@ -11,9 +11,9 @@ from edge_ttp.errors import ModelUnavailable, NotFound
 from edge_ttp.policy.elsewhere.address import KEY_VARIABLE, EngineAddress, engine_key
 from edge_ttp.policy.elsewhere.openai_form import (
     Abilities,
+    AnswerLine,
     NotOpenAI,
     Piece,
-    AnswerLine,
     Way,
     data_of,
     error_text,
