@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ PICTURES = Path(os.environ["EDGE_TTP_PICTURES"]).absolute() if "EDGE_TTP_PICTURE
 
 def picture(app: App, name: str, folder: Path) -> None:
     path = (PICTURES or folder) / f"{name}.png"
+    time.sleep(0.5)  # what the page says is drawn a moment later
     app.picture(path)
     assert path.stat().st_size < 60_000, f"{path} is too large to be kept"
 
