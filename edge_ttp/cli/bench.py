@@ -21,6 +21,7 @@ from edge_ttp.cli.bench_rivals import rivals
 from edge_ttp.cli.bench_temperature import temperature
 from edge_ttp.cli.bench_trial import trial
 from edge_ttp.cli.bench_voice import voice
+from edge_ttp.cli.bench_window import window
 from edge_ttp.cli.output import console, emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
 
@@ -46,6 +47,7 @@ app.command("voice")(voice)
 app.command("trial")(trial)
 app.command("rewrite")(rewrite)
 app.command("rivals")(rivals)
+app.command("window")(window)
 
 
 @app.callback()

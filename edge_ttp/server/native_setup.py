@@ -161,7 +161,7 @@ async def choose(call: Exchange) -> Response:
         )
         called = name if name not in offered else path.parent.name
         change_settings(runtime.paths, "model", called)
-        runtime.models.policy = called
+        runtime.use_model(called)
         runtime.warm(cancel=cancel)
         call.state.loading = False
         return {"name": called}
