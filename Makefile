@@ -176,6 +176,7 @@ bench: models  ## speed of candidates on this device
 
 reproduce: $(VENV)/.runtime  ## the paper's claims from committed numbers
 	$(BIN)/edge-ttp reproduce --force
+	$(BIN)/edge-ttp reproduce --ladder --force
 
 clean:  ## deletes the environment and what was built
 	rm -rf $(VENV) .edge-ttp build dist

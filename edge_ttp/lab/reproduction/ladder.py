@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_ttp.lab.diagnosis.judge import judge
+from edge_ttp.lab.diagnosis.score_table import Table
+from edge_ttp.lab.diagnosis.verdict import verdict
 from edge_ttp.lab.reproduction.cells import numbered
 from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.scaling import Estimate, Pools, best_of_n, four_quantities, gains, interval, oracle_of_n, resampled
@@ -173,3 +176,26 @@ def reproduced(rows: Sequence[LadderRow], least: float = 0.05) -> Mapping[str, b
     """Whether collapse (c) and hacking (h) are at least so large for mse on the bottom rung."""
     bottom = next(row for row in rows if (row.rung, row.arm, row.selection) == (BOTTOM, "mse", "mean"))
     return {name: bool(getattr(bottom, name).known and getattr(bottom, name).value >= least) for name in ("c", "h")}
+
+
+def diagnosed(file: ScoreFile, name: str, *, resamples: int = 100) -> list[str]:
+    """What `edge-ttp diagnose` says in words of one network's scores."""
+    utility, score, user = _utility(file), _scores(file, name, "mean"), _users(file)
+    queries, size = utility.shape
+    table = Table(
+        users=[f"user {place + 1}" for place in range(int(user.max()) + 1)],
+        queries=[f"query {place + 1}" for place in range(queries)],
+        query_user=user,
+        query=np.repeat(np.arange(queries), size),
+        line=np.arange(1, queries * size + 1),
+        utility=utility.ravel(),
+        score=score.ravel(),
+        variance=None,
+        length=None,
+        length_unit="tokens",
+        has_text=False,
+        has_users=True,
+        bad=[],
+        bad_reasons={},
+    )
+    return verdict(judge(table, name, resamples=resamples, seed=0))

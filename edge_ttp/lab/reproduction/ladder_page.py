@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edge_ttp.lab.diagnosis.charts import Line, lines_chart, standalone
-from edge_ttp.lab.reproduction.ladder import BOTTOM, RUNGS, SHIPPED, LadderRow, reproduced
+from edge_ttp.lab.reproduction.ladder import BOTTOM, RUNGS, SHIPPED, LadderRow, diagnosed, reproduced, variant
 from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.scaling import Estimate
 
@@ -31,6 +31,7 @@ _ELSE_TEXT = """## What else has failed here
 - Training sees about 80 pools. Networks of one user alone, with up to 20 pools of theirs, were not trained: these users
   have one pool each.
 - They are tune users: nothing is decided here that report users are kept for.
+- The shipped model saw 1,155 pools in training, and was stopped by tune users, some of these among them.
 """
 
 
@@ -61,6 +62,14 @@ def ladder_page(file: ScoreFile, rows: Sequence[LadderRow]) -> LadderPage:
         "Intervals: 90%, users resampled with all their seeds.",
         "",
         *_words(rows),
+        "",
+        "`edge-ttp diagnose` says of the bottom rung with squared error (seed 0):",
+        "",
+        *(f"> {sentence}" for sentence in diagnosed(file, variant(BOTTOM, "mse", 0))),
+        "",
+        "and of the shipped model on the same pools:",
+        "",
+        *(f"> {sentence}" for sentence in diagnosed(file, SHIPPED)),
         "",
         "## Ranked by mean",
         "",

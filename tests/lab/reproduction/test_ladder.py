@@ -6,13 +6,25 @@ import json
 from pathlib import Path
 
 import numpy as np
-from repository import DOCS
+import pytest
+from repository import DOCS, SHIPPED_REWARD
 from typer.testing import CliRunner
 
 from edge_ttp.cli.main import app
-from edge_ttp.lab.reproduction.ladder import ARMS, BOTTOM, RUNGS, SELECTIONS, SHIPPED, ladder, reproduced, variant
+from edge_ttp.lab.reproduction.ladder import (
+    ARMS,
+    BOTTOM,
+    RUNGS,
+    SELECTIONS,
+    SHIPPED,
+    diagnosed,
+    ladder,
+    reproduced,
+    variant,
+)
 from edge_ttp.lab.reproduction.ladder_page import ladder_page
-from edge_ttp.lab.reproduction.score_file import Scored, ScoreFile, ScoreSet, write_scores
+from edge_ttp.lab.reproduction.score_file import Scored, ScoreFile, ScoreSet, read_scores, write_scores
+from edge_ttp.reward.config import read_config
 
 SIZES = (2, 4, 8)
 COMMITTED = DOCS / "measured" / "reproduction" / "ladder.npz"
@@ -68,6 +80,9 @@ def test_hacking_is_found_where_it_was_put_and_what_mends_it_is_told() -> None:
     assert "Hacking of the standard model with squared error appears" in text
     assert "Collapse of the standard model with squared error is **not reproduced" in text
     assert "gaussian by mean" in text
+    assert "are hacked" in " ".join(diagnosed(file, variant(BOTTOM, "mse", 0)))
+    assert "Hardly any query is hacked" in " ".join(diagnosed(file, SHIPPED))
+    assert "> " in text
 
 
 def test_what_does_not_appear_is_said_not_to() -> None:
@@ -88,3 +103,16 @@ def test_the_command_writes_the_page_and_its_pictures(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "reproduction" / "ladder-rungs.svg").exists()
     run = CliRunner().invoke(app, [*asked, "--json"])
     assert json.loads(run.stdout)["reproduced"]["h"] is True
+
+
+def test_the_committed_ladder_is_whole_and_of_the_shipped_model() -> None:
+    file = read_scores(COMMITTED)
+    assert COMMITTED.stat().st_size < 2**21
+    assert {facts["rung"] for name, facts in file.made.items() if name != SHIPPED} == set(RUNGS)
+    assert file.made[SHIPPED]["reward"] == read_config(SHIPPED_REWARD)[1][:16]
+
+
+@pytest.mark.parametrize("name", ["ladder-rungs.svg", "ladder-bottom.svg"])
+def test_the_committed_page_has_its_pictures(name: str) -> None:
+    assert f"reproduction/{name}" in (DOCS / "measured" / "failure-modes.md").read_text(encoding="utf-8")
+    assert (DOCS / "measured" / "reproduction" / name).exists()
