@@ -242,6 +242,11 @@ def test_a_small_address_space_is_a_refusal_or_enough_but_never_a_crash(policy_p
         assert done.stdout == "16\n"
 
 
+def test_a_limit_below_the_model_is_called_allowed_not_free(policy_path: Path) -> None:
+    with pytest.raises(OutOfCapacity, match=r"0\.9537 MiB are allowed"):
+        LlamaPolicy(policy_path, threads=1, memory_bytes=1_000_000)
+
+
 def test_a_prompt_longer_than_the_context_is_refused(policy: LlamaPolicy) -> None:
     with pytest.raises(OutOfCapacity, match="exceed the model's context"):
         policy.sample(request(policy, "word " * policy.context_trained), FREE)
