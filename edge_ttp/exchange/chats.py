@@ -38,7 +38,7 @@ MEDIA = "without text (a picture, a call, deleted)"
 _ME = "Me"
 _FIELD = re.compile(r"^(Conversation|From|To|Type|Sent|Received|Edited|Attachment|Reaction|Quote|Version): (.*)$")
 
-MEMBER = re.compile(r"_chat\.txt|WhatsApp.{1,150}\.txt", re.IGNORECASE)
+MEMBER = re.compile(r"_chat\.txt|.{0,80}WhatsApp.{1,150}\.txt", re.IGNORECASE)
 """Names of the chat's text in the archives that WhatsApp makes."""
 
 _HEAD = 20

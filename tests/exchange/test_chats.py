@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange.chats import ChatReading, is_chat, messages
+from edge_ttp.exchange.chats import MEMBER, ChatReading, is_chat, messages
 from edge_ttp.exchange.records import Entry, Numbered, Remark, Skipped
 from edge_ttp.schema import HistoryItem
 
@@ -169,6 +169,20 @@ def test_forms_of_lines(line: str) -> None:
 def test_what_stands_for_a_picture_a_call_or_a_deleted_message_is_no_text(left: str) -> None:
     assert items(read(f"12.03.25, 14:05 - Ann: hi\n12.03.25, 14:06 - Jo: {left}\n", "Jo")) == []
     assert items(read(f"12.03.25, 14:05 - Ann: hi\n12.03.25, 14:06 - Jo: why is there {left}?\n", "Jo"))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_it"),
+    [
+        ("_chat.txt", True),
+        ("WhatsApp-Chat mit Ann.txt", True),
+        ("Discussion WhatsApp avec Ann.txt", True),
+        ("Chat de WhatsApp con Ann.txt", True),
+        ("notes.txt", False),
+    ],
+)
+def test_the_text_in_an_archive_is_told_by_its_name(name: str, is_it: bool) -> None:
+    assert (MEMBER.fullmatch(name) is not None) is is_it
 
 
 @pytest.mark.parametrize("text", ["just a letter: I wrote", "", "12.03.25: a diary", "[1] a list\n[2] b"])
