@@ -22,6 +22,10 @@ DEFAULT_EXAMPLES = 4
 """Recalled history items in a prompt where the caller names no number."""
 
 
+MOST_CORE = 64
+"""Most items in a core."""
+
+
 class Policy(Protocol):
     """What a request needs of a policy (policy/llama.py)."""
 
@@ -135,6 +139,8 @@ class Ask:
     examples: int | None = None
     """Recalled items in the prompt, as many as there are. A number is kept, or the request refused; None:
     DEFAULT_EXAMPLES, fewer where context, memory or a deadline hold no more."""
+    core: int = 0
+    """Items that stand for all of the user's before the recalled ones, the same in every prompt (answer/core.py)."""
     recall_for: str | None = None
     """Text that examples are recalled for. None: the prompt."""
     turns: tuple[tuple[str, str], ...] = ()
@@ -198,5 +204,7 @@ def _check(ask: Ask) -> None:
         raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
     if ask.seed is not None and not 0 <= ask.seed < 2**63:
         raise InvalidInput(f"the seed {ask.seed} is out of range", "choose one from 0 to 2^63 - 1")
+    if not 0 <= ask.core <= MOST_CORE:
+        raise InvalidInput(f"a core of {ask.core} examples is out of range", f"choose one from 0 to {MOST_CORE}")
     if ask.examples is not None and ask.examples < 0:
         raise InvalidInput(f"{ask.examples} examples cannot be recalled", "choose 0 or more")

@@ -65,10 +65,12 @@ def request(
     seed: int,
     max_tokens: int,
     grammar: str | None = None,
+    core: int = 0,
 ) -> Request:
     """One call of the engine. `prompt_stop` ends answers to this prompt where no grammar says when they end."""
     return Request(
         prompt=prompt,
+        core=core,
         n=n,
         sampling=sampling,
         seed=seed,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from edge_ttp.answer.ask import Policy
 from edge_ttp.answer.prompt import Example, Prompt, Style, compose
 from edge_ttp.errors import OutOfCapacity
+from edge_ttp.policy.reading import alike
 from edge_ttp.schema import Speaker
 
 
@@ -17,6 +18,8 @@ class EncodedPrompt(NamedTuple):
 
     prompt: Prompt
     tokens: tuple[int, ...]
+    core: int = 0
+    """Tokens at the beginning that every prompt with the same core begins with."""
 
 
 def encode(
@@ -30,8 +33,14 @@ def encode(
     context: Sequence[str] = (),
     speaker: Speaker = "user",
     several_lines: bool = False,
+    core: Sequence[Example] = (),
 ) -> EncodedPrompt:
     """The prompt for `request` in words and in tokens; few-shot text where the model has no chat template."""
+    if core:
+        kept = partial(encode, policy, style, system=system, speaker=speaker, core=())
+        shown = [*examples, *reversed(core)]
+        whole = kept(request, shown, turns, context=context, several_lines=several_lines)
+        return whole._replace(core=alike(whole.tokens, kept("?", [*reversed(core)]).tokens))
     told = partial(
         compose,
         request,

@@ -57,8 +57,11 @@ def ways(
     options: list[Option] = []
     prompts: list[EncodedPrompt] = []
     refusal = None
-    for count in sorted({*fewer, available}, reverse=True):
-        encoded = _encoded(rooms, ask, recollection.examples[:count], turns, lengths)
+    counts = [(count, recollection.core) for count in sorted({*fewer, available}, reverse=True)]
+    if recollection.core:  # where not even it fits, examples come before it
+        counts += [(count, ()) for count, _ in counts]
+    for count, core in counts:
+        encoded = _encoded(rooms, ask, recollection.examples[:count], turns, lengths, core=core)
         for longest in lengths.caps:
             try:
                 width = _width(rooms, ask, len(encoded.tokens), longest)
@@ -76,7 +79,13 @@ def ways(
 
 
 def _encoded(
-    rooms: Rooms, ask: Ask, examples: Sequence[Example], turns: Sequence[Example], lengths: AnswerLengths
+    rooms: Rooms,
+    ask: Ask,
+    examples: Sequence[Example],
+    turns: Sequence[Example],
+    lengths: AnswerLengths,
+    *,
+    core: Sequence[Example],
 ) -> EncodedPrompt:
     return encode(
         rooms.policy,
@@ -88,6 +97,7 @@ def _encoded(
         context=ask.context,
         speaker=ask.speaker,
         several_lines=lengths.several_lines,
+        core=core,
     )
 
 

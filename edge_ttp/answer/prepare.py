@@ -158,7 +158,7 @@ def _shown(planned: Planned, encoded: EncodedPrompt) -> schema.Plan:
         n=planned.n,
         bound_by=planned.bound_by,
         max_tokens=planned.option.longest,
-        examples=planned.option.examples,
+        examples=encoded.prompt.examples,
         prompt_tokens=len(encoded.tokens),
         expected_s=planned.expected_s,
         expected_gain=planned.expected_gain,
@@ -172,7 +172,7 @@ def _left_out(
     """What of the past is not in the prompt, and why."""
     why = "the deadline leaves no time to read them" if hurried else "context and memory hold no more"
     lost = (
-        (len(recollection.examples) - encoded.prompt.examples, "recalled examples"),
+        (len(recollection.core) + len(recollection.examples) - encoded.prompt.examples, "recalled examples"),
         (len(ask.turns) - len(turns), "earlier turns"),
     )
     return [f"{count} {what} left out: {why}" for count, what in lost if count]

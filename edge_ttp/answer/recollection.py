@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Rooms
+from edge_ttp.answer.core import LOOKED_AT, choose_core, epoch
 from edge_ttp.answer.prompt import Example
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import History
 from edge_ttp.learning.calibration import POPULATION, Calibration
 from edge_ttp.learning.learned import Learned, learned
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile
-from edge_ttp.schema import HistoryItem
+from edge_ttp.schema import PROMPT_KIND, HistoryItem
 
 _CACHE_WAIT_S = 0.25
 """Longest wait for another writer before vectors are not kept."""
@@ -33,13 +34,15 @@ class Recollection:
     profile: UserProfile | None
     learned: Learned | None
     """None where nothing is scored."""
+    core: tuple[Example, ...] = ()
+    """What stands before the examples in every prompt of the user, in its order there."""
     notes: tuple[str, ...] = ()
     """What the user should know: nothing to imitate, or damaged rows."""
 
     @property
     def past(self) -> list[Example]:
         """Everything here that the user answered to something."""
-        return [*self.examples, *((item.input, item.output) for item in self.recent)]
+        return [*self.core, *self.examples, *((item.input, item.output) for item in self.recent)]
 
     @property
     def calibration(self) -> Calibration:
@@ -57,17 +60,29 @@ def recollect(rooms: Rooms, ask: Ask) -> Recollection:
     sought = ask.prompt if ask.recall_for is None else ask.recall_for
     count = DEFAULT_EXAMPLES if ask.examples is None else ask.examples
     kind, fallen_back = _kind(rooms.history, ask)
-    similar = rooms.history.recall(ask.user, sought, count, kind=kind) if count else []
+    core = _core(rooms.history, ask, kind) if ask.core else ()
+    known = {one.id for one in core if one.id is not None}
+    similar = rooms.history.recall(ask.user, sought, count, kind=kind, exclude=known) if count else []
     recent = rooms.history.items(ask.user, kind=kind, limit=HISTORY_ITEMS, prompts=False)
     # The profile comes before the plan: a user's first one takes time that a deadline has to know of.
     profile = rooms.reward.profile(recent, StoredVectors(rooms.history)) if rooms.reward is not None else None
     return Recollection(
         examples=tuple((one.item.input, one.item.output) for one in similar),
+        core=tuple((one.input, one.output) for one in core),
         recent=tuple(recent),
         profile=profile,
         learned=learned(rooms.history, ask.user, rooms.reward) if rooms.reward is not None else None,
         notes=(*fallen_back, *_notes(rooms.history, ask.user, recent)),
     )
+
+
+def _core(history: History, ask: Ask, kind: str | None) -> tuple[HistoryItem, ...]:
+    """The user's core, of this kind where there is one: chosen from what was there at the last epoch."""
+    kinds = history.stats(ask.user).kinds
+    count = kinds.get(kind, 0) if kind else sum(held for name, held in kinds.items() if name != PROMPT_KIND)
+    newer = count - epoch(count)
+    items = history.items(ask.user, kind=kind, limit=LOOKED_AT, prompts=False, skip=newer)
+    return choose_core(items[::-1], ask.core)
 
 
 def _kind(history: History, ask: Ask) -> tuple[str | None, tuple[str, ...]]:

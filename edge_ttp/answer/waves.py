@@ -72,6 +72,7 @@ def draw(
             prepared.sampling,
             rooms.policy.tokens,
             prompt=prepared.encoded.tokens,
+            core=prepared.encoded.core,
             prompt_stop=prepared.encoded.prompt.stop,
             n=most,
             seed=seed,

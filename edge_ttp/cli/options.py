@@ -105,6 +105,10 @@ Examples = Annotated[
     int | None,
     typer.Option("--examples", help="Past items shown to the model. A number is kept, or refused; default: up to 4."),
 ]
+Core = Annotated[
+    int,
+    typer.Option("--core", min=0, help="Items that stand for all of yours before them, read once for all requests."),
+]
 Threads = Annotated[int | None, typer.Option("--threads", help="Default: the cores this process may use.")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep this out of the history.")]
 DATA_VARIABLE = "EDGE_TTP_DATA"

@@ -170,18 +170,20 @@ def select_items(
     limit: int | None,
     newest_first: bool,
     prompts: bool = True,
+    skip: int = 0,
     sieve: Sieve,
 ) -> list[HistoryItem]:
     """The user's items by time (equal times by row number), at most `limit`; with a limit, the newest or the oldest.
 
+    skip: how many are passed over first.
     prompts: with what was typed to chatbots (PROMPT_KIND) where no kind is given.
     """
     direction = "DESC" if newest_first else "ASC"
     rows = db.execute(
         f"{ITEMS} WHERE users.name = ?1 AND (?2 IS NULL OR items.kind = ?2) AND (?3 IS NULL OR items.created_at < ?3) "
         "AND (?2 IS NOT NULL OR ?5 IS NULL OR items.kind <> ?5) "
-        f"ORDER BY items.created_at {direction}, items.id {direction} LIMIT ?4",
-        (user_id, kind, before, -1 if limit is None else max(0, limit), None if prompts else PROMPT_KIND),
+        f"ORDER BY items.created_at {direction}, items.id {direction} LIMIT ?4 OFFSET ?6",
+        (user_id, kind, before, -1 if limit is None else max(0, limit), None if prompts else PROMPT_KIND, skip),
     )
     return list(sieve.sift("items", rows, item_from))
 

@@ -130,10 +130,12 @@ class History(ImportingStore, LearnedStore):
         limit: int | None = None,
         newest_first: bool = True,
         prompts: bool = True,
+        skip: int = 0,
     ) -> list[HistoryItem]:
         """The user's items by time, of one kind or strictly older than `before` if given.
 
-        prompts: with what the user typed to chatbots (kind `prompt`), where no kind is given.
+        prompts: with what the user typed to chatbots (kind `prompt`), where no kind is given. skip: how many are passed
+        over first.
         """
         checked_type("before", before, datetime)
         checked_type("limit", limit, int)
@@ -147,6 +149,7 @@ class History(ImportingStore, LearnedStore):
                 limit=limit,
                 newest_first=newest_first,
                 prompts=prompts,
+                skip=skip,
                 sieve=self._sieve,
             )
 

@@ -79,6 +79,7 @@ class Runtime(Teaching):
         seed: int | None = None,
         kind: str | None = None,
         examples: int | None = None,
+        core: int = 0,
         recall_for: str | None = None,
         remember: str | None = None,
         conversation: str | None = None,
@@ -102,9 +103,10 @@ class Runtime(Teaching):
         `remember` is the input under which an accepted text is kept, in place of the prompt; `conversation` names the
         one that this is part of.
         `n` None: as many candidates as the budget allows. `examples`, past items in the prompt, are kept or the request
-        is refused; None: up to 4, fewer where there is no room or a deadline presses. `kind` keeps recall to items of
-        that kind. `model`: another policy than the usual one. `adapter`: the voice adapter's name or file, "none" for
-        the policy as it is; None: the one that the policy was given for this, if any. Requests of `priority`
+        is refused; None: up to 4, fewer where there is no room or a deadline presses. `core`: as many items that stand
+        for all of the user's come before them, the same in every request, and are read once. `kind` keeps recall to
+        items of that kind. `model`: another policy than the usual one. `adapter`: the voice adapter's name or file,
+        "none" for the policy as it is; None: the one that the policy was given for this, if any. Requests of `priority`
         "background" wait while others are under way. `store` False keeps it out of the history. `cancel`, set from any
         thread, ends decoding within a step and returns what there is; so does the budget's deadline, which does not
         count the loading of models and knows of the other requests. `on_event` is called in this thread with what
@@ -125,6 +127,7 @@ class Runtime(Teaching):
             seed=seed,
             kind=kind,
             examples=examples,
+            core=core,
             recall_for=recall_for,
             remember=remember,
             conversation=conversation,
@@ -187,6 +190,7 @@ class Runtime(Teaching):
             seed=options.get("seed"),
             kind=options.get("kind"),
             examples=options.get("examples"),
+            core=options.get("core", 0),
             recall_for=options.get("recall_for"),
             remember=options.get("remember"),
             conversation=options.get("conversation"),

@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     seed: int | None
     kind: str | None
     examples: int | None
+    core: int
     recall_for: str | None
     remember: str | None
     conversation: str | None
@@ -62,6 +63,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "kind": (str,),
     "examples": (int,),
+    "core": (int,),
     "recall_for": (str,),
     "speaker": (str,),
     "model": (str,),

@@ -67,6 +67,8 @@ def options(wanted: Wanted, bearer: Bearer | None) -> dict[str, Any]:
         given["select"] = extension.select
     if extension.examples is not None:
         given["examples"] = extension.examples
+    if extension.core:
+        given["core"] = extension.core
     if extension.candidates is not None:
         given["n"] = max(extension.candidates, wanted.n)
     elif wanted.n > 1:

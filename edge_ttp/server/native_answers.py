@@ -44,6 +44,7 @@ class DraftRequest(BaseModel):
     speaker: Speaker = "user"
     kind: str | None = None
     examples: int | None = Field(default=None, ge=0, le=64)
+    core: int = Field(default=0, ge=0, le=64)
     store: bool = True
     model: str | None = None
     """Name of a policy of the store; None: the default one."""
@@ -70,6 +71,7 @@ async def generate(call: Exchange) -> Response:
             "seed",
             "kind",
             "examples",
+            "core",
             "adapter",
         },
         exclude_none=True,

@@ -40,6 +40,7 @@ class Extension(BaseModel):
     kind: str | None = None
     """Recall keeps to items of this kind."""
     examples: int | None = Field(default=None, ge=0, le=64)
+    core: int = Field(default=0, ge=0, le=64)
     context: list[str] = []
     """Documents for this answer: shown to the policy, never stored as the user's writing."""
     remember: str | None = None

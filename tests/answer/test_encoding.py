@@ -6,6 +6,7 @@ from fakes import FakePolicy, rooms
 
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
+from edge_ttp.answer.encoding import encode
 from edge_ttp.history import History
 
 
@@ -37,3 +38,15 @@ def test_a_chat_model_without_a_known_template_continues_text(history: History) 
     policy = FakePolicy(template=False)
     generate(rooms(history, policy), ask())
     assert policy.texts == ["Input: what grows here\nOutput:"]
+
+
+def test_a_core_stands_first_in_its_order_and_its_tokens_are_counted(history: History) -> None:
+    policy = FakePolicy()
+    core = [("what", "is"), ("tell", "me")]
+    one = encode(policy, "chat", "grows here", [("more", "now")], core=core)
+    other = encode(policy, "chat", "what is it", (), core=core)
+    assert [text for role, text in one.prompt.messages if role == "assistant"] == ["is", "me", "now"]
+    assert one.prompt.examples == 3
+    assert 0 < one.core <= len(one.tokens)
+    assert one.tokens[: one.core] == other.tokens[: one.core]
+    assert encode(policy, "chat", "grows here", [("more", "now")]).core == 0

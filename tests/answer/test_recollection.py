@@ -82,3 +82,14 @@ def test_a_kind_that_the_user_never_wrote_falls_back_and_says_so(history: Histor
     assert [output for _, output in kept.examples] == ["note 2"]
     assert kept.notes == ()
     assert "no history yet" in recollect(rooms(history), ask(kind="poem", user="bob")).notes[0]
+
+
+def test_a_core_stays_the_same_for_other_requests_and_is_not_recalled_again(history: History) -> None:
+    remember(history, count=5)
+    one, other = (recollect(rooms(history), ask(text, core=2)) for text in ("what grows here", "tell me more"))
+    assert len(one.core) == 2
+    assert one.core == other.core
+    assert not set(one.core) & set(one.examples)
+    history.add(HistoryItem(user_id="ann", input="something new", output="another answer"))
+    assert recollect(rooms(history), ask(core=2)).core != ()
+    assert recollect(rooms(history), ask()).core == ()

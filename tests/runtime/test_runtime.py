@@ -461,3 +461,23 @@ def test_an_adapter_that_there_is_not_or_that_is_named_twice_is_refused(voiced: 
         answer(voiced, adapter="my-voice", sampling=Sampling(adapters=(LoraAdapter(path="x.gguf"),)))
     with pytest.raises(InvalidInput, match="adapter"):
         answer(voiced, adapter=7)
+
+
+@pytest.mark.real
+def test_a_core_is_read_once_even_by_another_process_and_goes_with_the_user(models_home: Path) -> None:
+    home = locate().data.parent
+    with Runtime.open(home=home, user="ada") as runtime:
+        for at in range(9):
+            runtime.history.add(HistoryItem(user_id="ada", input=f"Question {at}?", output=f"Answer {at}, as ever."))
+        first = runtime.generate("Question 3 again?", n=2, seed=1, core=4, examples=1, select="first")
+    with Runtime.open(home=home, user="ada") as runtime:
+        again = runtime.generate("Another thing, please?", n=2, seed=1, core=4, examples=0, select="first")
+        assert (first.usage.cached_prompt_tokens, first.plan.examples, again.plan.examples) == (0, 5, 4)
+        assert again.usage.cached_prompt_tokens > again.usage.prompt_tokens // 2
+        folder = runtime.history.states_folder("ada")
+        assert folder is not None
+        assert list(folder.glob("*.state"))
+        runtime.history.forget("ada", everything=True)
+        assert not folder.exists()
+        fresh = runtime.generate("Another thing, please?", n=2, seed=1, select="first")
+    assert fresh.usage.cached_prompt_tokens == 0

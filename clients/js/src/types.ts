@@ -46,6 +46,7 @@ export interface DraftRequest {
   speaker?: "user" | "policy" | "text";
   kind?: string;
   examples?: number;
+  core?: number;
   store?: boolean;
   model?: string;
 }

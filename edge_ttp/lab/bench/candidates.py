@@ -252,8 +252,8 @@ def _compose(
         for task in tasks:
             history.add_many(task.history)
             found = history.recall(task.user, task.prompt, DEFAULT_EXAMPLES)
-            prompt, tokens = encode(policy, style, task.prompt, [(one.item.input, one.item.output) for one in found])
-            composed.append((tokens, prompt.stop, _long(policy, task)))
+            encoded = encode(policy, style, task.prompt, [(one.item.input, one.item.output) for one in found])
+            composed.append((encoded.tokens, encoded.prompt.stop, _long(policy, task)))
     return composed
 
 
