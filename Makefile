@@ -89,7 +89,7 @@ $(VENV)-clients/.ready: $(VENV)/.test pyproject.toml
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
 		> $$($(VENV)-clients/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
 	$(VENV)-clients/bin/pip install --quiet --no-deps -e .
-	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0' 'langchain-openai>=1.0' 'openai>=2.0' litellm
+	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0' 'langchain-openai>=1.0' 'openai>=2.0' litellm 'ollama>=0.6'
 	@touch $@
 
 # Our own client in TypeScript: only its compiler is fetched.

@@ -24,6 +24,7 @@ from edge_ttp.server import (
     native_privacy,
     native_rewriting,
     native_setup,
+    ollama_routes,
     openai_routes,
 )
 from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
@@ -73,6 +74,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/health", "200 when requests can be answered, 503 while a model loads.", health, token=False),
     Endpoint("GET", "/ttp/v1/openapi.json", "This description.", openapi, token=False),
     *openai_routes.ENDPOINTS,
+    *ollama_routes.ENDPOINTS,
     *native_answers.ENDPOINTS,
     *native_rewriting.ENDPOINTS,
     *native_history.ENDPOINTS,

@@ -47,6 +47,16 @@ _OPENAI_ERROR = {
         }
     },
 }
+_OLLAMA_ERROR = {
+    "type": "object",
+    "required": ["error", "code", "cure", "exit_code"],
+    "properties": {
+        "error": {"type": "string"},
+        "code": {"type": "string"},
+        "cure": {"type": "string"},
+        "exit_code": {"type": "integer"},
+    },
+}
 _WHY = {
     "400": "What was asked for cannot be meant, or not be done; the cure says what to change.",
     "401": "No known token was shown.",
@@ -76,7 +86,12 @@ def description(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "info": {"title": "edge-ttp", "version": __version__, "description": "Test-time personalization on device."},
         "paths": paths,
         "components": {
-            "schemas": {**schemas.get("$defs", {}), "Error": _NATIVE_ERROR, "OpenAIError": _OPENAI_ERROR},
+            "schemas": {
+                **schemas.get("$defs", {}),
+                "Error": _NATIVE_ERROR,
+                "OpenAIError": _OPENAI_ERROR,
+                "OllamaError": _OLLAMA_ERROR,
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -106,6 +121,7 @@ def _operation(endpoint: Endpoint, refer: dict[type[BaseModel], Any]) -> dict[st
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}
     error = "OpenAIError" if endpoint.path.startswith("/v1/") else "Error"
+    error = "OllamaError" if endpoint.path.startswith("/api/") else error
     shown = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=error)}}}
     for status, why in _WHY.items():
         if status != "404" or endpoint.missing:

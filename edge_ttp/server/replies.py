@@ -62,6 +62,9 @@ class Refusal:
             code = _OPENAI_CODES.get(self.code, self.code)
             error: dict[str, Any] = {"message": line, "type": kind, "param": None, "code": code}
             return {"error": {**error, "cure": self.cure, "exit_code": self.exit_code}}
+        if path.startswith("/api/"):  # Ollama's clients show a text
+            line = f"{self.fact}; {self.cure}" if self.cure else self.fact
+            return {"error": line, "code": self.code, "cure": self.cure, "exit_code": self.exit_code}
         error = {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
         return {"error": error}
 

@@ -36,10 +36,12 @@ class EventStream(StreamingResponse):
     """An answer of messages as they come. When the client goes, the source is closed within a moment."""
 
     media_type = "text/event-stream"
+    comments = True
+    """Whether a silent stream says comments."""
 
     def __init__(self, source: AsyncIterator[bytes], headers: Mapping[str, str] | None = None) -> None:
         quiet = {"cache-control": "no-store", "x-accel-buffering": "no", "connection": "keep-alive"}
-        super().__init__(_kept_alive(source), headers={**quiet, **(headers or {})})
+        super().__init__(_kept_alive(source, comments=self.comments), headers={**quiet, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the source ends, the client goes or does not read for STALLED_S seconds."""
@@ -66,14 +68,14 @@ async def gone(receive: Receive) -> None:
         pass
 
 
-async def _kept_alive(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What `source` gives, with comments where it is silent for KEEP_ALIVE_S seconds."""
+async def _kept_alive(source: AsyncIterator[bytes], *, comments: bool) -> AsyncIterator[bytes]:
+    """What `source` gives, with comments (or empty lines) where it is silent for KEEP_ALIVE_S seconds."""
     following: asyncio.Future[bytes] | None = None
     try:
         while True:
             following = asyncio.ensure_future(anext(source))
             while not (await asyncio.wait({following}, timeout=KEEP_ALIVE_S))[0]:
-                yield comment("working")
+                yield comment("working") if comments else b"\n"
             try:
                 yield following.result()
             except StopAsyncIteration:

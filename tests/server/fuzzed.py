@@ -14,13 +14,15 @@ ODD: tuple[Any, ...] = (
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "me", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 3},
     "/v1/completions": {"model": "smollm2-135m-instruct", "prompt": "One, two,", "max_tokens": 3},
+    "/api/generate": {"model": "smollm2-135m-instruct", "prompt": "Hello", "options": {"num_predict": 3}},
+    "/api/chat": {"model": "me", "messages": [{"role": "user", "content": "Hello"}], "options": {"num_predict": 3}},
     "/v1/responses": {"model": "smollm2-135m-instruct", "input": "Hello", "max_output_tokens": 3},
 }
 """Bodies that the description says in words only."""
 FIELDS = (
     "model", "messages", "prompt", "input", "n", "stream", "stop", "seed", "temperature", "top_p", "max_tokens",
     "logit_bias", "response_format", "tools", "tool_choice", "logprobs", "user", "store", "edge_ttp",
-    "stream_options", "grammar", "best_of",
+    "stream_options", "grammar", "best_of", "format", "system", "images",
 )  # fmt: skip
 _METHODS = ("get", "post", "put", "delete", "patch", "head")
 
