@@ -163,7 +163,7 @@ test-scale: $(VENV)-scale/.ready models  ## policies behind real engines: llama.
 	$(VENV)-scale/bin/python -m pytest -m scale tests/scale
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak --ignore=tests/browser --ignore=tests/window
 
 hostile: $(VENV)/.test models  ## 850 hostile inputs of each kind, part of soak; writes docs/measured/hostile-inputs.md
 	$(BIN)/python -m tests.hostile --each 850 --write
