@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_ttp.cli.options import PolicyUrl
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
@@ -36,9 +37,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 def pools(
     data: Annotated[Path, typer.Option(help="File of texts: JSON lines with user_id, order, input, output.")],
     out: Annotated[Path, typer.Option(help="Pool file to write or continue (.jsonl.zst).")],
-    model: Annotated[str, typer.Option(help="Policy: a name in the model store, or a .gguf path.")] = (
-        "smollm2-135m-instruct"
-    ),
+    model: Annotated[
+        str | None, typer.Option(help="Policy: a name in the store or a .gguf file. Default: smollm2-135m-instruct.")
+    ] = None,
+    policy_url: PolicyUrl = None,
     n: Annotated[int, typer.Option(min=1, max=256, help="Candidates per query.")] = 32,
     queries: Annotated[int, typer.Option(min=1, help="Queries in all; an existing file is continued.")] = 400,
     examples: Annotated[int, typer.Option(min=0, max=64, help="Recalled items in the prompt.")] = 4,
@@ -65,14 +67,14 @@ def pools(
     wanted = next((one for one in PARTS if one == part), None)
     if part is not None and wanted is None:
         raise InvalidInput(f"there is no part {part!r}", f"choose one of {', '.join(PARTS)}")
-    located = Registry(locate()).locate(model, kind="policy")
+    located = None if policy_url else Registry(locate()).locate(model or "smollm2-135m-instruct", kind="policy")
     recipe = Recipe(
         n=n,
         examples=examples,
         max_tokens=max_tokens,
         sampling=Sampling(temperature=temperature),
         seed=seed,
-        style=located.prompt_style or "few-shot",
+        style=(located.prompt_style if located else None) or "few-shot",
     )
     with progress("pools", queries, unit="pools") as advance:
         last = [0.0]
@@ -85,13 +87,14 @@ def pools(
 
         count = make_pools(
             data,
-            located.path,
+            located.path if located else model,
             out,
             recipe,
             queries=queries,
             threads=threads or default_threads(),
             report=report,
             who=Who(wanted, min_items, min_history),
+            policy_url=policy_url,
         )
     _print({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
 

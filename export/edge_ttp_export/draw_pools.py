@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from edge_ttp.answer.prompt import Style, compose, tokens_for
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
+from edge_ttp.policy.elsewhere.address import EngineAddress
+from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.reward.utility import utility
@@ -96,7 +98,7 @@ def _turns(users: dict[str, list[Item]], min_history: int) -> Iterator[PoolQuery
 
 def make_pools(
     data: Path,
-    model: Path,
+    model: Path | str | None,
     out: Path,
     recipe: Recipe,
     *,
@@ -104,21 +106,25 @@ def make_pools(
     threads: int,
     report: Callable[[int, int, float], None],
     who: Who = Who(),
+    policy_url: str | None = None,
 ) -> int:
     """Draws pools for the first `queries` queries of `data` and appends them to `out`; returns how many are in it now.
 
     `who` narrows the users that queries come from. Pools that `out` holds already are kept: an interrupted run goes on
-    where it stopped. `report` gets pools done, pools wanted and the seconds left. Raises InvalidInput where `out` was
-    made from other data or another recipe.
+    where it stopped. `policy_url`: an engine elsewhere draws; `model` then is one that it serves, None its first one,
+    and its own way to be asked decides on the style. `report` gets pools done, pools wanted and the seconds left.
+    Raises InvalidInput where `out` was made from other data or another recipe.
     """
     users = {user: items for user, items in read_items(data).items() if who.takes(user, items)}
     wanted = choose_queries(users, queries, who.min_history)
     if not wanted:
         raise InvalidInput(f"no user in {data} has enough items", "give longer histories, or ask for fewer items")
     prepared_output(out, force=True)  # continued where it is there; never the history or a model
-    header = {"task": task_of(data), "data": file_sha256(data), "model": file_sha256(model), **_as_dict(recipe)}
-    policy = LlamaPolicy(model, threads=threads)
+    policy, drawn_by = _policy(model, policy_url, threads)
     try:
+        if isinstance(policy, EnginePolicy):
+            recipe = replace(recipe, style="chat" if policy.chats else "few-shot")
+        header = {"task": task_of(data), "data": file_sha256(data), **drawn_by, **_as_dict(recipe)}
         with PoolFile.append(out, header) as file, Recall.over(users) as recall:
             todo = [query for query in wanted if _key(query) not in file.keys]
             started, done = time.monotonic(), len(wanted) - len(todo)
@@ -131,7 +137,21 @@ def make_pools(
         policy.close()
 
 
-def _pool(policy: LlamaPolicy, recall: Recall, query: PoolQuery, recipe: Recipe) -> dict[str, Any]:
+def _policy(
+    model: Path | str | None, policy_url: str | None, threads: int
+) -> tuple[LlamaPolicy | EnginePolicy, dict[str, Any]]:
+    """The policy, and what the file says of it."""
+    if policy_url is None:
+        if not isinstance(model, Path):
+            raise InvalidInput("no policy is named", "give a model")
+        return LlamaPolicy(model, threads=threads), {"model": file_sha256(model)}
+    policy = EnginePolicy(EngineAddress.of(policy_url), None if model is None else str(model))
+    fingerprint = hashlib.sha256(f"{policy.address.url} {policy.model}".encode()).hexdigest()
+    told = {"policy_url": policy.address.url, "policy": policy.model, "logprobs": policy.gives_logprobs}
+    return policy, {"model": fingerprint, **told}
+
+
+def _pool(policy: LlamaPolicy | EnginePolicy, recall: Recall, query: PoolQuery, recipe: Recipe) -> dict[str, Any]:
     """One record of the pool file."""
     item = query.item
     shown = recall.examples(item, recipe.examples)
@@ -168,7 +188,6 @@ def _pool(policy: LlamaPolicy, recall: Recall, query: PoolQuery, recipe: Recipe)
         ],
         "utility": [round(utility(text, item.output), 9) for text in texts],
         "chrf": [round(value, 6) for value in _chrf(texts, item.output)],
-        "seconds": round(drawn.prefill_s + drawn.decode_s, 3),
     }
 
 

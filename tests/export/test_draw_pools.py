@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from fakes.engine import FakeEngine, running
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, ModelUnavailable
+from edge_ttp.policy.elsewhere import engine_policy
+from edge_ttp.policy.elsewhere.persistence import Persistence
 from edge_ttp_export.draw_pools import MIN_HISTORY, Recipe, Who, choose_queries, make_pools
 from edge_ttp_export.text_files import Item, read_items
 from edge_ttp_export.user_split import part_of
@@ -117,6 +120,33 @@ def test_a_bad_line_of_texts_is_named(tmp_path: Path) -> None:
     path.write_text('{"user_id": "a", "order": 0, "input": "i", "output": "o"}\n{"user_id": "a"}\n')
     with pytest.raises(InvalidInput, match="line 2"):
         read_items(path)
+
+
+def test_an_engine_that_fails_late_and_dies_leaves_every_pool_once_and_whole(tmp_path: Path) -> None:
+    data = tmp_path / "notes.jsonl"
+    rows = [vars(item) for items in users(6, 8).values() for item in items]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = Recipe(n=3, examples=2, max_tokens=8)
+
+    def draw(out: Path, engine: FakeEngine, last: int = 100) -> int:
+        def report(done: int, wanted: int, left: float) -> None:
+            engine.dead = done >= last
+
+        return make_pools(data, None, out, recipe, queries=16, threads=1, report=report, policy_url=engine.url)
+
+    with running(FakeEngine(n=False)) as engine:
+        assert draw(tmp_path / "calm.zst", engine) == 16
+        engine.fails, engine.every_s = 0.1, 0.002
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine_policy, "Persistence", lambda: Persistence(gone_s=0.2, first_wait_s=0.01))
+            with pytest.raises(ModelUnavailable):
+                draw(tmp_path / "wild.zst", engine, last=5)
+        engine.dead = False
+        assert draw(tmp_path / "wild.zst", engine) == 16
+    (calm, one), (wild, other) = read_pools(tmp_path / "calm.zst"), read_pools(tmp_path / "wild.zst")
+    assert calm == wild
+    assert calm["policy_url"] == engine.url
+    assert one == other
 
 
 @pytest.mark.real

@@ -90,6 +90,11 @@ class EnginePolicy:
         return self._able.get("chat/completions") is not None
 
     @property
+    def context_trained(self) -> int:
+        """Longest prompt and answer together, in tokens; without end where the engine does not say."""
+        return self.context or 2**31
+
+    @property
     def gives_logprobs(self) -> bool:
         """Whether it says log-probabilities; known of the way it is usually asked."""
         able = self._able.get("chat/completions") or self._able.get("completions")
