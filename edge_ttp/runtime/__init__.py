@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, cast
 
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask, Rooms
@@ -286,9 +286,9 @@ class Runtime(Teaching):
         `advance` is called with the number of thread counts done. Raises as `warm`.
         """
         with self._request(), self.models.using() as ready:
-            if not isinstance(ready.policy, LlamaPolicy):
+            if ready.address is not None:
                 raise InvalidInput("an engine elsewhere is not this device's to measure", "leave --policy-url out")
-            return ready.watch.measure(ready.policy, thorough=True, advance=advance)
+            return ready.watch.measure(cast("LlamaPolicy", ready.policy), thorough=True, advance=advance)
 
     def stream(
         self, prompt: str | None = None, *, rewrite: Rewrite | None = None, **options: Unpack[Options]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from edge_ttp.answer.ask import Policy
 from edge_ttp.budget import device
@@ -86,11 +86,12 @@ class Ready:
 
     def measure(self, *, cancel: threading.Event | None = None, advance: Callable[[float], None] | None = None) -> None:
         """Times it on this device where that was never done. Raises Cancelled."""
-        if self.watch.profile is None and isinstance(self.policy, LlamaPolicy):
+        if self.watch.profile is None and self.address is None:
+            policy = cast("LlamaPolicy", self.policy)
             self.watch.measure(
-                self.policy,
+                policy,
                 load_s=self.load_s,
-                sequence_bytes=self.policy.sequence_bytes(64),
+                sequence_bytes=policy.sequence_bytes(64),
                 cancel=cancel,
                 advance=advance,
             )
