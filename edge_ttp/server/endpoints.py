@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.server.access import Bearer
+from edge_ttp.server.complaints import explained
 from edge_ttp.server.replies import Refusal, refusal_of
 from edge_ttp.server.state import State
-from edge_ttp.server.wanted import explained, parse_json
+from edge_ttp.server.wanted import parse_json
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[["Exchange"], Awaitable[Any]]
