@@ -38,6 +38,8 @@ class ModelChoice(BaseModel):
     """Bytes, about."""
     here: bool
     """Whether its files are on this device."""
+    along: bool
+    """Whether they came along with this program: choosing it copies them, and needs no network."""
     fits: bool
     """Whether this device has the memory and the speed for it."""
     reason: str
@@ -114,6 +116,11 @@ async def start(call: Exchange) -> Start | Response:
                 licence_url=one.licence_url,
                 size=one.size,
                 here=one.installed,
+                along=any(
+                    source.type == "file"
+                    for file in runtime.registry.manifest(one.name).files
+                    for source in file.sources
+                ),
                 fits=True,
                 reason="",
             )
@@ -133,6 +140,7 @@ async def start(call: Exchange) -> Start | Response:
                 licence_url=one.offer.licence_url,
                 size=one.offer.download_mb * 10**6,
                 here=False,
+                along=False,
                 fits=one.fits,
                 reason=one.reason,
             )

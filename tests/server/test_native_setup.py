@@ -28,6 +28,7 @@ def test_a_start_names_the_model_in_use_and_those_to_fetch(server: Running) -> N
     here = {one["name"] for one in found["models"] if one["here"]}
     assert found["policy"] in here
     assert any(not one["here"] and one["size"] > 10**8 and one["licence"] for one in found["models"])
+    assert not any(one["along"] for one in found["models"])  # only in the frozen app
     assert found["items"] > 0
 
 

@@ -35,7 +35,7 @@ function showModels(found) {
   const usual = found.policy.split(":")[0];
   const line = (one) => {
     const radio = make("input", { type: "radio", name: "model", value: one.name, checked: one.name === usual });
-    const size = one.here ? word("here") : word("fetch", { mb: megabytes(one.size) });
+    const size = one.here ? word("here") : one.along ? word("along") : word("fetch", { mb: megabytes(one.size) });
     const says = [size, one.licence, one.fits ? "" : one.reason].filter(Boolean).join(" · ");
     const about = make("span", { className: one.fits ? "" : "unfit" }, make("strong", { textContent: one.name }), ` ${one.description} `, make("span", { className: "quiet", textContent: `(${says})` }));
     return make("label", {}, radio, about);
