@@ -74,7 +74,7 @@ _SHARED: dict[str, tuple[str, Reader | None]] = {
     "--json": ("json", None),
 }
 READ: dict[str, dict[str, tuple[str, Reader | None]]] = {
-    "generate": {**_SHARED, "--kind": ("kind", str)},
+    "generate": {**_SHARED, "--kind": ("kind", str), "--core": ("core", _whole)},
     "rewrite": {**_SHARED, "--as": ("kind", str), "--keep": ("keep", str), "--notes": ("notes", None)},
 }
 """Command -> option -> what it sets (a dot: a field of an object within) and how its value is read (None: a flag)."""
@@ -108,7 +108,11 @@ def wish_of(what: str, given: dict[str, Any], text: str) -> dict[str, Any]:
     inner: dict[str, dict[str, Any]] = {"budget": {}, "sampling": {}}
     rule = DEFAULT_RULE if what == "generate" else REWRITE_RULE
     plain: dict[str, Any] = {"select": rule, "store": not given.get("no_store", False)}
-    plain |= {"prompt": text, "context": []} if what == "generate" else {"text": text, "keep": "loose", "notes": False}
+    plain |= (
+        {"prompt": text, "context": [], "core": 0}
+        if what == "generate"
+        else {"text": text, "keep": "loose", "notes": False}
+    )
     for name, value in given.items():
         place, _, field = name.partition(".")
         if field:
