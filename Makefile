@@ -65,7 +65,7 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/basedpyright --project tests/host/pyrightconfig.json --pythonpath $(BIN)/python
 
 test: $(VENV)/.test models  ## all tests but those of the export extra
-	$(BIN)/python -m pytest --ignore=tests/export --ignore=tests/browser --ignore=tests/window
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/export --ignore=tests/browser --ignore=tests/window
 
 test-fast: $(VENV)/.test  ## the tests without a model, under a minute
 	$(BIN)/python -m pytest -n 2 --ignore=tests/export --ignore=tests/browser --ignore=tests/window -m 'not soak and not export and not clients and not scale and not real and not slow'

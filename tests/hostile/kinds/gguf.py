@@ -60,7 +60,10 @@ PRE = ("default", "llama-bpe", "deepseek-llm", "gpt-2", "qwen2", "smollm", "tekk
 
 def scalar(chance: random.Random, parts: Parts) -> str:
     """One number becomes another."""
-    entry = chance.choice([one for one in parts.entries if one.kind in SCALARS and one.kind != 7])
+    numbers = [one for one in parts.entries if one.kind in SCALARS and one.kind != 7]
+    if not numbers:  # an earlier change took them all
+        return "no number left"
+    entry = chance.choice(numbers)
     if entry.kind in (6, 12):
         entry.value = chance.choice(FLOATS)
     else:
