@@ -7,7 +7,6 @@ some without the lock overwrites and deletes them.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from edge_ttp.errors import HistoryUnavailable, write_cure
 from edge_ttp.history.faults import HistoryBlocked
 from edge_ttp.history.place import PRIVATE, files_of
+from edge_ttp.system.file_lock import try_lock
 
 _SORTS = ("new", "old", "read", "copy")
 _BLOCK = 2**20
@@ -37,7 +37,7 @@ def working(path: Path) -> Iterator[None]:
         why = error.strerror or type(error).__name__
         raise HistoryBlocked(f"nothing can be written beside the history {path} ({why})", write_cure(error)) from error
     try:
-        if not _try_lock(handle):
+        if not try_lock(handle):
             raise HistoryBlocked(f"another process is at work on {path}", "try again when it is done")
         _wipe_all(path)
         yield
@@ -87,24 +87,3 @@ def _wipe_all(path: Path) -> None:
 
 def _lock_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from threading import Event
 
 from edge_ttp.errors import Cancelled
 from edge_ttp.paths import private_folder
+from edge_ttp.system.file_lock import try_lock
 
 _POLL_S = 0.1
 
@@ -26,7 +26,7 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None, cancel: Eve
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         waited = False
-        while not _try_lock(handle):
+        while not try_lock(handle):
             if not waited and on_wait is not None:
                 on_wait()
             waited = True
@@ -36,24 +36,3 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None, cancel: Eve
         yield
     finally:
         os.close(handle)  # closing also unlocks
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
