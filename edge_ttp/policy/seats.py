@@ -19,12 +19,18 @@ from edge_ttp.policy.engine import Engine
 from edge_ttp.policy.memory import MIB, CacheType, Footprint, Layout
 from edge_ttp.policy.prefixes import WORTH, Prefix, Prefixes, ReadWith
 from edge_ttp.policy.reading import reusable
+from edge_ttp.system.freed import give_back
 
 Scaled = tuple[bindings.LoadedAdapter, float]
 """An adapter and its scale."""
 
 _SMALL = 192 * MIB
 """What caches may take while nobody draws, where the model is smaller: to make one takes a tenth of a second."""
+
+UNDER_WAY = 512 * MIB
+"""What caches of calls under way may take together, where the model is smaller; further calls wait for a seat. More
+calls side by side would only make all of them slower.
+"""
 
 KEPT = 4
 """Most caches kept while nobody draws with them; other prompts are kept as states."""
@@ -67,6 +73,7 @@ class Seats:
         self._model, self._chunk, self._threads, self._pool = model, chunk, threads, pool
         self._seats: list[Seat] = []
         self._count = itertools.count()
+        self._dropped = False
         self.prefixes = Prefixes()
         """What was read before, and lies in no cache now."""
 
@@ -103,9 +110,12 @@ class Seats:
     ) -> Seat | None:
         """A seat for a call of this layout, with as much of the prompt as was read for this user.
 
-        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way. States and free seats
-        make way where they must. Raises OutOfCapacity where llama.cpp cannot allocate the cache.
+        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way, or these take enough
+        (UNDER_WAY). States and free seats make way where they must. Raises OutOfCapacity where llama.cpp cannot
+        allocate the cache.
         """
+        if self.busy and self._under_way(footprint, layout) > max(footprint.weights, UNDER_WAY):
+            return None
         free = sorted((seat for seat in self._seats if not seat.busy), key=lambda seat: seat.used)
         wanted = {adapter for adapter, _ in adapters}
         fitting = [seat for seat in free if _holds(seat, layout) and wanted <= seat.room]
@@ -169,6 +179,10 @@ class Seats:
         while len(free) > 1 and (len(free) > KEPT or sum(_bytes(footprint, one) for one in free) > allowed(footprint)):
             self._stash(free[0], footprint, None)
             self.drop(free.pop(0))
+            self._dropped = True
+        if self._dropped and not self.busy:  # a crowd has left
+            self._dropped = False
+            give_back()
 
     def wipe(self, owner: str | None = None) -> None:
         """Empties and overwrites what was read for this user (None: for all); caches of calls under way when these
@@ -240,6 +254,11 @@ class Seats:
         """Whether all seats, a new one for the layout among them where there is no `seat`, exceed the limit."""
         new = 0 if seat is not None else _size(footprint, layout.cells, layout.width + 1, layout)
         return self.held_bytes(footprint) + new > limit
+
+    def _under_way(self, footprint: Footprint, layout: Layout) -> int:
+        """Bytes of the caches that calls are using, with one more for the layout."""
+        busy = sum(_bytes(footprint, seat) for seat in self._seats if seat.busy)
+        return busy + _size(footprint, layout.cells, layout.width + 1, layout)
 
     def _make(
         self, layout: Layout, footprint: Footprint, loaded: frozenset[bindings.LoadedAdapter], limit: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +25,7 @@ from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.registry import Located, Registry, Use
 from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
+from edge_ttp.system.freed import give_back
 
 MEMORY_SHARE = 0.8
 """Part of the memory that is free which policies may take: the host app and the system need the rest."""
@@ -341,11 +340,3 @@ def check_cancel(cancel: Flag | None) -> None:
     """Raises Cancelled where the flag is set."""
     if cancel is not None and cancel.is_set():
         raise Cancelled("cancelled while the models were loading")
-
-
-def give_back() -> None:
-    """Returns freed memory to the system: glibc keeps it otherwise, tens of megabytes for a small model."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

@@ -128,6 +128,23 @@ def test_caches_that_company_needed_go_when_it_is_gone(policy: LlamaPolicy, monk
     assert len(policy._seats.all) == 1
 
 
+def test_a_crowd_takes_no_more_caches_than_allowed(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = policy.sample(request(1, n=2), FREE)
+    policy._seats.clear()
+    one = policy._footprint.total(policy.layout(50, 12, 2).cells, 3, "f16") - policy._footprint.fixed
+    monkeypatch.setattr(seats, "UNDER_WAY", max(policy._footprint.weights, 3 * one))
+    most = []
+
+    def call(first: int) -> Sampled:
+        listen = Control(on_step=lambda _: most.append(sum(seat.busy for seat in policy._seats.all)))
+        return policy.sample(request(first, n=2), listen, claim=Claim(user=str(first)))
+
+    with ThreadPoolExecutor(16) as threads:
+        answered = list(threads.map(call, range(1, 17)))
+    assert answered[0].candidates == alone.candidates
+    assert max(most) <= max(policy._footprint.weights, 3 * one) // one
+
+
 def test_without_room_for_two_the_second_waits_and_is_told(policy: LlamaPolicy) -> None:
     tight = policy._footprint.total(policy.layout(50, 12, 6).cells, 7, "f16")
     asked = threading.Event()
@@ -142,7 +159,7 @@ def test_without_room_for_two_the_second_waits_and_is_told(policy: LlamaPolicy) 
         while not policy._seats.busy:
             time.sleep(0.001)
         second = threads.submit(policy.sample, request(5), Control(on_queued=told.append), memory_bytes=tight)
-        while not told:
+        while not told and not second.done():
             time.sleep(0.001)
         asked.set()
         first.result(60)
