@@ -31,6 +31,7 @@ def test_a_sound_installation_is_ok_in_every_part(models_home: Path, capsys: pyt
     checks = doctor(capsys, 0)
     assert {check["status"] for check in checks.values()} <= {"ok", "warn"}
     assert checks[f"policy {DEFAULT_POLICY}"]["detail"].startswith("verified")
+    assert "used by `rewrite` unless --adapter none" in checks["adapter voice-smollm2-135m"]["detail"]
     assert "1 items" in checks["history"]["detail"]
     assert {"llama.cpp", "onnxruntime", "telemetry", "device", "data folder"} <= set(checks)
     assert run(["doctor"]) == 0
