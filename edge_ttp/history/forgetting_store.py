@@ -14,9 +14,11 @@ from edge_ttp.history.read_states import states_of
 from edge_ttp.history.rows import to_milliseconds
 from edge_ttp.history.sieve import Sieve
 from edge_ttp.history.typed_lines import forget_typed, prepare_typed, typed_file
+from edge_ttp.system.arguments import checked_arguments
 from edge_ttp.system.help_page import Page
 
 
+@checked_arguments
 class ForgettingStore(metaclass=Page):
     """What `History` offers to those who forget, and to those who keep what has to be forgotten along."""
 

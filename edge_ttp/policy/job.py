@@ -58,6 +58,10 @@ class Queued:
     """Seconds until it will probably begin; None where that is not known."""
 
 
+_SLICE_S = 0.1
+"""How long the main thread waits at a time: a Ctrl-C that came a moment before it began to wait is heard after that."""
+
+
 class Ended(Generic[T]):
     """A job's last message."""
 
@@ -147,7 +151,13 @@ class Job(Generic[T]):
 
     def wait(self, timeout: float | None = None) -> object:
         """The next message: Queued, Asked, Ended, or what the job itself tells. Raises queue.Empty after `timeout`."""
-        return self._messages.get(timeout=timeout)
+        if timeout is not None or threading.current_thread() is not threading.main_thread():
+            return self._messages.get(timeout=timeout)
+        while True:
+            try:
+                return self._messages.get(timeout=_SLICE_S)
+            except queue.Empty:
+                continue
 
     def tell(self, message: object) -> None:
         """Hands a message to whoever waits for it."""

@@ -27,9 +27,12 @@ Scaled = tuple[bindings.LoadedAdapter, float]
 _SMALL = 192 * MIB
 """What caches may take while nobody draws, where the model is smaller: to make one takes a tenth of a second."""
 
+COMPANY = 4
+"""Calls that may always be under way together, however large, where memory allows it."""
+
 UNDER_WAY = 512 * MIB
-"""What caches of calls under way may take together, where the model is smaller; further calls wait for a seat. More
-calls side by side would only make all of them slower.
+"""What caches of more calls under way may take together, where the model is smaller; further calls wait for a seat.
+More calls side by side would only make all of them slower.
 """
 
 KEPT = 4
@@ -110,11 +113,11 @@ class Seats:
     ) -> Seat | None:
         """A seat for a call of this layout, with as much of the prompt as was read for this user.
 
-        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way, or these take enough
-        (UNDER_WAY). States and free seats make way where they must. Raises OutOfCapacity where llama.cpp cannot
-        allocate the cache.
+        None where `limit` (bytes for the whole policy) leaves no room beside the calls under way, or these are many and
+        large (COMPANY, UNDER_WAY). States and free seats make way where they must. Raises OutOfCapacity where llama.cpp
+        cannot allocate the cache.
         """
-        if self.busy and self._under_way(footprint, layout) > max(footprint.weights, UNDER_WAY):
+        if self._crowded(footprint, layout):
             return None
         free = sorted((seat for seat in self._seats if not seat.busy), key=lambda seat: seat.used)
         wanted = {adapter for adapter, _ in adapters}
@@ -135,7 +138,7 @@ class Seats:
         seat.busy = True
         inside = _read(seat, prompt, owner, adapters)
         try:
-            if inside < len(prompt):  # what it holds will be cut or replaced
+            if inside < len(prompt) or not prompt:  # what it holds will be cut or replaced
                 self._stash(seat, footprint, limit)
             seat.adapt(adapters)
             if seat.owner != owner:
@@ -255,10 +258,11 @@ class Seats:
         new = 0 if seat is not None else _size(footprint, layout.cells, layout.width + 1, layout)
         return self.held_bytes(footprint) + new > limit
 
-    def _under_way(self, footprint: Footprint, layout: Layout) -> int:
-        """Bytes of the caches that calls are using, with one more for the layout."""
-        busy = sum(_bytes(footprint, seat) for seat in self._seats if seat.busy)
-        return busy + _size(footprint, layout.cells, layout.width + 1, layout)
+    def _crowded(self, footprint: Footprint, layout: Layout) -> bool:
+        """Whether a call of this layout has to wait until one of many others has ended."""
+        busy = [_bytes(footprint, seat) for seat in self._seats if seat.busy]
+        new = _size(footprint, layout.cells, layout.width + 1, layout)
+        return len(busy) >= COMPANY and sum(busy) + new > max(footprint.weights, UNDER_WAY)
 
     def _make(
         self, layout: Layout, footprint: Footprint, loaded: frozenset[bindings.LoadedAdapter], limit: int

@@ -104,7 +104,7 @@ def test_a_conversation_is_read_on_and_not_anew(runtime: Runtime) -> None:
     first = runtime.generate(opening, **asked)  # type: ignore[arg-type]
     second = runtime.generate("Who was there?", turns=[(opening, first.text)], recall_for=opening, **asked)  # type: ignore[arg-type]
     assert first.usage.prompt_tokens > 128
-    assert second.usage.cached_prompt_tokens == first.usage.prompt_tokens // 128 * 128
+    assert second.usage.cached_prompt_tokens >= first.usage.prompt_tokens // 128 * 128
     assert second.timings.reuse_saved_s > 0
     assert first.timings.device == "cpu" or first.timings.device.startswith("gpu")
 

@@ -21,7 +21,7 @@ from edge_ttp.schema import HistoryItem
 
 pytestmark = pytest.mark.real
 
-ASK = ("generate", "hello", "--user", "ann", "--n", "2", "--max-tokens", "4", "--select", "consensus")
+ASK = ("generate", "hello", "--user", "ann", "--n", "2", "--max-tokens", "4", "--select", "consensus", "--seed", "1")
 FAULT = HistoryUnavailable.exit_code
 
 

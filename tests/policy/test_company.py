@@ -132,6 +132,7 @@ def test_a_crowd_takes_no_more_caches_than_allowed(policy: LlamaPolicy, monkeypa
     alone = policy.sample(request(1, n=2), FREE)
     policy._seats.clear()
     one = policy._footprint.total(policy.layout(50, 12, 2).cells, 3, "f16") - policy._footprint.fixed
+    monkeypatch.setattr(seats, "COMPANY", 2)
     monkeypatch.setattr(seats, "UNDER_WAY", max(policy._footprint.weights, 3 * one))
     most = []
 
@@ -155,7 +156,7 @@ def test_without_room_for_two_the_second_waits_and_is_told(policy: LlamaPolicy) 
         return 0
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(policy.sample, request(), Control(first_wave=6, more=hold), memory_bytes=tight)
+        first = threads.submit(policy.sample, request(n=7), Control(first_wave=6, more=hold), memory_bytes=tight)
         while not policy._seats.busy:
             time.sleep(0.001)
         second = threads.submit(policy.sample, request(5), Control(on_queued=told.append), memory_bytes=tight)
