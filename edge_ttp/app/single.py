@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Listener
-from pathlib import Path
 from typing import Any
 
 from edge_ttp.paths import Paths, private_folder
+from edge_ttp.system.file_lock import try_lock
+from edge_ttp.system.private_file import write_private
 
 RECORD = "app.json"
 LOCK = "app.lock"
@@ -47,7 +47,7 @@ class Only:
         self._record, self._handle = paths.run / RECORD, handle
         self._key = secrets.token_bytes(32)
         self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
-        _write_private(
+        write_private(
             self._record, json.dumps({"port": self._listener.address[1], "key": self._key.hex(), "pid": os.getpid()})
         )
 
@@ -81,7 +81,7 @@ class Only:
 def first(paths: Paths) -> Only | None:
     """This process as the only app of the home; None where another one is it already."""
     handle = os.open(private_folder(paths.run) / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    if not _try_lock(handle):
+    if not try_lock(handle):
         os.close(handle)
         return None
     return Only(paths, handle)
@@ -104,31 +104,3 @@ def _wish(data: bytes) -> AppWish | None:
         return AppWish(show=bool(told["show"]), text=str(told["text"]), clipboard=bool(told["clipboard"]))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-
-
-def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, write_cure
 from edge_ttp.history.user import default_user, valid_user
-from edge_ttp.paths import Paths, private_folder
+from edge_ttp.paths import Paths
+from edge_ttp.system.private_file import write_private
 
 OWN_FILE = "token"
 NAMED_FILE = "tokens.json"
@@ -75,7 +74,7 @@ class Access:
             if kept:
                 return kept
             made = _PREFIX + secrets.token_urlsafe(32)
-            _write_private(path, made + "\n")
+            write_private(path, made + "\n")
         except (OSError, UnicodeDecodeError) as error:
             raise HistoryUnavailable(f"{path} cannot be used ({error})", "remove it: another is made") from error
         return made
@@ -134,7 +133,7 @@ class Access:
     def _keep(self, named: list[NamedToken]) -> None:
         entries = [{"name": one.name, "user": one.user, "sha256": one.digest} for one in named]
         try:
-            _write_private(self._folder / NAMED_FILE, json.dumps(entries, indent=1) + "\n")
+            write_private(self._folder / NAMED_FILE, json.dumps(entries, indent=1) + "\n")
         except OSError as error:
             raise HistoryUnavailable(
                 f"the tokens cannot be kept ({error.strerror or error})", write_cure(error)
@@ -143,17 +142,3 @@ class Access:
 
 def _digest(token: str) -> str:
     return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Writes a file of mode 0600, whole or not at all."""
-    private_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
