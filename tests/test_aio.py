@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import FakePolicy, FakeReward, Models, endless
-from registry.makers import gguf, reward_folder
+from fakes.command import model_paths
 
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.errors import InvalidInput, NotFound
@@ -30,13 +30,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 
 @pytest.fixture
 def opened(models: Models, tmp_path: Path) -> Iterator[Callable[..., AsyncRuntime]]:
-    policy = tmp_path / "tiny.gguf"
-    policy.write_bytes(gguf())
-    reward = reward_folder(tmp_path / "judge")
+    paths = model_paths(tmp_path)
     made: list[AsyncRuntime] = []
 
     def open_one(**options: Any) -> AsyncRuntime:
-        made.append(AsyncRuntime.open(**{"model": str(policy), "reward": str(reward), **options}))
+        made.append(AsyncRuntime.open(**{**paths, **options}))
         return made[-1]
 
     yield open_one

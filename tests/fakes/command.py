@@ -52,6 +52,11 @@ def one_object(text: str) -> dict[str, Any]:
 
 def model_files(folder: Path) -> list[str]:
     """Options that name two small files which pass for a policy and a reward model, made in `folder`."""
+    return [part for option, path in model_paths(folder).items() for part in (f"--{option}", path)]
+
+
+def model_paths(folder: Path) -> dict[str, str]:
+    """The same as options of `Runtime.open`."""
     policy = folder / "tiny.gguf"
     policy.write_bytes(gguf())
-    return ["--model", str(policy), "--reward", str(reward_folder(folder / "judge"))]
+    return {"model": str(policy), "reward": str(reward_folder(folder / "judge"))}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes import Models
-from registry.makers import gguf, reward_folder
+from fakes.command import model_paths
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.runtime import Runtime
@@ -24,9 +24,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 
 @pytest.fixture
 def runtime(models: Models, tmp_path: Path) -> Iterator[Runtime]:
-    policy = tmp_path / "tiny.gguf"
-    policy.write_bytes(gguf())
-    with Runtime.open(model=str(policy), reward=str(reward_folder(tmp_path / "judge")), user="ann") as opened:
+    with Runtime.open(**model_paths(tmp_path), user="ann") as opened:
         yield opened
 
 

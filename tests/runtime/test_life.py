@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from fakes import FakePolicy, Models, endless
-from registry.makers import gguf, reward_folder
+from fakes.command import model_paths
+from registry.makers import gguf
 
 from edge_ttp.errors import Cancelled, InvalidInput, NotFound
 from edge_ttp.paths import locate
@@ -33,13 +34,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 
 @pytest.fixture
 def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
-    policy = tmp_path / "tiny.gguf"
-    policy.write_bytes(gguf())
-    reward = reward_folder(tmp_path / "judge")
+    paths = model_paths(tmp_path)
     opened: list[Any] = []
 
     def open_one(**options: Any) -> Runtime:
-        runtime = Runtime.open(**{"model": str(policy), "reward": str(reward), **options})
+        runtime = Runtime.open(**{**paths, **options})
         opened.append(weakref.ref(runtime))
         return runtime
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
-from registry.makers import ADAPTER, gguf, reward_folder, sha256
+from fakes.command import model_paths
+from registry.makers import ADAPTER, gguf, sha256
 
 from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
 from edge_ttp.paths import locate, private_folder
@@ -32,13 +33,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 @pytest.fixture
 def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     """Opens runtimes over two small files that pass for models; closes them in the end."""
-    policy = tmp_path / "tiny.gguf"
-    policy.write_bytes(gguf())
-    reward = reward_folder(tmp_path / "judge")
+    paths = model_paths(tmp_path)
     opened: list[Runtime] = []
 
     def open_one(**options: Any) -> Runtime:
-        opened.append(Runtime.open(**{"model": str(policy), "reward": str(reward), **options}))
+        opened.append(Runtime.open(**{**paths, **options}))
         return opened[-1]
 
     yield open_one
