@@ -16,9 +16,9 @@ Mode = Literal["fast", "balanced", "best"]
 Energy = Literal["mains", "battery", "saver"]
 Rule = Literal["mean", "lcb", "shrink", "thompson", "consensus", "logprob", "first"]
 DEFAULT_RULE: Rule = "lcb"
+"""The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/measured/reward.md)."""
 REWRITE_RULE: Rule = "consensus"
 """Of rewriting: the reward model was trained on answers and is behind it there (docs/measured/rewrite.md)."""
-"""The rule, with its constant in edge_ttp.answer.select, that was best on tune users (docs/measured/reward.md)."""
 Speaker = Literal["user", "policy", "text"]
 """Who answers. `user`: the policy in the user's place. `policy`: the bare policy, as an assistant: nothing is recalled,
 nothing of ours stands in the prompt. `text`: the bare policy goes on with a text."""

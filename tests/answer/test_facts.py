@@ -45,13 +45,6 @@ def test_a_lost_fact_is_noticed(draft: Draft) -> None:
         assert compared(draft.text, without).missing, fact
 
 
-@pytest.mark.parametrize("draft", DRAFTS, ids=name)
-def test_what_is_masked_comes_back_word_for_word(draft: Draft) -> None:
-    hidden = masked(draft.text)
-    assert hidden.restored(hidden.text) == draft.text
-    assert not [one for one in facts_in(hidden.text) if one.kind in ("link", "mail", "date")]
-
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -93,34 +86,6 @@ def test_a_signature_of_the_user_is_nothing_invented() -> None:
     own = signatures(["Sure.\n\nBest, Jo", "No idea.\n\nBest, Jo"])
     assert compared("we meet friday", "We meet Friday.\n\nBest, Jo", own=own).sound
     assert compared("we meet friday", "We meet Friday.\n\nBest, Ann", own=own).added == ("Ann",)
-
-
-@pytest.mark.parametrize(
-    "mangled", ["(F1) and F2", "[ F1 ] and [F2]", "<F1> and {F2}", "[F 1] and [F_2", "【F1】 ⟦F2⟧ [F1]"]
-)
-def test_marks_are_known_however_their_brackets_came_out(mangled: str) -> None:
-    hidden = masked("Anna comes. Meet Anna and 5 cats")
-    assert hidden.originals == ("Anna", "5")
-    restored = hidden.restored(mangled)
-    assert restored is not None
-    assert "Anna" in restored
-    assert "5" in restored
-
-
-@pytest.mark.parametrize("lost", ["[F1] only", "[F1] [F2] [F3]", "nothing", ""])
-def test_a_lost_mark_and_one_that_never_was_are_noticed(lost: str) -> None:
-    assert masked("We meet Anna and 5 cats").restored(lost) is None
-
-
-def test_a_text_that_has_such_marks_itself_gets_others() -> None:
-    text = "Press [F1] and call Anna at 5"
-    hidden = masked(text)
-    assert hidden.letter != "F"
-    assert hidden.restored(hidden.text) == text
-
-
-def test_a_mark_without_brackets_keeps_the_space_before_it() -> None:
-    assert masked("We meet Anna at 5").restored("we meet F1 at F2") == "we meet Anna at 5"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from edge_ttp.learning.calibration import POPULATION
 from edge_ttp.learning.evidence import judged, layer_of, written
 from edge_ttp.learning.learned import learned
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.reward.utility import utility
 from edge_ttp.schema import Candidate, Feedback, HistoryItem, Sampling
 
 REWARD = cast(RewardModel, FakeReward(judge=lambda text: 0.1))
@@ -105,23 +104,6 @@ def test_what_another_reward_model_left_is_not_used(history: History) -> None:
     write_long(history, 5)
     other = cast(RewardModel, FakeReward(fingerprint="other"))
     assert learned(history, "ann", other).weights is other.stock
-
-
-def test_a_written_text_gives_every_candidate_its_utility() -> None:
-    item = HistoryItem(user_id="ann", input="say", output="a longer one", created_at=datetime(2026, 1, 1, tzinfo=UTC))
-    found = written(item, layer(), TEXTS)
-    assert found.kind == "written"
-    assert found.utility is not None
-    assert found.utility.tolist() == [utility(text, item.output) for text in TEXTS]
-
-
-def test_an_edit_is_a_label_and_other_judgments_are_not() -> None:
-    edit = Feedback(generation_id="g", user_id="ann", kind="edit", candidate=0, text="a longer one")
-    labelled = judged(edit, layer(), TEXTS)
-    assert labelled.utility is not None
-    assert labelled.utility.tolist() == [utility(text, "a longer one") for text in TEXTS]
-    prefer = judged(Feedback(generation_id="g", user_id="ann", kind="prefer", candidate=2), layer(), TEXTS)
-    assert (prefer.kind, prefer.utility, prefer.candidate) == ("prefer", None, 2)
 
 
 def test_generations_are_scored_with_what_was_learned(history: History) -> None:

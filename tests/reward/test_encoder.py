@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from repository import SHIPPED_REWARD
 
-from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward.config import read_checked, read_config
 from edge_ttp.reward.encoder import TextEncoder
-from edge_ttp.reward.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -64,44 +56,3 @@ def test_more_texts_than_one_run_holds(encoder: TextEncoder) -> None:
     texts = [f"text number {index}" for index in range(150)]
     vectors = encoder.encode(texts)
     np.testing.assert_allclose(vectors[149], encoder.encode([texts[149]])[0], atol=1e-5)
-
-
-def test_a_graph_that_is_none_is_one_line() -> None:
-    with pytest.raises(ModelUnavailable, match="the graph cannot be used: it is no ONNX file") as raised:
-        Session(b"not a graph", name="the graph", inputs=("a",), outputs=("b",), threads=1)
-    assert "\n" not in str(raised.value)
-
-
-def run_python(code: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
-    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), **variables}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-
-
-def test_loading_a_session_leaves_no_trace_in_the_home_folder(tmp_path: Path) -> None:
-    code = f"""
-from edge_ttp.reward.model import RewardModel
-model = RewardModel.load({str(SHIPPED_REWARD)!r})
-import os; print(os.environ["ORT_DISABLE_TELEMETRY"])
-"""
-    done = run_python(code, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "1"
-    assert list(tmp_path.rglob("*")) == []
-
-
-def test_an_app_that_imported_onnxruntime_first_is_warned(tmp_path: Path) -> None:
-    code = """
-import json, warnings
-import onnxruntime
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    from edge_ttp.reward.session import TELEMETRY_OFF
-print(json.dumps([TELEMETRY_OFF, [str(one.message) for one in caught if one.category is RuntimeWarning]]))
-"""
-    off, messages = json.loads(run_python(code, tmp_path).stdout)
-    assert off is False
-    assert any("telemetry" in message for message in messages)
-    off, messages = json.loads(run_python(code, tmp_path, ORT_DISABLE_TELEMETRY="1").stdout)
-    assert off is True
-    assert messages == []

@@ -6,22 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
-from edge_ttp.reward.stemmer import stem
 from edge_ttp.reward.utility import MAX_TOKENS, agreement_matrix, coverage, spell, tokenize, utility
 
 SCORER = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
 VOCABULARY = "the The cats cat running runs ran relational café naïve 2024 e.g. it's happily Yes! --"
 WORDS = st.sampled_from(VOCABULARY.split())
-ENDINGS = (
-    "s ies sses ied eed ed ing y ational tional enci anci izer bli alli entli eli ousli ization ation ator alism "
-    "iveness fulness ousness aliti iviti biliti fulli logi icate ative alize iciti ical ful ness al ance ence er "
-    "ic able ible ant ement ment ent ion ou ism ate iti ous ive ize e ll alalli yy"
-)
-SUFFIXES = ENDINGS.split()
 TEXTS = st.lists(WORDS, max_size=30).map(" ".join)
 LATIN = st.text(st.characters(max_codepoint=0x24F), max_size=80)
 
@@ -45,17 +37,6 @@ def test_latin_text_is_tokenized_as_rouge_score_does(text: str) -> None:
 def test_matrix_equals_rouge_score_for_every_pair(texts: list[str]) -> None:
     expected = [[rouge(one, other) for other in texts] for one in texts]
     np.testing.assert_allclose(agreement_matrix(texts), expected, atol=1e-9)
-
-
-@given(st.text(st.sampled_from("aeiouybdlsztnrcmpgvif"), min_size=1, max_size=7), st.integers(0, 60))
-def test_stems_equal_nltk(base: str, index: int) -> None:
-    word = base + SUFFIXES[index % len(SUFFIXES)]
-    assert stem(word) == PorterStemmer().stem(word)
-
-
-@pytest.mark.parametrize("word", ["sky", "dying", "news", "proceed", "by", "a", "yyyy", "happy", "fly", "agreed"])
-def test_irregular_and_short_words_equal_nltk(word: str) -> None:
-    assert stem(word) == PorterStemmer().stem(word)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.scaling import Pools, Quantities, best_of_n, four_quantities, interval, wilson
+from edge_ttp.scaling import Pools, Quantities, best_of_n, four_quantities
 from tests.scaling.makers import gaussian_pools
 
 USERS, QUERIES = 60, 10
@@ -161,24 +161,3 @@ def test_flat_queries_of_healthy_users_count_as_correlation_zero() -> None:
 def test_too_few_resamples_are_refused() -> None:
     with pytest.raises(InvalidInput, match="resamples"):
         judged(broken(), resamples=5)
-
-
-def test_intervals_are_wider_for_few_groups_and_stay_within_their_limits() -> None:
-    draws = np.random.default_rng(0).normal(0.5, 0.1, 4000)
-    few, many = interval(draws, 0.5, 8), interval(draws, 0.5, 10_000)
-    assert many.high - 0.5 == pytest.approx(0.1645, abs=0.01)
-    assert (few.high - 0.5) / (many.high - 0.5) == pytest.approx(1.895 / 1.645 * np.sqrt(8 / 7), rel=0.01)  # Student, 7
-    assert interval(draws + 0.45, 0.95, 8, (0.0, 1.0)).high == 1.0
-    assert interval(draws, 2.0, 8).high == 2.0  # it holds the value whatever the resamples say
-    assert not interval(draws, 0.5, 1).known
-    assert not interval(np.full(5, np.nan), 0.5, 9).known
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
-def test_wilson_intervals_hold_their_share_and_narrow_with_more_users(share: float) -> None:
-    few, many = wilson(share, np.ones(10)), wilson(share, np.ones(1000))
-    for one in (few, many):
-        assert 0 <= one.low <= share <= one.high <= 1
-    assert many.high - many.low < few.high - few.low
-    uneven = wilson(share, np.array([1000.0, *[1.0] * 9]))
-    assert uneven.high - uneven.low > few.high - few.low
