@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, get_args
 
 import pytest
@@ -134,3 +135,25 @@ def test_a_fact_check_is_sound_where_nothing_is_lost_or_added() -> None:
 
 def test_the_rules_that_are_taken_by_default_are_rules() -> None:
     assert {DEFAULT_RULE, REWRITE_RULE} <= set(get_args(Rule))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"top_k": -1},
+        {"top_p": 1.5},
+        {"min_p": -0.1},
+        {"temperature": math.nan},
+        {"temperature": -1.0},
+        {"typical_p": 2.0},
+        {"repetition_penalty": 0.0},
+        {"presence_penalty": math.inf},
+        {"penalty_window": -1},
+        {"temperatures": (1.0, -1.0)},
+        {"logit_bias": {1: math.inf}},
+        {"logit_bias": {1: math.nan}},
+    ],
+)
+def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        Sampling(**options)

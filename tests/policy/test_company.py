@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import Cancelled, DeadlineTooShort
-from edge_ttp.policy import seats
 from edge_ttp.policy.job import Claim, Queued
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request, Sampled, StepReport
@@ -103,49 +101,6 @@ def test_time_spent_waiting_is_not_counted_as_the_calls_own(policy: LlamaPolicy)
     assert short.prefill_s + short.decode_s < passed
 
 
-def test_six_conversations_in_turn_are_all_read_on(policy: LlamaPolicy) -> None:
-    prompts = [request(first, prompt=CHUNK + 30) for first in (1, 30, 60, 90, 120, 150)]
-    first = [policy.sample(one, FREE) for one in prompts]
-    again = [policy.sample(one, FREE) for one in prompts]
-    assert [one.cached_tokens for one in again] == [CHUNK + 30] * 6
-    assert [one.candidates for one in again] == [one.candidates for one in first]
-    assert len(policy._seats.all) == 1  # the others are states
-
-
-def test_caches_that_company_needed_go_when_it_is_gone(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(2 * seats.KEPT)
-
-    def call(first: int) -> None:
-        together.wait()
-        policy.sample(request(first, n=2), FREE, claim=Claim(user=str(first)))
-
-    with ThreadPoolExecutor(2 * seats.KEPT) as threads:
-        list(threads.map(call, range(2 * seats.KEPT)))
-    assert len(policy._seats.all) <= seats.KEPT
-    # Together they may be as large as the model, or 192 MiB where that is more.
-    monkeypatch.setattr(seats, "_SMALL", 1)
-    policy.sample(request(1), FREE)
-    assert len(policy._seats.all) == 1
-
-
-def test_a_crowd_takes_no_more_caches_than_allowed(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = policy.sample(request(1, n=2), FREE)
-    policy._seats.clear()
-    one = policy._footprint.total(policy.layout(50, 12, 2).cells, 3, "f16") - policy._footprint.fixed
-    monkeypatch.setattr(seats, "COMPANY", 2)
-    monkeypatch.setattr(seats, "UNDER_WAY", max(policy._footprint.weights, 3 * one))
-    most = []
-
-    def call(first: int) -> Sampled:
-        listen = Control(on_step=lambda _: most.append(sum(seat.busy for seat in policy._seats.all)))
-        return policy.sample(request(first, n=2), listen, claim=Claim(user=str(first)))
-
-    with ThreadPoolExecutor(16) as threads:
-        answered = list(threads.map(call, range(1, 17)))
-    assert answered[0].candidates == alone.candidates
-    assert max(most) <= max(policy._footprint.weights, 3 * one) // one
-
-
 def test_without_room_for_two_the_second_waits_and_is_told(policy: LlamaPolicy) -> None:
     tight = policy._footprint.total(policy.layout(50, 12, 6).cells, 7, "f16")
     asked = threading.Event()
@@ -232,17 +187,3 @@ def test_a_call_inside_a_callback_is_answered(policy: LlamaPolicy) -> None:
 
     assert len(policy.sample(request(), Control(on_step=ask_again)).candidates) == 6
     assert len(inner[0].candidates) == 6
-
-
-def test_a_wipe_reaches_the_caches_under_way_when_they_are_done(policy: LlamaPolicy) -> None:
-    asked = threading.Event()
-
-    def hold(_: object) -> int:
-        policy.forget()
-        asked.set()
-        return 0
-
-    prompt = request(n=4, prompt=CHUNK + 10)
-    policy.sample(prompt, Control(first_wave=2, more=hold))
-    assert asked.is_set()
-    assert policy.sample(prompt, FREE).cached_tokens == 0

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -233,36 +232,14 @@ def test_a_grammar_that_allows_nothing_is_an_error() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"top_k": -1},
-        {"top_p": 1.5},
-        {"min_p": -0.1},
-        {"temperature": math.nan},
-        {"temperature": -1.0},
-        {"typical_p": 2.0},
-        {"repetition_penalty": 0.0},
-        {"presence_penalty": math.inf},
-        {"penalty_window": -1},
-        {"temperatures": (1.0, -1.0)},
-        {"logit_bias": {1: math.inf}},
-        {"logit_bias": {1: math.nan}},
-    ],
-)
-def test_values_out_of_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
-        Sampling(**options)
-
-
 @pytest.mark.slow
 def test_a_second_thread_changes_nothing() -> None:
-    logits = np.random.default_rng(6).normal(0, 3, (9, 150_000)).astype(np.float32)
-    rows, candidates = np.arange(9), np.arange(9)
+    logits = np.random.default_rng(6).normal(0, 3, (3, 150_000)).astype(np.float32)
+    rows, candidates = np.arange(3), np.arange(3)
     with ThreadPoolExecutor(1) as pool:
         for filters in (Sampling(), Sampling(top_k=0, repetition_penalty=1.5)):
-            alone = sampler_of(filters, range(9), 1).draw(logits, rows, candidates, 0, drawn=[[3]] * 9)
-            helped = sampler_of(filters, range(9), 1, pool=pool).draw(logits, rows, candidates, 0, drawn=[[3]] * 9)
+            alone = sampler_of(filters, range(3), 1).draw(logits, rows, candidates, 0, drawn=[[3]] * 3)
+            helped = sampler_of(filters, range(3), 1, pool=pool).draw(logits, rows, candidates, 0, drawn=[[3]] * 3)
             np.testing.assert_array_equal(alone.tokens, helped.tokens)
             np.testing.assert_array_equal(alone.logprobs, helped.logprobs)
 

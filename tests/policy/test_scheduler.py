@@ -3,75 +3,17 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
-from edge_ttp.policy.job import Asked, Claim, Ended, Job, Priority, Queued, Start, Steps
+from edge_ttp.policy.job import Claim, Job, Queued, Start, Steps
 from edge_ttp.policy.scheduler import CREDIT_S, Scheduler
 
-from .table import FakeClock
-
-
-class Desk:
-    """A scheduler on a fake clock, its jobs held back until `go`, and the order in which they took their steps."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.scheduler = Scheduler(clock=self.clock)
-        self.taken: list[str] = []
-        self._gate, holding = threading.Event(), threading.Event()
-        self.scheduler.submit(lambda _: self._hold(holding), Claim(user="gate"))
-        assert holding.wait(60)
-
-    def _hold(self, holding: threading.Event) -> Steps[None]:
-        yield from ()
-        holding.set()
-        assert self._gate.wait(60)
-
-    def go(self) -> None:
-        self._gate.set()
-
-    def submit(
-        self,
-        name: str,
-        steps: int,
-        *,
-        user: str = "",
-        priority: Priority = "interactive",
-        step_s: float = 1.0,
-        expected_s: float | None = None,
-        **options: object,
-    ) -> Job[str]:
-        def start(job: Job[str]) -> Steps[str]:
-            for _ in range(steps):
-                self.taken.append(name)
-                self.clock.now += step_s
-                yield None
-            return name
-
-        return self.scheduler.submit(start, Claim(user, priority, expected_s), **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-    yield desk
-    desk.go()
-    assert desk.scheduler.close(cancel=True, timeout=60)
-
-
-def until(fact: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 60
-    while not fact():
-        assert time.monotonic() < ends
-        time.sleep(0.001)
-
+from .desk import Desk, until
 
 # Turns
 
@@ -226,75 +168,6 @@ def test_a_deadline_cuts_a_computation_off_and_refuses_who_waited_too_long() -> 
     with pytest.raises(DeadlineTooShort, match="before the request could begin"):
         late.drive()
     assert scheduler.close(timeout=60)
-
-
-def test_an_abandoned_job_is_cleared_away(desk: Desk) -> None:
-    cleared = threading.Event()
-
-    def start(_: Job[None]) -> Steps[None]:
-        try:
-            while True:
-                yield "step"
-        finally:
-            cleared.set()
-
-    desk.go()
-    job = desk.scheduler.submit(start)
-    assert job.wait(60) == "step"
-    job.abandon()
-    assert cleared.wait(60)
-    until(lambda: desk.scheduler.waiting() == 0)
-
-
-def test_what_a_listener_of_messages_raises_ends_its_job(desk: Desk) -> None:
-    def hear(message: object) -> object:
-        raise KeyError(message)
-
-    def start(_: Job[None]) -> Steps[None]:
-        while True:
-            yield "step"
-
-    desk.go()
-    with pytest.raises(KeyError):
-        desk.scheduler.submit(start).drive(hear)
-    with_listener = desk.scheduler.submit(start, listener=hear)  # type: ignore[arg-type]
-    until(lambda: desk.scheduler.waiting() == 0)
-    with pytest.raises(queue.Empty):
-        with_listener.wait(0)
-
-
-# Questions
-
-
-def test_while_a_job_waits_for_a_reply_the_others_go_on(desk: Desk) -> None:
-    def asking(_: Job[int]) -> Steps[int]:
-        return (yield Asked("how many")) + 1
-
-    job, other = desk.scheduler.submit(asking), desk.submit("o", 5)
-    desk.go()
-    question = job.wait(60)
-    assert isinstance(question, Asked)
-    assert question.question == "how many"
-    assert other.drive() == "o"
-    job.reply(41)
-    assert job.drive() == 42
-
-
-def test_messages_come_in_order_and_the_result_last(desk: Desk) -> None:
-    def start(_: Job[str]) -> Steps[str]:
-        yield "one"
-        yield None
-        yield "two"
-        return "done"
-
-    heard: list[object] = []
-    desk.go()
-    assert desk.scheduler.submit(start).drive(heard.append) == "done"
-    assert heard == ["one", "two"]
-    listened: list[object] = []
-    desk.scheduler.submit(start, listener=listened.append)
-    until(lambda: bool(listened) and isinstance(listened[-1], Ended))
-    assert listened[:-1] == heard
 
 
 # Room

@@ -11,8 +11,11 @@ import pytest
 
 from edge_ttp.budget.timed import CHUNK
 from edge_ttp.errors import InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.policy import bindings
 from edge_ttp.policy.llama import LlamaPolicy
+from edge_ttp.policy.loaded_loras import KEPT, Loras
 from edge_ttp.policy.request import Control, Request, Sampled
+from edge_ttp.policy.seats import Seats
 from edge_ttp.schema import LoraAdapter, Sampling
 
 from . import tiny
@@ -110,3 +113,65 @@ def test_what_is_no_adapter_for_this_model_is_refused(policy: LlamaPolicy, tmp_p
 def test_a_scale_that_is_no_number_is_refused() -> None:
     with pytest.raises(InvalidInput, match="scale"):
         LoraAdapter(path="a.gguf", scale=float("nan"))
+
+
+class Counted:
+    """Adapters of the random model in memory, and the bytes that were asked for."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.model = bindings.Model(tiny.language_model(folder / "counted.gguf"))
+        self.loras = Loras(self.model, Seats(self.model, chunk=CHUNK, threads=1, pool=None))
+        self.admitted: list[int] = []
+        self.adapters = [LoraAdapter(path=str(folder / f"{seed}.gguf"), scale=seed / 2) for seed in range(count)]
+        for seed, adapter in enumerate(self.adapters):
+            tiny.adapter(Path(adapter.path), seed=seed)
+        self.size = Path(self.adapters[0].path).stat().st_size
+
+    def load(self, *which: int) -> list[float]:
+        return [scale for _, scale in self.loras.load([self.adapters[at] for at in which], self.admitted.append)]
+
+    def close(self) -> None:
+        self.loras.close()
+        self.model.close()
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Iterator[Counted]:
+    counted = Counted(tmp_path, KEPT + 2)
+    yield counted
+    counted.close()
+
+
+def test_one_that_is_in_memory_is_not_loaded_again(counted: Counted) -> None:
+    assert counted.load(1, 2, 1) == [0.5, 1.0, 0.5]
+    assert len(counted.loras.loaded) == 2
+    before = counted.loras.loaded
+    assert counted.load(2) == [1.0]
+    assert counted.loras.loaded == before
+    assert counted.admitted == [2 * counted.size]
+
+
+def test_beyond_some_those_that_are_not_asked_for_go(counted: Counted) -> None:
+    counted.load(*range(KEPT))
+    kept = counted.loras.load([counted.adapters[0]], counted.admitted.append)[0][0]
+    counted.load(0, KEPT)
+    assert len(counted.loras.loaded) == 2
+    assert kept in counted.loras.loaded
+    assert counted.admitted[-1] == 2 * counted.size
+
+
+def test_where_there_is_no_room_none_is_loaded(counted: Counted) -> None:
+    def refuse(size: int) -> None:
+        raise OutOfCapacity(f"{size} bytes are too much", "use fewer")
+
+    with pytest.raises(OutOfCapacity):
+        counted.loras.load(counted.adapters[:2], refuse)
+    assert counted.loras.loaded == frozenset()
+    assert counted.loras.load([], refuse) == []
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_loaded(counted: Counted, tmp_path: Path) -> None:
+    gone = LoraAdapter(path=str(tmp_path / "gone.gguf"))
+    with pytest.raises(ModelUnavailable, match=r"no adapter file .*gone\.gguf"):
+        counted.loras.load([counted.adapters[0], gone], counted.admitted.append)
+    assert counted.admitted == []

@@ -21,10 +21,9 @@ from edge_ttp.policy.json_grammar import schema_to_grammar
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.schema import Sampling
-
-from .calls import APART, OPEN, PROMPT, restless, said, sample
-from .table import TableDecoder
-from .tiny import WORDS, language_model
+from policy.calls import APART, OPEN, PROMPT, restless, said, sample
+from policy.table import TableDecoder
+from policy.tiny import WORDS, language_model
 
 FREE = Control()
 SCHEMA = json.dumps(
