@@ -3,68 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from io import BufferedReader, BytesIO
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange import mail_files
 from edge_ttp.exchange.mail import MailReading
-from edge_ttp.exchange.mail_files import eml_files, entries, maildir_files, mbox, usual_sender
-from edge_ttp.exchange.mail_files import mail_files as in_files
 from edge_ttp.exchange.records import BadRecord, Entry, Numbered, Skipped
-from edge_ttp.history.importing import checked
-from edge_ttp.schema import HistoryItem
-
-HOW = MailReading("ann")
-
-REPLY = b"""From ann@example.org Mon Jan  5 10:00:00 2026
-From: Ann Smith <ann@example.org>
-To: bob@example.org
-Subject: =?utf-8?q?Re=3A_L=C3=BCnch?=
-Date: Mon, 05 Jan 2026 10:00:00 +0100
-Content-Type: text/plain; charset=utf-8
-
-Lunch is fine, one o'clock?
-
-On Mon, 5 Jan 2026 at 09:00, Bob <bob@example.org> wrote:
-> Shall we have lunch?
->> older
---\x20
-Ann, Company
-"""
-HTML = b"""From x Mon Jan  5 11:00:00 2026
-From: ann@example.org
-Subject: News
-Date: Mon, 05 Jan 2026 11:00:00 +0000
-MIME-Version: 1.0
-Content-Type: multipart/alternative; boundary=b
-
---b
-Content-Type: text/html; charset=iso-8859-1
-
-<html><head><style>p {color: red}</style></head><body><p>Caf\xe9 is <b>open</b>.</p><script>evil()</script>
-<blockquote>old words</blockquote></body></html>
---b--
-"""
-
-
-def read(data: bytes, how: MailReading = HOW) -> list[Entry]:
-    stream = BufferedReader(BytesIO(data))  # type: ignore[arg-type]
-    return list(checked(lambda: entries(mbox(stream, "mails"), how, "mbox")))
+from exchange.mails import HOW, HTML, REPLY, items, read
 
 
 def one(headers: str, body: str = "hello there", how: MailReading = HOW) -> Entry:
     """What becomes of one mail."""
     [found] = read(f"From x\nFrom: Jo <jo@example.org>\n{headers}\n\n{body}\n".encode(), how)
     return found
-
-
-def items(found: list[Entry]) -> list[HistoryItem]:
-    return [one.record for one in found if isinstance(one, Numbered) and isinstance(one.record, HistoryItem)]
 
 
 def test_a_reply_is_an_answer_to_what_it_quotes() -> None:
@@ -126,25 +79,6 @@ def test_any_bytes_are_read_or_named(data: bytes) -> None:
         assert isinstance(one, Numbered | BadRecord | Skipped)
 
 
-def test_what_is_no_mbox_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no mbox"):
-        read(b"{}")
-
-
-def test_a_maildir_is_read_with_its_subfolders_and_without_links(tmp_path: Path) -> None:
-    for folder in ("cur", ".Sent/cur", "new"):
-        (tmp_path / folder).mkdir(parents=True)
-    body = REPLY.split(b"\n", 1)[1]
-    (tmp_path / "cur" / "1").write_bytes(body)
-    (tmp_path / ".Sent" / "cur" / "2").write_bytes(body.replace(b"one o'clock", b"two o'clock"))
-    (tmp_path / "cur" / "3").symlink_to("/etc/passwd")
-    seen: list[float] = []
-    found = items(list(entries(in_files(maildir_files(tmp_path)), HOW, "maildir", seen.append)))
-    assert {one.output for one in found} == {"Lunch is fine, one o'clock?", "Lunch is fine, two o'clock?"}
-    assert {one.source for one in found} == {"maildir"}
-    assert seen == [1, 2]
-
-
 @pytest.mark.parametrize(
     "headers",
     [
@@ -201,26 +135,6 @@ def test_no_mail_is_lost_without_being_counted() -> None:
     found = read(b"\n".join([REPLY, others, HTML, REPLY]), MailReading("ann", address="ann@example.org"))
     assert [entry.number for entry in found] == [1, 2, 3, 4]  # type: ignore[union-attr]
     assert sum(isinstance(entry, Skipped) for entry in found) == 1
-
-
-def test_the_usual_sender_is_the_address_most_often_in_from() -> None:
-    other = REPLY.replace(b"Ann Smith <ann@example.org>", b"Eve <EVE@example.org>")
-    data = b"\n".join([other, REPLY, REPLY, b"From x\nSubject: nobody\n\nx\n"])
-
-    found = usual_sender(lambda: mbox(BufferedReader(BytesIO(data)), "mails"))  # type: ignore[arg-type]
-    assert found is not None
-    assert (found.address, found.mails, found.all) == ("ann@example.org", 2, 3)
-
-
-def test_single_mails_are_read_and_apples_too(tmp_path: Path) -> None:
-    body = REPLY.split(b"\n", 1)[1]
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.eml").write_bytes(body)
-    (tmp_path / "b.emlx").write_bytes(b"400\n" + body.replace(b"one o'clock", b"two o'clock"))
-    (tmp_path / "c.txt").write_bytes(body)
-    found = items(list(entries(in_files(eml_files(tmp_path)), HOW, "eml")))
-    assert [one.output for one in found] == ["Lunch is fine, two o'clock?", "Lunch is fine, one o'clock?"]
-    assert eml_files(tmp_path / "deep" / "a.eml") == [tmp_path / "deep" / "a.eml"]
 
 
 def test_an_attached_mail_is_not_the_persons_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from edge_ttp.errors import InvalidInput
 from edge_ttp.exchange.readers import Import, amount, column_pairs, described, source
 from edge_ttp.exchange.records import Entry, Numbered, Remark, Skipped, no_progress
-from edge_ttp.exchange.streams import Twice
 
 MBOX = b"".join(
     f"From x\nFrom: {who}\nSubject: s{at}\n\ntext {at}\n\n".encode()
@@ -50,15 +48,6 @@ def test_without_an_author_the_mails_of_the_usual_sender_are_taken_and_that_is_s
     assert remark.text.startswith("took the mails from jo@a.org as yours (2 of 3)")
     assert [type(one) for one in others] == [Numbered, Skipped, Numbered]
     assert [type(one) for one in read(what(path, authors=("eve", "x@")), tmp_path)] == [Skipped, Numbered, Skipped]
-
-
-def test_a_pipe_is_read_twice_from_a_copy(tmp_path: Path) -> None:
-    class Pipe(BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-    twice = Twice(BufferedReader(Pipe(MBOX)), tmp_path)  # type: ignore[arg-type]
-    assert twice.from_start().read() == MBOX == twice.from_start().read()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import trustme
 from edge_ttp.paths import Paths, locate
 from edge_ttp.registry import Registry
 
-from .makers import CONTENT, NAME, policy_toml, wheel_source
+from .makers import CONTENT, FILES, NAME, REPO, gguf, policy_toml, wheel_source
 from .server import Server, running
 
 
@@ -86,3 +86,16 @@ def offer(server: Server, shipped: Path) -> Callable[[], str]:
         return server.add_wheel("tiny-wheel", "1.0", {"tiny_wheel/__init__.py": b"", "tiny_wheel/tiny.gguf": CONTENT})
 
     return put
+
+
+@pytest.fixture
+def gguf_file(tmp_path: Path) -> Path:
+    path = tmp_path / "My Model-Q4.gguf"
+    path.write_bytes(gguf())
+    return path
+
+
+@pytest.fixture
+def hub(secure: Server) -> Server:
+    secure.add_repository(REPO, FILES)
+    return secure

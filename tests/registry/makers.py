@@ -118,3 +118,15 @@ def reward_folder(folder: Path, name: str = "judge") -> Path:
         measurements={"share": 0.25, "by task": {"a": 0.5}},
     )
     return folder
+
+
+REPO = "owner/Tiny-GGUF"
+
+
+SMALL = gguf({**POLICY, "general.name": "Small"})
+
+
+LARGE = gguf({**POLICY, "general.name": "Large"}, tensors=(("w", (32, 2000)),))
+
+
+FILES = {"README.md": b"hello", "tiny-Q4_K_M.gguf": SMALL, "tiny-Q8_0.gguf": LARGE, "mmproj-tiny-F16.gguf": SMALL}

@@ -9,7 +9,6 @@ import pytest
 
 from edge_ttp.errors import Cancelled, DownloadFailed
 from edge_ttp.registry.download import MAX_JSON, Downloader
-from edge_ttp.registry.sources import DEFAULT_INDEX, package_index
 
 from .makers import CONTENT, sha256
 from .server import SIMPLE_JSON, Server
@@ -164,11 +163,3 @@ def test_an_answer_that_is_no_json_is_refused(server: Server, body: bytes, kind:
     server.files["/x"], server.types["/x"] = body, kind
     with Downloader(allow_http_localhost=True) as downloader, pytest.raises(DownloadFailed, match=reason):
         downloader.json(f"{server.address}/x", SIMPLE_JSON)
-
-
-def test_the_index_comes_from_the_environment() -> None:
-    pip = {"PIP_INDEX_URL": "https://mirror/simple/"}
-    assert package_index({}) == DEFAULT_INDEX
-    assert package_index(pip) == "https://mirror/simple"
-    assert package_index({**pip, "EDGE_TTP_PYPI_INDEX": "https://own/simple"}) == "https://own/simple"
-    assert package_index({**pip, "EDGE_TTP_PYPI_INDEX": " "}) == "https://mirror/simple"
