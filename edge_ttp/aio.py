@@ -13,10 +13,9 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from edge_ttp.answer import answering
 from edge_ttp.answer.ask import Ask
-from edge_ttp.answer.driving import Answering, AtWork
 from edge_ttp.answer.rewriting import described
 from edge_ttp.history import History
-from edge_ttp.policy.job import Asked, EitherFlag, Ended, Job
+from edge_ttp.policy.job import Asked, EitherFlag, Ended, Job, Paused
 from edge_ttp.runtime import Runtime
 from edge_ttp.runtime.asking import Options, checked_flag
 from edge_ttp.schema import Event, Feedback, FeedbackKind, Generation, Keep, Rewrite, Rewritten
@@ -170,7 +169,7 @@ class _Steps:
     def __init__(self, runtime: AsyncRuntime, ask: Ask) -> None:
         self._runtime, self._ask = runtime, ask
         self._loop = asyncio.get_running_loop()
-        self._steps: Answering | None = None
+        self._steps: Paused[Generation] | None = None
         self._stay = ExitStack()
         self._job: Job[Any] | None = None
         self._told: asyncio.Queue[object] = asyncio.Queue()
@@ -180,18 +179,18 @@ class _Steps:
         """The answer. Cancelled or failed, what it held is given back by whoever is working for it just then."""
         stop: Asked | Ended[Any] | None = None
         while True:
-            at_work = await self._aside(stop)
-            if at_work is None:
+            job = await self._aside(stop)
+            if job is None:
                 assert self._finished is not None
                 return self._finished
             try:
-                stop = await self._heard(at_work)
+                stop = await self._heard(job)
             except BaseException:
-                at_work.job.abandon()
+                job.abandon()
                 self._runtime._pool.submit(self._end)
                 raise
 
-    async def _aside(self, stop: Asked | Ended[Any] | None) -> AtWork | None:
+    async def _aside(self, stop: Asked | Ended[Any] | None) -> Job[Any] | None:
         """Goes on to where the engine works next; None where the answer is there."""
         work = self._runtime._pool.submit(self._go_on, stop)
         try:
@@ -203,12 +202,12 @@ class _Steps:
 
     def _abandoned(self, done: Any) -> None:
         """The work aside came to its end after nobody waited any more."""
-        at_work = None if done.cancelled() or done.exception() is not None else done.result()
-        if at_work is not None:
-            at_work.job.abandon()
+        job = None if done.cancelled() or done.exception() is not None else done.result()
+        if job is not None:
+            job.abandon()
             self._end()
 
-    def _go_on(self, stop: Asked | Ended[Any] | None) -> AtWork | None:
+    def _go_on(self, stop: Asked | Ended[Any] | None) -> Job[Any] | None:
         """In a thread aside."""
         try:
             if self._steps is None:
@@ -231,21 +230,21 @@ class _Steps:
             if steps is not None:
                 steps.close()
 
-    async def _heard(self, at_work: AtWork) -> Asked | Ended[Any]:
+    async def _heard(self, job: Job[Any]) -> Asked | Ended[Any]:
         """The question or the end that the engine comes to; what happens before is told in the event loop."""
-        if self._job is not at_work.job:  # a request may draw more than once: a text that is gone on with, or in parts
-            self._job, told = at_work.job, asyncio.Queue[object]()
+        if self._job is not job:  # a request may draw more than once: a text that is gone on with, or in parts
+            self._job, told = job, asyncio.Queue[object]()
             self._told = told
 
             def listen(message: object) -> None:
                 self._loop.call_soon_threadsafe(told.put_nowait, message)
 
-            at_work.job.listen(listen)
+            job.listen(listen)
         while True:
             message = await self._told.get()
             if isinstance(message, (Asked, Ended)):
                 return message
-            at_work.control.hear(message)
+            job.hear(message)
 
 
 def _to_loop(loop: asyncio.AbstractEventLoop, emit: Callable[[Event], None]) -> Callable[[Event], None]:

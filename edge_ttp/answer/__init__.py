@@ -7,20 +7,19 @@ import time
 
 from edge_ttp.answer import choosing, ending, prepare, record, rewriting, waves
 from edge_ttp.answer.ask import Ask, Rooms
-from edge_ttp.answer.driving import Answering, drive
+from edge_ttp.policy.job import Paused, waited
 from edge_ttp.schema import Event, Generation
 
 
 def generate(rooms: Rooms, ask: Ask) -> Generation:
     """The answer to `ask`, waited for in this thread, which `ask` is told from. As `answering`."""
-    return drive(answering(rooms, ask))
+    return waited(answering(rooms, ask))
 
 
-def answering(rooms: Rooms, ask: Ask) -> Answering:
+def answering(rooms: Rooms, ask: Ask) -> Paused[Generation]:
     """The answer to `ask`, with everything that led to it. Recorded in the history unless the caller forbade it.
 
-    A generator: where the engine is at work it yields what is being drawn, and is sent the question or the end that
-    comes of it (answer/driving.py), so that nobody's thread has to wait meanwhile.
+    It pauses where the engine is at work (policy/job.py), so that nobody's thread has to wait meanwhile.
     """
     if ask.rewrite is not None:
         return (yield from rewriting.rewriting(rooms, ask))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_ttp.answer import controls
 from edge_ttp.answer.ask import Ask, Rooms
-from edge_ttp.answer.driving import AtWork
 from edge_ttp.answer.prepare import Prepared
-from edge_ttp.answer.waves import Drawing, drawn, drawn_by
+from edge_ttp.answer.waves import Drawing, drawn_by
 from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
-from edge_ttp.policy.job import Asked, Claim, Ended
+from edge_ttp.policy.job import Claim, Paused
 from edge_ttp.policy.request import Control, Sampled
 from edge_ttp.schema import Candidate
 
@@ -43,7 +42,7 @@ def goes_on(ask: Ask) -> bool:
 
 def end(
     rooms: Rooms, ask: Ask, prepared: Prepared, drawing: Drawing, index: int, *, deadline: float | None
-) -> Generator[AtWork, Asked | Ended[Sampled], Ending]:
+) -> Paused[Ending]:
     """The chosen candidate, gone on with where its greatest length cut it, and what the user should know of its end.
 
     `deadline`: for the recorded answer, a moment of time.monotonic. A length that the caller named is kept, and so is
@@ -72,7 +71,7 @@ def end(
 
 def _go_on(
     rooms: Rooms, ask: Ask, prepared: Prepared, chosen: Candidate, *, tokens: Sequence[int], deadline: float | None
-) -> Generator[AtWork, Asked | Ended[Sampled], Sampled | None]:
+) -> Paused[Sampled | None]:
     """What the policy says next; None where there is no room or no time for it."""
     prompt = (*prepared.encoded.tokens, *tokens)
     habit = bool(prepared.recollection.recent)
@@ -98,7 +97,7 @@ def _go_on(
             threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
             claim=Claim(ask.user, ask.priority),
         )
-        return (yield from drawn(AtWork(job, control)))
+        return (yield from job.outcome())
     except (OutOfCapacity, DeadlineTooShort, Cancelled):
         return None
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_ttp import schema
 from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Policy, Rooms
-from edge_ttp.answer.driving import Answering, AtWork
 from edge_ttp.answer.facts import compared, signatures, told
 from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.masks import Masked, masked
@@ -26,8 +25,7 @@ from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import Choice
 from edge_ttp.answer.word_diff import changes
 from edge_ttp.history import History
-from edge_ttp.policy.job import Asked, Ended
-from edge_ttp.policy.request import Sampled
+from edge_ttp.policy.job import Paused
 from edge_ttp.reward.model import Scores
 from edge_ttp.reward.user_profile import HISTORY_ITEMS
 
@@ -83,7 +81,7 @@ class _SaidPart:
         return [self.versions[at].text for at in order]
 
 
-def rewriting(rooms: Rooms, ask: Ask) -> Answering:
+def rewriting(rooms: Rooms, ask: Ask) -> Paused[schema.Generation]:
     """The text of `ask` in the user's words: like `answering`, which it is a part of."""
     began = time.monotonic()
     deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
@@ -239,9 +237,7 @@ class _Drawn:
     alone: bool
     """Whether it is the whole text."""
 
-    def part(
-        self, shown: Sequence[Example], *, seed: int, deadline: float | None
-    ) -> Generator[AtWork, Asked | Ended[Sampled], _SaidPart]:
+    def part(self, shown: Sequence[Example], *, seed: int, deadline: float | None) -> Paused[_SaidPart]:
         """The part, chosen. `shown`: the parts before it."""
         rooms, strict = self.rooms, _strict(self.ask)
         hidden = masked(self.given) if strict else None

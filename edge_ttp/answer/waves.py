@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,11 @@ import numpy.typing as npt
 from edge_ttp import schema
 from edge_ttp.answer import controls, events
 from edge_ttp.answer.ask import Ask, Rooms
-from edge_ttp.answer.driving import AtWork
 from edge_ttp.answer.prepare import Prepared, margin_s, reserve_s
 from edge_ttp.budget import gain
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.budget.planner import more, part_wave
-from edge_ttp.policy.job import Asked, Claim, Ended
+from edge_ttp.policy.job import Claim, Paused
 from edge_ttp.policy.request import Control, Sampled
 from edge_ttp.reward.model import Scores
 
@@ -47,9 +46,7 @@ class Drawing:
         return self.sampled.candidates
 
 
-def draw(
-    rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: float | None
-) -> Generator[AtWork, Asked | Ended[Sampled], Drawing]:
+def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: float | None) -> Paused[Drawing]:
     """Draws and scores the candidates, in as many waves as are worth it; `deadline`: a moment of time.monotonic."""
     telling = None if ask.emit is None else events.Telling(ask.emit)
     scorer = _Scorer(rooms, prepared, telling)
@@ -84,7 +81,7 @@ def draw(
         threads=None if rooms.costs is None else rooms.costs.threads(rooms.free_cores),
         claim=Claim(ask.user, ask.priority, None if expected_s is None else expected_s * share),
     )
-    sampled = yield from drawn(AtWork(job, control))
+    sampled = yield from job.outcome()
     return Drawing(
         sampled=sampled,
         scores=scorer.scores(sampled.candidates),
@@ -94,19 +91,6 @@ def draw(
         scored=scorer.scored,
         scorings=scorer.scorings,
     )
-
-
-def drawn(at_work: AtWork) -> Generator[AtWork, Asked | Ended[Sampled], Sampled]:
-    """What the engine gives, its questions answered in between."""
-    try:
-        while True:
-            stop = yield at_work
-            if isinstance(stop, Ended):
-                return stop.result()
-            at_work.job.reply(at_work.control.hear(stop))
-    except BaseException:
-        at_work.job.abandon()
-        raise
 
 
 def drawn_by(rooms: Rooms, n: int, deadline: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.drawing import sampling_of, with_drawing
 from edge_ttp.cli.generate import present, print_candidates
 from edge_ttp.cli.leading import leading
 from edge_ttp.cli.output import note
@@ -53,20 +53,20 @@ def chat(
     select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
-    drawing: dict[str, Any],
     kind: options.Kind = None,
     documents: options.Documents = None,
     system: options.System = None,
     threads: options.Threads = None,
     no_store: options.NoStore = False,
     show_candidates: Annotated[bool, typer.Option("--show-candidates", help="Print all candidates.")] = False,
+    **drawing: Any,
 ) -> None:
     """Answer message after message the way this user would. /help lists what can be said about an answer."""
     from edge_ttp.runtime import Runtime
-    from edge_ttp.schema import Budget, Sampling
+    from edge_ttp.schema import Budget
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode))
-    sampling = Sampling.model_validate(drawing)
+    sampling = sampling_of(drawing)
     context = options.read_documents(documents)
     with Runtime.open(model=model, reward=reward, threads=threads, policy_url=policy_url) as runtime:
         runtime.warm(rule=select)  # type: ignore[arg-type]  # checked by the runtime, against the same list

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.schema import Sampling
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 MAX_FILE_BYTES = 200_000
 
@@ -142,29 +143,24 @@ def _options() -> dict[str, Any]:
 OPTIONS = _options()
 
 
-def with_drawing(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with these options instead of its parameter `drawing`.
+def with_drawing(command: Command) -> Command:
+    """`command` itself, which takes these options as `**drawing`, before those that are given by name alone.
 
-    `drawing` is then a dict of those fields of schema.Sampling that were given, to be checked by it.
+    `drawing` then holds every one of them, None where it was not given: `sampling_of` makes them what they mean.
     """
     plain = inspect.signature(command, eval_str=True)
-    parameters = []
-    for parameter in plain.parameters.values():
-        if parameter.name == "drawing":
-            parameters += [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-                for name, annotation in OPTIONS.items()
-            ]
-        else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    parameters = [one for one in plain.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    place = next(at for at, one in enumerate(parameters) if one.kind is inspect.Parameter.KEYWORD_ONLY)
+    named[place:place] = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in OPTIONS.items()
+    ]
+    command.__signature__ = plain.replace(parameters=named)  # type: ignore[attr-defined]
+    return command
 
-    @wraps(command)
-    def run(**values: Any) -> None:
-        drawing = {name: values.pop(name) for name in OPTIONS}
-        given = {name: _given(name, value) for name, value in drawing.items() if value not in (None, [], ())}
-        command(drawing=given, **values)
 
-    run.__signature__ = plain.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del run.__wrapped__
-    return run
+def sampling_of(drawing: Mapping[str, Any]) -> Sampling:
+    """What the options of drawing mean. Raises InvalidInput, or pydantic's ValidationError, for what they cannot."""
+    given = {name: value for name, value in drawing.items() if value not in (None, [], ())}
+    return Sampling.model_validate({name: _given(name, value) for name, value in given.items()})

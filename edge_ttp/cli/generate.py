@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import clipboard, options
-from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.drawing import sampling_of, with_drawing
 from edge_ttp.cli.express import EMPTY
 from edge_ttp.cli.leading import leading
 from edge_ttp.cli.output import console, emit_json, harmless, note
@@ -39,7 +39,6 @@ def generate(
     select: options.Select = options.DEFAULT_RULE,
     seed: options.Seed = None,
     *,
-    drawing: dict[str, Any],
     kind: options.Kind = None,
     examples: options.Examples = None,
     core: options.Core = 0,
@@ -57,6 +56,7 @@ def generate(
         bool, typer.Option("--no-server", help="Load the models here, even where a server of this home runs.")
     ] = False,
     as_json: options.AsJson = False,
+    **drawing: Any,
 ) -> None:
     """Answer PROMPT the way this user would: draw N candidates, judge each against their history, pick one.
 
@@ -64,10 +64,10 @@ def generate(
     Where `edge-ttp serve` runs, it answers: nothing is loaded, and Ctrl-C ends it without an answer.
     """
     text, context = options.read_prompt(prompt), options.read_documents(documents)
-    from edge_ttp.schema import Budget, Sampling
+    from edge_ttp.schema import Budget
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
-    sampling = Sampling.model_validate(drawing)
+    sampling = sampling_of(drawing)
     asked = {
         "prompt": text,
         "n": n,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.drawing import sampling_of, with_drawing
 from edge_ttp.cli.output import emit_json, note, print_table
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ def plan(
     most: Annotated[int | None, typer.Option("--max-candidates", help="Upper limit on the candidates.")] = None,
     select: options.Select = options.DEFAULT_RULE,
     *,
-    drawing: dict[str, Any],
     kind: options.Kind = None,
     examples: options.Examples = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
+    **drawing: Any,
 ) -> None:
     """Explain how many candidates a request would get: expected gain and time by N, and which limit bound it."""
     from edge_ttp.runtime import Runtime
-    from edge_ttp.schema import Budget, Sampling
+    from edge_ttp.schema import Budget
 
     budget = Budget.model_validate(
         options.given(deadline_s=deadline, mode=mode, memory_bytes=memory, energy=energy, max_candidates=most)
@@ -53,7 +53,7 @@ def plan(
             user=user,
             budget=budget,
             select=select,  # type: ignore[arg-type]  # checked by the runtime, against the same list
-            sampling=Sampling.model_validate(drawing),
+            sampling=sampling_of(drawing),
             kind=kind,
             examples=examples,
         )

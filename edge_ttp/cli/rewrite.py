@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import attached, options
-from edge_ttp.cli.drawing import with_drawing
+from edge_ttp.cli.drawing import sampling_of, with_drawing
 from edge_ttp.cli.generate import print_candidates
 from edge_ttp.cli.output import console, emit_json, note, progress
 from edge_ttp.errors import Cancelled, ExtraMissing, HistoryUnavailable, InvalidInput
@@ -54,7 +54,6 @@ def rewrite(
     select: options.Select = options.REWRITE_RULE,
     seed: options.Seed = None,
     *,
-    drawing: dict[str, Any],
     examples: Annotated[int | None, typer.Option("--examples", help="Own texts shown to the model.")] = None,
     system: options.System = None,
     threads: options.Threads = None,
@@ -65,6 +64,7 @@ def rewrite(
         bool, typer.Option("--no-server", help="Load the models here, even where a server of this home runs.")
     ] = False,
     as_json: options.AsJson = False,
+    **drawing: Any,
 ) -> None:
     """Say TEXT again the way this user would. Numbers, dates, names, links, code and negations stay.
 
@@ -73,10 +73,10 @@ def rewrite(
     if keep not in ("strict", "loose"):
         raise InvalidInput(f"--keep {keep} is not known", "choose strict or loose")
     given = _given(text, file, clipboard=clipboard)
-    from edge_ttp.schema import Budget, Sampling
+    from edge_ttp.schema import Budget
 
     budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
-    sampling = Sampling.model_validate(drawing)
+    sampling = sampling_of(drawing)
     asked = {
         "notes": notes,
         "keep": keep,

@@ -19,6 +19,10 @@ Steps = Generator[object, Any, T]
 Start = Callable[["Job[T]"], "Steps[T] | None"]
 """Begins a job, on the engine thread; None where there is no room for it beside the others."""
 
+Paused = Generator["Job[Any]", "Asked | Ended[Any]", T]
+"""Work that needs jobs done: it yields each one, is sent the question or the end that this comes to, and may then yield
+it again. So nobody's thread has to wait meanwhile: `waited` waits in this one, aio.py in none."""
+
 _log = logging.getLogger("edge_ttp")
 
 
@@ -106,9 +110,10 @@ class Job(Generic[T]):
         *,
         deadline: float | None,
         cancel: Flag | None,
-        listener: Callable[[object], None] | None,
+        hear: Callable[[object], Any] | None = None,
+        listener: Callable[[object], None] | None = None,
     ) -> None:
-        """Use Scheduler.submit."""
+        """Use Scheduler.submit. `hear` is its caller: gets what it tells, and returns the reply to a question."""
         self.claim = claim
         self.deadline = deadline
         self.abort: Callable[[], None] | None = None
@@ -116,6 +121,7 @@ class Job(Generic[T]):
         self._desk = desk
         self.start = start
         self.given = cancel
+        self.hear = hear or _nobody
         self._flag = threading.Event()
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._listener = listener
@@ -187,19 +193,49 @@ class Job(Generic[T]):
             self.dropped = True
             self._flag.set()
 
-    def drive(self, hear: Callable[[object], object] = lambda _: None) -> T:
-        """Its result, waited for in this thread. `hear` gets every message but the last; what it returns for a question
-        is the reply. Raises what the job or `hear` raised; the job then is over.
-        """
+    def next_stop(self) -> Asked | Ended[T]:
+        """Waits for a question or the end; `hear` gets what comes before it."""
+        while True:
+            message = self.wait()
+            if isinstance(message, (Asked, Ended)):
+                return message
+            self.hear(message)
+
+    def outcome(self) -> Paused[T]:
+        """Its result, its questions answered by `hear`. Raises what the job or `hear` raised; the job then is over."""
         try:
             while True:
-                message = self.wait()
-                if isinstance(message, Ended):
-                    result: T = message.result()
+                stop = yield self
+                if isinstance(stop, Ended):
+                    result: T = stop.result()
                     return result
-                answer = hear(message)
-                if isinstance(message, Asked):
-                    self.reply(answer)
+                self.reply(self.hear(stop))
         except BaseException:
             self.abandon()
             raise
+
+    def drive(self) -> T:
+        """As `outcome`, waited for in this thread."""
+        return waited(self.outcome())
+
+
+def _nobody(_: object) -> None:
+    """Hears what a job tells where nobody listens."""
+
+
+def waited(work: Paused[T]) -> T:
+    """What `work` returns, its jobs waited for in this thread. What is raised while it waits (by a callback, or by
+    Ctrl-C) is raised inside `work`, which may answer with what it has, and then here.
+    """
+    try:
+        job = next(work)
+        while True:
+            try:
+                stop = job.next_stop()
+            except BaseException as error:
+                work.throw(error)
+                raise
+            job = work.send(stop)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result

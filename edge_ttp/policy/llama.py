@@ -209,7 +209,7 @@ class LlamaPolicy:
 
         As `begin`. Raises what the call raised.
         """
-        return self.begin(request, control, memory_bytes=memory_bytes, threads=threads, claim=claim).drive(control.hear)
+        return self.begin(request, control, memory_bytes=memory_bytes, threads=threads, claim=claim).drive()
 
     def begin(
         self,
@@ -220,7 +220,7 @@ class LlamaPolicy:
         threads: tuple[int, int] | None = None,
         claim: Claim | None = None,
     ) -> Job[Sampled]:
-        """A job that draws the candidates of `request` by turns with others. Its messages are for `control.hear`.
+        """A job that draws the candidates of `request` by turns with others, and is heard by `control`.
 
         `threads`: for reading the prompt and for drawing; None: all of them for both.
         """
@@ -247,7 +247,7 @@ class LlamaPolicy:
 
             return self._sitting(seat, steps, finish)
 
-        return self._scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
+        return self._scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel, hear=control.hear)
 
     def measure(self, threads: int | None = None, *, thorough: bool = False, cancel: Flag | None = None) -> Timed:
         """Times this policy on this device with so many threads (None: all): reading a prompt, and decode steps.

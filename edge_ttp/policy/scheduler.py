@@ -97,18 +97,20 @@ class Scheduler:
         *,
         deadline: float | None = None,
         cancel: Flag | None = None,
+        hear: Callable[[object], Any] | None = None,
         listener: Callable[[object], None] | None = None,
     ) -> Job[T]:
         """A job that begins when its turn comes. `deadline` is a moment of the clock.
 
-        `cancel`, set from any thread, ends it as Job.cancel does. `listener` is called with every message on the
-        engine's thread, in place of Job.wait; it must return at once. Raises InvalidInput after `close`.
+        `cancel`, set from any thread, ends it as Job.cancel does. `hear` gets, in the thread that waits for the job,
+        what it tells, and returns the reply to a question. `listener` is called with every message on the engine's
+        thread, in place of Job.wait; it must return at once. Raises InvalidInput after `close`.
         """
         if os.getpid() != self._process:  # before any lock, which may have been held when the process forked
             raise InvalidInput(
                 "this runtime was opened before the process forked", "open another with Runtime.open in the child"
             )
-        job = Job(self, start, claim or Claim(), deadline=deadline, cancel=cancel, listener=listener)
+        job = Job(self, start, claim or Claim(), deadline=deadline, cancel=cancel, hear=hear, listener=listener)
         with self._changed:
             if self._closed:
                 raise InvalidInput("the runtime was closed", "open another with Runtime.open")

@@ -154,7 +154,7 @@ class FakePolicy:
         return max_tokens * BYTES_PER_TOKEN
 
     def sample(self, request: Request, control: Control, **options: Any) -> Sampled:
-        return self.begin(request, control, **options).drive(control.hear)
+        return self.begin(request, control, **options).drive()
 
     def begin(
         self,
@@ -184,7 +184,7 @@ class FakePolicy:
             finally:
                 self._free.append(engine)
 
-        return self.scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel)
+        return self.scheduler.submit(start, claim, deadline=control.deadline, cancel=control.cancel, hear=control.hear)
 
     def measure(self, threads: int | None = None, *, thorough: bool = False, cancel: Flag | None = None) -> Timed:
         self.measured += 1

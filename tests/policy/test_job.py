@@ -1,15 +1,16 @@
-"""A request with the scheduler: its messages in order, questions, and who listens."""
+"""A request with the scheduler: its messages in order, questions, who listens, and who waits."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from edge_ttp.errors import OutOfCapacity
-from edge_ttp.policy.job import Asked, Claim, EitherFlag, Ended, Job, Steps
+from edge_ttp.policy.job import Asked, Claim, EitherFlag, Ended, Job, Paused, Steps, waited
 
 from .desk import Desk, until
 
@@ -42,7 +43,7 @@ def test_what_a_listener_of_messages_raises_ends_its_job(desk: Desk) -> None:
 
     desk.go()
     with pytest.raises(KeyError):
-        desk.scheduler.submit(start).drive(hear)
+        desk.scheduler.submit(start, hear=hear).drive()
     with_listener = desk.scheduler.submit(start, listener=hear)  # type: ignore[arg-type]
     until(lambda: desk.scheduler.waiting() == 0)
     with pytest.raises(queue.Empty):
@@ -72,7 +73,7 @@ def test_messages_come_in_order_and_the_result_last(desk: Desk) -> None:
 
     heard: list[object] = []
     desk.go()
-    assert desk.scheduler.submit(start).drive(heard.append) == "done"
+    assert desk.scheduler.submit(start, hear=heard.append).drive() == "done"
     assert heard == ["one", "two"]
     listened: list[object] = []
     desk.scheduler.submit(start, listener=listened.append)
@@ -112,9 +113,9 @@ def test_driving_hands_every_message_but_the_last_and_replies_with_what_comes_ba
         heard.append(message)
         return len(heard)
 
-    job: Job[list[Any]] = desk.scheduler.submit(start, Claim())
+    job: Job[list[Any]] = desk.scheduler.submit(start, Claim(), hear=hear)
     desk.go()
-    assert job.drive(hear) == [2, 3]
+    assert job.drive() == [2, 3]
     assert heard == ["begun", Asked("how many?"), Asked("and now?")]
 
 
@@ -131,10 +132,10 @@ def test_what_hearing_raises_ends_the_job(desk: Desk) -> None:
     def hear(_: object) -> object:
         raise KeyboardInterrupt
 
-    job: Job[str] = desk.scheduler.submit(start, Claim())
+    job: Job[str] = desk.scheduler.submit(start, Claim(), hear=hear)
     desk.go()
     with pytest.raises(KeyboardInterrupt):
-        job.drive(hear)
+        job.drive()
     assert job.is_set()
     assert job.dropped
     assert ended.wait(60)
@@ -146,3 +147,95 @@ def test_waiting_for_a_time_gives_up(desk: Desk) -> None:
         job.wait(timeout=0.01)
     desk.go()
     assert job.drive() == "late"
+
+
+# Work that pauses for jobs
+
+
+class DeskOfNone:
+    """Where jobs are heard; nothing runs."""
+
+    def look_at(self, job: Job[Any]) -> None:
+        pass
+
+    def resume(self, job: Job[Any], value: Any) -> None:
+        pass
+
+
+def told_job(
+    *messages: object, desk: DeskOfNone | None = None, hear: Callable[[object], Any] | None = None
+) -> Job[Any]:
+    """A job that has told all these messages."""
+    made: Job[Any] = Job(desk or DeskOfNone(), lambda _: None, Claim(), deadline=None, cancel=None, hear=hear)
+    for message in messages:
+        made.tell(message)
+    return made
+
+
+def test_what_comes_before_a_question_is_heard_in_order() -> None:
+    heard: list[object] = []
+    question, end = Asked("more?"), Ended("drawn", None)
+    work = told_job("one", "two", question, "three", end, hear=heard.append)
+    assert work.next_stop() is question
+    assert heard == ["one", "two"]
+    assert work.next_stop() is end
+    assert heard == ["one", "two", "three"]
+
+
+def test_work_is_sent_every_stop_of_its_jobs_and_gives_its_answer() -> None:
+    question, end = Asked("more?"), Ended("drawn", None)
+    stops: list[object] = []
+
+    def answering() -> Paused[str]:
+        drawing = told_job(question, end)
+        stops.append((yield drawing))
+        stops.append((yield drawing))
+        return "the answer"
+
+    assert waited(answering()) == "the answer"
+    assert stops == [question, end]
+
+
+def test_work_that_needs_no_job_is_done_at_once() -> None:
+    def answering() -> Paused[str]:
+        return "nothing to draw"
+        yield told_job()
+
+    assert waited(answering()) == "nothing to draw"
+
+
+def failing(error: BaseException) -> Job[Any]:
+    """A job in which somebody who hears it raises."""
+
+    def hear(_: object) -> None:
+        raise error
+
+    return told_job("step", hear=hear)
+
+
+@pytest.mark.parametrize("error", [ValueError("a callback's own"), KeyboardInterrupt()])
+def test_an_error_while_waiting_is_raised_inside_the_work_and_to_its_caller(error: BaseException) -> None:
+    inside: list[BaseException] = []
+
+    def answering() -> Paused[str]:
+        try:
+            yield failing(error)
+        except BaseException as raised:
+            inside.append(raised)
+            raise
+        return "never"
+
+    with pytest.raises(type(error)):
+        waited(answering())
+    assert inside == [error]
+
+
+def test_work_may_answer_with_what_it_has_in_spite_of_ctrl_c() -> None:
+    def answering() -> Paused[str]:
+        try:
+            yield failing(KeyboardInterrupt())
+        except KeyboardInterrupt:
+            return "what there was"
+        return "never"
+
+    assert waited(answering()) == "what there was"

@@ -158,7 +158,7 @@ class EnginePolicy:
         claim: Claim | None = None,
     ) -> Sampled:
         """Draws the candidates, waited for in this thread. As `begin`."""
-        return self.begin(request, control).drive(control.hear)
+        return self.begin(request, control).drive()
 
     def begin(
         self,
@@ -182,7 +182,12 @@ class EnginePolicy:
         if told is not None and told[1]:
             raise OutOfCapacity("an engine elsewhere does not go on with a begun answer", "allow more --max-tokens")
         job: Job[Sampled] = Job(
-            self, lambda _: None, claim or Claim(), deadline=control.deadline, cancel=control.cancel, listener=None
+            self,
+            lambda _: None,
+            claim or Claim(),
+            deadline=control.deadline,
+            cancel=control.cancel,
+            hear=control.hear,
         )
         drawing = DrawingElsewhere(
             Elsewhere(self._engine, self.model, self._find_out), request, control, job, way=way_of(request.prompt)
