@@ -162,11 +162,9 @@ class DeskOfNone:
         pass
 
 
-def told_job(
-    *messages: object, desk: DeskOfNone | None = None, hear: Callable[[object], Any] | None = None
-) -> Job[Any]:
+def told_job(*messages: object, hear: Callable[[object], Any] | None = None) -> Job[Any]:
     """A job that has told all these messages."""
-    made: Job[Any] = Job(desk or DeskOfNone(), lambda _: None, Claim(), deadline=None, cancel=None, hear=hear)
+    made: Job[Any] = Job(DeskOfNone(), lambda _: None, Claim(), deadline=None, cancel=None, hear=hear)
     for message in messages:
         made.tell(message)
     return made
