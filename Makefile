@@ -137,7 +137,7 @@ endif
 	@touch $@
 
 $(VENV)-freeze/.ready: $(VENV)-freeze/.engine pyproject.toml
-	$(VENV)-freeze/bin/pip install --quiet '.[app,frozen]'
+	$(VENV)-freeze/bin/pip install --quiet '.[app,encrypted,frozen]'
 	@touch $@
 
 app: $(VENV)-freeze/.ready models  ## the desktop app frozen: a folder, a Debian package, their sizes and start times

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -14,9 +15,10 @@ from edge_ttp import __version__
 ROOT = Path(__file__).parents[1]
 # What Qt opens by name, and what PyInstaller leaves to the system; the rest is in the bundle.
 DEPENDS = (
-    "libc6 (>= 2.36), zlib1g, libgl1, libegl1, libx11-6, libxcb1, libfontconfig1, libfreetype6, "
+    "libc6 (>= 2.36), zlib1g, libgl1, libegl1, libdrm2, libxcb1, libxcb-dri3-0, libwayland-server0, "
     "fonts-dejavu-core | fonts-freefont-ttf"
 )
+RECOMMENDS = "libwayland-client0, libwayland-cursor0, libwayland-egl1, xdg-desktop-portal"
 
 CONTROL = """Package: edge-ttp
 Version: {version}
@@ -24,6 +26,7 @@ Architecture: {architecture}
 Maintainer: edge-ttp developers <edge-ttp@localhost>
 Installed-Size: {kib}
 Depends: {depends}
+Recommends: {recommends}
 Section: editors
 Priority: optional
 Description: writes the way you do, on this machine alone
@@ -62,14 +65,18 @@ def build(bundle: Path, out: Path) -> Path:
         shutil.copyfile(ROOT / "edge_ttp/app/icon.png", icons / "edge-ttp.png")
         _write(root / "usr/share/doc/edge-ttp/copyright", (ROOT / "LICENSE").read_text(encoding="utf-8"))
         kib = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file()) // 1024
-        told = CONTROL.format(version=__version__, architecture=architecture, kib=kib, depends=DEPENDS)
+        told = CONTROL.format(
+            version=__version__, architecture=architecture, kib=kib, depends=DEPENDS, recommends=RECOMMENDS
+        )
         _write(root / "DEBIAN/control", told)
         for path in (root, *root.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         out.mkdir(parents=True, exist_ok=True)
         package = out / f"edge-ttp_{__version__}_{architecture}.deb"
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(package)], check=True)
+        # xz at its usual level takes half an hour and saves a twentieth; all cores take part.
+        pack = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z2", f"--threads-max={os.cpu_count() or 1}"]
+        subprocess.run([*pack, "--build", str(root), str(package)], check=True)
     return package
 
 

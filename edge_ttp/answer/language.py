@@ -7,6 +7,7 @@ fast; `edge-ttp bench languages` says which languages a policy writes.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
@@ -22,6 +23,8 @@ LEAST_LETTERS = 12
 """Shorter texts are not judged, except in scripts where a few characters are a sentence."""
 
 _READ = 2_000
+
+_reading = threading.Lock()
 
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
@@ -80,9 +83,19 @@ def _ranks(text: str) -> Sequence[tuple[str, float]]:
     return ranks if math.isfinite(ranks[0][1]) else ()
 
 
-@cache
+def load() -> None:
+    """Reads the model of languages now, once a process (4 MB, about a second), so that no request waits for it."""
+    _identifier()
+
+
 def _identifier() -> _Identifier:
-    # Reads 4 MB: only when a request is looked at, once a process. The module's own `classify` gives no probabilities.
+    with _reading:  # a request that comes while it is read waits for that, and does not read it again
+        return _read_identifier()
+
+
+@cache
+def _read_identifier() -> _Identifier:
+    # Only when a request is looked at. The module's own `classify` gives no probabilities.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     found: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

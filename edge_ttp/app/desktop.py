@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QIcon, QPixmap
 from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 
+from edge_ttp.app.history_turn import HistoryTurn, turned
 from edge_ttp.app.model_process import ModelProcess, ProcessEnd, ServerAddress
 from edge_ttp.app.single import AppWish, Only
 from edge_ttp.app.web_view import OwnProfile
@@ -31,7 +34,10 @@ class Desktop(QObject):
     _has_ended = Signal(object)
     _is_wanted = Signal(object)
 
-    def __init__(self, paths: Paths, application: QApplication, *, options: Sequence[str] = ()) -> None:
+    _has_turned = Signal(object)
+
+    def __init__(self, paths: Paths, application: QApplication, process: ModelProcess) -> None:
+        """`process` may have been started; it is the caller's to close as well."""
         super().__init__()
         self._application = application
         self._remembered = QSettings(str(private_folder(paths.config) / _REMEMBERED), QSettings.Format.IniFormat)
@@ -42,9 +48,12 @@ class Desktop(QObject):
         self._serving: ServerAddress | None = None
         self._why = ""
         self._copied = ""
-        self.process = ModelProcess(up=self._is_up.emit, ended=self._has_ended.emit, options=options)
+        self._turning: threading.Thread | None = None
+        self.process = process
         self._is_up.connect(self._served)
         self._has_ended.connect(self._lost)
+        self._has_turned.connect(self._turned)
+        self.main.view.history_wish.connect(self._turn)
         self._is_wanted.connect(self.fulfil)
         for window in self._windows:
             window.again.clicked.connect(self.process.start)
@@ -54,6 +63,7 @@ class Desktop(QObject):
         application.setQuitOnLastWindowClosed(False)
         application.lastWindowClosed.connect(self._perhaps_end)
         self.tray = self._tray()
+        process.attend(up=self._is_up.emit, ended=self._has_ended.emit)
 
     def run(self, wish: AppWish, only: Only | None = None) -> int:
         """Fulfils the first wish and runs until the application ends; its exit code."""
@@ -69,9 +79,13 @@ class Desktop(QObject):
         try:
             return int(self._application.exec())
         finally:
+            if only is not None:
+                only.stop_listening()
             for window in self._windows:
                 window.keep_place()
                 window.hide()
+            if self._turning is not None:
+                self._turning.join()  # a history is never left half-way
             self.process.close()
             for window in self._windows:  # pages go before the profile that they stand on
                 window.deleteLater()
@@ -108,6 +122,34 @@ class Desktop(QObject):
             if window.news == text:
                 window.say("")
 
+    # Encryption, which needs the history for itself
+
+    def _turn(self, wish: str) -> None:
+        """Ends the model process, has the history turned, and starts the process again; the page is told."""
+        if self._turning is not None and self._turning.is_alive():
+            return
+        pausing = wish != "recovery-key"
+        if pausing:
+            for window in self._windows:
+                window.say(words("turning"))
+
+        def turn() -> None:
+            if pausing:
+                self.process.close()
+            done = turned(wish)
+            if pausing:
+                self.process.start()
+            self._has_turned.emit(done)
+
+        self._turning = threading.Thread(target=turn, name="edge-ttp-encryption")
+        self._turning.start()
+
+    def _turned(self, done: HistoryTurn) -> None:
+        for window in self._windows:
+            if window.news == words("turning"):
+                window.say(words("starting"))
+        self.main.view.call("historyTurned", asdict(done))
+
     # The end
 
     def _has_copied(self, text: str) -> None:
@@ -121,7 +163,12 @@ class Desktop(QObject):
 
     def _perhaps_end(self) -> None:
         """Ends with the last window where there is no tray; a copied text lives in this process until another is."""
-        if any(window.isVisible() for window in self._windows) or self.tray is not None or self._copied:
+        if any(window.isVisible() for window in self._windows) or self._copied:
+            return
+        if self.tray is not None:
+            if self._remembered.value("told_of_tray") is None:
+                self.tray.showMessage("edge-ttp", words("still_here"), icon())
+                self._remembered.setValue("told_of_tray", "yes")
             return
         self._application.quit()
 
@@ -180,6 +227,6 @@ def application_of(arguments: Sequence[str] = ()) -> QApplication:
     return application
 
 
-def run_desktop(paths: Paths, wish: AppWish, only: Only | None, *, options: Sequence[str] = ()) -> int:
+def run_desktop(paths: Paths, wish: AppWish, only: Only | None, process: ModelProcess) -> int:
     """Opens the window and runs until it ends; its exit code."""
-    return Desktop(paths, application_of(), options=options).run(wish, only)
+    return Desktop(paths, application_of(), process).run(wish, only)

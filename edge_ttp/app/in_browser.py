@@ -67,7 +67,8 @@ def run_in_browser(
         if not news.again:
             over.set()
 
-    process = ModelProcess(up=up, ended=ended, options=options)
+    process = ModelProcess(options=options)
+    process.attend(up=up, ended=ended)
     process.start()
     try:
         while not over.wait(0.5):

@@ -49,26 +49,33 @@ class ProcessEnd:
     """Whether it is being started again."""
 
 
+def own_program() -> list[str]:
+    """How this program is started anew, for any of its commands: in a frozen app it is its own executable."""
+    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "edge_ttp"]
+
+
 def command_of_server(port: int, options: Sequence[str]) -> list[str]:
-    """How this program is started as the server of its parent: in a frozen app it is its own executable."""
-    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "edge_ttp"]
-    return [*program, "serve", "--port", str(port), "--announce", *options]
+    """How this program is started as the server of its parent."""
+    return [*own_program(), "serve", "--port", str(port), "--announce", *options]
 
 
 class ModelProcess:
-    """The server as a child process. Its callbacks come from a thread of its own."""
+    """The server as a child process. Its callbacks come from a thread of its own.
+
+    It may be started before there is anybody to tell: Qt takes as long to load as the server does.
+    """
 
     def __init__(
         self,
         *,
-        up: Callable[[ServerAddress], None],
-        ended: Callable[[ProcessEnd], None],
         options: Sequence[str] = (),
         command: Callable[[int, Sequence[str]], list[str]] = command_of_server,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`up` is called with every address it answers at, `ended` when it ended unasked. `options`: of `serve`."""
-        self._up, self._ended = up, ended
+        """`options`: of `serve`."""
+        self._hear: Callable[[ServerAddress | ProcessEnd], None] | None = None
+        self._untold: list[ServerAddress | ProcessEnd] = []
+        self._telling = threading.Lock()
         self._options, self._command, self._clock = tuple(options), command, clock
         self._port = 0
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
@@ -76,6 +83,28 @@ class ModelProcess:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._closing = threading.Event()
         self._watching: threading.Thread | None = None
+
+    def attend(self, *, up: Callable[[ServerAddress], None], ended: Callable[[ProcessEnd], None]) -> None:
+        """`up` is called with every address it answers at, `ended` when it ended unasked; at once with what was."""
+
+        def hear(news: ServerAddress | ProcessEnd) -> None:
+            if isinstance(news, ServerAddress):
+                up(news)
+            else:
+                ended(news)
+
+        with self._telling:
+            self._hear = hear
+            for news in self._untold:
+                hear(news)
+            self._untold.clear()
+
+    def _tell(self, news: ServerAddress | ProcessEnd) -> None:
+        with self._telling:
+            if self._hear is None:
+                self._untold.append(news)
+            else:
+                self._hear(news)
 
     @property
     def pid(self) -> int | None:
@@ -115,7 +144,7 @@ class ModelProcess:
             if self._closing.is_set():
                 return
             again = not (len(self._starts) == MOST_STARTS and self._clock() - self._starts[0] < WITHIN_S)
-            self._ended(ProcessEnd(words, again))
+            self._tell(ProcessEnd(words, again))
             if not again:
                 return
 
@@ -147,7 +176,7 @@ class ModelProcess:
         serving = _serving(line)
         if serving is not None:
             self._port = int(serving.url.rsplit(":", 1)[1])
-            self._up(serving)
+            self._tell(serving)
         code = process.wait()
         reading.join(1.0)
         for stream in (process.stdin, process.stdout, process.stderr):

@@ -17,6 +17,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, Qt, QTimer
 
 from edge_ttp.app.desktop import Desktop, application_of
+from edge_ttp.app.model_process import ModelProcess
 from edge_ttp.app.single import AppWish
 from edge_ttp.errors import EdgeTTPError, ModelUnavailable
 from edge_ttp.paths import Paths
@@ -80,7 +81,7 @@ class _Driver:
 
     def __init__(self, paths: Paths) -> None:
         self._application = application_of()
-        self.desktop = Desktop(paths, self._application)
+        self.desktop = Desktop(paths, self._application, ModelProcess())
         self._page = self.desktop.main.view.page()
 
     def pause(self, milliseconds: int) -> None:

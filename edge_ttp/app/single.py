@@ -55,12 +55,16 @@ class Only:
         """Calls `hear`, from a thread, with what later starts want."""
         threading.Thread(target=self._listen, args=(hear,), daemon=True, name="edge-ttp-single").start()
 
-    def close(self) -> None:
-        """Lets another app be the first one."""
+    def stop_listening(self) -> None:
+        """Takes no more wishes: this app is ending, and whoever comes now waits until it has."""
         with suppress(OSError):
             self._record.unlink()
         with suppress(OSError):
             self._listener.close()
+
+    def close(self) -> None:
+        """Lets another app be the first one."""
+        self.stop_listening()
         with suppress(OSError):
             os.close(self._handle)
 

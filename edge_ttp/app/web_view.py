@@ -10,7 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import QStandardPaths, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDragMoveEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import (
+    QDesktopServices,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QGuiApplication,
+)
 from PySide6.QtWebEngineCore import (
     QWebEngineDownloadRequest,
     QWebEnginePage,
@@ -23,6 +30,7 @@ from PySide6.QtWebEngineCore import (
 from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from edge_ttp.app.history_turn import WISHES
 from edge_ttp.paths import Paths, private_folder
 
 ASKS = "edge-ttp:"
@@ -102,6 +110,7 @@ class PageView(QWebEngineView):
 
     copied = Signal(str)
     close_wanted = Signal()
+    history_wish = Signal(str)
 
     def __init__(self, profile: OwnProfile, page: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -155,7 +164,7 @@ class PageView(QWebEngineView):
         """What the page asked for."""
         board = QGuiApplication.clipboard()
         if wanted == "choose-folder":
-            found = QFileDialog.getExistingDirectory(self, "", default)
+            found = QFileDialog.getExistingDirectory(self, "", default or str(Path.home()))
             return bool(found), found
         if wanted == "copy":
             board.setText(default)
@@ -163,6 +172,9 @@ class PageView(QWebEngineView):
             return True, ""
         if wanted == "paste":
             return True, board.text()
+        if wanted == "history" and default in WISHES:
+            self.history_wish.emit(default)
+            return True, ""
         if wanted == "close":
             self.close_wanted.emit()
             return True, ""
@@ -174,6 +186,7 @@ class PageView(QWebEngineView):
         """Takes files and folders."""
         if local_paths(event.mimeData().urls()):
             event.acceptProposedAction()
+            self.call("draggedOver", True)
         else:
             super().dragEnterEvent(event)
 
@@ -183,6 +196,11 @@ class PageView(QWebEngineView):
             event.acceptProposedAction()
         else:
             super().dragMoveEvent(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """The page need not show any more where to drop."""
+        self.call("draggedOver", False)
+        super().dragLeaveEvent(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hands the paths to the page, which asks the server to read them."""

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from edge_ttp.answer import language
 from edge_ttp.answer.select import NEEDS_REWARD
 from edge_ttp.budget import device
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, checked_type
@@ -218,6 +219,9 @@ class Life(metaclass=Page):
             if rule in NEEDS_REWARD and not self.models.has_reward():
                 tell(LoadStep("reward", 0.0))
                 self.models.reward()
+            check_cancel(cancel)
+            if ready.located.languages:
+                language.load()  # what is said of requests in a language that the policy cannot write
             check_cancel(cancel)
             counts = len(ready.watch.thread_counts())
             ready.measure(cancel=cancel, advance=lambda done: tell(LoadStep("measuring", done / counts)))

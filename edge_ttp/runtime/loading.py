@@ -27,6 +27,9 @@ from edge_ttp.registry.once import Once
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.system.freed import give_back
 
+_POLL_S = 0.02
+"""How often somebody who waits for a measurement looks whether they were cancelled."""
+
 MEMORY_SHARE = 0.8
 """Part of the memory that is free which policies may take: the host app and the system need the rest."""
 
@@ -83,17 +86,27 @@ class Ready:
     logprobs: bool = True
     """Whether it says log-probabilities."""
 
+    measuring: threading.Lock = field(default_factory=threading.Lock)
+    """Held while it is timed."""
+
     def measure(self, *, cancel: threading.Event | None = None, advance: Callable[[float], None] | None = None) -> None:
-        """Times it on this device where that was never done. Raises Cancelled."""
-        if self.watch.profile is None and self.address is None:
-            policy = cast("LlamaPolicy", self.policy)
-            self.watch.measure(
-                policy,
-                load_s=self.load_s,
-                sequence_bytes=policy.sequence_bytes(64),
-                cancel=cancel,
-                advance=advance,
-            )
+        """Times it on this device where that was never done; once, whoever asks meanwhile waits. Raises Cancelled."""
+        if self.watch.profile is not None or self.address is not None:
+            return
+        while not self.measuring.acquire(timeout=_POLL_S):
+            check_cancel(cancel)
+        try:
+            if self.watch.profile is None:
+                policy = cast("LlamaPolicy", self.policy)
+                self.watch.measure(
+                    policy,
+                    load_s=self.load_s,
+                    sequence_bytes=policy.sequence_bytes(64),
+                    cancel=cancel,
+                    advance=advance,
+                )
+        finally:
+            self.measuring.release()
 
 
 @dataclass

@@ -33,7 +33,8 @@ def dying(port: int, options: Sequence[str]) -> list[str]:
 def started(command: object) -> tuple[ModelProcess, Queue[ServerAddress], Queue[ProcessEnd]]:
     up: Queue[ServerAddress] = Queue()
     ended: Queue[ProcessEnd] = Queue()
-    process = ModelProcess(up=up.put, ended=ended.put, command=command)  # type: ignore[arg-type]
+    process = ModelProcess(command=command)  # type: ignore[arg-type]
+    process.attend(up=up.put, ended=ended.put)
     process.start()
     return process, up, ended
 
@@ -79,3 +80,24 @@ def test_a_frozen_app_starts_itself() -> None:
         assert command_of_server(7, [])[1:] == ["serve", "--port", "7", "--announce"]
     finally:
         del sys.frozen  # type: ignore[attr-defined]
+
+
+def test_what_happened_before_anybody_listened_is_told_then() -> None:
+    process = ModelProcess(command=dying)
+    process.start()
+    process._watching.join(60)  # type: ignore[union-attr]
+    up: Queue[ServerAddress] = Queue()
+    ended: Queue[ProcessEnd] = Queue()
+    process.attend(up=up.put, ended=ended.put)
+    assert [ended.get_nowait().again for _ in range(MOST_STARTS)] == [True] * (MOST_STARTS - 1) + [False]
+    process.close()
+
+
+def test_a_process_that_was_closed_starts_anew_at_its_address() -> None:
+    process, up, ended = started(listening)
+    first = up.get(timeout=60)
+    process.close()
+    process.start()
+    assert up.get(timeout=60).url == first.url
+    process.close()
+    assert ended.empty()

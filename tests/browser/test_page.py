@@ -52,7 +52,7 @@ def test_from_an_import_to_feedback(browser: webdriver.Chrome, server: Running, 
         "\n".join(json.dumps({"input": f"Lift {n} was repaired.", "output": f"lift {n} is alive!!"}) for n in range(4))
     )
     by_id(browser, "files").send_keys(str(file))
-    until(browser, lambda: "4 added" in by_id(browser, "imported").text)
+    until(browser, lambda: "4 texts taken in" in by_id(browser, "takes").text)
     by_id(browser, "words").send_keys("alive lift" + Keys.ENTER)
     until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#items li mark")) >= 4)
 

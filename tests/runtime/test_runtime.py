@@ -119,6 +119,32 @@ def test_the_device_is_measured_once_and_remembered_for_the_next_runtime(
     assert models.policy.measured == 0
 
 
+def test_a_request_that_comes_while_the_device_is_measured_waits_for_that_one_measurement(
+    runtime: Runtime, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring, go_on = threading.Event(), threading.Event()
+    real = FakePolicy.measure
+
+    def measure(policy: FakePolicy, *given: Any, **options: Any) -> Any:
+        measuring.set()
+        assert go_on.wait(60)
+        return real(policy, *given, **options)
+
+    monkeypatch.setattr(FakePolicy, "measure", measure)
+    with ThreadPoolExecutor(2) as threads:
+        warming = threads.submit(runtime.warm)
+        assert measuring.wait(60)
+        asking = threads.submit(answer, runtime)
+        cancelled = threading.Event()
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            answer(runtime, cancel=cancelled)
+        go_on.set()
+        warming.result(60)
+        assert asking.result(60).plan.expected_s is not None
+    assert models.policy.measured == len({os.cpu_count() or 1, max(1, (os.cpu_count() or 1) // 2), 1})
+
+
 def test_every_request_corrects_the_measured_cost(runtime: Runtime, home: Path) -> None:
     runtime.warm()
     file = locate(home).cache / "device.json"

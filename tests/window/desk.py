@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +134,11 @@ class App:
 
     def click(self, page: Page, name: str, title: str = "^edge-ttp$") -> None:
         """A real click of the mouse on an element of the page in the window called `title`."""
+        at, x, y = self.middle(page, name, title)
+        self.hands("mousemove", "--window", at, str(x), str(y), "click", "1")
+
+    def middle(self, page: Page, name: str, title: str) -> tuple[str, int, int]:
+        """The window called `title`, and the middle of an element, scrolled into view, in it."""
         x, y = page.ask(
             f"(n => {{ n.scrollIntoView({{block: 'center'}}); const r = n.getBoundingClientRect(); "
             f"return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.getElementById({name!r}))"
@@ -142,7 +147,28 @@ class App:
         at = self.window(title)
         shape = dict(line.split("=") for line in self.hands("getwindowgeometry", "--shell", at).splitlines())
         top = int(shape["HEIGHT"]) - int(page.ask("window.innerHeight"))  # the line of news above the page
-        self.hands("mousemove", "--window", at, str(int(x)), str(int(y + top)), "click", "1")
+        return at, int(x), int(y + top)
+
+    def drop(self, page: Page, name: str, *paths: Path, hovering: Callable[[], None] = lambda: None) -> None:
+        """A real drag (XDND) of these paths from another window onto an element of the page; `hovering` before it ends."""
+        command = [sys.executable, str(Path(__file__).with_name("dragging.py")), *map(str, paths)]
+        source = subprocess.Popen(command, env=self.environment)
+        try:
+            carried = self.window("^drag source$")
+            self.hands("windowactivate", "--sync", carried)
+            self.hands("mousemove", "--window", carried, "70", "30", "mousedown", "1")
+            at, x, y = self.middle(page, name, "^edge-ttp$")
+            for _ in range(4):  # Qt begins a drag some pixels after the button went down
+                self.hands("mousemove_relative", "6", "4")
+                time.sleep(0.1)
+            for away in (200, 60, 2, 0):
+                self.hands("mousemove", "--window", at, str(x + away), str(y))
+                time.sleep(0.2)
+            hovering()
+            self.hands("mouseup", "1")
+        finally:
+            source.terminate()
+            source.wait(30)
 
     def write(self, text: str) -> None:
         """Real keys, as somebody types."""
@@ -186,7 +212,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def opened(display: str, home: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[App]:
+def opened(
+    display: str, home: Path, *arguments: str, program: tuple[str, ...] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[App]:
     """The app on a display, ended by SIGTERM when the block ends; then it must have ended well."""
     port = _free_port()
     environment = {
@@ -200,6 +228,7 @@ def opened(display: str, home: Path, *arguments: str, program: tuple[str, ...] =
         "QTWEBENGINE_REMOTE_DEBUGGING": f"127.0.0.1:{port}",
         "QTWEBENGINE_CHROMIUM_FLAGS": "--lang=en",
         "PYTHONUNBUFFERED": "1",
+        **(variables or {}),
     }
     command = [*(program or (sys.executable, "-m", "edge_ttp")), *(arguments or ("app",))]
     process = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)

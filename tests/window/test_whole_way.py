@@ -45,7 +45,7 @@ def first_start(app: App, page: Page, mails: Path, folder: Path) -> None:
     app.click(page, "author")
     app.write("ada")
     app.hands("key", "Return")
-    until(lambda: "12 texts taken in" in page.text("import-status"))
+    until(lambda: "12 texts taken in" in page.text("takes"))
     picture(app, "2-import", folder)
     app.click(page, "start-done")
     until(lambda: page.seen("prompt"))

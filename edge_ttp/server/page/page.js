@@ -24,7 +24,7 @@ function choose(tab, focus) {
   }
   if (focus) tab.focus();
   tab.dispatchEvent(new Event("chosen"));
-  if (tab.id === "tab-history") refresh();
+  if (tab.id === "tab-history") { boardHere(); refresh(); }
   if (tab.id === "tab-learned") showLearned();
 }
 tabs.forEach((tab, place) => {
@@ -285,33 +285,6 @@ $("export").addEventListener("click", async (event) => {
     URL.revokeObjectURL(link.href);
   } catch (error) { fail(error); }
 });
-async function take(files) {
-  clearAlert();
-  const said = [];
-  for (const file of files) {
-    $("imported").textContent = [...said, word("importing", { name: file.name })].join("\n");
-    try {
-      const report = await ask("POST", `/history/import?${new URLSearchParams({ name: file.name })}`, file, { raw: true });
-      said.push(word("importedWords", { name: file.name, ...report }));
-    } catch (error) { fail(error); }
-  }
-  $("imported").textContent = said.join(" ");
-  $("files").value = "";
-  refresh();
-}
-const zone = $("drop");
-zone.addEventListener("click", () => $("files").click());
-zone.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("files").click(); } });
-$("files").addEventListener("click", (event) => event.stopPropagation());
-$("files").addEventListener("change", () => take([...$("files").files]));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  zone.addEventListener(kind, (event) => {
-    event.preventDefault();
-    zone.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") take([...event.dataTransfer.files]);
-  });
-}
-
 // Learned
 async function showLearned() {
   clearAlert();

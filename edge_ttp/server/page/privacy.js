@@ -20,7 +20,10 @@ async function showPrivacy() {
     $("person").replaceChildren(...people.map((name) => make("option", { value: name, textContent: name || word("myself"), selected: name === person })));
     $("keep-answers").checked = keeping();
     $("days").value = found.retention_days ?? "";
-    $("encryption").textContent = word(found.encrypted ? "encryptedYes" : "encryptedNo");
+    $("encryption").textContent = found.encrypted ? word("encryptedYes") : `${word("encryptedNo")}${inWindow ? "" : ` ${word("encryptByCommand")}`}`;
+    $("encryption-actions").hidden = !inWindow;
+    $("encrypt").hidden = found.encrypted;
+    $("recovery").hidden = $("decrypt").hidden = !found.encrypted;
   } catch (error) { fail(error); }
 }
 async function showHabits() {
@@ -67,6 +70,30 @@ $("retention").addEventListener("submit", async (event) => {
     $("retention-status").textContent = word("retentionNow", { days: days ? word("forDays", { n: days }) : word("forEver"), deleted: now.deleted });
   } catch (error) { fail(error); }
 });
+// Encryption: the window has it done while the server is away, since nobody else may have the history open
+function turnHistory(wish) {
+  clearAlert();
+  $("recovery-part").hidden = true;
+  $("encryption-status").textContent = word("turning");
+  for (const name of ["encrypt", "decrypt", "recovery"]) $(name).disabled = true;
+  window.prompt("edge-ttp:history", wish);
+}
+window.historyTurned = async (done) => {
+  $("recovery-key").textContent = done.recovery_key;
+  $("recovery-part").hidden = !done.recovery_key;
+  if (done.recovery_key) $("recovery-part").scrollIntoView({ block: "nearest" });
+  while (!(await ask("GET", "/info").then(() => true, () => false))) await new Promise((go) => setTimeout(go, 300));
+  for (const name of ["encrypt", "decrypt", "recovery"]) $(name).disabled = false;
+  $("encryption-status").textContent = done.error ? word("unchanged") : done.wish === "encrypt" ? word("encryptedNow") : done.wish === "decrypt" ? word("decryptedNow") : "";
+  await showPrivacy();
+  if (done.error) fail({ message: done.error, cure: done.cure });
+};
+for (const [name, wish] of [["encrypt", "encrypt"], ["decrypt", "decrypt"], ["recovery", "recovery-key"]]) $(name).addEventListener("click", () => turnHistory(wish));
+$("recovery-copy").addEventListener("click", async () => {
+  const key = $("recovery-key").textContent;
+  try { await navigator.clipboard.writeText(key); $("encryption-status").textContent = word("copied"); } catch { getSelection().selectAllChildren($("recovery-key")); }
+});
+$("recovery-kept").addEventListener("click", () => { $("recovery-part").hidden = true; $("recovery-key").textContent = ""; });
 $("save-all").addEventListener("click", () => $("export").click());
 $("forget-preview").addEventListener("click", async () => {
   clearAlert();

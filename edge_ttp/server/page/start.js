@@ -15,12 +15,14 @@ async function showStart(force) {
   let found;
   try { found = await ask("GET", "/start"); } catch { return; } // another token than the owner's: nothing to set up
   startState = found;
+  $("setup").hidden = false;
   const first = !found.ready || (found.items === 0 && localStorage.getItem("edge-ttp-started") === null);
   if (!first && !force && $("start").hidden) return;
+  for (const tab of document.querySelectorAll('[role="tab"]')) $(tab.getAttribute("aria-controls")).hidden = true;
   $("start").hidden = false;
-  $("write").hidden = true;
   showModels(found);
   showPlaces(found.places);
+  boardHere();
   stepsDone();
   (found.ready ? $("start-drop") : $("use-model")).focus();
 }
@@ -55,7 +57,7 @@ $("use-model").addEventListener("click", async () => {
   $("model-stop").hidden = false;
   $("model-progress").hidden = false;
   $("model-progress").removeAttribute("value");
-  $("model-status").textContent = word("working");
+  $("model-status").textContent = word("turning");
   try {
     await followEvents("/start/model", { name }, pulling.signal, (event) => {
       if (event.type === "progress" && event.total) {
@@ -69,6 +71,9 @@ $("use-model").addEventListener("click", async () => {
         startState.policy = event.name;
       }
     });
+    const found = await ask("GET", "/start");
+    startState = found;
+    showModels(found);
     stepsDone();
     $("start-drop").focus();
   } catch (error) {
@@ -93,9 +98,13 @@ function showPlaces(places) {
     return make("li", {}, make("span", {}, `${word(SORTS[one.sort])}: `, make("code", { textContent: one.path })), button);
   }));
 }
-async function taken(name, work) {
-  clearAlert();
-  taking?.abort();
+// How far an import is, and what became of each, stands below the place where files are dropped, whichever is shown.
+function boardHere() { ($("start").hidden ? $("drop") : $("start-drop")).after($("import-board")); }
+const SHOWN_NAME = 60;
+const shownName = (path) => { const name = path.replace(/[/\\]+$/, "").split(/[/\\]/).at(-1) || path; return name.length > SHOWN_NAME ? `${name.slice(0, SHOWN_NAME)}…` : name; };
+async function taken(path, work) {
+  const name = shownName(path);
+  boardHere();
   const mine = taking = new AbortController();
   $("import-stop").hidden = false;
   $("import-progress").hidden = false;
@@ -103,82 +112,102 @@ async function taken(name, work) {
   $("import-status").textContent = word("reading", { name });
   const hear = (event) => {
     if (event.type === "progress") $("import-status").textContent = word("readingOf", { name, done: Math.round(event.done).toLocaleString(tongue) });
-    if (event.type === "imported") showTaken(event);
+    if (event.type === "imported") showTaken(name, event);
   };
   try {
     await work(mine.signal, hear);
+    $("import-status").textContent = "";
   } catch (error) {
     $("import-status").textContent = error.name === "AbortError" ? word("stopped") : "";
-    fail(error);
+    const said = error.cure ? `${name}: ${error.message}; ${error.cure}` : `${name}: ${error.message}`;
+    if (error.name !== "AbortError") $("takes").prepend(make("li", { className: "failed", textContent: said }));
   } finally {
     if (taking === mine) {
       taking = null;
       $("import-stop").hidden = true;
       $("import-progress").hidden = true;
     }
-    startState.items = (await ask("GET", "/history/stats").catch(() => ({ items: startState.items }))).items;
-    stepsDone();
+    await countTexts();
   }
+  return !mine.signal.aborted;
 }
-function showTaken(report) {
+async function countTexts() {
+  const found = await ask("GET", "/history/stats").catch(() => null);
+  if (startState && found) { startState.items = found.items; stepsDone(); }
+  if (!$("history").hidden) refresh();
+}
+function showTaken(name, report) {
   const why = Object.entries(report.skipped ?? {}).map(([reason, count]) => `${count} ${reason}`).join(", ");
-  const said = [word("tookIn", report), why ? word("skippedWords", { why }) : "", ...(report.remarks ?? [])].filter(Boolean).join(" ");
-  const status = make("span", { textContent: `${said} ` });
-  $("import-status").replaceChildren(status);
+  const said = [
+    word("tookIn", { ...report, name }), report.duplicates ? word("thereAlready", report) : "", report.bad ? word("unreadable", report) : "",
+    why ? word("skippedWords", { why }) : "", ...(report.remarks ?? []),
+  ].filter(Boolean).join(" ");
+  const line = make("li", {}, make("span", { textContent: `${said} ` }));
+  $("takes").prepend(line);
   if (report.id === null || report.id === undefined) return;
   const undo = make("button", { type: "button", textContent: word("undo") });
+  undo.setAttribute("aria-label", `${word("undo")}: ${name}`);
   undo.addEventListener("click", async () => {
+    undo.disabled = true;
     try {
       const gone = await ask("DELETE", `/history/imports/${report.id}`);
-      $("import-status").textContent = word("undone", gone);
-      startState.items = Math.max(0, startState.items - gone.items);
-      stepsDone();
+      line.replaceChildren(word("undone", { ...gone, name }));
+      await countTexts();
     } catch (error) { fail(error); }
   });
-  $("import-status").append(undo);
+  line.append(undo);
 }
-const takePath = (path, git = false) => taken(path, (signal, hear) => {
+// One after the other, those that come while others are read behind them; Stop ends them all.
+let inLine = Promise.resolve();
+function takeAll(works) {
+  clearAlert();
+  inLine = inLine.then(async () => { for (const work of works) if (!(await work())) return; });
+  return inLine;
+}
+const readPath = (path, git) => () => taken(path, (signal, hear) => {
   const author = $("author").value.trim();
   return followEvents("/start/import", { path, git, authors: author ? [author] : [] }, signal, hear);
 });
-const takeFiles = async (files) => {
-  for (const file of files) {
-    await taken(file.name, async (signal, hear) => {
-      const response = await ask("POST", `/history/import?${new URLSearchParams({ name: file.name, stream: "true" })}`, file, { raw: true, whole: true, signal });
-      for await (const event of messages(response)) {
-        if (event.error) throw Object.assign(new Error(event.error.message), { cure: event.error.cure });
-        hear(event);
-      }
+const readFile = (file) => () => taken(file.name, async (signal, hear) => {
+  const response = await ask("POST", `/history/import?${new URLSearchParams({ name: file.name, stream: "true" })}`, file, { raw: true, whole: true, signal });
+  for await (const event of messages(response)) {
+    if (event.error) throw Object.assign(new Error(event.error.message), { cure: event.error.cure });
+    hear(event);
+  }
+});
+const takePath = (path, git = false) => takeAll([readPath(path, git)]);
+const takeFiles = (files) => takeAll([...files].map(readFile));
+// The window hands over the paths of what was dropped on it, folders too; a browser has files only.
+window.droppedPaths = (paths) => {
+  draggedOver(false);
+  if ($("start").hidden) choose($("tab-history"));
+  return takeAll(paths.map(({ path, git }) => readPath(path, git)));
+};
+// Told by the window as well, since it takes the drag before the page sees it.
+window.draggedOver = (over) => { for (const name of ["start-drop", "drop"]) $(name).classList.toggle("over", over); };
+for (const [zone, files] of [["start-drop", "start-files"], ["drop", "files"]]) {
+  $(zone).addEventListener("click", () => $(files).click());
+  $(zone).addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $(files).click(); } });
+  $(files).addEventListener("click", (event) => event.stopPropagation());
+  $(files).addEventListener("change", () => { takeFiles($(files).files); $(files).value = ""; });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    $(zone).addEventListener(kind, (event) => {
+      event.preventDefault();
+      draggedOver(kind === "dragover");
+      if (kind === "drop") takeFiles(event.dataTransfer.files);
     });
   }
-  $("start-files").value = "";
-};
-// The window hands over the paths of what was dropped on it, folders too; a browser has files only.
-window.droppedPaths = async (paths) => {
-  if ($("start").hidden) choose($("tab-history"));
-  for (const { path, git } of paths) await takePath(path, git);
-  if ($("start").hidden) { $("imported").textContent = $("import-status").textContent; refresh(); }
-};
-const landing = $("start-drop");
-landing.addEventListener("click", () => $("start-files").click());
-landing.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("start-files").click(); } });
-$("start-files").addEventListener("change", () => takeFiles([...$("start-files").files]));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  landing.addEventListener(kind, (event) => {
-    event.preventDefault();
-    landing.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") takeFiles([...event.dataTransfer.files]);
-  });
 }
 $("path-import").addEventListener("submit", (event) => {
   event.preventDefault();
   const path = $("path").value.trim();
   if (path) takePath(path, /\/\.git\/?$/.test(path));
 });
+$("setup").addEventListener("click", () => showStart(true));
 $("browse").hidden = !inWindow;
 $("browse").addEventListener("click", () => {
   const path = window.prompt("edge-ttp:choose-folder", $("path").value);
-  if (path) $("path").value = path;
+  if (path) { $("path").value = path; takePath(path); }
 });
 $("import-stop").addEventListener("click", () => taking?.abort());
 $("start-done").addEventListener("click", () => {
