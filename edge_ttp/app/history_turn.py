@@ -33,7 +33,12 @@ def turned(wish: str, program: Sequence[str] | None = None) -> HistoryTurn:
     command = [*(own_program() if program is None else program), "history", *WISHES[wish], "--json"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.DEVNULL,
         )
     except OSError as error:
         return HistoryTurn(wish, "", f"{command[0]} cannot be started ({error.strerror or error})", "")
@@ -43,7 +48,5 @@ def turned(wish: str, program: Sequence[str] | None = None) -> HistoryTurn:
             return HistoryTurn(wish, str(told.get("recovery_key", "")), "", "")
         return HistoryTurn(wish, "", str(told["error"]["message"]), str(told["error"].get("cure", "")))
     except (ValueError, TypeError, KeyError, AttributeError):
-        last = next(
-            (line for line in reversed(done.stderr.splitlines()) if line.strip()), f"it ended with {done.returncode}"
-        )
-        return HistoryTurn(wish, "", last[:300], "")
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        return HistoryTurn(wish, "", lines[-1][:300] if lines else f"it ended with {done.returncode}", "")

@@ -11,7 +11,6 @@ from edge_ttp.app.toolkit import why_no_window
 from edge_ttp.errors import HistoryUnavailable, write_cure
 from edge_ttp.paths import Paths
 
-
 ENDING_S = 15.0
 """Longest that an app takes to end: requests under way have five seconds, then its process is killed."""
 

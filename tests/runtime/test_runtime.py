@@ -134,11 +134,11 @@ def test_a_request_that_comes_while_the_device_is_measured_waits_for_that_one_me
     with ThreadPoolExecutor(2) as threads:
         warming = threads.submit(runtime.warm)
         assert measuring.wait(60)
-        asking = threads.submit(answer, runtime)
+        asking = threads.submit(answer, runtime, n=None)
         cancelled = threading.Event()
         cancelled.set()
         with pytest.raises(Cancelled):
-            answer(runtime, cancel=cancelled)
+            answer(runtime, n=None, cancel=cancelled)
         go_on.set()
         warming.result(60)
         assert asking.result(60).plan.expected_s is not None

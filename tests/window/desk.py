@@ -150,7 +150,7 @@ class App:
         return at, int(x), int(y + top)
 
     def drop(self, page: Page, name: str, *paths: Path, hovering: Callable[[], None] = lambda: None) -> None:
-        """A real drag (XDND) of these paths from another window onto an element of the page; `hovering` before it ends."""
+        """A real drag (XDND) of these paths from another window onto an element; `hovering` before it ends."""
         command = [sys.executable, str(Path(__file__).with_name("dragging.py")), *map(str, paths)]
         source = subprocess.Popen(command, env=self.environment)
         try:

@@ -321,16 +321,16 @@ $("adapt").addEventListener("click", async () => {
 });
 $("adapt-stop").addEventListener("click", () => adapting?.abort());
 
-async function begin() {
+async function begin(otherPerson = false) {
   translate();
   $("language").value = tongue;
   if (!token) { showKey(); return; }
   try {
     const info = await ask("GET", "/info");
     sessionStorage.setItem("edge-ttp-token", token);
-    document.dispatchEvent(new Event("opened"));
+    if (!otherPerson) document.dispatchEvent(new Event("opened"));
     $("version").textContent = `edge-ttp ${info.version} · ${person ? `${info.user}/${person}` : info.user}`;
-    $("prompt").focus();
+    if (!otherPerson) $("prompt").focus();
     const counts = await ask("GET", "/history/stats");
     $("kinds").replaceChildren(...Object.keys(counts.kinds).map((kind) => make("option", { value: kind })));
   } catch (error) { fail(error); }

@@ -46,7 +46,7 @@ function setPerson(name) {
   $("pool").hidden = true;
   $("recalled-part").hidden = true;
   $("plan-part").hidden = true;
-  begin();
+  begin(true);
   showPrivacy();
 }
 $("person").addEventListener("change", () => setPerson($("person").value));
