@@ -128,6 +128,7 @@ def add(
             link=found is not None if link is None else link,
             file_name=None if found is None or found.path.suffix.lower() == ".gguf" else f"{name}.gguf",
             progress=lambda done, _: advance(done),
+            note=note,
         )
     if as_json:
         emit_json(models_options.as_dict(entry))

@@ -59,6 +59,8 @@ def _adapter(header: Header) -> str:
     for tensor in header.tensors:
         stem, dot, part = tensor.name.rpartition(".")
         twin = {"lora_a": "lora_b", "lora_b": "lora_a"}.get(part)
+        if twin is None and not tensor.name.endswith("_norm.weight"):  # norms are passed over by llama.cpp
+            return f"its tensor {tensor.name[:80]!r} is no part of a LoRA"
         if twin is not None and f"{stem}{dot}{twin}" not in names:
             return f"its tensor {tensor.name[:80]!r} has no {twin}"
         if twin is not None and len(tensor.shape) != 2:
@@ -67,6 +69,26 @@ def _adapter(header: Header) -> str:
     for name, shape in ranks.items():
         if name.endswith(".lora_a") and ranks[f"{name.removesuffix('a')}b"][0] != shape[1]:
             return f"the two parts of its tensor {name[:80]!r} do not fit together"
+    return ""
+
+
+def misfit(adapter: Header, policy: Header) -> str:
+    """Why llama.cpp would not load this adapter with this policy, in words; empty where their tensors fit.
+
+    A change of a matrix of `columns` x `rows` has a part of `columns` x rank and one of rank x `rows`.
+    """
+    if adapter.architecture != policy.architecture:
+        return f"it is for {adapter.architecture}, not {policy.architecture}"
+    whole = {tensor.name: tensor.shape for tensor in policy.tensors}
+    for tensor in adapter.tensors:
+        stem, _, part = tensor.name.rpartition(".")
+        if part not in ("lora_a", "lora_b") or stem == "token_embd.weight":  # llama.cpp turns that one around
+            continue
+        if stem not in whole:
+            return f"the policy has no tensor {stem[:80]!r}"
+        side = 0 if part == "lora_a" else 1
+        if len(whole[stem]) != 2 or tensor.shape[side] != whole[stem][side]:
+            return f"its tensor {tensor.name[:80]!r} is not of the policy's size"
     return ""
 
 

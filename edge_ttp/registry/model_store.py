@@ -81,7 +81,11 @@ class Registry(Shelf):
                 f"cannot store the model {name!r}: {error.strerror or error}",
                 "make room or fix the folder's permissions, then pull again",
             ) from error
-        return self._tried(self._located(entry, explicit=False), cancel).path
+        located = self._located(entry, explicit=False)
+        untried = self.try_newcomer(located.kind, located.path, located.sha256, entry.manifest.bases, cancel=cancel)
+        if untried:
+            tell(_untried(name, untried))
+        return located.path
 
     def _pull_remote(
         self,
@@ -145,6 +149,7 @@ class Registry(Shelf):
         sources: tuple[Source, ...] = (),
         recipe: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        note: Note | None = None,
         cancel: Event | None = None,
     ) -> ModelEntry:
         """Takes the model at `path` into the store; returns its line in the list.
@@ -156,6 +161,7 @@ class Registry(Shelf):
         it; None: permissive licences do. `made`: the folder was made on this device and will not stay, so that it is no
         source to pull from.
 
+        It is tried in a process of its own; `note` is told where an adapter finds no policy to be tried with.
         Raises InvalidInput for a taken name or a wrong option, ModelUnavailable for a file that is no usable model.
         """
         report = progress or (lambda done, total: None)
@@ -180,10 +186,11 @@ class Registry(Shelf):
                 known = self._refuse_taken(adoption)
                 if known is not None:
                     return known
-                if adoption.opened is not None:
-                    self._trials.survive(
-                        adoption.manifest.kind, adoption.opened, adoption.manifest.sha256, cancel=cancel
-                    )
+                manifest, opened = adoption.manifest, adoption.opened
+                if opened is not None:
+                    untried = self.try_newcomer(manifest.kind, opened, manifest.sha256, manifest.bases, cancel=cancel)
+                    if untried and note is not None:
+                        note(_untried(manifest.name, untried))
                 size = adoption.manifest.size
                 folder = take_in(
                     adoption, self._paths, link=link, move=move, advance=lambda done: report(done, size), cancel=cancel
@@ -306,3 +313,7 @@ class Registry(Shelf):
                     "choose another with --name, or remove the other model first",
                 )
         return None
+
+
+def _untried(name: str, reason: str) -> str:
+    return f"{name} could not be tried yet ({reason}); it is tried when a policy is first used with it"

@@ -80,6 +80,7 @@ def pull_remote(
                 sources=(Address(url=without_login(remote.url)),),
                 recipe={key: value for key, value in _origin(remote).items() if value},
                 move=True,
+                note=note,
                 cancel=cancel,
             )
         except ModelUnavailable as useless:

@@ -14,6 +14,7 @@ from edge_ttp.paths import Paths
 from edge_ttp.registry.adopt import guess_prompt_style, refuse_unsuitable
 from edge_ttp.registry.catalog import Catalog, Entry, check_usable, shipped_folder
 from edge_ttp.registry.gguf import read_header
+from edge_ttp.registry.gguf_bounds import misfit
 from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
 from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, Use, read_manifest
@@ -119,6 +120,36 @@ class Shelf(metaclass=Page):
         refuse_unsuitable(path, header, "adapter")
         sha256 = self._integrity.digest(path, cancel=cancel)
         self._trials.adapter(path, sha256, policy=policy.path, policy_sha256=policy.sha256, cancel=cancel)
+
+    def try_newcomer(
+        self, kind: Kind, path: Path, sha256: str, bases: tuple[str, ...] = (), *, cancel: Event | None = None
+    ) -> str:
+        """Tries a model that has just come, in a process of its own; returns what keeps it from being tried, or "".
+
+        An adapter is tried with a policy of this device: one that it was made for (`bases`), else the first that its
+        tensors fit. Where there is none, `adapter` tries it when it is first named. Raises as `locate` and `adapter`.
+        """
+        if kind != "adapter":
+            self._trials.survive(kind, path, sha256, cancel=cancel)
+            return ""
+        if sha256 in self._catalog.shipped_digests():
+            return ""
+        header = read_header(path)
+        refuse_unsuitable(path, header, "adapter")
+        reasons = []
+        for entry in sorted(self._catalog.entries(), key=lambda one: (one.manifest.sha256 not in bases, one.shipped)):
+            if entry.manifest.kind != "policy" or not self._line(entry).installed:
+                continue
+            try:
+                policy = self.locate(entry.manifest.name, cancel=cancel)
+                reason = misfit(header, read_header(policy.path))
+            except ModelUnavailable:  # a damaged policy says so where it is used
+                continue
+            if not reason:
+                self.try_adapter(path, policy, cancel=cancel)
+                return ""
+            reasons.append(f"{entry.manifest.name}: {reason}")
+        return reasons[0] if reasons else "there is no policy on this device"
 
     def adapter(self, name_or_path: str, policy: Located, *, cancel: Event | None = None) -> Located:
         """The adapter of that name, or in that .gguf file, for `policy`, tried with it if it did not come with us.

@@ -53,7 +53,7 @@ class Trials:
         self._lock = Lock()
 
     def survive(self, kind: Kind, path: Path, sha256: str, *, cancel: Event | None = None) -> None:
-        """Tries the model at `path`: a policy's GGUF file, a reward model's folder. An adapter needs a policy.
+        """Tries the model at `path`: a policy's GGUF file, a reward model's folder; see `adapter` for adapters.
 
         Raises ModelUnavailable where it cannot be used, OutOfCapacity, Cancelled.
         """

@@ -32,6 +32,10 @@ ADAPTER = {
 }
 
 
+ADAPTED = (("w.lora_a", (8, 4)), ("w.lora_b", (4, 8)))
+"""The two parts of what an adapter changes."""
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

@@ -13,7 +13,7 @@ from edge_ttp.paths import Paths
 from edge_ttp.registry import Manifest, Registry, read_header, read_manifest
 from edge_ttp.registry.adopt import describe_header, guess_prompt_style, prepare, suggest_name
 
-from .makers import ADAPTER, BARE, POLICY, gguf, policy_toml, reward_folder, sha256
+from .makers import ADAPTED, ADAPTER, BARE, POLICY, gguf, policy_toml, reward_folder, sha256
 
 
 def test_adding_copies_the_file_and_reads_the_rest_from_its_header(
@@ -77,7 +77,7 @@ def test_adding_refuses_an_embedding_model(registry: Registry, tmp_path: Path, p
 
 def test_an_adapter_is_added_as_one(registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "style.gguf"
-    path.write_bytes(gguf(ADAPTER))
+    path.write_bytes(gguf(ADAPTER, ADAPTED))
     assert registry.add(path).kind == "adapter"
     with pytest.raises(InvalidInput, match="belong to a policy"):
         registry.add(path, name="other", context=512)

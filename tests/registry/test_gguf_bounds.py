@@ -128,6 +128,7 @@ def test_an_adapter_that_cannot_be_meant_is_refused(change: dict[str, Any], word
     [
         ((("w.lora_a", (8, 4)),), "has no lora_b"),
         ((("w.lora_a", (8, 4)), ("w.lora_b", (2, 8))), "do not fit together"),
+        ((("w.lora_a", (8, 4)), ("w.lora_b", (4, 8)), ("w.weight", (4, 8))), "no part of a LoRA"),
         ((("w.lora_a", (8,)), ("w.lora_b", (4, 8))), "is no matrix"),
         ((("w.lora_a", (8, 0)), ("w.lora_b", (0, 8))), "is empty"),
     ],

@@ -12,7 +12,7 @@ from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.paths import Paths
 from edge_ttp.registry import Manifest, Registry
 
-from .makers import ADAPTER, BARE, CONTENT, FILE, NAME, gguf, reward_folder, sha256
+from .makers import ADAPTED, ADAPTER, BARE, CONTENT, FILE, NAME, gguf, reward_folder, sha256
 
 Offer = Callable[[], str]
 
@@ -150,7 +150,7 @@ def test_sizes_count_what_lies_on_this_device(registry: Registry, offer: Offer, 
 def _adapter_in(folder: Path, name: str, bases: list[str], uses: list[str]) -> None:
     """A shipped or stored adapter for policies of these SHA-256s."""
     (folder / name).mkdir(parents=True)
-    data = gguf({**ADAPTER, "general.name": name})
+    data = gguf({**ADAPTER, "general.name": name}, ADAPTED)
     (folder / name / "voice.gguf").write_bytes(data)
     (folder / name / "manifest.toml").write_text(
         f'name = "{name}"\nkind = "adapter"\nlicence = "MIT"\nbases = {bases}\nuses = {uses}\ntemperatures = [0.5]\n'

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import gguf_parts
 from hostile.judge import SOUND, exchanged
 from policy import tiny
 
@@ -144,6 +145,47 @@ def test_an_adapter_is_tried_with_its_policy(registry: Registry, tmp_path: Path,
     tiny.adapter(adapter, seed=1, adapted=(("blk.0.attn_q.weight", 32, 16),))
     with pytest.raises(ModelUnavailable, match="adapter"):
         registry.try_adapter(adapter, policy)
+
+
+def test_an_adapter_is_tried_when_it_is_added_with_the_policy_it_fits(
+    registry: Registry, tmp_path: Path, untried: list[Any]
+) -> None:
+    told: list[str] = []
+    adapter = tmp_path / "style.gguf"
+    tiny.adapter(adapter, seed=1)
+    registry.add(adapter, name="early", note=told.append)
+    assert told == [
+        "early could not be tried yet (there is no policy on this device); "
+        "it is tried when a policy is first used with it"
+    ]
+    registry.add(tiny.language_model(tmp_path / "tiny.gguf"))
+    untried.clear()
+    registry.add(adapter, name="style", note=told.append)
+    assert [one["adapter"] for one in untried] == [str(adapter)]
+    policy = registry.locate("tiny")
+    registry.adapter("style", policy)
+    assert len(untried) == 1, "using it tried it again"
+    tiny.adapter(adapter, seed=1, adapted=(("blk.0.attn_q.weight", 32, 16),))
+    registry.add(adapter, name="other", note=told.append)
+    assert told[1:] == [
+        "other could not be tried yet (tiny: its tensor 'blk.0.attn_q.weight.lora_a' is not of the policy's size); "
+        "it is tried when a policy is first used with it"
+    ]
+    with pytest.raises(ModelUnavailable, match="adapter"):
+        registry.adapter("other", policy)
+
+
+def test_an_adapter_that_does_not_survive_is_not_added(registry: Registry, paths: Paths, tmp_path: Path) -> None:
+    registry.add(tiny.language_model(tmp_path / "tiny.gguf"))
+    path = tmp_path / "bad.gguf"
+    tiny.adapter(path, seed=1)
+    parts = gguf_parts.apart(path.read_bytes())
+    for tensor in parts.tensors:
+        tensor.kind = 99  # llama.cpp knows no such type
+    path.write_bytes(gguf_parts.together(parts))
+    with pytest.raises(ModelUnavailable, match=r"cannot (be used|load)"):
+        registry.add(path)
+    assert not (paths.models / "bad").exists()
 
 
 def test_threads_that_name_one_file_try_it_once(registry: Registry, tmp_path: Path, untried: list[Any]) -> None:
