@@ -41,7 +41,7 @@ class Desktop(QObject):
         super().__init__()
         self._application = application
         self._remembered = QSettings(str(private_folder(paths.config) / _REMEMBERED), QSettings.Format.IniFormat)
-        self._profile = OwnProfile(paths)
+        self._profile = OwnProfile(self._remembered)
         self.main = PageWindow("main", "", self._profile, self._remembered)
         self.compose = ComposeWindow(self._profile, self._remembered)
         self._windows = (self.main, self.compose)

@@ -138,18 +138,21 @@ class ModelProcess:
             self._watching.join(_END_S)
 
     def _watch(self) -> None:
+        before = ""
         while not self._closing.is_set():
             self._starts.append(self._clock())
-            words = self._run_once()
+            words, served = self._run_once()
             if self._closing.is_set():
                 return
-            again = not (len(self._starts) == MOST_STARTS and self._clock() - self._starts[0] < WITHIN_S)
+            often = len(self._starts) == MOST_STARTS and self._clock() - self._starts[0] < WITHIN_S
+            settled = not served and words == before  # it refuses to start, for the same reason as the last time
+            again, before = not (often or settled), "" if served else words
             self._tell(ProcessEnd(words, again))
             if not again:
                 return
 
-    def _run_once(self) -> str:
-        """Runs the process to its end; says what it ended of."""
+    def _run_once(self) -> tuple[str, bool]:
+        """Runs the process to its end; says what it ended of, and whether it had answered at an address."""
         self._lines.clear()
         try:
             process = subprocess.Popen(
@@ -163,7 +166,7 @@ class ModelProcess:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
-            return f"cannot be started ({error.strerror or error})"
+            return f"cannot be started ({error.strerror or error})", False
         self._process = process
         if self._closing.is_set():  # closed in between: nobody else would end it
             process.kill()
@@ -185,7 +188,7 @@ class ModelProcess:
                     stream.close()
         if serving is None:
             self._port = 0  # the port of before may be taken
-        return self._words(code)
+        return self._words(code), serving is not None
 
     def _read_errors(self, stream: Any) -> None:
         with suppress(OSError, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from PySide6.QtCore import QStandardPaths, QUrl, Signal
+from PySide6.QtCore import QSettings, QStandardPaths, QUrl, Signal
 from PySide6.QtGui import (
     QDesktopServices,
     QDragEnterEvent,
@@ -31,11 +31,12 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from edge_ttp.app.history_turn import WISHES
-from edge_ttp.paths import Paths, private_folder
 
 ASKS = "edge-ttp:"
 """What a prompt that the window answers begins with."""
 AGENT = "EdgeTTPWindow/1"
+_MOST_MEMORY = 100_000
+"""Characters of what the page may have remembered."""
 
 
 class _OnlyOwnServer(QWebEngineUrlRequestInterceptor):
@@ -54,20 +55,27 @@ class _OnlyOwnServer(QWebEngineUrlRequestInterceptor):
 
 
 class OwnProfile(QWebEngineProfile):
-    """Keeps what the page keeps (language, person) below the cache folder; no cookies, no cache of pages."""
+    """A browser engine that keeps nothing on disk. What the page wants remembered, `remembered` keeps."""
 
-    def __init__(self, paths: Paths) -> None:
-        super().__init__("edge-ttp")
-        folder = private_folder(paths.cache / "window")
-        self.setPersistentStoragePath(str(folder))
-        self.setCachePath(str(folder / "cache"))
+    def __init__(self, remembered: QSettings) -> None:
+        super().__init__()  # without a name: off the record
+        self._remembered = remembered
         self.setHttpCacheType(QWebEngineProfile.HttpCacheType.NoCache)
-        self.setPersistentCookiesPolicy(QWebEngineProfile.PersistentCookiesPolicy.NoPersistentCookies)
         self.setHttpUserAgent(f"{self.httpUserAgent()} {AGENT}")
         self.setSpellCheckEnabled(False)
         self.guard = _OnlyOwnServer()
         self.setUrlRequestInterceptor(self.guard)
         self.downloadRequested.connect(_save)
+
+    def page_memory(self) -> dict[str, str]:
+        """What the page had remembered the last time; empty where that cannot be read."""
+        return _page_memory(str(self._remembered.value("page", "")))
+
+    def remember(self, text: str) -> None:
+        """Keeps what the page says it remembers, if that is what it should be."""
+        self._remembered.setValue("page", json.dumps(_page_memory(text)))
+        self._remembered.sync()
+        make_private(Path(self._remembered.fileName()))
 
 
 class _WindowPage(QWebEnginePage):
@@ -138,7 +146,9 @@ class PageView(QWebEngineView):
         handing.setInjectionPoint(QWebEngineScript.InjectionPoint.DocumentCreation)
         handing.setWorldId(QWebEngineScript.ScriptWorldId.MainWorld)
         handing.setSourceCode(
-            f"if (location.origin === {json.dumps(url)}) sessionStorage.setItem('edge-ttp-token', {json.dumps(token)});"
+            f"if (location.origin === {json.dumps(url)}) {{"
+            f"sessionStorage.setItem('edge-ttp-token', {json.dumps(token)});"
+            f"if (!localStorage.length) Object.assign(localStorage, {json.dumps(self._profile.page_memory())});}}"
         )
         scripts = self._page.scripts()
         scripts.clear()
@@ -174,6 +184,9 @@ class PageView(QWebEngineView):
             return True, board.text()
         if wanted == "history" and default in WISHES:
             self.history_wish.emit(default)
+            return True, ""
+        if wanted == "remember":
+            self._profile.remember(default)
             return True, ""
         if wanted == "close":
             self.close_wanted.emit()
@@ -212,6 +225,15 @@ class PageView(QWebEngineView):
         self.call("droppedPaths", [{"path": str(path), "git": (path / ".git").exists()} for path in paths])
 
 
+def _page_memory(text: str) -> dict[str, str]:
+    """Names and values of what the page remembers; none where `text` is anything else."""
+    try:
+        told = json.loads(text) if len(text) < _MOST_MEMORY else {}
+        return {str(name): str(value) for name, value in told.items() if str(name).startswith("edge-ttp-")}
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+
+
 def local_paths(urls: list[QUrl]) -> list[Path]:
     """The files and folders of this machine among `urls`; none where one is of elsewhere."""
     return [Path(url.toLocalFile()) for url in urls] if urls and all(url.isLocalFile() for url in urls) else []
@@ -226,10 +248,11 @@ def _save(wanted: QWebEngineDownloadRequest) -> None:
         return
     wanted.setDownloadDirectory(str(Path(path).parent))
     wanted.setDownloadFileName(Path(path).name)
-    wanted.isFinishedChanged.connect(lambda: _make_private(Path(path)))
+    wanted.isFinishedChanged.connect(lambda: make_private(Path(path)))
     wanted.accept()
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
+    """Lets its owner alone open a file."""
     with suppress(OSError):
         path.chmod(0o600)

@@ -3,11 +3,14 @@ that is remembered."""
 
 from __future__ import annotations
 
+from math import isfinite
+from pathlib import Path
+
 from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from edge_ttp.app.web_view import OwnProfile, PageView
+from edge_ttp.app.web_view import OwnProfile, PageView, make_private
 from edge_ttp.app.window_words import words
 
 _USUAL = {"main": (1000, 780), "compose": (620, 560)}
@@ -70,6 +73,7 @@ class PageWindow(QWidget):
         self._remembered.setValue(f"{self._name}/geometry", self.saveGeometry())
         self._remembered.setValue(f"{self._name}/zoom", self.view.zoomFactor())
         self._remembered.sync()
+        make_private(Path(self._remembered.fileName()))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remembers size and place; the application decides whether it ends."""
@@ -85,9 +89,10 @@ class PageWindow(QWidget):
             room = screen.availableGeometry()
             self.resize(min(self.width(), room.width()), min(self.height(), room.height()))
         try:
-            self.view.setZoomFactor(float(str(self._remembered.value(f"{self._name}/zoom", 1.0))))
+            zoom = float(str(self._remembered.value(f"{self._name}/zoom", 1.0)))
         except ValueError:
-            self.view.setZoomFactor(1.0)
+            zoom = 1.0
+        self.view.setZoomFactor(min(4.0, max(0.5, zoom)) if isfinite(zoom) else 1.0)
 
     def _zoom(self, factor: float) -> None:
         self.view.setZoomFactor(min(4.0, max(0.5, self.view.zoomFactor() * factor)))

@@ -27,7 +27,11 @@ def listening(port: int, options: Sequence[str]) -> list[str]:
 
 
 def dying(port: int, options: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", "import sys; sys.exit('no memory left')"]
+    return [sys.executable, "-c", "import os, sys; sys.exit(f'no memory left for {os.getpid()}')"]
+
+
+def refusing(port: int, options: Sequence[str]) -> list[str]:
+    return [sys.executable, "-c", "import sys; sys.exit('the history is of a newer version')"]
 
 
 def started(command: object) -> tuple[ModelProcess, Queue[ServerAddress], Queue[ProcessEnd]]:
@@ -61,6 +65,13 @@ def test_a_process_that_only_dies_is_given_up_with_its_last_words() -> None:
     assert up.empty()
     process.start()  # the button of the window
     assert ended.get(timeout=60).again
+    process.close()
+
+
+def test_a_process_that_refuses_to_start_twice_for_the_same_reason_is_given_up_at_once() -> None:
+    process, _, ended = started(refusing)
+    assert [ended.get(timeout=60).again for _ in range(2)] == [True, False]
+    assert ended.empty()
     process.close()
 
 

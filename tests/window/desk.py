@@ -1,5 +1,7 @@
 """A desk to test the app on: a screen (Xvfb), a window manager (openbox), the app in a process of its own, hands
-(xdotool) and eyes (the page's own debugger, and pictures of the screen)."""
+(xdotool) and eyes (the page's own debugger, and pictures of the screen).
+
+EDGE_TTP_PICTURES=FOLDER keeps the pictures (docs/app/ has those of the last time they were looked at)."""
 
 from __future__ import annotations
 
@@ -23,6 +25,8 @@ import pytest
 import websocket
 
 NEEDED = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool", "import": "imagemagick", "xclip": "xclip"}
+
+PICTURES = Path(os.environ["EDGE_TTP_PICTURES"]).absolute() if "EDGE_TTP_PICTURES" in os.environ else None
 
 
 @contextmanager
@@ -161,11 +165,19 @@ class App:
             for _ in range(4):  # Qt begins a drag some pixels after the button went down
                 self.hands("mousemove_relative", "6", "4")
                 time.sleep(0.1)
-            for away in (200, 60, 2, 0):
-                self.hands("mousemove", "--window", at, str(x + away), str(y))
-                time.sleep(0.2)
+            way = itertools.cycle((200, 60, 2, 0))
+
+            def marked() -> bool:
+                return bool(page.ask(f"document.getElementById({name!r}).classList.contains('over')"))
+
+            def over() -> bool:
+                self.hands("mousemove", "--window", at, str(x + next(way)), str(y))
+                return marked()
+
+            until(over)
             hovering()
             self.hands("mouseup", "1")
+            until(lambda: not marked())  # what was dropped comes from the source, which has to live until then
         finally:
             source.terminate()
             source.wait(30)
@@ -199,10 +211,28 @@ class App:
         command = [sys.executable, "-m", "edge_ttp", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
 
+    def said(self) -> str:
+        """What it said on its error stream."""
+        return (self.home.parent / "said.txt").read_text(encoding="utf-8", errors="replace")
+
+    def start_again(self) -> None:
+        """A click on the button beside the line that says why the model process was given up."""
+        at = self.window("^edge-ttp$")
+        shape = dict(line.split("=") for line in self.hands("getwindowgeometry", "--shell", at).splitlines())
+        self.hands("mousemove", "--window", at, str(int(shape["WIDTH"]) - 105), "20", "click", "1")
+
     def model_process(self) -> int:
         """Number of the process that holds the models."""
         record = self.home / "run" / "server.json"
         return int(until(lambda: record.is_file() and json.loads(record.read_text())["pid"]))
+
+
+def picture(app: App, name: str, folder: Path) -> None:
+    """A picture of a step, in EDGE_TTP_PICTURES where that is set, else in `folder`."""
+    path = (PICTURES or folder) / f"{name}.png"
+    time.sleep(0.5)  # what the page says is drawn a moment later
+    app.picture(path)
+    assert path.stat().st_size < 60_000, f"{path} is too large to be kept"
 
 
 def _free_port() -> int:
@@ -231,7 +261,8 @@ def opened(
         **(variables or {}),
     }
     command = [*(program or (sys.executable, "-m", "edge_ttp")), *(arguments or ("app",))]
-    process = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
+    with (home.parent / "said.txt").open("w", encoding="utf-8") as said:
+        process = subprocess.Popen(command, env=environment, text=True, stderr=said)
     app = App(process, environment, port, home)
     try:
         yield app
@@ -244,6 +275,6 @@ def opened(
         raise
     finally:
         process.kill()
-        _, errors = process.communicate(timeout=30)
-        print(errors)
-        assert "Traceback" not in errors
+        process.wait(30)
+        print(app.said())
+        assert "Traceback" not in app.said()

@@ -10,7 +10,7 @@ import pytest
 from edge_ttp.history import History
 from edge_ttp.paths import locate
 
-from .desk import opened, until
+from .desk import opened, picture, until
 
 pytestmark = [pytest.mark.window, pytest.mark.real]
 
@@ -38,14 +38,7 @@ def test_a_folder_and_a_file_dropped_together_are_each_told_and_undone(
     with opened(display, app_home) as app:
         page = app.page()
         until(lambda: page.seen("start"))
-        marked: list[bool] = []
-
-        def look() -> None:
-            until(lambda: page.ask("document.getElementById('start-drop').classList.contains('over')"))
-            marked.append(True)
-
-        app.drop(page, "start-drop", notes, sent_mails, hovering=look)
-        assert marked
+        app.drop(page, "start-drop", notes, sent_mails, hovering=lambda: picture(app, "10-dropping", tmp_path))
         until(lambda: page.ask("document.querySelectorAll('#takes li button').length") == 2)
         assert "Sent.mbox: 12 texts taken in." in page.text("takes")
         assert "Notes: 2 texts taken in." in page.text("takes")
@@ -68,7 +61,6 @@ def test_what_is_dropped_is_named_and_never_markup_and_a_fault_does_not_stop_the
     os.mkfifo(pipe)
     with opened(display, app_home) as app:
         page = app.page()
-        app.click(page, "setup")
         until(lambda: page.seen("start"))
         app.drop(page, "start-drop", pipe, huge, tmp_path / "gone.md", hostile)
         until(lambda: "1 texts taken in" in page.text("takes"), 120)

@@ -10,7 +10,7 @@ from edge_ttp.history import History
 from edge_ttp.paths import locate
 from edge_ttp.schema import HistoryItem
 
-from .desk import App, Page, opened, until
+from .desk import App, Page, opened, picture, until
 
 pytestmark = [pytest.mark.window, pytest.mark.real]
 
@@ -44,6 +44,7 @@ def test_the_history_is_encrypted_and_turned_back_from_the_window(display: str, 
         until(lambda: page.seen("recovery-part"))
         key = page.text("recovery-key")
         assert len(key.replace("-", "")) == 64
+        picture(app, "11-encrypted", tmp_path)
         until(lambda: page.text("encryption-status") == "Your texts are encrypted now.")
         assert app.model_process() != before
         assert not file.read_bytes().startswith(b"SQLite format 3")

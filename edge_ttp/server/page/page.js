@@ -36,7 +36,7 @@ tabs.forEach((tab, place) => {
 });
 $("language").addEventListener("change", () => {
   tongue = $("language").value;
-  localStorage.setItem("edge-ttp-language", tongue);
+  remember("edge-ttp-language", tongue);
   translate();
   if (answer) showPool(answer);
 });

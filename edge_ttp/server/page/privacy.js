@@ -40,7 +40,7 @@ function habitLine(one) {
 }
 function setPerson(name) {
   person = name;
-  localStorage.setItem("edge-ttp-person", name);
+  remember("edge-ttp-person", name);
   answer = null;
   $("result").hidden = true;
   $("pool").hidden = true;
@@ -57,9 +57,7 @@ $("people-form").addEventListener("submit", (event) => {
   if (name) setPerson(name);
 });
 $("keep-answers").addEventListener("change", () => {
-  const key = `edge-ttp-forgetful:${person}`;
-  if ($("keep-answers").checked) localStorage.removeItem(key);
-  else localStorage.setItem(key, "yes");
+  remember(`edge-ttp-forgetful:${person}`, $("keep-answers").checked ? null : "yes");
 });
 $("retention").addEventListener("submit", async (event) => {
   event.preventDefault();

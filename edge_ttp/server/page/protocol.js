@@ -8,6 +8,13 @@ if (location.hash.length > 1) window.history.replaceState(null, "", location.pat
 let person = localStorage.getItem("edge-ttp-person") || ""; // a sub-user; empty: the token's own
 const keeping = () => localStorage.getItem(`edge-ttp-forgetful:${person}`) === null; // whether answers are kept for that person
 const inWindow = navigator.userAgent.includes("EdgeTTPWindow"); // the desktop app: it answers some prompts itself
+// What the page remembers (language, person, whose answers are kept). The window's server has another address at every
+// start, and with it a browser engine forgets: the window keeps it and hands it back.
+function remember(key, value) {
+  if (value === null) localStorage.removeItem(key);
+  else localStorage.setItem(key, value);
+  if (inWindow) window.prompt("edge-ttp:remember", JSON.stringify(Object.fromEntries(Object.entries(localStorage).filter(([name]) => name.startsWith("edge-ttp-")))));
+}
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);

@@ -211,7 +211,7 @@ $("browse").addEventListener("click", () => {
 });
 $("import-stop").addEventListener("click", () => taking?.abort());
 $("start-done").addEventListener("click", () => {
-  localStorage.setItem("edge-ttp-started", "yes");
+  remember("edge-ttp-started", "yes");
   $("start").hidden = true;
   choose($("tab-write"));
   $("prompt").focus();
