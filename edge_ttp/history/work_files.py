@@ -39,13 +39,13 @@ def working(path: Path) -> Iterator[None]:
     try:
         if not try_lock(handle):
             raise HistoryBlocked(f"another process is at work on {path}", "try again when it is done")
-        _wipe_all(path)
-        yield
-    finally:
-        try:
+        try:  # only now: without the lock the files are another's, who still needs them
             _wipe_all(path)
+            yield
         finally:
-            os.close(handle)  # closing also unlocks
+            _wipe_all(path)
+    finally:
+        os.close(handle)  # closing also unlocks
 
 
 def clear(path: Path) -> None:

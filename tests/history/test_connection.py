@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import os
-import resource
+import random
 import sqlite3
-import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -16,15 +15,7 @@ from edge_ttp.history import History, migrations
 
 from .as_user import folder_of_an_ordinary_user, without_rights
 from .conftest import new_generation, new_item
-
-
-def mode(path: Path) -> str:
-    return f"{stat.S_IMODE(path.stat().st_mode):04o}"
-
-
-def beside(path: Path, ending: str) -> Path:
-    return Path(f"{path}{ending}")
-
+from .refusing import beside, mode, refused
 
 # Privacy
 
@@ -86,14 +77,6 @@ def test_deleted_texts_are_overwritten_and_sorting_stays_in_memory(history: Hist
 # What can be wrong with the file
 
 
-def refused(path: Path, **options: object) -> str:
-    with pytest.raises(HistoryUnavailable) as caught:
-        History.open(path, **options)  # type: ignore[arg-type]
-    assert caught.value.cure
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_a_missing_file_is_made_only_if_wanted(path: Path) -> None:
     with pytest.raises(NotFound):
         History.open(path, create=False)
@@ -103,34 +86,13 @@ def test_a_missing_file_is_made_only_if_wanted(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"this is no database " * 400, b"\0" * 9000, os.urandom(9000), b"SQLite format 3\0 ha"]
+    "content", [b"this is no database " * 400, b"\0" * 9000, random.Random(0).randbytes(9000), b"SQLite format 3\0 ha"]
 )
 def test_a_file_that_is_no_database_is_left_alone(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     assert "not a sound database" in refused(path)
     assert path.read_bytes() == content
-
-
-def test_another_programs_database_is_left_alone(path: Path) -> None:
-    path.parent.mkdir()
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE items (a)")
-    other.close()
-    assert "another program" in refused(path)
-
-
-def test_a_newer_versions_database_is_left_alone(path: Path) -> None:
-    History.open(path).close()
-    with sqlite3.connect(path) as other:
-        other.execute(
-            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, 'm999_from_the_future', '')",
-            (migrations.SET_NAME,),
-        )
-    other.close()
-    message = refused(path)
-    assert "newer version" in message
-    assert "m999_from_the_future" in message
 
 
 def test_a_folder_or_an_impossible_place_is_refused(tmp_path: Path) -> None:
@@ -157,34 +119,6 @@ def test_strange_characters_in_the_path_are_fine(tmp_path: Path) -> None:
     assert strange.exists()
 
 
-def test_damaged_pages_are_reported_and_health_says_so(path: Path) -> None:
-    with History.open(path) as history:
-        history.add_many(new_item(f"text {number} " + "word " * 50) for number in range(500))
-    content = bytearray(path.read_bytes())
-    content[8192:-8192] = os.urandom(len(content) - 16384)
-    path.write_bytes(content)
-    with pytest.raises(HistoryUnavailable, match="not a sound database") as caught, History.open(path) as history:
-        history.items("ann")
-    assert "restore a backup" in caught.value.cure
-
-
-def test_a_write_locked_database_times_out_with_a_cure(path: Path) -> None:
-    with History.open(path) as history:
-        history.add(new_item("before"))
-    blocker = sqlite3.connect(path, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
-    try:
-        with History.open(path, busy_timeout_s=0.1) as history:
-            with pytest.raises(HistoryUnavailable, match="locked"):
-                history.add(new_item("while locked"))
-            assert [item.output for item in history.items("ann")] == ["before"]
-    finally:
-        blocker.close()
-    with History.open(path) as history:
-        history.add(new_item("after"))
-        assert history.count("ann") == 2
-
-
 def test_a_caller_in_a_hurry_does_not_wait_for_the_lock(path: Path) -> None:
     with History.open(path) as history:
         history.add(new_item("before"))
@@ -205,53 +139,6 @@ def test_a_locked_history_is_written_once_the_lock_is_gone(path: Path) -> None:
         writing = pool.submit(history.add, new_item("patient"))
         threading.Timer(0.2, blocker.close).start()
         assert writing.result().id == 1
-
-
-def test_an_exclusively_locked_database_cannot_be_opened(path: Path) -> None:
-    History.open(path).close()
-    blocker = sqlite3.connect(path, isolation_level=None)
-    blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
-    blocker.execute("BEGIN EXCLUSIVE")
-    try:
-        assert "locked" in refused(path, busy_timeout_s=0.1)
-    finally:
-        blocker.close()
-
-
-def test_a_full_disk_leaves_the_history_as_it_was(history: History) -> None:
-    history.add(new_item("before"))
-    with history._connections.connection() as db:
-        pages = db.execute("PRAGMA page_count").fetchone()[0]
-        db.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(HistoryUnavailable, match="disk is full") as caught:
-        history.add(new_item("x" * 100_000))
-    assert "free some space" in caught.value.cure
-    with pytest.raises(HistoryUnavailable, match="disk is full"):
-        history.record(new_generation("g1", texts=("y" * 100_000,)))
-    with history._connections.connection() as db:
-        db.execute(f"PRAGMA max_page_count = {2**30}")
-    assert [item.output for item in history.items("ann")] == ["before"]
-    assert history.generations("ann") == []
-    history.add(new_item("after"))
-    assert history.health(full=True).sound
-
-
-def test_a_file_that_may_not_grow_is_one_clear_error(tmp_path: Path) -> None:
-    def task() -> None:
-        with History.open(tmp_path / "history.db") as history:
-            history.add(new_item("before"))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-            with pytest.raises(HistoryUnavailable):
-                history.add_many(new_item(f"{number} " + "word " * 1000) for number in range(200))
-            assert history.count("ann") == 1
-
-    child = get_context("fork").Process(target=task)
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    with History.open(tmp_path / "history.db") as history:
-        assert [item.output for item in history.items("ann")] == ["before"]
-        assert history.health(full=True).sound
 
 
 # Read-only
@@ -407,33 +294,3 @@ def test_eight_processes_may_be_first_at_once(path: Path, round_: int) -> None:
         with history._connections.reading() as db:
             names = [row[0] for row in db.execute("SELECT name FROM _sqlite_migrations")]
         assert names == [step.__name__ for step in migrations.STEPS]
-
-
-def test_a_migration_that_fails_leaves_no_half_of_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    History.open(path).close()
-
-    def m002_broken(db: object) -> None:
-        db.conn.execute("CREATE TABLE half (a)")  # type: ignore[attr-defined]
-        db.conn.execute("INSERT INTO nowhere VALUES (1)")  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m002_broken))
-    with pytest.raises(HistoryUnavailable, match="nowhere"):
-        History.open(path)
-    monkeypatch.undo()
-    with History.open(path) as history, history._connections.reading() as db:
-        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone()[0] == 0
-
-
-def test_a_later_step_is_applied_to_an_existing_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with History.open(path) as history:
-        history.add(new_item("kept"))
-
-    def m002_more(db: object) -> None:
-        db.conn.execute("CREATE TABLE more (a)")  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m002_more))
-    with History.open(path) as history, history._connections.reading() as db:
-        assert history.count("ann") == 1
-        assert db.execute("SELECT count(*) FROM more").fetchone()[0] == 0
-    monkeypatch.undo()
-    assert "newer version" in refused(path)

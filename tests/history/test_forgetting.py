@@ -6,48 +6,15 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
+from edge_ttp.errors import NotFound
 from edge_ttp.history import History, forgetting
-from edge_ttp.schema import Candidate, Feedback
+from edge_ttp.schema import Candidate
 
 from .conftest import new_generation, new_item
-from .test_learning import evidence, layer, posterior
-
-SECRETS = [b"xylophone", b"quagmire", b"zeppelin", b"jackdaw", b"obelisk", b"farthing"]
-
-
-def fill(history: History, user: str, day: int = 0) -> int:
-    """Everything that a user can own, with words that nobody else uses; returns the id of the calibrated item."""
-    item = history.add(new_item(f"xylophone quagmire {day}", user=user, day=day, given=f"zeppelin {day}"))
-    history.put_vectors("encoder", {item.id or 0: np.ones(4)})
-    history.calibrate(
-        item,
-        "tiny",
-        [
-            Candidate(text="jackdaw", tokens=2, logprob=-1.0),
-            Candidate(text="b", tokens=2, logprob=-1.0),
-            Candidate(text="c", tokens=2, logprob=-1.0),
-        ],
-        evidence(),
-    )
-    name = f"{user}-{day}"
-    history.record(new_generation(name, user=user, texts=("obelisk", "two", "three")), layer=layer())
-    edit = Feedback(generation_id=name, user_id=user, kind="edit", candidate=1, text=f"farthing {day}")
-    history.add_feedback(edit, evidence(kind="edit"))
-    version, _ = history.evidence(user, "r1", 9)
-    history.save_posterior(user, posterior(version))
-    assert item.id is not None
-    return item.id
-
-
-def remains(path: Path, words: list[bytes] = SECRETS) -> set[bytes]:
-    """The words that stand somewhere in the database, its log or its index of the log."""
-    files = [file for file in path.parent.iterdir() if file.is_file()]
-    data = b"".join(file.read_bytes() for file in files).lower()
-    return {word for word in words if word in data}
+from .owned import SECRETS, fill, remains
+from .test_learning import evidence
 
 
 def test_the_words_would_be_found_before(history: History, path: Path) -> None:
@@ -138,18 +105,6 @@ def test_everything_before_a_date_goes(history: History, path: Path) -> None:
     assert remains(path, [b"day0"]) == set()
 
 
-def test_only_the_users_own_items_can_be_forgotten_and_one_thing_at_a_time(history: History) -> None:
-    number = fill(history, "ann")
-    fill(history, "bob")
-    with pytest.raises(NotFound):
-        history.forget("bob", item_id=number)
-    with pytest.raises(InvalidInput):
-        history.forget("ann")
-    with pytest.raises(InvalidInput):
-        history.forget("ann", item_id=number, everything=True)
-    assert history.count("ann") == 2
-
-
 def test_where_another_process_reads_the_remains_are_overwritten_at_the_next_opening(
     path: Path, history: History
 ) -> None:
@@ -186,52 +141,3 @@ def test_what_was_killed_before_overwriting_is_done_at_the_next_opening(
     with History.open(path) as again:
         assert remains(path) == set()
         assert again.users() == []
-
-
-def test_a_backup_is_private_whole_and_restores_what_was(history: History, path: Path) -> None:
-    fill(history, "ann")
-    copy = path.parent / "copy.db"
-    before = list(history.records(None, everything=True))
-    assert history.backup(copy) == copy.stat().st_size
-    assert copy.stat().st_mode & 0o777 == 0o600
-    history.forget("ann", everything=True)
-    history.add(new_item("later", user="bob"))
-    history.restore_backup(copy)
-    assert list(history.records(None, everything=True)) == before
-    assert history.users() == ["ann"]
-    assert history.posterior("ann", "r1") is None  # made again from the evidence when it is needed
-    health = history.health(full=True)
-    assert (health.problems, health.journal_mode, health.private) == ((), "wal", True)
-    history.add(new_item("goes on"))
-    with History.open(path) as other:
-        assert other.count("ann") == 3
-
-
-def test_a_backup_that_is_not_sound_changes_nothing(history: History, path: Path) -> None:
-    fill(history, "ann")
-    before = list(history.records(None, everything=True))
-    copy = path.parent / "copy.db"
-    history.backup(copy)
-    data = bytearray(copy.read_bytes())
-    data[4096 : 4096 * 8] = b"\xff" * (4096 * 7)
-    copy.write_bytes(data)
-    other = path.parent / "other.db"
-    with sqlite3.connect(other) as db:
-        db.execute("CREATE TABLE t (a)")
-    empty = path.parent / "empty.db"
-    empty.write_bytes(b"")
-    text = path.parent / "text.db"
-    text.write_text("no database")
-    for bad in (copy, other, empty, text):
-        with pytest.raises(HistoryUnavailable):
-            history.restore_backup(bad)
-    with pytest.raises(NotFound):
-        history.restore_backup(path.parent / "missing.db")
-    assert list(history.records(None, everything=True)) == before
-
-
-def test_a_backup_never_takes_the_place_of_the_history_or_of_a_folder(history: History, path: Path) -> None:
-    for bad in (path, path.parent, path.parent / "none" / "copy.db"):
-        with pytest.raises(InvalidInput):
-            history.backup(bad)
-    assert not list(path.parent.glob(".*"))

@@ -6,11 +6,9 @@ import pytest
 
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.exchange.records import BadRecord, Numbered
-from edge_ttp.history import Counts, History
+from edge_ttp.history import History
 from edge_ttp.history.importing import BATCH, MAX_NAMED, store_records
-from edge_ttp.history.restore import RefusedRecord
-from edge_ttp.schema import Feedback
-from history.conftest import new_generation, new_item
+from history.conftest import new_item
 
 
 def entries(count: int, bad: tuple[int, ...] = ()) -> Iterator[Numbered | BadRecord]:
@@ -94,50 +92,3 @@ def test_a_fault_on_the_way_says_how_much_was_stored(history: History) -> None:
     with pytest.raises(HistoryUnavailable, match=f"disk is full.*{BATCH} records were stored"):
         store_records(history, failing)
     assert history.count("ann") == BATCH
-
-
-def test_generations_and_feedback_are_restored_as_they_were(history: History) -> None:
-    generation = new_generation("g1")
-    feedback = Feedback(generation_id="g1", user_id="ann", kind="edit", candidate=1, text="mine")
-    records = [new_item("mine", given="say something"), generation, feedback]
-    source = [Numbered(number, record) for number, record in enumerate(records, start=1)]
-    assert store_records(history, lambda: iter(source)).added == 3
-    assert history.generation("g1") == generation
-    assert [found.model_copy(update={"id": None}) for found in history.feedback_for("ann")] == [
-        feedback.model_copy(update={"created_at": history.feedback_for("ann")[0].created_at})
-    ]
-    assert history.count("ann") == 1  # the edit's item is the one that was in the file
-    with history._connections.reading() as db:
-        assert db.execute("SELECT item FROM feedback").fetchone()[0] == 1
-    again = store_records(history, lambda: iter(source))
-    assert (again.added, again.duplicates) == (0, 3)
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        Feedback(generation_id="g9", user_id="ann", kind="accept", candidate=0),
-        Feedback(generation_id="g1", user_id="bob", kind="accept", candidate=0),
-        Feedback(generation_id="g1", user_id="ann", kind="accept", candidate=9),
-        new_generation("g1", user="bob"),
-        new_generation("g2").model_copy(update={"chosen": 9}),
-    ],
-)
-def test_records_that_do_not_fit_are_bad_and_the_others_stored(history: History, record: object) -> None:
-    history.record(new_generation("g1"))
-    source = [Numbered(1, new_item("one")), Numbered(5, record), Numbered(9, new_item("two"))]  # type: ignore[arg-type]
-    refused = store_records(history, lambda: iter(source), strict=True)
-    assert (refused.refused, refused.named[0].number) == (True, 5)
-    assert history.count("ann") == 0
-    report = store_records(history, lambda: iter(source))
-    assert (report.added, report.bad, report.named[0].number) == (2, 1, 5)
-    assert len(history.generations("ann")) == 1
-    assert history.health(full=True).sound
-
-
-def test_restore_reports_or_raises(history: History) -> None:
-    records = [new_item("one"), new_item(" ")]
-    assert history.restore(records) == (Counts(1, 0), [(1, "the output is empty")])
-    with pytest.raises(RefusedRecord) as caught:
-        history.restore(records, strict=True)
-    assert caught.value.index == 1

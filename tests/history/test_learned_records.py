@@ -16,7 +16,7 @@ from edge_ttp.history.importing import store_records
 from edge_ttp.schema import Feedback
 
 from .conftest import new_generation, new_item
-from .test_forgetting import fill
+from .owned import fill
 
 
 def exported_lines(history: History, user: str | None, *, everything: bool = False) -> list[str]:
@@ -109,14 +109,3 @@ def test_lines_that_cannot_be_restored_are_named(history: History, sort: str, va
     assert len(refused) == 1
     with pytest.raises(InvalidInput):
         history.restore([LearnedRecord(sort, "ann", values)], strict=True)
-
-
-def test_damaged_numbers_are_refused(history: History) -> None:
-    fill(history, "ann")
-    [line] = [one.values for one in history.records("ann", everything=True) if getattr(one, "sort", "") == "layer"]
-    history.forget("ann", everything=True)
-    history.record(new_generation(line["generation"]))
-    for damage in ({"features": "!"}, {"features": "AAAA"}, {"noise": line["noise"] + "AAAA"}, {"features": None}):
-        values = {**line, **damage}
-        _, refused = history.restore([LearnedRecord("layer", "ann", values)])
-        assert len(refused) == 1
