@@ -151,15 +151,15 @@ test-frozen:  ## the frozen app in an empty root without Python and network (roo
 	packaging/bare_root.sh dist/edge-ttp
 
 # Engines that others build, in an environment of their own, which sees the packages of the main one.
-$(VENV)-scale/.ready: $(VENV)/.test pyproject.toml
+$(VENV)-scale/.ready: $(VENV)/.export pyproject.toml
 	$(PYTHON) -m venv $(VENV)-scale
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
 		> $$($(VENV)-scale/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
 	$(VENV)-scale/bin/pip install --quiet --no-deps -e .
-	$(VENV)-scale/bin/pip install --quiet xllamacpp fastapi sse-starlette starlette-context pydantic-settings
+	$(VENV)-scale/bin/pip install --quiet 'pyarrow>=20' 'ray>=2.50' xllamacpp fastapi sse-starlette starlette-context pydantic-settings
 	@touch $@
 
-test-scale: $(VENV)-scale/.ready models  ## policies behind real engines: llama.cpp's own server, llama-cpp-python's
+test-scale: $(VENV)-scale/.ready models  ## beyond one machine: real engines (llama.cpp's server, llama-cpp-python's), Ray, Parquet
 	$(VENV)-scale/bin/python -m pytest -m scale tests/scale
 
 soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, large files

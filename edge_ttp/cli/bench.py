@@ -171,6 +171,7 @@ def scaling_command(
 @app.command("diagnose")
 def diagnose_command(
     rows: Annotated[int, typer.Option("--rows", min=10_000, help="Candidates in the file.")] = 1_000_000,
+    parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet (extra: scale), not JSON lines.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Time and memory that `edge-ttp diagnose` takes over a large file of simulated candidates."""
@@ -179,7 +180,7 @@ def diagnose_command(
     from edge_ttp.lab.bench import diagnose_cost
 
     with progress("writing", rows, "rows") as advance:
-        taken = diagnose_cost.measure(rows, advance)
+        taken = diagnose_cost.measure(rows, advance, parquet=parquet)
     if as_json:
         emit_json(asdict(taken))
         return

@@ -17,9 +17,8 @@ from edge_ttp.system.output_file import checked_output, output_file
 if TYPE_CHECKING:
     from edge_ttp.lab.diagnosis.evidence_worth import Worth
     from edge_ttp.lab.diagnosis.judge import Diagnosis, Picked
-    from edge_ttp.lab.diagnosis.line_source import LineSource
     from edge_ttp.lab.diagnosis.own_evidence import Judgments
-    from edge_ttp.lab.diagnosis.score_table import Table
+    from edge_ttp.lab.diagnosis.score_table import Source, Table
     from edge_ttp.reward.model import RewardModel
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -35,7 +34,7 @@ _WIDE = 200
 def diagnose(
     pools: Annotated[
         str | None,
-        typer.Argument(help="JSON lines, plain or .zst: user_id, query_id, utility, score. - reads stdin."),
+        typer.Argument(help="JSON lines (or .zst), or .parquet: user_id, query_id, utility, score. - reads stdin."),
     ] = None,
     score: Annotated[str, typer.Option("--score", metavar="COLUMN", help="Column to select by.")] = "score",
     utility: Annotated[
@@ -61,6 +60,10 @@ def diagnose(
     plot: Annotated[Path | None, typer.Option("--plot", help="Write the curves as PNG (extra: plot).")] = None,
     force: options.Force = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the file if a line cannot be used.")] = False,
+    at_most: Annotated[
+        int | None,
+        typer.Option("--at-most", min=10_000, help="Rows kept, of whole users by chance. Default: 4,000,000."),
+    ] = None,
     bootstrap: Annotated[int, typer.Option("--bootstrap", min=20, max=10_000, help="Resamples for intervals.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
 ) -> None:
@@ -71,8 +74,7 @@ def diagnose(
     same from one user's own texts and edits, and how many candidates they justify.
     """
     from edge_ttp.lab.diagnosis import candidate_texts, judge
-    from edge_ttp.lab.diagnosis.line_source import LineSource
-    from edge_ttp.lab.diagnosis.score_table import Columns, read_table
+    from edge_ttp.lab.diagnosis.score_table import AT_MOST, Columns, read_table, source_of
 
     _check(pools, user, model, history, score == utility)
     for file in (html, plot):  # before the work, not after it
@@ -86,10 +88,10 @@ def diagnose(
     if user is not None:
         _diagnose_user(user, model, out, bootstrap, seed)
         return
-    source = LineSource.of(str(pools))
+    source = source_of(str(pools))
     columns = Columns(utility, score, variance) if model is None else Columns(utility, None, None)
     with progress("reading", source.size, "bytes") as advance:
-        table = read_table(source, columns, advance)
+        table = read_table(source, columns, advance, at_most=at_most or AT_MOST)
     _report_bad(table, strict, source.name)
     picked = None
     if model is not None:
@@ -183,7 +185,7 @@ def _tell(
     _print(found, texts, said, unsaid)
 
 
-def _scored(table: Table, source: LineSource, model: str, history: Path | None) -> tuple[Table, Picked]:
+def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
     """The table with the scores of the reward model of this name or in this folder."""
     from edge_ttp.lab.diagnosis.scoring import score_table
 

@@ -12,7 +12,7 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.system.output_file import output_file, prepared_output
 from edge_ttp_export.examples import load_pools
-from edge_ttp_export.pool_file import read_pools
+from edge_ttp_export.pool_shards import read_pools
 from edge_ttp_export.text_files import file_sha256, read_items
 from edge_ttp_export.user_split import PARTS, Part, part_of
 

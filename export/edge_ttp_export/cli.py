@@ -9,34 +9,44 @@ from typing import Annotated, Any
 import typer
 
 from edge_ttp.cli.options import PolicyUrl
-from edge_ttp.cli.output import console, emit_json, note, progress
+from edge_ttp.cli.output import note, progress
 from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
-from edge_ttp.system.output_folder import output_folder
+from edge_ttp_export import reward_commands
+from edge_ttp_export.command_options import (
+    Data,
+    EncoderFolder,
+    Force,
+    Json,
+    On,
+    Pools,
+    SalienceFolder,
+    Seed,
+    Threads,
+    Workers,
+    WorkerThreads,
+    print_result,
+    threads_for,
+)
 from edge_ttp_export.extra import need, need_torch
+from edge_ttp_export.places.named import place_at
 from edge_ttp_export.policy import commands as policy_commands
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help=__doc__
 )
-reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 policy_commands.add_to(app)
-app.add_typer(reward, name="reward", help="The reward model: shorten its encoder, train, export to ONNX, evaluate.")
-
-Data = Annotated[list[Path], typer.Option("--data", help="File of texts (JSON lines). Repeat for several.")]
-Pools = Annotated[list[Path], typer.Option("--pools", help="File made by `export pools`. Repeat for several.")]
-EncoderFolder = Annotated[Path, typer.Option("--encoder", help="Folder made by `export reward encoder`.")]
-SalienceFolder = Annotated[Path, typer.Option("--salience", help="Folder made by `export reward salience`.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+app.add_typer(
+    reward_commands.reward,
+    name="reward",
+    help="The reward model: shorten its encoder, train, export to ONNX, evaluate.",
+)
 
 
 @app.command()
 def pools(
     data: Annotated[Path, typer.Option(help="File of texts: JSON lines with user_id, order, input, output.")],
-    out: Annotated[Path, typer.Option(help="Pool file to write or continue (.jsonl.zst).")],
+    out: Annotated[Path, typer.Option(help="Pools to write or continue: a file (.jsonl.zst), or a folder (.parquet).")],
     model: Annotated[
         str | None, typer.Option(help="Policy: a name in the store or a .gguf file. Default: smollm2-135m-instruct.")
     ] = None,
@@ -52,16 +62,21 @@ def pools(
     min_items: Annotated[int, typer.Option(min=0, help="Only users with at least so many items.")] = 0,
     min_history: Annotated[int, typer.Option(min=0, help="Fewest earlier items of a query's user.")] = 4,
     seed: Seed = 1,
-    threads: Threads = None,
+    on: On = "local",
+    workers: Workers = None,
+    threads: WorkerThreads = None,
     as_json: Json = False,
 ) -> None:
-    """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped."""
+    """Draw candidates for users' past queries and label them. Interrupted runs go on where they stopped.
+
+    Pools are the same wherever they are drawn, with the same --threads.
+    """
     need("sacrebleu", "zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
-    from edge_ttp.reward.session import default_threads
     from edge_ttp.schema import Sampling
-    from edge_ttp_export.draw_pools import Recipe, Who, make_pools
+    from edge_ttp_export.draw_pools import Who, make_pools
+    from edge_ttp_export.pool_drawer import Recipe
     from edge_ttp_export.user_split import PARTS
 
     wanted = next((one for one in PARTS if one == part), None)
@@ -76,7 +91,8 @@ def pools(
         seed=seed,
         style=(located.prompt_style if located else None) or "few-shot",
     )
-    with progress("pools", queries, unit="pools") as advance:
+    used = threads_for(on, workers, threads)
+    with place_at(on, workers=workers, threads=used) as place, progress("pools", queries, unit="pools") as advance:
         last = [0.0]
 
         def report(done: int, wanted: int, left_s: float) -> None:
@@ -91,12 +107,13 @@ def pools(
             out,
             recipe,
             queries=queries,
-            threads=threads or default_threads(),
+            threads=used,
             report=report,
             who=Who(wanted, min_items, min_history),
             policy_url=policy_url,
+            place=place,
         )
-    _print({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
+    print_result({"file": str(out), "pools": count}, as_json, f"{out}: {count} pools")
 
 
 @app.command()
@@ -137,7 +154,7 @@ def scores(
         report=note,
         force=force,
     )
-    _print(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
+    print_result(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
 
 
 @app.command()
@@ -166,7 +183,9 @@ def ladder(
     read = read_pools(pools, data, reward, note)
     climb(read, work, seeds=seeds, report=note)
     size = write_ladder(read, work, out, reward, seeds=seeds, force=force)
-    _print({"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes")
+    print_result(
+        {"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes"
+    )
 
 
 @app.command()
@@ -201,7 +220,7 @@ def rows(
         known: Any = part
         reward = RewardModel.load(folder)
         count = write_scored_rows(pools, data, out, known, reward=reward, report=note, force=force)
-    _print({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
+    print_result({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -209,186 +228,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and between and value):
         raise InvalidInput(f"{text!r} is no pair", "write NAME=VALUE")
     return name, value
-
-
-@reward.command()
-def encoder(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="Folder to write the encoder to.")],
-    layers: Annotated[int, typer.Option(help="Transformer layers to keep: 3, 4 or 6.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 2,
-    seed: Seed = 1,
-    threads: Threads = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Shorten all-MiniLM-L6-v2 and distil it on texts of train users."""
-    need_torch(threads)
-    from edge_ttp_export.minilm import KEPT_LAYERS
-    from edge_ttp_export.shorten import shorten
-
-    if layers not in KEPT_LAYERS:
-        raise InvalidInput(f"an encoder of {layers} layers is not offered", f"choose one of {sorted(KEPT_LAYERS)}")
-    with output_folder(out, force=force) as folder:
-        found = shorten(data, folder, layers=layers, epochs=epochs, seed=seed, report=note)
-    _print(found, as_json, f"{out}: cosine with the full encoder {found['cosine']:.3f}, rank {found['spearman']:.3f}")
-
-
-@reward.command("salience")
-def train_salience(
-    data: Data,
-    encoder: EncoderFolder,
-    out: Annotated[Path, typer.Option(help="Folder to write the salience network to.")],
-    pools: Annotated[
-        list[Path] | None,
-        typer.Option(help="Pools that other networks are trained on: their items are left out. Repeat for several."),
-    ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 4,
-    seed: Seed = 1,
-    threads: Threads = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train the network that knows which words an input calls for, on texts of train users alone."""
-    need_torch(threads)
-    from edge_ttp_export.salience_run import run_salience
-
-    with output_folder(out, force=force) as folder:
-        items = run_salience(data, encoder, folder, pools=pools or (), epochs=epochs, seed=seed, report=note)
-    _print({"folder": str(out), "left_out": items}, as_json, f"{out}: written, {items} items of pools left out")
-
-
-@reward.command()
-def train(
-    pools: Pools,
-    data: Data,
-    encoder: EncoderFolder,
-    salience: SalienceFolder,
-    out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
-    loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
-    beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.0,
-    features_only: Annotated[
-        bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
-    ] = False,
-    without_salience: Annotated[
-        bool,
-        typer.Option(
-            "--without-salience", help="Do not use it: for a task left out that the salience network has seen."
-        ),
-    ] = False,
-    epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 30,
-    seed: Seed = 1,
-    threads: Threads = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train the reward network on train users' pools; tune users stop it."""
-    need_torch(threads)
-    from edge_ttp_export.graphs import ReaderFolders
-    from edge_ttp_export.train_run import run_training
-
-    if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
-        raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
-    with output_folder(out, force=force) as folder:
-        facts = run_training(
-            pools,
-            data,
-            ReaderFolders(encoder, salience),
-            folder,
-            loss=loss,
-            beta=beta,
-            epochs=epochs,
-            seed=seed,
-            text_terms=not features_only,
-            use_salience=not without_salience,
-            report=note,
-        )
-    _print(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
-
-
-@reward.command()
-def onnx(
-    pools: Pools,
-    data: Data,
-    encoder: EncoderFolder,
-    salience: SalienceFolder,
-    trained: Annotated[Path, typer.Option(help="Folder made by `export reward train`.")],
-    out: Annotated[Path, typer.Option(help="Folder of models: NAME/ and NAME.toml are written there.")],
-    name: Annotated[str, typer.Option(help="The model's name.")],
-    threads: Threads = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
-    need_torch(threads)
-    from edge_ttp_export.export_run import run_export
-    from edge_ttp_export.graphs import ReaderFolders
-
-    reader = ReaderFolders(encoder, salience)
-    gates = run_export(pools, data, reader, trained, out, name=name, report=note, force=force)
-    shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in gates]
-    _print({"model": str(out / name), "gates": shown}, as_json, f"{out / name}: written, all gates passed")
-
-
-@reward.command()
-def evaluate(
-    pools: Pools,
-    data: Data,
-    model: Annotated[str, typer.Option(help="Reward model: a name in the model store, or its folder.")] = (
-        "reward-minilm-1"
-    ),
-    trained: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder made by `export reward train`, to compare with; repeat for losses and seeds."),
-    ] = None,
-    left_out: Annotated[
-        list[str] | None, typer.Option(help="TASK=FOLDER: a network that never saw this task. Repeatable.")
-    ] = None,
-    threads: Threads = None,
-    as_json: Json = False,
-) -> None:
-    """Utility and share of headroom on report users, against untrained rules and other trained networks."""
-    if trained or left_out:
-        need_torch(threads)
-    need("zstandard")
-    from edge_ttp.paths import locate
-    from edge_ttp.registry.model_store import Registry
-    from edge_ttp.reward.model import RewardModel
-    from edge_ttp_export.evaluate_run import evaluate_files
-
-    folder = Registry(locate()).reward_folder(model)
-    strangers = {}
-    for one in left_out or ():
-        task, mark, path = one.partition("=")
-        if not mark:
-            raise InvalidInput(f"--left-out {one!r} names no folder", "write TASK=FOLDER")
-        strangers[task] = Path(path)
-    found = evaluate_files(
-        RewardModel.load(folder, threads=threads), pools, data, note, trained=trained or (), left_out=strangers
-    )
-    if as_json:
-        emit_json(found)
-        return
-    from rich.table import Table
-
-    sizes = sorted({row["n"] for row in found["rows"] if row["n"] > 1})
-    for policy in found["policies"]:
-        rows = [row for row in found["rows"] if row["policy"] == policy]
-        for task in dict.fromkeys(row["task"] for row in rows):
-            title = f"{task}, policy {policy}: share of headroom"
-            table = Table("rule", *(f"N={size}" for size in sizes), title=title)
-            for rule in dict.fromkeys(row["selector"] for row in rows if row["task"] == task):
-                cells = {row["n"]: row for row in rows if row["task"] == task and row["selector"] == rule}
-                table.add_row(rule, *(_share(cells[size]) for size in sizes if size in cells))
-            console().print(table)
-
-
-def _share(row: dict[str, Any]) -> str:
-    return f"{row['share']:.2f} ({row['share_low']:.2f} to {row['share_high']:.2f})"
-
-
-def _print(value: dict[str, Any], as_json: bool, line: str) -> None:
-    if as_json:
-        emit_json(value)
-    else:
-        typer.echo(line)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
-from edge_ttp.answer.prompt import Style, compose, tokens_for
-from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
-from edge_ttp.policy.elsewhere.address import EngineAddress
-from edge_ttp.policy.elsewhere.engine_policy import EnginePolicy
-from edge_ttp.policy.llama import LlamaPolicy
-from edge_ttp.policy.request import Control, Request
-from edge_ttp.reward.utility import utility
-from edge_ttp.schema import Sampling
-from edge_ttp.system.output_file import prepared_output
-from edge_ttp_export.pool_file import PoolFile
+from edge_ttp.errors import InvalidInput
+from edge_ttp.policy.elsewhere.persistence import Persistence
+from edge_ttp_export.places.in_order import Here, TaskPlace
+from edge_ttp_export.pool_drawer import DrawerMaker, DrawTask, PolicyElsewhere, PolicyFile, Recipe, styled
+from edge_ttp_export.pool_shards import append_pools, checked_pools
 from edge_ttp_export.text_files import Item, file_sha256, read_items, task_of
 from edge_ttp_export.text_recall import Recall
 from edge_ttp_export.user_split import PARTS, Part, part_of
@@ -29,18 +23,6 @@ MIN_HISTORY = 4
 
 # Of every 20 queries in a row: how many come from users of each part.
 _SHARE = {"train": 11, "tune": 4, "report": 5}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the candidates of all pools in one file are drawn."""
-
-    n: int
-    examples: int = 4
-    max_tokens: int = 64
-    sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 1
-    style: Style = "chat"
 
 
 @dataclass(frozen=True)
@@ -107,114 +89,53 @@ def make_pools(
     report: Callable[[int, int, float], None],
     who: Who = Who(),
     policy_url: str | None = None,
+    place: TaskPlace | None = None,
+    patience: Persistence | None = None,
 ) -> int:
     """Draws pools for the first `queries` queries of `data` and appends them to `out`; returns how many are in it now.
 
     `who` narrows the users that queries come from. Pools that `out` holds already are kept: an interrupted run goes on
-    where it stopped. `policy_url`: an engine elsewhere draws; `model` then is one that it serves, None its first one,
-    and its own way to be asked decides on the style. `report` gets pools done, pools wanted and the seconds left.
-    Raises InvalidInput where `out` was made from other data or another recipe.
+    where it stopped, and the file is the same in the end. `out` is a file (.jsonl.zst), or a folder (.parquet).
+    `policy_url`: an engine elsewhere draws; `model` then is one that it serves, None its first one, its own way to be
+    asked decides on the style, and `patience` says how long it is asked again. `place`: where the drawing is done, this
+    process by default, `threads` for each worker; pools are the same wherever. `report` gets pools done, pools wanted
+    and the seconds left. Raises InvalidInput where `out` was made from other data or another recipe.
     """
     users = {user: items for user, items in read_items(data).items() if who.takes(user, items)}
     wanted = choose_queries(users, queries, who.min_history)
     if not wanted:
         raise InvalidInput(f"no user in {data} has enough items", "give longer histories, or ask for fewer items")
-    prepared_output(out, force=True)  # continued where it is there; never the history or a model
-    policy, drawn_by = _policy(model, policy_url, threads)
-    try:
-        if isinstance(policy, EnginePolicy):
-            recipe = replace(recipe, style="chat" if policy.chats else "few-shot")
-        header = {"task": task_of(data), "data": file_sha256(data), **drawn_by, **_as_dict(recipe)}
-        with PoolFile.append(out, header) as file, Recall.over(users) as recall:
-            todo = [query for query in wanted if _key(query) not in file.keys]
-            started, done = time.monotonic(), len(wanted) - len(todo)
-            for index, query in enumerate(todo, 1):
-                file.write(_pool(policy, recall, query, recipe))
+    checked_pools(out)  # continued where they are there; never the history or a model
+    policy = _policy(model, policy_url, patience)
+    recipe = styled(recipe, policy)
+    header = {"task": task_of(data), "data": file_sha256(data), **policy.told, **recipe.as_dict()}
+    with append_pools(out, header) as file, Recall.over(users) as recall:
+        todo = [query for query in wanted if _key(query) not in file.keys]
+        tasks = (_task(query, recall, recipe.examples) for query in todo)
+        started, done = time.monotonic(), len(wanted) - len(todo)
+        records = (place or Here()).run(DrawerMaker(policy, recipe, threads), tasks)
+        with closing(records):  # type: ignore[type-var]  # a generator, wherever it comes from
+            for index, record in enumerate(records, 1):
+                file.write(record)
                 spent = time.monotonic() - started
                 report(done + index, len(wanted), spent / index * (len(todo) - index))
-            return len(file.keys)
-    finally:
-        policy.close()
+        return len(file.keys)
 
 
 def _policy(
-    model: Path | str | None, policy_url: str | None, threads: int
-) -> tuple[LlamaPolicy | EnginePolicy, dict[str, Any]]:
-    """The policy, and what the file says of it."""
-    if policy_url is None:
-        if not isinstance(model, Path):
-            raise InvalidInput("no policy is named", "give a model")
-        return LlamaPolicy(model, threads=threads), {"model": file_sha256(model)}
-    policy = EnginePolicy(EngineAddress.of(policy_url), None if model is None else str(model))
-    fingerprint = hashlib.sha256(f"{policy.address.url} {policy.model}".encode()).hexdigest()
-    told = {"policy_url": policy.address.url, "policy": policy.model, "logprobs": policy.gives_logprobs}
-    return policy, {"model": fingerprint, **told}
+    model: Path | str | None, policy_url: str | None, patience: Persistence | None
+) -> PolicyFile | PolicyElsewhere:
+    if policy_url is not None:
+        return PolicyElsewhere.asked(policy_url, None if model is None else str(model), patience)
+    if not isinstance(model, Path):
+        raise InvalidInput("no policy is named", "give a model")
+    return PolicyFile(model.resolve(), file_sha256(model))
 
 
-def _pool(policy: LlamaPolicy | EnginePolicy, recall: Recall, query: PoolQuery, recipe: Recipe) -> dict[str, Any]:
-    """One record of the pool file."""
-    item = query.item
-    shown = recall.examples(item, recipe.examples)
-    while True:
-        prompt = compose(item.input, [(one.input, one.output) for one in shown], recipe.style)
-        tokens = policy.encode_chat(prompt.messages) if recipe.style == "chat" else policy.encode_text(prompt.text)
-        if tokens is None:
-            raise ModelUnavailable("this policy has no chat template that is known", "use --style few-shot")
-        lengths = [policy.count_tokens(one.output) for one in query.history[-64:]]
-        longest = min(recipe.max_tokens, tokens_for(lengths))
-        if len(tokens) + longest <= policy.context_trained or not shown:
-            break
-        shown = shown[:-1]
-    request = Request(
-        prompt=tokens,
-        n=recipe.n,
-        sampling=recipe.sampling,
-        seed=_seed(recipe.seed, item),
-        max_tokens=longest,
-        stop=prompt.stop,
-    )
-    drawn = policy.sample(request, Control())
-    texts = [one.text for one in drawn.candidates]
-    if len(texts) != recipe.n:
-        raise EdgeTTPError(f"the policy drew {len(texts)} candidates instead of {recipe.n}", "lower --n")
-    return {
-        "user_id": item.user_id,
-        "order": item.order,
-        "part": part_of(item.user_id),
-        "examples": len(shown),
-        "candidates": [
-            {"text": text, "tokens": one.tokens, "logprob": round(one.logprob, 5), "finish_reason": one.finish_reason}
-            for text, one in zip(texts, drawn.candidates, strict=True)
-        ],
-        "utility": [round(utility(text, item.output), 9) for text in texts],
-        "chrf": [round(value, 6) for value in _chrf(texts, item.output)],
-    }
-
-
-def _chrf(texts: Sequence[str], reference: str) -> list[float]:
-    """chrF of each text against the reference, 0 to 1 (Popović 2015, by sacrebleu): a metric no training sees."""
-    from sacrebleu.metrics import CHRF
-
-    metric = CHRF()
-    return [metric.sentence_score(text, [reference]).score / 100 for text in texts]
-
-
-def _seed(seed: int, item: Item) -> int:
-    """A seed of its own for every query, so that no two queries draw from the same random stream."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {item.user_id} {item.order}".encode()).digest()[:6], "big")
+def _task(query: PoolQuery, recall: Recall, examples: int) -> DrawTask:
+    shown = tuple((one.input, one.output) for one in recall.examples(query.item, examples))
+    return DrawTask(query.item, shown, tuple(one.output for one in query.history[-64:]))
 
 
 def _key(query: PoolQuery) -> tuple[str, int]:
     return query.item.user_id, query.item.order
-
-
-def _as_dict(recipe: Recipe) -> dict[str, Any]:
-    sampling = recipe.sampling
-    return {
-        "n": recipe.n,
-        "examples": recipe.examples,
-        "max_tokens": recipe.max_tokens,
-        "seed": recipe.seed,
-        "style": recipe.style,
-        "sampling": [sampling.top_k, sampling.top_p, sampling.min_p, sampling.temperature],
-    }

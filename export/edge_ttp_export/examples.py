@@ -19,7 +19,7 @@ from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemor
 from edge_ttp.reward.utility import Tokens, agreement, tokenize
 from edge_ttp.reward.word_features import PoolWords, pool_words
 from edge_ttp.schema import Candidate
-from edge_ttp_export.pool_file import read_pools
+from edge_ttp_export.pool_shards import fingerprint, read_pools
 from edge_ttp_export.text_files import Item, file_sha256, read_items
 from edge_ttp_export.text_recall import as_history
 from edge_ttp_export.user_split import PARTS, Part, part_of
@@ -140,7 +140,7 @@ def load_pools(
                 for one in record["candidates"]
             ]
             pools.append(task.pool(record["user_id"], place, drawn, record["chrf"]))
-        headers.append({**header, "file": file.name, "sha256": file_sha256(file), "pools": len(records),
+        headers.append({**header, "file": file.name, "sha256": fingerprint(file), "pools": len(records),
                         "loaded": len(pools) - before})  # fmt: skip
         report(f"{file.name}: {len(records)} pools")
     return pools, list(tasks.values()), headers

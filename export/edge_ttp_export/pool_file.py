@@ -60,7 +60,7 @@ class PoolFile:
         os.fsync(self._stream.fileno())
 
 
-def read_pools(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_pool_file(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Header and pools of a file. Raises InvalidInput for a file that is missing or no pool file."""
     records, _ = _frames(path)
     if not records:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_ttp_export.graphs import encoder_graphs
-from edge_ttp_export.pool_file import read_pools
+from edge_ttp_export.pool_shards import read_pools
 from edge_ttp_export.text_files import read_items
 from edge_ttp_export.train_salience import save_salience, train_salience
 

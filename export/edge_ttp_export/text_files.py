@@ -1,4 +1,4 @@
-"""Files of personalized text: one JSON object per line, with user_id, input, output and order."""
+"""Files of personalized text: one JSON object per line, or a row of Parquet, with user_id, input, output and order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp_export.parquet import is_parquet, rows_of
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ def task_of(path: Path) -> str:
 def read_items(path: Path) -> dict[str, list[Item]]:
     """Items by user, each user's in their order. Raises InvalidInput with its number for a line that is no item."""
     users: dict[str, list[Item]] = {}
-    for number, line in _lines(path):
+    for number, line in _rows(path):
         try:
-            row = json.loads(line)
+            row = line if isinstance(line, dict) else json.loads(line)
             item = Item(str(row["user_id"]), int(row["order"]), str(row["input"]), str(row["output"]))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(
@@ -48,6 +50,13 @@ def file_sha256(path: Path) -> str:
     """The file's sha256 in hex: the fingerprint of the data that a model was trained on."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str | dict[str, Any]]]:
+    if is_parquet(path):
+        yield from enumerate(rows_of(path, ["user_id", "order", "input", "output"], "see docs/scale.md"), 1)
+    else:
+        yield from _lines(path)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -11,12 +11,14 @@ from fakes.engine import FakeEngine, running
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.policy.elsewhere import engine_policy
 from edge_ttp.policy.elsewhere.persistence import Persistence
-from edge_ttp_export.draw_pools import MIN_HISTORY, Recipe, Who, choose_queries, make_pools
+from edge_ttp_export.draw_pools import MIN_HISTORY, Who, choose_queries, make_pools
+from edge_ttp_export.pool_drawer import Recipe
 from edge_ttp_export.text_files import Item, read_items
 from edge_ttp_export.user_split import part_of
 
 zstandard = pytest.importorskip("zstandard", reason="needs the export extra")
-from edge_ttp_export.pool_file import PoolFile, read_pools  # noqa: E402
+from edge_ttp_export.pool_file import PoolFile  # noqa: E402
+from edge_ttp_export.pool_shards import read_pools  # noqa: E402
 from edge_ttp_export.text_recall import Recall  # noqa: E402
 
 pytestmark = pytest.mark.export

@@ -41,6 +41,9 @@ def as_object(
         "variance": asdict(found.variance) if found.variance else None,
         "constant_scores": found.constant_scores,
         "counts": {
+            "rows_read": table.read,
+            "share_of_users": table.share.users,
+            "share_of_queries": table.share.queries,
             "candidates": found.candidates,
             "queries": found.queries,
             "informative": found.informative,

@@ -1,4 +1,4 @@
-"""Scored pools read from JSON lines into columns, with every line that could not be used named.
+"""Scored pools read from JSON lines or Parquet into columns, with every line that could not be used named.
 
 One row per candidate: `user_id`, `query_id`, a utility, a score, and if there are any a variance, a text and a number
 of tokens. A column that no row has is absent; what that leaves is for the judgment to say. A row that lacks what others
@@ -20,6 +20,9 @@ import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.diagnosis.line_source import MAX_LINE, LineSource
+from edge_ttp.lab.diagnosis.parquet_source import ParquetSource, is_parquet
+from edge_ttp.lab.diagnosis.row_batches import LARGEST, RowBatch
+from edge_ttp.lab.diagnosis.whole_users import WHOLE, Share, lot
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -33,7 +36,10 @@ MAX_NAME = 256
 MAX_POOL = 4096
 """Most candidates of one query."""
 
-_LARGEST = 1e100
+AT_MOST = 4_000_000
+"""Most rows kept, unless more are wanted: with some 200 bytes each, files of any length are diagnosed in a gigabyte."""
+
+_SMALLEST_SHARE = 1e-9
 _ABSENT = object()
 _EVERYBODY = "(everybody)"
 
@@ -72,6 +78,10 @@ class Table:
     """The first unusable lines."""
     bad_reasons: dict[str, int]
     """How many lines were left out for each reason."""
+    read: int = 0
+    """Usable rows that were read; more than are here where `share` is not whole."""
+    share: Share = WHOLE
+    """What part of the users and of their queries is here."""
 
     @property
     def bad_count(self) -> int:
@@ -93,13 +103,29 @@ class Columns:
     variance: str | None = "variance"
 
 
-def read_table(source: LineSource, columns: Columns, progress: Callable[[float], None]) -> Table:
-    """Reads every line of `source`. `progress` gets the bytes read so far.
+Source = LineSource | ParquetSource
+
+
+def source_of(argument: str) -> Source:
+    """Where the rows come from that a command's argument names; `-` is standard input. Raises InvalidInput."""
+    return ParquetSource.of(argument) if is_parquet(argument) else LineSource.of(argument)
+
+
+def read_table(source: Source, columns: Columns, progress: Callable[[float], None], *, at_most: int = AT_MOST) -> Table:
+    """Reads every row of `source` and keeps at most `at_most`, those of whole users chosen at random (whole_users.py).
+
+    `progress` gets the bytes read so far.
 
     Raises InvalidInput where no line is usable, where no row says which query it answers, or where one query has more
     than MAX_POOL candidates.
     """
-    reader = _RowReader(columns)
+    reader = _RowReader(columns, at_most)
+    if isinstance(source, ParquetSource):
+        wanted = {"user_id", "query_id", "text", "tokens", columns.utility, columns.score, columns.variance}
+        for before, batch, done in source.batches({name for name in wanted if name is not None}):
+            reader.take_batch(before, RowBatch(batch))
+            progress(done)
+        return reader.table(source.name)
     for number, line, done in source.lines():
         if number % 4096 == 0:
             progress(done)
@@ -110,7 +136,8 @@ def read_table(source: LineSource, columns: Columns, progress: Callable[[float],
 class _RowReader:
     """Collects rows. What a row lacks is kept as nan until it is known whether any row has it."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, at_most: int) -> None:
+        self._at_most, self._share, self._read = at_most, WHOLE, 0
         self._columns = columns
         self._score_name, self._variance_name = columns.score, columns.variance
         self._decode = json.JSONDecoder().decode
@@ -164,6 +191,9 @@ class _RowReader:
         text = get("text")
         tokens = _optional(get("tokens"), "tokens")
         query = self._place(_name(get("user_id", _ABSENT), "user_id"), _name(get("query_id", _ABSENT), "query_id"))
+        self._read += 1
+        if query < 0:
+            return
         self._query.append(query)
         self._line.append(number)
         self._utility.append(utility)
@@ -171,19 +201,76 @@ class _RowReader:
         self._variance.append(variance)
         self._characters.append(float(len(text)) if type(text) is str else nan)
         self._tokens.append(tokens)
+        if len(self._line) > self._at_most:
+            self._drop_some()
+
+    def take_batch(self, before: int, batch: RowBatch) -> None:
+        """Rows that come in columns; `before` of the file came before them."""
+        utility, score = batch.numbers(self._columns.utility), batch.numbers(self._score_name)
+        variance, tokens = batch.numbers(self._variance_name), batch.numbers("tokens")
+        batch.refuse(f"{self._columns.variance} is negative", variance < 0)
+        users, queries = batch.names("user_id", MAX_NAME), batch.names("query_id", MAX_NAME)
+        without = np.array([one is None for one in queries.known])[queries.code] & batch.usable
+        self._without_query += int(without.sum())
+        batch.refuse("no `query_id`", without)
+        if before < MAX_NAMED:
+            self._keys.update({name: min(batch.rows, MAX_NAMED) for name in batch.columns})
+        for reason, wrong in batch.wrong:
+            self._drop(np.flatnonzero(wrong) + before + 1, reason)
+        rows = np.flatnonzero(batch.usable)
+        self._read += len(rows)
+        pair = users.code[rows] * len(queries.known) + queries.code[rows]
+        pairs, first, which = np.unique(pair, return_index=True, return_inverse=True)
+        place = np.empty(len(pairs), dtype=np.int64)
+        for one in np.argsort(first, kind="stable"):  # as they come, so that a file of lines says the same
+            user, query = divmod(int(pairs[one]), len(queries.known))
+            place[one] = self._place(users.known[user], queries.known[query])
+        kept = place[which] >= 0
+        rows, query_of = rows[kept], place[which][kept]
+        self._query.frombytes(query_of.tobytes())
+        self._line.frombytes((rows + before + 1).astype(np.int64).tobytes())
+        columns = (self._utility, self._score, self._variance, self._characters, self._tokens)
+        for column, values in zip(columns, (utility, score, variance, batch.characters(), tokens), strict=True):
+            column.frombytes(np.ascontiguousarray(values[rows]).tobytes())
+        if len(self._line) > self._at_most:
+            self._drop_some()
+
+    def _drop_some(self) -> None:
+        """Lets users go, or queries of theirs, until no more rows are held than allowed."""
+        while len(self._line) > self._at_most and min(self._share.users, self._share.queries) > _SMALLEST_SHARE:
+            self._share = self._share.halved(len(self._users))
+            renumbered = np.full(len(self._query_names), -1, dtype=np.int64)
+            owners, queries = list(self._users.items()), self._queries
+            self._users, self._queries, self._query_names, self._query_user = {}, [], [], array("q")
+            for user, owner in owners:
+                for query, place in queries[owner].items():
+                    renumbered[place] = self._place(user, query)
+            places = renumbered[np.frombuffer(self._query, np.int64)]
+            keep = places >= 0
+            self._query = array("q", places[keep].tobytes())
+            self._line = array("q", np.frombuffer(self._line, np.int64)[keep].tobytes())
+            for name in ("_utility", "_score", "_variance", "_characters", "_tokens"):
+                setattr(self, name, array("d", np.frombuffer(getattr(self, name))[keep].tobytes()))
 
     def _place(self, user: str | None, query: str | None) -> int:
-        """The number of this user's query. A query id belongs to its user: two users may share one."""
+        """The number of this user's query, -1 where it is not kept. A query id belongs to its user alone."""
         if query is None:
             self._without_query += 1
             raise _Unusable("no `query_id`")
         owner = self._users.get(user)
+        share = self._share
         if owner is None:
+            if share.users < 1 and lot(user or "") >= share.users:
+                return -1
+            if share.queries < 1 and lot(f"{user}\0{query}") >= share.queries:
+                return -1
             owner = self._users[user] = len(self._queries)
             self._queries.append({})
         known = self._queries[owner]
         place = known.get(query)
         if place is None:
+            if share.queries < 1 and lot(f"{user}\0{query}") >= share.queries:
+                return -1
             place = known[query] = len(self._query_names)
             self._query_names.append(query)
             self._query_user.append(owner)
@@ -231,8 +318,10 @@ class _RowReader:
             length_unit=unit,
             has_text=unit == "characters",
             has_users=has_users,
-            bad=sorted(self._bad, key=lambda bad: bad.line)[:MAX_NAMED],
+            bad=self._bad,
             bad_reasons=dict(self._reasons.most_common()),
+            read=self._read,
+            share=self._share,
         )
 
     def _length(self, keep: npt.NDArray[np.bool_]) -> tuple[Floats | None, str]:
@@ -244,7 +333,9 @@ class _RowReader:
     def _drop(self, lines: Ints, reason: str) -> None:
         if len(lines):
             self._reasons[reason] += len(lines)
-            self._bad += [BadLine(int(number), reason) for number in lines[:MAX_NAMED]]
+            self._bad = sorted(
+                [*self._bad, *(BadLine(int(number), reason) for number in lines[:MAX_NAMED])], key=lambda bad: bad.line
+            )[:MAX_NAMED]
 
     def _nothing(self, name: str) -> tuple[str, str]:
         """Fact and cure where no row is left."""
@@ -266,7 +357,7 @@ def _number(value: Any, column: str) -> float:
     """The value as a finite float; nan if the row does not have it."""
     kind = type(value)
     if kind is float or kind is int:
-        if -_LARGEST < value < _LARGEST:
+        if -LARGEST < value < LARGEST:
             return float(value)
         nothing = kind is float and isnan(value)
         raise _Unusable(f"{column} is {'NaN' if nothing else 'infinite or out of range'}")

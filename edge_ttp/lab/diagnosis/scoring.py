@@ -25,8 +25,7 @@ from edge_ttp.exchange.jsonl import LineReading, records
 from edge_ttp.exchange.records import BadRecord, Numbered
 from edge_ttp.history.importing import checked
 from edge_ttp.lab.diagnosis.judge import Picked
-from edge_ttp.lab.diagnosis.line_source import LineSource
-from edge_ttp.lab.diagnosis.score_table import Table
+from edge_ttp.lab.diagnosis.score_table import Source, Table
 from edge_ttp.reward.model import EncodedInput, EncodedPool, RewardModel
 from edge_ttp.reward.user_profile import UserProfile, VectorMemory
 from edge_ttp.scaling import LONGEST_CURVE, Pools, longest_curve
@@ -53,7 +52,7 @@ class AskedQuery:
 
 
 def score_table(
-    table: Table, source: LineSource, model: RewardModel, history: Path | None, advance: Callable[[float], None]
+    table: Table, source: Source, model: RewardModel, history: Path | None, advance: Callable[[float], None]
 ) -> tuple[Table, Picked]:
     """The table with the model's means as scores and its variances, and what it picks from smaller pools.
 
@@ -109,7 +108,7 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
     return found
 
 
-def read_queries(source: LineSource, table: Table) -> dict[int, AskedQuery]:
+def read_queries(source: Source, table: Table) -> dict[int, AskedQuery]:
     """The queries by their number in the table."""
     numbers = {int(line): int(query) for line, query in zip(table.line, table.query, strict=True)}
     now = utc_now()

@@ -236,6 +236,8 @@ def limits(found: Diagnosis, table: Table, columns: tuple[str, str]) -> list[str
     said = []
     if table.bad_count:
         said.append(f"{table.bad_count} of {table.bad_count + len(table.line)} lines were left out.")
+    if not table.share.whole:
+        said.append(_kept(table))
     if table.utility is None:
         said.append(
             f"No row has `{utility}`: c, h, rho, the curve and the ceiling cannot be estimated. What can be: for which "
@@ -260,6 +262,17 @@ def limits(found: Diagnosis, table: Table, columns: tuple[str, str]) -> list[str
     if found.quantities is not None and found.informative:
         said += _limits_of_law(found, found.quantities, table)
     return said
+
+
+def _kept(table: Table) -> str:
+    """What part of the rows is diagnosed."""
+    share = table.share
+    users = f"1 in {round(1 / share.users)} users" if share.users < 1 else "the users"
+    queries = f", 1 in {round(1 / share.queries)} of their queries" if share.queries < 1 else ""
+    return (
+        f"{table.read:,} rows were read; {len(table.line):,} of them are diagnosed, those of {users}{queries}, chosen "
+        "at random and whole: intervals say how far that reaches (--at-most)."
+    )
 
 
 def _limits_of_law(found: Diagnosis, quantities: Quantities, table: Table) -> list[str]:

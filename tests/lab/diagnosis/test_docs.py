@@ -35,7 +35,7 @@ def test_every_key_of_the_object_is_documented(models: dict[str, Judged]) -> Non
 def test_every_option_is_documented() -> None:
     command = typer.main.get_command(app)
     options = {name for one in command.params for name in one.opts if name.startswith("--")}
-    assert options - {"--seed"} <= set(re.findall(r"--[a-z]+", PAGE + LAW))
+    assert options - {"--seed"} <= set(re.findall(r"--[a-z-]+", PAGE + LAW))
 
 
 def test_limits_are_those_of_the_code() -> None:

@@ -1,0 +1,204 @@
+"""`edge-ttp export reward`: the reward model's encoder, its training, export to ONNX and evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_ttp.cli.output import console, emit_json, note
+from edge_ttp.errors import InvalidInput
+from edge_ttp.system.output_folder import output_folder
+from edge_ttp_export.command_options import (
+    Data,
+    EncoderFolder,
+    Force,
+    Json,
+    Pools,
+    SalienceFolder,
+    Seed,
+    Threads,
+    print_result,
+)
+from edge_ttp_export.extra import need, need_torch
+
+reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@reward.command()
+def encoder(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder to write the encoder to.")],
+    layers: Annotated[int, typer.Option(help="Transformer layers to keep: 3, 4 or 6.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 2,
+    seed: Seed = 1,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Shorten all-MiniLM-L6-v2 and distil it on texts of train users."""
+    need_torch(threads)
+    from edge_ttp_export.minilm import KEPT_LAYERS
+    from edge_ttp_export.shorten import shorten
+
+    if layers not in KEPT_LAYERS:
+        raise InvalidInput(f"an encoder of {layers} layers is not offered", f"choose one of {sorted(KEPT_LAYERS)}")
+    with output_folder(out, force=force) as folder:
+        found = shorten(data, folder, layers=layers, epochs=epochs, seed=seed, report=note)
+    print_result(
+        found, as_json, f"{out}: cosine with the full encoder {found['cosine']:.3f}, rank {found['spearman']:.3f}"
+    )
+
+
+@reward.command("salience")
+def train_salience(
+    data: Data,
+    encoder: EncoderFolder,
+    out: Annotated[Path, typer.Option(help="Folder to write the salience network to.")],
+    pools: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pools that other networks are trained on: their items are left out. Repeat for several."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the texts.")] = 4,
+    seed: Seed = 1,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train the network that knows which words an input calls for, on texts of train users alone."""
+    need_torch(threads)
+    from edge_ttp_export.salience_run import run_salience
+
+    with output_folder(out, force=force) as folder:
+        items = run_salience(data, encoder, folder, pools=pools or (), epochs=epochs, seed=seed, report=note)
+    print_result({"folder": str(out), "left_out": items}, as_json, f"{out}: written, {items} items of pools left out")
+
+
+@reward.command()
+def train(
+    pools: Pools,
+    data: Data,
+    encoder: EncoderFolder,
+    salience: SalienceFolder,
+    out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
+    loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
+    beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.0,
+    features_only: Annotated[
+        bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
+    ] = False,
+    without_salience: Annotated[
+        bool,
+        typer.Option(
+            "--without-salience", help="Do not use it: for a task left out that the salience network has seen."
+        ),
+    ] = False,
+    epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 30,
+    seed: Seed = 1,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train the reward network on train users' pools; tune users stop it."""
+    need_torch(threads)
+    from edge_ttp_export.graphs import ReaderFolders
+    from edge_ttp_export.train_run import run_training
+
+    if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
+        raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
+    with output_folder(out, force=force) as folder:
+        facts = run_training(
+            pools,
+            data,
+            ReaderFolders(encoder, salience),
+            folder,
+            loss=loss,
+            beta=beta,
+            epochs=epochs,
+            seed=seed,
+            text_terms=not features_only,
+            use_salience=not without_salience,
+            report=note,
+        )
+    print_result(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
+
+
+@reward.command()
+def onnx(
+    pools: Pools,
+    data: Data,
+    encoder: EncoderFolder,
+    salience: SalienceFolder,
+    trained: Annotated[Path, typer.Option(help="Folder made by `export reward train`.")],
+    out: Annotated[Path, typer.Option(help="Folder of models: NAME/ and NAME.toml are written there.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Export to ONNX, check the gates on tune users, measure on report users, write the model with its card."""
+    need_torch(threads)
+    from edge_ttp_export.export_run import run_export
+    from edge_ttp_export.graphs import ReaderFolders
+
+    reader = ReaderFolders(encoder, salience)
+    gates = run_export(pools, data, reader, trained, out, name=name, report=note, force=force)
+    shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in gates]
+    print_result({"model": str(out / name), "gates": shown}, as_json, f"{out / name}: written, all gates passed")
+
+
+@reward.command()
+def evaluate(
+    pools: Pools,
+    data: Data,
+    model: Annotated[str, typer.Option(help="Reward model: a name in the model store, or its folder.")] = (
+        "reward-minilm-1"
+    ),
+    trained: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder made by `export reward train`, to compare with; repeat for losses and seeds."),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None, typer.Option(help="TASK=FOLDER: a network that never saw this task. Repeatable.")
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Utility and share of headroom on report users, against untrained rules and other trained networks."""
+    if trained or left_out:
+        need_torch(threads)
+    need("zstandard")
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.model_store import Registry
+    from edge_ttp.reward.model import RewardModel
+    from edge_ttp_export.evaluate_run import evaluate_files
+
+    folder = Registry(locate()).reward_folder(model)
+    strangers = {}
+    for one in left_out or ():
+        task, mark, path = one.partition("=")
+        if not mark:
+            raise InvalidInput(f"--left-out {one!r} names no folder", "write TASK=FOLDER")
+        strangers[task] = Path(path)
+    found = evaluate_files(
+        RewardModel.load(folder, threads=threads), pools, data, note, trained=trained or (), left_out=strangers
+    )
+    if as_json:
+        emit_json(found)
+        return
+    from rich.table import Table
+
+    sizes = sorted({row["n"] for row in found["rows"] if row["n"] > 1})
+    for policy in found["policies"]:
+        rows = [row for row in found["rows"] if row["policy"] == policy]
+        for task in dict.fromkeys(row["task"] for row in rows):
+            title = f"{task}, policy {policy}: share of headroom"
+            table = Table("rule", *(f"N={size}" for size in sizes), title=title)
+            for rule in dict.fromkeys(row["selector"] for row in rows if row["task"] == task):
+                cells = {row["n"]: row for row in rows if row["task"] == task and row["selector"] == rule}
+                table.add_row(rule, *(_share(cells[size]) for size in sizes if size in cells))
+            console().print(table)
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['share']:.2f} ({row['share_low']:.2f} to {row['share_high']:.2f})"
