@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from edge_ttp.cli.options import PolicyUrl
-from edge_ttp.cli.output import note, progress
+from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
 from edge_ttp_export import reward_commands
@@ -192,11 +192,14 @@ def ladder(
 def rows(
     pools: Pools,
     data: Data,
-    out: Annotated[Path, typer.Option(help="File to write (.jsonl.zst).")],
+    out: Annotated[Path, typer.Option(help="File to write (.jsonl.zst or .parquet).")],
     part: Annotated[str | None, typer.Option(help="Only users of this part: train, tune or report.")] = None,
     model: Annotated[
         str | None, typer.Option("--reward", help="Add this reward model's scores, and leave the texts out.")
     ] = None,
+    on: On = "local",
+    workers: Workers = None,
+    threads: WorkerThreads = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -208,19 +211,56 @@ def rows(
     if part is not None and part not in PARTS:
         raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
     prepared_output(out, force=force)
-    if model is None:
-        count = write_rows(pools, data, out, part, force=force)
-    else:
+    folder = None
+    if model is not None:
         from edge_ttp.paths import locate
         from edge_ttp.registry.model_store import Registry
-        from edge_ttp.reward.model import RewardModel
-        from edge_ttp_export.candidate_rows import write_scored_rows
 
         folder = Registry(locate()).reward_folder(model)
-        known: Any = part
-        reward = RewardModel.load(folder)
-        count = write_scored_rows(pools, data, out, known, reward=reward, report=note, force=force)
+    used = threads_for(on, workers, threads)
+    with place_at(on, workers=workers, threads=used) as place:
+        count = write_rows(pools, data, out, part, reward=folder, report=note, place=place, threads=used, force=force)
     print_result({"file": str(out), "rows": count}, as_json, f"{out}: {count} rows")
+
+
+@app.command()
+def growth(
+    data: Annotated[Path, typer.Option(help="File of texts.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="Policy: a name in the store or a .gguf file. Repeat for several sizes.")
+    ] = None,
+    n: Annotated[int, typer.Option(min=1, max=256, help="Candidates per query.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest candidate in tokens.")] = 12,
+    queries: Annotated[int, typer.Option(min=16, help="Queries of each measurement.")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Measure how drawing pools grows with workers, N and models, and what Ray costs (extra: scale).
+
+    Workers beyond this machine's cores are simulated: they sleep as long as a query takes, on a cluster of nodes.
+    """
+    need("sacrebleu", "zstandard", "ray")
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.model_store import Registry
+    from edge_ttp_export.growth import measure
+    from edge_ttp_export.pool_drawer import Recipe
+
+    registry = Registry(locate())
+    found = [registry.locate(name, kind="policy") for name in model or ["smollm2-135m-instruct"]]
+    recipe = Recipe(n=n, max_tokens=max_tokens, style=found[0].prompt_style or "few-shot")
+    taken = measure(data, {one.name: one.path for one in found}, recipe, queries, note)
+    if as_json:
+        emit_json(taken)
+        return
+    for one in taken["places"]:
+        typer.echo(
+            f"--on {one['on']}, {one['workers']} workers: {one['rate']:.2f} queries a second, "
+            f"{one['seconds']:.3f} s each, overhead {one['overhead']:.1%}"
+        )
+    for one in taken["sizes"]:
+        typer.echo(f"{one['model']}, N={one['n']}: {one['seconds']:.3f} s a query")
+    for one in taken["simulated"]:
+        whom = f"{one['workers']} workers on {one['nodes']} nodes"
+        typer.echo(f"simulated, {whom}: {one['rate']:.1f} of {one['ideal']:.1f} a second")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,13 @@ from edge_ttp_export.examples import LabelledPool
 from edge_ttp_export.rule_choices import SIZES, RuleChoice, at_random, choose, corrected, cut, describe, growth, paired
 from edge_ttp_export.selectors import oracle, untrained
 from edge_ttp_export.train import Member
-from edge_ttp_export.trained_rules import PROBABILISTIC, RULES, Fixed, Floats, judge
+from edge_ttp_export.trained_rules import PROBABILISTIC, RULES, Fixed, Floats, Judged, judge
 
 GROWTH_FROM = 4
 """Candidates from which the change up to the largest pool is told: more must not make choices worse."""
+
+Judge = Callable[[Checkpoint, Sequence[Member]], Sequence[Judged]]
+"""What a network says of members, one for each."""
 
 Scores = Mapping[str, Sequence[Sequence[Floats]]]
 """Scores of the members by selector, once per seed."""
@@ -29,11 +32,14 @@ def compare(
     strangers: Mapping[str, Checkpoint],
     rules: Mapping[str, Fixed],
     labels: Mapping[str, Any],
+    *,
+    judge: Judge = judge,
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows, paired differences, the four quantities and the growth with N on one policy's report pools.
 
     Networks of one loss are its seeds. `strangers` are networks that never saw a task, by the task's name; they are
     measured on that task alone. `rules` come from `trained_rules.fix_rules`. `labels` go into every row.
+    `judge` says what a network says of members: known already, where it was found out elsewhere.
     """
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
@@ -44,7 +50,7 @@ def compare(
         members = cut(pools, size)
         if not members:
             continue
-        scores = _scores(members, by_loss, rules)
+        scores = _scores(members, by_loss, rules, judge)
         choices = {name: choose(members, each) for name, each in scores.items()}
         choices["random"] = at_random(choices["first"])
         chosen_of[size] = choices["probabilistic"]
@@ -80,7 +86,10 @@ def compare(
 
 
 def _scores(
-    members: Sequence[Member], by_loss: Mapping[str, Sequence[Checkpoint]], rules: Mapping[str, Fixed]
+    members: Sequence[Member],
+    by_loss: Mapping[str, Sequence[Checkpoint]],
+    rules: Mapping[str, Fixed],
+    judge: Judge,
 ) -> Scores:
     found: dict[str, list[list[Floats]]] = {
         name: [[rank(pool, rows) for pool, rows in members]] for name, rank in {**untrained(), "oracle": oracle}.items()

@@ -10,9 +10,11 @@ from edge_ttp.errors import InvalidInput
 from edge_ttp.reward.model import RewardModel
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
 from edge_ttp_export.compare import compare
-from edge_ttp_export.evaluate import evaluate
-from edge_ttp_export.examples import LabelledPool, TaskFile, load_pools
-from edge_ttp_export.trained_rules import PROBABILISTIC, Fixed, fix_rules
+from edge_ttp_export.evaluation_tasks import EvaluatorMaker, OfModel, OfNetwork
+from edge_ttp_export.examples import LabelledPool, load_pools
+from edge_ttp_export.places.in_order import Here, TaskPlace
+from edge_ttp_export.train import Member
+from edge_ttp_export.trained_rules import PROBABILISTIC, Fixed, Judged, fix_rules
 from edge_ttp_export.user_split import Part
 
 LISTS = ("rows", "paired", "diagnosis", "growth")
@@ -26,12 +28,18 @@ def evaluate_files(
     *,
     trained: Sequence[Path] = (),
     left_out: Mapping[str, Path] | None = None,
+    place: TaskPlace | None = None,
+    folder: Path | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """What choosing with `model` is worth on the report users' pools of `files`, drawn from the texts in `data`.
 
     `trained` are networks made on the model's encoder to compare with: those of one loss are its seeds; at least one is
     of the loss beta-nll. `left_out` are networks that never saw a task, by that task's name. Selection rules and their
     constants are fixed on tune users of the policies that the networks were trained on.
+
+    `place`: where the model and every network - loss, seed, fold - are measured, each a task; this process by default.
+    Elsewhere the model is loaded from its `folder`, which has to be there too.
 
     `calibration`, `shuffle` and `chrf` are of the first policy's pools; other policies have theirs under `policies`.
     """
@@ -55,15 +63,37 @@ def evaluate_files(
             for name, (fixed, share) in chosen.items()
         }
     found["policies"] = {}
-    for policy, part in policies.items():
-        reported = [pool for pool in part if pool.part == "report"]
+    reported_of = {policy: [pool for pool in part if pool.part == "report"] for policy, part in policies.items()}
+    for policy, reported in reported_of.items():
         if not reported:
             raise InvalidInput(f"no pool of a report user from policy {policy}", "make more pools")
         report(f"policy {policy}: {len(reported)} pools of report users")
-        of_model = evaluate(model, reported, _tasks_of(tasks, reported), policy, report)
+    where = place or Here()
+    here = isinstance(where, Here) or folder is None
+    every = [*(one for each in networks.values() for one in each), *strangers.values()]
+    only = [*(None for each in networks.values() for _ in each), *strangers]
+    parted: list[OfModel | OfNetwork] = []
+    for policy in reported_of:
+        parted.append(OfModel(policy))
+        if networks:
+            parted += [OfNetwork(policy, number, task) for number, task in enumerate(only)]
+    users = {task.name: task.users for task in tasks}
+    made = EvaluatorMaker(
+        model if here else folder or Path(), reported_of, users, every, threads, report if here else None
+    )
+    answers: dict[OfModel | OfNetwork, Any] = dict(zip(parted, where.run(made, parted), strict=True))
+    number_of = {id(one): number for number, one in enumerate(every)}
+    for policy, reported in reported_of.items():
+        of_model = answers[OfModel(policy)]
+
+        def known(network: Checkpoint, members: Sequence[Member], policy: str = policy) -> Sequence[Judged]:
+            number = number_of[id(network)]
+            judged: Sequence[Judged] = answers[OfNetwork(policy, number, only[number])][len(members[0][1])]
+            return judged
+
         if networks:
             for name, values in compare(
-                reported, networks, strangers, rules, {"policy": policy, "seen": policy in seen}
+                reported, networks, strangers, rules, {"policy": policy, "seen": policy in seen}, judge=known
             ).items():
                 found[name] += values
             of_model["rows"] = [row for row in of_model["rows"] if row["selector"] == "model"]
@@ -96,8 +126,3 @@ def _by_policy(
     if not any(found.values()):
         raise InvalidInput(f"the files hold no pool of {' or '.join(parts)} users", "make more pools")
     return found
-
-
-def _tasks_of(tasks: Sequence[TaskFile], pools: Sequence[LabelledPool]) -> list[TaskFile]:
-    names = {pool.task for pool in pools}
-    return [task for task in tasks if task.name in names]

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from edge_ttp.cli.output import console, emit_json, note
 from edge_ttp.errors import InvalidInput
-from edge_ttp.system.output_folder import output_folder
+from edge_ttp.system.output_folder import checked_folder, output_folder
 from edge_ttp_export.command_options import (
     Data,
     EncoderFolder,
     Force,
     Json,
+    On,
     Pools,
     SalienceFolder,
     Seed,
     Threads,
+    Workers,
+    WorkerThreads,
     print_result,
 )
-from edge_ttp_export.extra import need, need_torch
+from edge_ttp_export.extra import need_torch
+from edge_ttp_export.places.named import place_at
 
 reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -82,7 +86,9 @@ def train(
     encoder: EncoderFolder,
     salience: SalienceFolder,
     out: Annotated[Path, typer.Option(help="Folder to write the trained network to.")],
-    loss: Annotated[str, typer.Option(help="beta-nll, mse, bradley-terry or listwise.")] = "beta-nll",
+    loss: Annotated[
+        list[str] | None, typer.Option(help="beta-nll (the default), mse, bradley-terry or listwise. Repeatable.")
+    ] = None,
     beta: Annotated[float, typer.Option(min=0, max=1, help="For beta-nll: 0 weighs by noise, 1 does not.")] = 0.0,
     features_only: Annotated[
         bool, typer.Option("--features-only", help="Leave the text vectors' own terms out: for few pools.")
@@ -94,33 +100,68 @@ def train(
         ),
     ] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Longest training, in passes over the pools.")] = 30,
-    seed: Seed = 1,
-    threads: Threads = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, help="Seed of everything random. Default: 1. Repeatable.")
+    ] = None,
+    fold: Annotated[
+        list[str] | None, typer.Option(metavar="TASK", help="Train also without this task's pools. Repeatable.")
+    ] = None,
+    on: On = "local",
+    workers: Workers = None,
+    threads: WorkerThreads = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Train the reward network on train users' pools; tune users stop it."""
-    need_torch(threads)
-    from edge_ttp_export.graphs import ReaderFolders
-    from edge_ttp_export.train_run import run_training
+    """Train the reward network on train users' pools; tune users stop it.
 
-    if loss not in ("beta-nll", "mse", "bradley-terry", "listwise"):
-        raise InvalidInput(f"there is no loss {loss!r}", "choose beta-nll, mse, bradley-terry or listwise")
-    with output_folder(out, force=force) as folder:
-        facts = run_training(
+    Several losses, seeds or folds are trained in one go, each into a folder of its name in OUT, one a worker; those
+    that are there already are kept.
+    """
+    used = threads if on == "local" and (workers or 1) == 1 else threads or 1
+    need_torch(used)
+    from edge_ttp_export.graphs import ReaderFolders
+    from edge_ttp_export.losses import Loss
+    from edge_ttp_export.train import TrainSettings
+    from edge_ttp_export.train_run import Training, run_trainings
+
+    losses: list[Loss] = []
+    for one in loss or ["beta-nll"]:
+        found = next((known for known in get_args(Loss) if known == one), None)
+        if found is None:
+            raise InvalidInput(f"there is no loss {one!r}", f"choose {', '.join(get_args(Loss))}")
+        losses.append(found)
+    settings = [
+        TrainSettings(
+            loss=each,
+            beta=beta,
+            seed=number,
+            epochs=epochs,
+            text_terms=not features_only,
+            salience=not without_salience,
+        )
+        for each in dict.fromkeys(losses)
+        for number in dict.fromkeys(seed or [1])
+    ]
+    trainings = [Training(one, without) for without in [None, *dict.fromkeys(fold or ())] for one in settings]
+    single = len(trainings) == 1
+    checked_folder(out, force=force or not single)
+    with place_at(on, workers=workers, threads=used or 1) as place:
+        facts = run_trainings(
             pools,
             data,
             ReaderFolders(encoder, salience),
-            folder,
-            loss=loss,
-            beta=beta,
-            epochs=epochs,
-            seed=seed,
-            text_terms=not features_only,
-            use_salience=not without_salience,
+            out,
+            trainings,
             report=note,
+            place=place,
+            threads=used,
+            force=force,
         )
-    print_result(facts, as_json, f"{out}: share {facts['tune_share']:.3f} of the headroom on tune users")
+    if single:
+        (only,) = facts.values()
+        print_result(only, as_json, f"{out}: share {only['tune_share']:.3f} of the headroom on tune users")
+    else:
+        print_result({"networks": facts}, as_json, f"{out}: {len(facts)} networks")
 
 
 @reward.command()
@@ -161,13 +202,14 @@ def evaluate(
     left_out: Annotated[
         list[str] | None, typer.Option(help="TASK=FOLDER: a network that never saw this task. Repeatable.")
     ] = None,
-    threads: Threads = None,
+    on: On = "local",
+    workers: Workers = None,
+    threads: WorkerThreads = None,
     as_json: Json = False,
 ) -> None:
     """Utility and share of headroom on report users, against untrained rules and other trained networks."""
-    if trained or left_out:
-        need_torch(threads)
-    need("zstandard")
+    used = threads if on == "local" and (workers or 1) == 1 else threads or 1
+    need_torch(used)
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
@@ -180,9 +222,18 @@ def evaluate(
         if not mark:
             raise InvalidInput(f"--left-out {one!r} names no folder", "write TASK=FOLDER")
         strangers[task] = Path(path)
-    found = evaluate_files(
-        RewardModel.load(folder, threads=threads), pools, data, note, trained=trained or (), left_out=strangers
-    )
+    with place_at(on, workers=workers, threads=used or 1) as place:
+        found = evaluate_files(
+            RewardModel.load(folder, threads=used),
+            pools,
+            data,
+            note,
+            trained=trained or (),
+            left_out=strangers,
+            place=place,
+            folder=folder,
+            threads=used,
+        )
     if as_json:
         emit_json(found)
         return

@@ -18,8 +18,7 @@ from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.lab.bench.scored_pools import read  # noqa: E402
 from edge_ttp.lab.diagnosis.line_source import LineSource  # noqa: E402
 from edge_ttp.lab.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
-from edge_ttp.reward.model import RewardModel  # noqa: E402
-from edge_ttp_export.candidate_rows import write_rows, write_scored_rows  # noqa: E402
+from edge_ttp_export.candidate_rows import write_rows  # noqa: E402
 from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
 from edge_ttp_export.examples import LabelledPool  # noqa: E402
 from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
@@ -108,9 +107,8 @@ def test_rows_are_what_diagnose_reads(tmp_path: Path, pool_file: tuple[Path, Pat
 
 def test_scored_rows_are_what_the_planners_benchmark_reads(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
     data, out = pool_file
-    reward = RewardModel.load(SHIPPED_REWARD, threads=1)
     to = tmp_path / "scored.jsonl.zst"
-    assert write_scored_rows([out], [data], to, None, reward=reward, report=lambda _: None) == 2
+    assert write_rows([out], [data], to, None, reward=SHIPPED_REWARD, threads=1) == 2
     lines = [json.loads(line) for _, line, _ in LineSource.of(str(to)).lines() if line]
     assert {"user_id", "query_id", "policy", "utility", "score", "variance", "epistemic", "tokens"} <= set(lines[0])
     assert all(line["variance"] > 0 and "text" not in line for line in lines)

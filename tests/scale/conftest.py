@@ -48,7 +48,7 @@ def written(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A cluster of three nodes of a core each, on this machine."""
     from edge_ttp_export.places.on_ray import ray_module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from fakes.engine import FakeEngine, running
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
 from edge_ttp.policy.elsewhere.persistence import Persistence
 from edge_ttp_export.draw_pools import make_pools
+from edge_ttp_export.growth import measure
 from edge_ttp_export.places.in_order import Here, TaskPlace
 from edge_ttp_export.places.named import place_at
 from edge_ttp_export.pool_drawer import Recipe
@@ -25,6 +27,10 @@ pytestmark = [pytest.mark.scale, pytest.mark.real]
 
 RECIPE = Recipe(n=4, examples=2, max_tokens=12, style="few-shot")
 Written = Callable[..., Path]
+
+
+QUERIES = int(os.environ.get("EDGE_TTP_SCALE_QUERIES", "120"))
+"""Queries of the run in which a node dies; with the policy that EDGE_TTP_SCALE_POLICY names, where there is one."""
 
 
 def nothing(done: int, wanted: int, left_s: float) -> None:
@@ -66,23 +72,24 @@ def test_a_task_that_kills_every_worker_is_given_up() -> None:
 def test_pools_are_the_same_though_a_node_dies(
     cluster: Any, small_policy: Path, written: Written, tmp_path: Path
 ) -> None:
-    data = written(40, 8)
+    data = written(QUERIES // 3, 8)
+    policy = Path(os.environ.get("EDGE_TTP_SCALE_POLICY", small_policy))
     here, there = tmp_path / "here.jsonl.zst", tmp_path / "there.jsonl.zst"
-    assert make_pools(data, small_policy, here, RECIPE, queries=120, threads=1, report=nothing) == 120
+    assert make_pools(data, policy, here, RECIPE, queries=QUERIES, threads=1, report=nothing) == QUERIES
     calls: list[int] = []
 
     def kill_a_node(done: int, wanted: int, left_s: float) -> None:
         calls.append(done)
-        if done == 30:
+        if done == QUERIES // 4:
             cluster.remove_node(cluster.workers.pop())
 
     with place_at(f"ray:{cluster.address}") as place:
         assert place.workers == 3
-        drawn = make_pools(data, small_policy, there, RECIPE, queries=120, threads=1, report=kill_a_node, place=place)
+        drawn = make_pools(data, policy, there, RECIPE, queries=QUERIES, threads=1, report=kill_a_node, place=place)
         assert place.workers == 2
     cluster.workers.append(cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20))
-    assert drawn == 120
-    assert calls == list(range(1, 121))
+    assert drawn == QUERIES
+    assert calls == list(range(1, QUERIES + 1))
     assert there.read_bytes() == here.read_bytes()
 
 
@@ -154,3 +161,17 @@ def test_another_place_is_refused(on: str) -> None:
 def test_a_cluster_that_is_not_there_is_said() -> None:
     with pytest.raises(EdgeTTPError, match="no Ray cluster at"), place_at("ray:127.0.0.1:9"):
         pass
+
+
+def test_growth_is_measured_here_on_ray_and_by_simulation(
+    small_policy: Path, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_ttp_export.growth.CLUSTER", (2,))
+    found = measure(written(6, 8), {"small": small_policy}, RECIPE, 16, str, candidates=(1, 2))
+    assert [(one["on"], one["workers"]) for one in found["places"]] == [
+        ("local", 1), ("local", 2), ("ray", 1), ("ray", 2)
+    ]  # fmt: skip
+    assert all(one["rate"] > 0 and one["seconds"] > 0 for one in found["places"])
+    assert [(one["model"], one["n"]) for one in found["sizes"]] == [("small", 1), ("small", 2)]
+    (simulated,) = found["simulated"]
+    assert 0 < simulated["rate"] <= simulated["ideal"] * 1.2
