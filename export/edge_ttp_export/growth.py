@@ -23,7 +23,7 @@ CLUSTER = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedResult:
     """A task's result with the seconds that it took where it was done."""
 
     result: Any
@@ -36,22 +36,22 @@ class TimingMaker:
 
     make: Maker[Any, Any]
 
-    def __call__(self) -> Timing:
+    def __call__(self) -> TimingWorker:
         """One."""
-        return Timing(self.make())
+        return TimingWorker(self.make())
 
 
-class Timing:
+class TimingWorker:
     """A worker that says how long its tasks took."""
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
 
-    def __call__(self, task: Any) -> Timed:
+    def __call__(self, task: Any) -> TimedResult:
         """The task's result and its seconds."""
         began = time.perf_counter()
         result = self._worker(task)
-        return Timed(result, time.perf_counter() - began)
+        return TimedResult(result, time.perf_counter() - began)
 
     def close(self) -> None:
         """Frees the worker."""
