@@ -238,12 +238,14 @@ def growth(
 
     Workers beyond this machine's cores are simulated: they sleep as long as a query takes, on a cluster of nodes.
     """
-    need("sacrebleu", "zstandard", "ray")
+    need("sacrebleu", "zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
     from edge_ttp_export.growth import measure
+    from edge_ttp_export.places.on_ray import ray_module
     from edge_ttp_export.pool_drawer import Recipe
 
+    ray_module()
     registry = Registry(locate())
     found = [registry.locate(name, kind="policy") for name in model or ["smollm2-135m-instruct"]]
     recipe = Recipe(n=n, max_tokens=max_tokens, style=found[0].prompt_style or "few-shot")
