@@ -109,7 +109,7 @@ test-server: $(VENV)/.browser models  ## the server's page in a real browser
 	$(BIN)/python -m pytest -m browser tests/browser
 
 # In an environment of its own, for Qt is large. The screen and its helpers come from Debian:
-# apt-get install xvfb openbox xdotool xclip imagemagick libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxkbcommon-x11-0 libnss3
+# apt-get install xvfb openbox xdotool xclip imagemagick trayer libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxkbcommon-x11-0 libnss3
 $(VENV)-app/.ready: $(VENV)/.test pyproject.toml
 	$(PYTHON) -m venv $(VENV)-app
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
@@ -147,8 +147,8 @@ app: $(VENV)-freeze/.ready models  ## the desktop app frozen: a folder, a Debian
 	$(VENV)-freeze/bin/python packaging/debian.py dist/edge-ttp dist
 	$(VENV)-freeze/bin/python packaging/sizes.py dist
 
-test-frozen:  ## the frozen app in an empty root without Python and network (root, after `make app`)
-	packaging/bare_root.sh dist/edge-ttp
+test-frozen:  ## the package in an empty root without Python and network (root, after `make app`)
+	packaging/bare_root.sh $(firstword $(wildcard dist/edge-ttp_*.deb) dist/edge-ttp)
 
 # Engines that others build, in an environment of their own, which sees the packages of the main one.
 $(VENV)-scale/.ready: $(VENV)/.export pyproject.toml

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from edge_ttp.app.web_view import OwnProfile, PageView, make_private
 from edge_ttp.app.window_words import words
 
-_USUAL = {"main": (1000, 780), "compose": (620, 560)}
+_USUAL = {"main": (1000, 780), "compose": (620, 720)}
 
 
 class PageWindow(QWidget):

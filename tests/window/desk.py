@@ -26,6 +26,26 @@ import websocket
 
 NEEDED = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool", "import": "imagemagick", "xclip": "xclip"}
 
+
+def needed(program: str, package: str) -> None:
+    """Fails where a program is missing, and says where it comes from."""
+    if shutil.which(program) is None:
+        pytest.fail(f"there is no {program}: apt-get install {package}")
+
+
+@contextmanager
+def tray(display: str) -> Iterator[None]:
+    """A place for tray icons in the upper right corner of a display."""
+    needed("trayer", "trayer")
+    command = ["trayer", "--edge", "top", "--align", "right", "--widthtype", "request", "--height", "26"]
+    process = subprocess.Popen(command, env={**os.environ, "DISPLAY": display}, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 PICTURES = Path(os.environ["EDGE_TTP_PICTURES"]).absolute() if "EDGE_TTP_PICTURES" in os.environ else None
 
 
@@ -33,8 +53,7 @@ PICTURES = Path(os.environ["EDGE_TTP_PICTURES"]).absolute() if "EDGE_TTP_PICTURE
 def screen(width: int = 1100, height: int = 860) -> Iterator[str]:
     """A display with a window manager; its name."""
     for program, package in NEEDED.items():
-        if shutil.which(program) is None:
-            pytest.fail(f"there is no {program}: apt-get install {package}")
+        needed(program, package)
     shown, number = os.pipe()
     command = ["Xvfb", "-displayfd", str(number), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=(number,), stderr=subprocess.DEVNULL)

@@ -75,7 +75,7 @@ $("use-model").addEventListener("click", async () => {
     startState = found;
     showModels(found);
     stepsDone();
-    $("start-drop").focus();
+    if ([document.body, $("use-model")].includes(document.activeElement)) $("start-drop").focus(); // nobody has gone on meanwhile
   } catch (error) {
     $("model-status").textContent = error.name === "AbortError" ? word("stopped") : "";
     fail(error);
