@@ -92,12 +92,19 @@ $(VENV)-clients/.ready: $(VENV)/.test pyproject.toml
 	$(VENV)-clients/bin/pip install --quiet 'llm>=0.30' 'langchain-core>=1.0' 'langchain-openai>=1.0' 'openai>=2.0' litellm 'ollama>=0.6'
 	@touch $@
 
-# Our own client in TypeScript: only its compiler is fetched.
-clients/js/node_modules/.ready: clients/js/package.json
+# Our own client in TypeScript: its compiler is fetched, and what its examples are checked against (types of Electron, Tauri's plugin
+# and schema; --ignore-scripts: not Electron itself).
+clients/js/node_modules/.ready: clients/js/package.json clients/js/examples/electron/package.json clients/js/examples/tauri/package.json
 	cd clients/js && npm install --silent --no-audit --no-fund
+	for one in electron tauri; do (cd clients/js/examples/$$one && npm install --silent --no-audit --no-fund --ignore-scripts) || exit 1; done
 	@touch $@
 
-test-clients: $(VENV)-clients/.ready clients/js/node_modules/.ready models  ## other people's clients and frameworks, and our own in TypeScript
+# OpenAI's own client for JavaScript.
+tests/clients/node/node_modules/.ready: tests/clients/node/package.json
+	cd tests/clients/node && npm install --silent --no-audit --no-fund
+	@touch $@
+
+test-clients: $(VENV)-clients/.ready clients/js/node_modules/.ready tests/clients/node/node_modules/.ready models  ## other people's clients and frameworks, and our own in TypeScript
 	$(VENV)-clients/bin/python -m pytest -m clients tests/clients
 
 # Chromium and its driver come from Debian: apt-get install chromium chromium-driver.

@@ -33,6 +33,11 @@ class Paths:
         return self.run / "server.sock"
 
     @property
+    def measured_costs(self) -> Path:
+        """What models cost on this device, as it was measured."""
+        return self.cache / "device.json"
+
+    @property
     def models(self) -> Path:
         """Downloaded and added model files with their manifests."""
         return self.data / "models"

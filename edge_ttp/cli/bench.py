@@ -13,6 +13,7 @@ from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.bench_company import company
+from edge_ttp.cli.bench_overhead import overhead
 from edge_ttp.cli.bench_quality import quality, swap
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_requests import languages, requests
@@ -39,6 +40,7 @@ app.command("budget")(budget)
 app.command("company")(company)
 app.command("temperature")(temperature)
 app.command("recall")(recall)
+app.command("overhead")(overhead)
 app.command("quality")(quality)
 app.command("swap")(swap)
 app.command("languages")(languages)

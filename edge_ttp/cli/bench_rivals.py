@@ -47,7 +47,7 @@ def rivals(
     counts = n or [1, 8]
     if min(counts) < 1 or max(counts) > 64:
         raise InvalidInput(f"n={counts} is out of range", "choose each from 1 to 64")
-    ground = _ground(model, threads, tokens, max(_FEWEST_SLOTS, *counts))
+    ground = ground_of(model, threads, tokens, max(_FEWEST_SLOTS, *counts))
     tasks = chosen_tasks(options.data_folder(data), prompts)
     wanted = _wanted(only)
     rows: list[RivalSpeed] = []
@@ -78,7 +78,8 @@ _FEWEST_SLOTS = 8
 """Choices that the behaviours ask for."""
 
 
-def _ground(model: str | None, threads: int | None, tokens: int, most: int) -> Ground:
+def ground_of(model: str | None, threads: int | None, tokens: int, most: int) -> Ground:
+    """What everything runs on. Raises NotFound, and InvalidInput for a model that is none of the store."""
     from edge_ttp.budget.device import cores
     from edge_ttp.lab.bench.rival_servers import end_token
     from edge_ttp.lab.bench.rivals import Ground

@@ -32,7 +32,7 @@ def show(as_json: options.AsJson = False) -> None:
     from edge_ttp.paths import locate
 
     found = device.inspect()
-    store = Profiles(locate().cache / "device.json")
+    store = Profiles(locate().measured_costs)
     profiles = {key: profile for key in store.keys() if (profile := store.load(key)) is not None}  # noqa: SIM118
     if as_json:
         emit_json({"device": asdict(found), "profiles": {key: facts(one) for key, one in profiles.items()}})

@@ -143,7 +143,7 @@ class Holding:
         self.policy, self.reward_name = policy, reward
         self._registry, self._scheduler = registry, scheduler
         self._threads, self._memory_bytes = threads, memory_bytes
-        self._profiles = Profiles(paths.cache / "device.json")
+        self._profiles = Profiles(paths.measured_costs)
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._reward = Once(self._load_reward)

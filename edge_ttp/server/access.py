@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
@@ -72,6 +73,8 @@ class Access:
         try:
             kept = path.read_text(encoding="ascii").strip() if path.is_file() else ""
             if kept:
+                if os.name == "posix" and path.stat().st_mode & 0o077:  # put back by a backup, say
+                    path.chmod(0o600)
                 return kept
             made = _PREFIX + secrets.token_urlsafe(32)
             write_private(path, made + "\n")

@@ -57,7 +57,7 @@ class Guard:
             what = f"the host {host[:100]!r} is not served"
             await _refuse(scope, send, Refusal(403, "host_not_allowed", what, "start the server with --allow-host"))
             return
-        if origin is None and headers.get("sec-fetch-site") == "cross-site":
+        if origin is None and headers.get("sec-fetch-site") == "cross-site" and not _leads_here(scope, headers):
             # A form or an image of another page: it sends no Origin.
             await _refuse(scope, send, _foreign("another site"))
             return
@@ -163,6 +163,16 @@ def _with_cross_origin(send: Send, origin: str, asked: Headers) -> Send:
         await send(message)
 
     return sending
+
+
+def _leads_here(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody followed a link to the page, which nothing but the page itself can read: no frame, no script."""
+    return (
+        scope["method"] == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and scope["path"] in ("/", "/compose.html")
+    )
 
 
 def _is_one_of(host: str, names: Iterable[str]) -> bool:

@@ -21,9 +21,11 @@ from edge_ttp import __version__
 from edge_ttp.errors import EdgeTTPError, InvalidInput
 from edge_ttp.paths import Paths, private_folder
 from edge_ttp.server.application import application
+from edge_ttp.server.connections import PatientProtocol
 from edge_ttp.server.guard import Doors
 from edge_ttp.server.native_models import PROTOCOL
 from edge_ttp.server.state import State
+from edge_ttp.system.private_file import write_private
 
 GRACE_S = 5
 """How long requests under way may go on after the server was asked to end."""
@@ -78,11 +80,12 @@ def announcement(state: State, url: str) -> dict[str, Any]:
 @contextmanager
 def recorded(paths: Paths, state: State, url: str) -> Iterator[None]:
     """The runtime folder names the server while it runs, for our own programs."""
-    path = private_folder(paths.run) / RECORD
-    temporary = path.with_name(f".{RECORD}.{os.getpid()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(announcement(state, url), file)
-    os.replace(temporary, path)
+    path = paths.run / RECORD
+    try:
+        write_private(path, json.dumps(announcement(state, url)))
+    except OSError as error:
+        reason = error.strerror or error
+        raise InvalidInput(f"{str(path)!r} cannot be written ({reason})", "move away what is there") from error
     try:
         yield
     finally:
@@ -128,6 +131,8 @@ def owner_socket(paths: Paths) -> Iterator[socket.socket | None]:
 
 def _answers(path: Path) -> bool:
     """Whether a server listens at this socket."""
+    if not hasattr(socket, "AF_UNIX"):
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
         probe.settimeout(1.0)
         probe.connect(str(path))
@@ -151,8 +156,9 @@ async def serve(
     with ExitStack() as open_now:
         main = open_now.enter_context(listen(place))
         url = url_of(main)
-        open_now.enter_context(recorded(paths, state, url))
         own = open_now.enter_context(owner_socket(paths))
+        if own is not None or not _answers(paths.server_socket):  # else another server of this home stays the known one
+            open_now.enter_context(recorded(paths, state, url))
         servers = [_server(state, doors)]
         sockets = [main]
         if own is not None:
@@ -207,6 +213,9 @@ def _server(state: State, doors: Doors) -> uvicorn.Server:
         date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_S,
+        # These, and no others that happen to be installed: they bound a request's head in time and size.
+        http=PatientProtocol,
+        ws="none",
         h11_max_incomplete_event_size=64 * 1024,
     )
     return _Server(config)

@@ -45,13 +45,14 @@ async def converse(state: State) -> None:
 
     def read() -> None:
         with suppress(OSError, ValueError):
-            rest = b""
+            rest = bytearray()
             while data := os.read(sys.stdin.fileno(), 65536):  # no buffer: its lock would be held at the end
-                *whole, rest = (rest + data).split(b"\n")
+                *whole, last = data.split(b"\n")
                 for line in whole:
-                    loop.call_soon_threadsafe(lines.put_nowait, line)
-                if len(rest) > MAX_BODY:
-                    break
+                    loop.call_soon_threadsafe(lines.put_nowait, bytes(rest) + line)
+                    rest.clear()
+                if len(rest) <= MAX_BODY:  # of a longer line the rest is not kept: it is refused when it ends
+                    rest += last
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(lines.put_nowait, None)
 
@@ -126,6 +127,8 @@ class StdioConversation:
             await self._ask(number, method, params)
         except asyncio.CancelledError:
             self._fail(number, SERVER_ERROR, "cancelled", {"code": "cancelled", "exit_code": 130})
+        except UnicodeEncodeError:
+            self._fail(number, INVALID_PARAMS, "params hold characters that are none (lone surrogates)")
         finally:
             self._running.pop(number, None)
 

@@ -83,6 +83,51 @@ def test_from_an_import_to_feedback(browser: webdriver.Chrome, server: Running, 
     assert complaints(browser) == []
 
 
+def test_a_text_is_said_again_and_its_facts_are_shown(browser: webdriver.Chrome, server: Running) -> None:
+    opened(browser, server)
+    by_id(browser, "task-rewrite").click()
+    assert "your way" in by_id(browser, "prompt-label").text
+    by_id(browser, "as-notes").click()
+    browser.find_element(By.TAG_NAME, "summary").click()
+    until(browser, lambda: by_id(browser, "count").is_displayed())
+    assert not by_id(browser, "context").is_displayed()
+    by_id(browser, "count").send_keys("2")
+    write(browser, "Please tell Eve that we meet at 9:30 on Friday.")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#cards .card")) == 2
+    facts = by_id(browser, "facts")
+    assert facts.is_displayed()
+    shown = facts.text.startswith(("Every number", "Lost on the way: ", "Not in your text: "))
+    assert shown, facts.text
+    assert not by_id(browser, "plan-part").is_displayed()
+    by_id(browser, "final").clear()
+    by_id(browser, "final").send_keys("eve, friday 9:30, be there")
+    by_id(browser, "send").click()
+    until(browser, lambda: by_id(browser, "judged").text)
+    with server.client() as http:
+        kept = http.get("/ttp/v1/history/search", params={"q": "be there"}).json()
+    assert [one["item"]["output"] for one in kept] == ["eve, friday 9:30, be there"]
+    by_id(browser, "task-answer").click()
+    assert by_id(browser, "context").is_displayed()
+    assert not by_id(browser, "as-notes").is_displayed()
+    assert complaints(browser) == []
+
+
+def test_the_plan_is_a_picture_of_gain_and_time(browser: webdriver.Chrome, server: Running) -> None:
+    opened(browser, server)
+    browser.find_element(By.TAG_NAME, "summary").click()
+    by_id(browser, "count").send_keys("4")
+    write(browser)
+    until(browser, lambda: by_id(browser, "plan-part").is_displayed())
+    for one in ("gain", "time"):
+        path = browser.find_element(By.CSS_SELECTOR, f"#plan path.{one}").get_attribute("d")
+        assert path is not None
+        assert path.count("L") >= 2
+        assert "NaN" not in path
+    labels = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#plan text")]
+    assert {"1", "4", "16", "Candidates"} <= set(labels)
+    assert any(one.endswith(" s") for one in labels)
+
+
 def test_stop_ends_drawing_and_the_next_request_is_answered(browser: webdriver.Chrome, server: Running) -> None:
     opened(browser, server)
     browser.find_element(By.TAG_NAME, "summary").click()

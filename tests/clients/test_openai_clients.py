@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -97,6 +100,31 @@ def test_litellm(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
         model=f"openai/{BARE}", messages=ASK, api_base=f"{server.url}/v1", api_key=server.token, max_tokens=12
     )
     assert answer.choices[0].message.content
+
+
+def test_litellm_streams(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm = pytest.importorskip("litellm", reason="make test-clients installs it")
+    given = {"api_base": f"{server.url}/v1", "api_key": server.token, "messages": ASK}
+    chunks = list(litellm.completion(model=f"openai/{BARE}", max_tokens=12, stream=True, **given))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    with pytest.raises(litellm.NotFoundError):
+        litellm.completion(model="openai/nope", **given)
+
+
+@pytest.mark.parametrize("options", [[], ["--no-stream"], ["--responses"], ["--schema", "day, hour int"]])
+def test_llm_with_an_endpoint_of_its_own(server: Running, tmp_path: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "llm", "openai", "endpoint", f"{server.url}/v1", "--key", server.token]
+    environment = {**os.environ, "LLM_USER_PATH": str(tmp_path)}
+
+    def said(*more: str) -> str:
+        return subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
+
+    assert BARE in said("--models")
+    few = ["-o", "max_output_tokens" if "--responses" in options else "max_tokens", "60"]
+    assert said("-m", BARE, *few, *options, "When is the picnic? It is on Friday at nine.").strip()
 
 
 def test_curl(server: Running) -> None:

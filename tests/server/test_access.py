@@ -28,6 +28,14 @@ def test_the_own_token_is_made_once_and_is_private(access: Access) -> None:
     assert access.bearer(token) == Bearer("own", "me")
 
 
+def test_a_token_that_a_backup_left_open_is_closed_again(access: Access) -> None:
+    token = access.own()
+    path = locate().config / OWN_FILE
+    path.chmod(0o644)
+    assert access.own() == token
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_nobody_is_known_by_another_token(access: Access) -> None:
     access.own()
     for token in (None, "", "x", access.own() + "x", access.own()[:-1], "\ud800", "é"):

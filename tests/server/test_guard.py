@@ -64,6 +64,16 @@ async def test_a_form_of_another_site_is_refused_though_it_names_no_origin() -> 
     assert answer.status_code == 403
 
 
+async def test_a_link_leads_to_the_page_and_to_nothing_else() -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    async with client() as http:
+        assert (await http.get("/", headers=link)).status_code == 200
+        assert (await http.get("/compose.html", headers=link)).status_code == 200
+        assert (await http.get("/v1/models", headers=link)).status_code == 403
+        assert (await http.post("/", headers=link)).status_code == 403
+        assert (await http.get("/", headers={**link, "sec-fetch-dest": "iframe"})).status_code == 403
+
+
 async def test_the_servers_own_page_is_served() -> None:
     async with client() as http:
         assert (await http.post("/x", headers={"origin": URL, "sec-fetch-site": "same-origin"})).status_code == 200

@@ -20,6 +20,8 @@ import pytest
 
 from edge_ttp.history import History
 from edge_ttp.paths import locate
+from edge_ttp.samples import sample_items
+from edge_ttp.schema import HistoryItem
 from edge_ttp.server.access import Access
 
 from .serving import Running, served
@@ -93,10 +95,21 @@ def _stage(server: Running, clients: list[Client], seconds: float) -> float:
     return max(means) / min(means) if means else 1.0
 
 
+def _alike(home: Path, clients: list[Client]) -> None:
+    """All have written the same: a user's part is one of time, and who has more to be recalled has longer prompts."""
+    with History.open(locate(home).database) as history:
+        history.add_many(
+            HistoryItem(user_id=one.user, input=item["input"], output=item["output"])
+            for one in clients
+            for item in sample_items("mara")
+        )
+
+
 def test_many_clients_are_served_fairly_and_nothing_acknowledged_is_lost(server_home: Path) -> None:
     total = float(os.environ.get("EDGE_TTP_LOAD_S", "600"))
     access = Access(locate(server_home))
     clients = [Client(f"load{at}", access.add(f"load{at}")) for at in range(max(CLIENTS))]
+    _alike(server_home, clients)
     memory: list[int] = []
     with served(server_home) as server:
         process = psutil.Process(server.process.pid)
@@ -109,6 +122,7 @@ def test_many_clients_are_served_fairly_and_nothing_acknowledged_is_lost(server_
             middle = waits[len(waits) // 2] if waits else 0.0
             print(f"{count} clients: {len(waits)} answers, median {middle:.2f} s, slowest/fastest {ratio:.2f}, "
                   f"{memory[-1] / 2**20:.0f} MiB")  # fmt: skip
+            print("  by user:", *(f"{sum(one.waits) / max(1, len(one.waits)):.2f}" for one in clients[:count]))
             assert ratio <= 2 or len(waits) < 4 * count
         server.process.kill()
         server.process.wait()

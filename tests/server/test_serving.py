@@ -51,7 +51,9 @@ def test_a_second_server_of_a_home_has_another_port_and_leaves_the_socket(server
     with served(server_home) as second:
         assert second.url != server.url
         assert second.announced["instance"] != server.announced["instance"]
+        assert json.loads((locate(server_home).run / RECORD).read_text()) == server.announced
     assert locate(server_home).server_socket.stat().st_ino == before
+    assert json.loads((locate(server_home).run / RECORD).read_text()) == server.announced
 
 
 @pytest.mark.parametrize("how", ["stdin", "SIGTERM", "SIGINT"])
@@ -97,6 +99,31 @@ def test_without_a_model_health_says_so_and_a_request_names_the_cure(home: Path)
         answer = http.post("/v1/chat/completions", json={"model": "me", "messages": [{"role": "user", "content": "x"}]})
         assert answer.status_code == 503
         assert "models pull" in answer.json()["error"]["cure"]
+
+
+@pytest.mark.parametrize("name", [RECORD, "server.sock"])
+@pytest.mark.parametrize("what", ["link", "folder", "file"])
+def test_what_lies_in_the_runtime_folder_is_replaced_or_said_and_links_are_not_followed(
+    home: Path, tmp_path: Path, name: str, what: str
+) -> None:
+    run, outside = locate(home).run, tmp_path / "outside"
+    run.mkdir(parents=True, mode=0o700)
+    outside.write_text("of somebody")
+    if what == "link":
+        (run / name).symlink_to(outside)
+    elif what == "folder":
+        (run / name).mkdir()
+    else:
+        (run / name).write_text("{")
+    if what == "folder" and name == RECORD:
+        done = edge_ttp("serve", "--port", "0", env={"EDGE_TTP_HOME": str(home)})
+        assert done.returncode == 2
+        assert "move away what is there" in done.stderr
+        assert "Traceback" not in done.stderr
+        return
+    with served(home) as one, one.client() as http:
+        assert http.get("/ttp/v1/info").status_code == 200
+    assert outside.read_text() == "of somebody"
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from edge_ttp.server.guard import MAX_BODY
+
 pytestmark = pytest.mark.real
+ONE = "GET /ttp/v1/generations/{generation_id}"
 
 
 class Peer:
@@ -95,3 +98,32 @@ def test_what_is_no_request_is_refused_and_the_conversation_goes_on(peer: Peer, 
     assert peer.hear()["error"]["code"] == code
     (answer,) = peer.ask(99, "GET /health")
     assert answer["result"]["status"] == "ok" or answer["error"]["data"]["status"] == 503
+
+
+def test_a_line_that_is_too_long_is_refused_when_it_ends(peer: Peer) -> None:
+    peer.say("x" * (MAX_BODY + 100_000))
+    refused = peer.hear()
+    assert refused["error"]["code"] == -32700
+    assert "bytes" in refused["error"]["message"]
+    (answer,) = peer.ask(100, "GET /ttp/v1/info")
+    assert answer["result"]["name"] == "edge-ttp"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\x00\x01\x02 no text at all",
+        "[" * 100_000,
+        '{"id": ' + "9" * 10_000 + ', "method": "GET /health"}',
+        f'{{"id": 7, "method": "{ONE}", "params": {{"path": {{"generation_id": "\\ud800"}}}}}}',
+        '{"id": 7, "method": "GET /ttp/v1/history", "params": {"query": {"user": "\\ud800"}}}',
+        '{"id": 7, "method": "POST /ttp/v1/generate", "params": {"body": {"prompt": "\\ud800", "n": 1}}}',
+        f'{{"id": 7, "method": "{ONE}", "params": {{"path": {{"generation_id": "../../x"}}}}}}',
+        '{"id": 7, "method": "POST /ttp/v1/generate", "params": {"body": NaN}}',
+    ],
+)
+def test_garbage_is_answered_by_an_error_and_the_conversation_goes_on(peer: Peer, line: str) -> None:
+    peer.say(line)
+    assert "error" in peer.hear()
+    (answer,) = peer.ask(101, "GET /ttp/v1/info")
+    assert answer["result"]["name"] == "edge-ttp"

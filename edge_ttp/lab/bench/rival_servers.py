@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ import httpx
 from edge_ttp import __version__
 from edge_ttp.errors import ExtraMissing, ModelUnavailable
 from edge_ttp.lab.bench.rivals import OURS, TEMPERATURE, DrawnTexts, Ground
-from edge_ttp.paths import HOME_VARIABLE, locate
+from edge_ttp.paths import HOME_VARIABLE, locate, private_folder
 
 _START_S = 120.0
 _ANSWER_S = 600.0
@@ -99,20 +100,30 @@ class ServerRival:
 
 
 @contextmanager
-def ours(ground: Ground) -> Iterator[Served]:
-    """Our own server over an empty home that has the model and nothing else."""
-    _needed("starlette", "uvicorn")
+def empty_home(ground: Ground) -> Iterator[Path]:
+    """A home that has the model, what this device was measured to cost, and nothing else."""
     with tempfile.TemporaryDirectory(prefix="edge-ttp-rivals-") as folder:
-        store = locate(folder).models
-        store.mkdir(parents=True)
-        (store / ground.model).symlink_to(locate().models / ground.model, target_is_directory=True)
+        paths, known = locate(folder), locate().measured_costs
+        paths.models.mkdir(parents=True)
+        (paths.models / ground.model).symlink_to(locate().models / ground.model, target_is_directory=True)
+        if known.is_file():
+            shutil.copy(known, private_folder(paths.cache))
+        yield Path(folder)
+
+
+@contextmanager
+def ours(ground: Ground, home: Path | None = None) -> Iterator[Served]:
+    """Our own server over `home` (None: an empty one)."""
+    _needed("starlette", "uvicorn")
+    with ExitStack() as open_now:
+        folder = home or open_now.enter_context(empty_home(ground))
         command = [sys.executable, "-m", "edge_ttp", "serve", "--port", "0", "--announce", "--model", ground.model]
-        environment = {**os.environ, HOME_VARIABLE: folder}
-        with _process([*command, "--threads", str(ground.threads)], environment) as process:
-            announced = json.loads(_first_line(process))
-            made = Served(OURS, __version__, announced["url"], ground.model, process, token=announced["token"])
-            _ready(made)
-            yield made
+        environment = {**os.environ, HOME_VARIABLE: str(folder)}
+        process = open_now.enter_context(_process([*command, "--threads", str(ground.threads)], environment))
+        announced = json.loads(_first_line(process))
+        made = Served(OURS, __version__, announced["url"], ground.model, process, token=announced["token"])
+        _ready(made)
+        yield made
 
 
 @contextmanager

@@ -62,14 +62,22 @@ function card(place) {
   }
   return cards[place];
 }
+const rewriting = () => $("task-rewrite").checked;
+function showTask() {
+  $("prompt-label").dataset.word = rewriting() ? "promptRewrite" : "prompt";
+  $("prompt-label").textContent = word($("prompt-label").dataset.word);
+  $("as-notes-part").hidden = !rewriting();
+  $("context-part").hidden = rewriting(); // a document belongs to what is answered
+}
 function draft() {
   const number = (id) => ($(id).value ? Number($(id).value) : null);
-  const body = { prompt: $("prompt").value, stream: true, budget: { mode: $("mode").value } };
+  const text = $("prompt").value;
+  const body = { ...(rewriting() ? { text, notes: $("as-notes").checked } : { prompt: text }), stream: true, budget: { mode: $("mode").value } };
   if (number("deadline")) body.budget.deadline_s = number("deadline");
   if (number("count")) body.n = number("count");
   if ($("kind").value.trim()) body.kind = $("kind").value.trim();
   if (!keeping()) body.store = false;
-  if ($("context").value.trim()) body.context = [$("context").value];
+  if (!rewriting() && $("context").value.trim()) body.context = [$("context").value];
   return body;
 }
 async function write() {
@@ -89,9 +97,9 @@ async function write() {
   $("progress").removeAttribute("value");
   const asked = draft();
   recall(asked);
-  let finished = 0, planned = 0;
+  let finished = 0, planned = 0, said = null;
   try {
-    const response = await ask("POST", "/generate", asked, { whole: true, signal: mine.signal });
+    const response = await ask("POST", rewriting() ? "/rewrite" : "/generate", asked, { whole: true, signal: mine.signal });
     for await (const event of messages(response)) {
       if (event.error) throw Object.assign(new Error(event.error.message), { cure: event.error.cure });
       if (event.type === "planned") {
@@ -108,13 +116,15 @@ async function write() {
         $("progress").max = Math.max(planned, finished);
         $("progress").value = finished;
         $("status").textContent = word("progressOf", { done: finished, n: Math.max(planned, finished) });
+      } else if (event.rewritten) {
+        said = event.rewritten;
       } else if (event.generation) {
         answer = event.generation;
       }
     }
     if (answer) {
       $("status").textContent = word("done", { s: ((performance.now() - began) / 1000).toFixed(1) });
-      showAnswer(answer);
+      showAnswer(answer, said);
     }
   } catch (error) {
     if (error.name === "AbortError") $("status").textContent = word("stopped");
@@ -128,15 +138,26 @@ async function write() {
     }
   }
 }
-function showAnswer(found) {
+function showAnswer(found, said) {
   $("result").hidden = false;
+  showFacts(found, said);
   $("reason").textContent = found.selection.reason;
   $("final").value = found.text;
   $("judged").textContent = "";
   $("retract").hidden = true;
   $("notes").replaceChildren(...found.notes.map((text) => make("li", { textContent: text })));
   showPool(found);
-  showPlan(found);
+  $("plan-part").hidden = true;
+  if (!said) showPlan(found);
+}
+// What a text that was said again did with the numbers, names and dates of the one that was given
+function showFacts(found, said) {
+  $("facts").hidden = !said;
+  if (!said) return;
+  const { missing, added } = said.facts[found.chosen];
+  const lists = [missing.length && word("factsMissing", { list: missing.join(", ") }), added.length && word("factsAdded", { list: added.join(", ") })];
+  $("facts").classList.toggle("warned", missing.length + added.length > 0);
+  $("facts").textContent = lists.filter(Boolean).join(" ") || word("factsKept");
 }
 function showPool(found) {
   showCards(found.candidates.length);
@@ -155,7 +176,7 @@ function showPool(found) {
 }
 async function recall(asked) {
   try {
-    const found = await ask("GET", `/history/recall?${new URLSearchParams({ q: asked.prompt, limit: "4", ...(asked.kind ? { kind: asked.kind } : {}) })}`);
+    const found = await ask("GET", `/history/recall?${new URLSearchParams({ q: asked.prompt ?? asked.text, limit: "4", ...(asked.kind ? { kind: asked.kind } : {}) })}`);
     $("recalled-part").hidden = false;
     const items = found.map(({ item }) => make("li", {}, make("p", { className: "quiet", textContent: `${word("input")}: ${short(item.input)}` }), make("p", { textContent: short(item.output, 400) })));
     $("recalled").replaceChildren(...(items.length ? items : [make("li", { textContent: word("nothingRecalled") })]));
@@ -170,11 +191,13 @@ async function showPlan(found) {
   const points = plan.curve.filter((point) => point.seconds !== null);
   $("plan-part").hidden = points.length < 2;
   if (points.length < 2) return;
-  const W = 360, H = 150, left = 8, base = H - 22;
-  const at = (n) => left + (W - 2 * left) * (Math.log2(n) / Math.log2(points.at(-1).n));
+  const W = 360, H = 190, left = 34, right = 34, top = 12, base = H - 34;
+  const at = (n) => left + (W - left - right) * (Math.log2(n) / Math.log2(points.at(-1).n));
   const gains = points.map((point) => point.gain), least = Math.min(...gains), most = Math.max(...gains) - least || 1;
   const longest = Math.max(...points.map((point) => point.seconds)) || 1;
-  const line = (value) => points.map((point, place) => `${place ? "L" : "M"}${at(point.n).toFixed(1)} ${(base - (base - 12) * value(point)).toFixed(1)}`).join("");
+  const up = (share) => base - (base - top) * share;
+  const gain = (point) => (point.gain - least) / most, time = (point) => point.seconds / longest;
+  const line = (value) => points.map((point, place) => `${place ? "L" : "M"}${at(point.n).toFixed(1)} ${up(value(point)).toFixed(1)}`).join("");
   const svg = (tag, properties, text) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(properties)) node.setAttribute(name, value);
@@ -183,14 +206,22 @@ async function showPlan(found) {
   };
   const words = word("planWords", { n: found.n, why: plan.plan.bound_by });
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words });
-  const x = at(Math.min(found.n, points.at(-1).n));
+  const here = points.reduce((best, point) => (Math.abs(point.n - found.n) < Math.abs(best.n - found.n) ? point : best));
+  const x = at(here.n);
   picture.append(
-    svg("path", { class: "gain", d: line((point) => (point.gain - least) / most) }),
-    svg("path", { class: "time", d: line((point) => point.seconds / longest) }),
-    svg("line", { class: "at", x1: x, x2: x, y1: 8, y2: base }),
+    svg("path", { class: "axis", d: `M${left} ${top}V${base}H${W - right}V${top}` }),
+    svg("line", { class: "at", x1: x, x2: x, y1: top, y2: base }),
+    svg("path", { class: "time", d: line(time) }),
+    svg("path", { class: "gain", d: line(gain) }),
+    svg("circle", { class: "gain-at", cx: x, cy: up(gain(here)), r: 4 }),
+    svg("circle", { class: "time-at", cx: x, cy: up(time(here)), r: 4 }),
+    svg("text", { x: left - 4, y: top + 8, "text-anchor": "end" }, (least + most).toFixed(2)),
+    svg("text", { x: left - 4, y: base, "text-anchor": "end" }, least.toFixed(2)),
+    svg("text", { x: W - right + 4, y: top + 8 }, `${longest.toFixed(1)} s`),
+    svg("text", { x: W - right + 4, y: base }, "0 s"),
+    svg("text", { x: W / 2, y: H - 4, "text-anchor": "middle" }, word("candidates")),
   );
-  for (const n of [1, 4, 16, 64, 256]) if (n <= points.at(-1).n) picture.append(svg("text", { x: at(n), y: H - 6, "text-anchor": n === 1 ? "start" : "middle" }, n));
-  picture.append(svg("text", { x: W - left, y: 10, "text-anchor": "end" }, `${longest.toFixed(1)} s`));
+  for (const n of [1, 2, 4, 8, 16, 32, 64, 128, 256]) if (n <= points.at(-1).n) picture.append(svg("text", { x: at(n), y: base + 14, "text-anchor": "middle" }, n));
   $("plan").replaceChildren(picture);
   $("plan-words").textContent = words;
 }
@@ -213,6 +244,7 @@ function prefer(place) {
   $("final").value = answer.candidates[place].text;
   return judge({ kind: "prefer", candidate: place }, "use");
 }
+for (const id of ["task-answer", "task-rewrite"]) $(id).addEventListener("change", showTask);
 $("ask").addEventListener("submit", (event) => { event.preventDefault(); write(); });
 $("prompt").addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write(); });
 $("stop").addEventListener("click", () => running?.abort());
