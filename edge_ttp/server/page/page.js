@@ -191,7 +191,7 @@ async function showPlan(found) {
   const points = plan.curve.filter((point) => point.seconds !== null);
   $("plan-part").hidden = points.length < 2;
   if (points.length < 2) return;
-  const W = 360, H = 190, left = 34, right = 34, top = 12, base = H - 34;
+  const W = 360, H = 190, left = 34, right = 46, top = 12, base = H - 34;
   const at = (n) => left + (W - left - right) * (Math.log2(n) / Math.log2(points.at(-1).n));
   const gains = points.map((point) => point.gain), least = Math.min(...gains), most = Math.max(...gains) - least || 1;
   const longest = Math.max(...points.map((point) => point.seconds)) || 1;
