@@ -32,7 +32,7 @@ export class Drafts {
     this.#underWay.set(window, control);
     try {
       const server = await this.#server();
-      for await (const event of server.stream({ prompt, budget: { deadline_s: 10 } }, { signal: control.signal })) {
+      for await (const event of server.stream({ prompt }, { signal: control.signal })) {
         if (event.type === "leading" && event.text) show(event.text);
         if (event.type === "done") return { id: event.generation.generation_id, text: event.generation.text };
       }
