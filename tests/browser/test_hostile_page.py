@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 from server.serving import Running
 
 pytestmark = pytest.mark.browser
@@ -73,6 +76,23 @@ def test_a_form_of_another_site_is_refused(browser: webdriver.Chrome, server: Ru
     )
     with server.client() as http:
         assert http.get("/ttp/v1/history/search", params={"q": "written form"}).json() == []
+
+
+def test_a_file_may_lead_to_the_page_and_no_page_may_hold_it_in_a_frame(
+    browser: webdriver.Chrome, server: Running, hostile: str, tmp_path: Path
+) -> None:
+    way = tmp_path / "open.html"  # as `edge-ttp app` makes one where there is no Qt
+    way.write_text(f'<meta http-equiv="refresh" content="0;url={server.url}/#token={server.token}">')
+    browser.get(way.as_uri())
+    WebDriverWait(browser, 60).until(lambda _: server.announced["version"] in browser.page_source)
+    assert browser.find_element(By.ID, "prompt").is_displayed()
+    browser.get(hostile)
+    browser.execute_script(
+        "const frame = document.createElement('iframe'); frame.src = arguments[0]; document.body.append(frame);",
+        server.url,
+    )
+    browser.switch_to.frame(0)
+    assert browser.find_elements(By.ID, "prompt") == []
 
 
 def test_a_name_that_was_bound_to_this_machine_is_refused(server: Running) -> None:

@@ -64,7 +64,7 @@ class ServerOverhead:
 
 
 @dataclass(frozen=True)
-class _Timed:
+class _TimedAnswer:
     seconds: float
     texts: tuple[str, ...]
     tokens: int
@@ -121,9 +121,9 @@ class _Progress:
         return not self._cancel.is_set()
 
 
-def _alone(ways: list[Way], n: int, tokens: int, pairs: int, told: _Progress) -> list[list[_Timed]]:
+def _alone(ways: list[Way], n: int, tokens: int, pairs: int, told: _Progress) -> list[list[_TimedAnswer]]:
     """The ways' times of every pair, each beginning with another one."""
-    runs: list[list[_Timed]] = [[] for _ in ways]
+    runs: list[list[_TimedAnswer]] = [[] for _ in ways]
     for at in range(pairs):
         for way in [*range(at % len(ways), len(ways)), *range(at % len(ways))]:
             runs[way].append(_timed(ways[way], _asked(at + 1, n, tokens)))
@@ -168,7 +168,7 @@ def _commands(home: Path, count: int, told: _Progress) -> list[float]:
     return spent
 
 
-def _found(alone: list[list[_Timed]], together: list[list[float]], spent: list[float]) -> ServerOverhead:
+def _found(alone: list[list[_TimedAnswer]], together: list[list[float]], spent: list[float]) -> ServerOverhead:
     api, whole, streamed = alone
     return ServerOverhead(
         api_s=median(one.seconds for one in api),
@@ -185,15 +185,15 @@ def _found(alone: list[list[_Timed]], together: list[list[float]], spent: list[f
     )
 
 
-def _added(bare: list[_Timed], over: list[_Timed]) -> float:
+def _added(bare: list[_TimedAnswer], over: list[_TimedAnswer]) -> float:
     return median(theirs.seconds - ours.seconds for ours, theirs in zip(bare, over, strict=True))
 
 
-def _timed(way: Way, asked: dict[str, Any]) -> _Timed:
+def _timed(way: Way, asked: dict[str, Any]) -> _TimedAnswer:
     began = time.perf_counter()
     made = way(asked)
     passed = time.perf_counter() - began
-    return _Timed(passed, tuple(one.text for one in made.candidates), made.usage.completion_tokens)
+    return _TimedAnswer(passed, tuple(one.text for one in made.candidates), made.usage.completion_tokens)
 
 
 def _asked(seed: int, n: int, tokens: int, user: str = _USER) -> dict[str, Any]:

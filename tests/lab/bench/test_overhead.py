@@ -9,12 +9,12 @@ import pytest
 from fakes.command import edge_ttp
 from fakes.real import spare_measuring
 
-from edge_ttp.lab.bench.overhead import _found, _Timed
+from edge_ttp.lab.bench.overhead import _found, _TimedAnswer
 
 
 def test_what_is_added_is_the_median_of_the_pairs_differences() -> None:
-    def runs(*seconds: float, text: str = "a") -> list[_Timed]:
-        return [_Timed(one, (text,), 4) for one in seconds]
+    def runs(*seconds: float, text: str = "a") -> list[_TimedAnswer]:
+        return [_TimedAnswer(one, (text,), 4) for one in seconds]
 
     found = _found([runs(1, 2, 9), runs(1.1, 2.2, 9.3), runs(1.5, 2.5, 9.5)], [[100, 50], [90, 50]], [0.3, 0.1, 0.2])
     assert found.added_s == pytest.approx(0.2)
