@@ -130,7 +130,7 @@ class AsyncRuntime(metaclass=Page):
         text: str,
         *,
         notes: bool = False,
-        keep: Keep = "loose",
+        keep: Keep = "words",
         on_event: Callable[[Event], None] | None = None,
         **options: Unpack[Options],
     ) -> Rewritten:

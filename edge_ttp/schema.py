@@ -201,6 +201,8 @@ class Candidate(Border):
     """What the selection rule ranked by."""
     remark: str | None = None
     """What speaks against it, in words, whatever its score: chosen only where nothing else is left."""
+    edited: bool = False
+    """Not drawn: the text of a rewriting with the user's own surface, by rule (answer/surface.py)."""
 
 
 class Selection(Border):
@@ -318,9 +320,10 @@ class Feedback(Border):
     created_at: datetime = Field(default_factory=utc_now)
 
 
-Keep = Literal["strict", "loose"]
-"""`loose`: a version that keeps all facts is preferred. `strict`: facts are put back word for word, and where no
-version holds them all, the text stays as it was."""
+Keep = Literal["words", "strict", "loose"]
+"""`words`: every word that says something stands in every version, in its order; drawn is what stands between and
+around. `loose`: the text is said freely, and a version that keeps all facts is preferred. `strict`: freely too, facts
+put back word for word; where no version holds them all, the text is edited by rule alone."""
 
 
 class Rewrite(Border):
@@ -328,7 +331,7 @@ class Rewrite(Border):
 
     notes: bool = False
     """The text is notes: it may be turned into sentences, with the user's greeting and closing."""
-    keep: Keep = "loose"
+    keep: Keep = "words"
 
 
 class Change(Border):

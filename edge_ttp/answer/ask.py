@@ -164,12 +164,14 @@ class Ask:
     store: bool = True
     cancel: Event | None = None
     emit: Callable[[schema.Event], None] | None = None
+    lock: str | None = None
+    """The grammar of what a rewriting holds (answer/word_lock.py), in place of one that the caller might give."""
     grammar: str | None = field(init=False)
-    """What every candidate follows, in GBNF: the caller's grammar, or their JSON schema."""
+    """What every candidate follows: the lock, or the caller's grammar or JSON schema."""
 
     def __post_init__(self) -> None:
         _check(self)
-        object.__setattr__(self, "grammar", controls.check(self.sampling))
+        object.__setattr__(self, "grammar", controls.check(self.sampling) if self.lock is None else self.lock)
 
     def tell(self, event: schema.Event) -> None:
         """Passes an event to the caller, if they listen."""

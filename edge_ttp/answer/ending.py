@@ -37,7 +37,7 @@ class Ending:
 
 def goes_on(ask: Ask) -> bool:
     """Whether a chosen answer that its length cut would be continued: not where length or grammar are the caller's."""
-    return ask.sampling.max_tokens is None and not ask.sampling.structured and ask.speaker == "user"
+    return ask.sampling.max_tokens is None and ask.grammar is None and ask.speaker == "user"
 
 
 def end(

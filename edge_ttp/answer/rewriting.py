@@ -1,8 +1,10 @@
 """A text said again in the user's way: N versions of it, its facts kept, by paragraphs with one voice across them.
 
-The examples are the user's own texts with a plain version of each as what was given (answer/outline.py). A version that
-loses or adds a fact is marked down. Under `keep="strict"` facts are masked while versions are drawn and put back, and a
-part of which no version holds them all stays as it was.
+The examples are the user's own texts with a plain version of each as what was given (answer/outline.py). Under
+`keep="words"` drawing follows a grammar by which every word that says something stays (answer/word_lock.py); under
+`strict` facts are masked while versions are drawn, and put back. One version more is edited by rule
+(answer/surface.py): it keeps every fact, so that a sound one is always there. A version that loses or adds one is
+marked down.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edge_ttp import schema
 from edge_ttp.answer import choosing, ending, prepare, record, waves
@@ -23,35 +26,37 @@ from edge_ttp.answer.outline import Depth, alike, content, outline
 from edge_ttp.answer.prompt import EXAMPLE_INPUT_CHARS, Example
 from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import Choice
+from edge_ttp.answer.small_words import language_of
+from edge_ttp.answer.surface import Habits, edited
+from edge_ttp.answer.text_parts import parts
 from edge_ttp.answer.word_diff import changes
+from edge_ttp.answer.word_lock import between, hesitation, lock
 from edge_ttp.history import History
 from edge_ttp.policy.job import Paused
 from edge_ttp.reward.model import Scores
 from edge_ttp.reward.user_profile import HISTORY_ITEMS
 
-PART = 700
-"""Characters of a text that are said again at once, where its paragraphs allow: in more a small policy is lost."""
-LONGEST_PART = 1400
-"""A paragraph beyond this is parted at the ends of sentences."""
 EARLIER_PARTS = 2
 """Parts that the next one is shown, as they were given and said."""
 VERSIONS = 8
 """Versions of a text of several parts; each part is chosen among all that were drawn of it."""
+BY_RULE = "no version that was drawn keeps every fact: {} was edited by rule alone"
 UNCHANGED = "no version keeps every fact: {} stayed as it was"
-EMPTY = "no version says anything: {} stayed as it was"
+FREELY = "its language has no list of small words: versions are drawn freely, facts checked"
 
 _RECALLED = 8
 """Items looked at for each example wanted: near duplicates of the text are no examples."""
 _ROOM = {False: 1.5, True: 3.0}
 """A version may be longer than the text by this factor; notes grow more."""
 _MORE_TOKENS = 24
+_HABIT = 0.2
+"""Share of a user's texts from which an opening or closing line may be drawn."""
 _NOTHING_SAID = 1_000_000
 """Facts that an empty version counts as losing."""
 _DRAFT = "The user is given a text. Say the same in the user's own words"
 _NOTES = "The user is given notes. Write them out in the user's own words"
 _KEEP = "every fact, number, name and date as it is given, and nothing else."
 _MARKS = "Marks such as [F1] stand for something: leave each where it belongs."
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ def rewriting(rooms: Rooms, ask: Ask) -> Paused[schema.Generation]:
     deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
     seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed
     known = _recollected(rooms, ask)
-    own = signatures([item.output for item in known.recent])
+    said = [item.output for item in known.recent]
+    own, habits = signatures(said), Habits.of(said)
     planned = time.monotonic()
 
     texts = parts(ask.prompt)
@@ -97,7 +103,7 @@ def rewriting(rooms: Rooms, ask: Ask) -> Paused[schema.Generation]:
     for number, (given, after) in enumerate(texts):
         until = _part_deadline(deadline, [len(one) for one, _ in texts[number:]])
         shown = [part.shown for part in done[-EARLIER_PARTS:]]
-        draw = _Drawn(rooms, ask, known, own, given, alone=len(texts) == 1)
+        draw = _Drawn(rooms, ask, known, habits, own, given, alone=len(texts) == 1)
         part = yield from draw.part(shown, seed=(seed + number) % 2**63, deadline=until)
         done.append(part)
         if len(texts) > 1:
@@ -107,7 +113,7 @@ def rewriting(rooms: Rooms, ask: Ask) -> Paused[schema.Generation]:
     made = _whole(rooms, ask, done, [after for _, after in texts])
     ask.tell(schema.Event(type="scored", n=len(made.drawing.candidates)))
     index = made.chosen.choice.index
-    if len(texts) == 1 and (ask.n != 1 or _strict(ask)):
+    if len(texts) == 1 and (ask.n != 1 or index != 0 or _strict(ask)):
         ask.tell(schema.Event(type="selected", candidate=index, text=made.drawing.candidates[index].text))
     marks = record.Marks(began, planned, drawn, time.monotonic())
     answered = record.Answered(
@@ -144,34 +150,6 @@ def instruction(*, notes: bool, strict: bool, system: str | None = None) -> str:
     return " ".join(one for one in said if one)
 
 
-def parts(text: str) -> list[tuple[str, str]]:
-    """The text in parts of whole paragraphs, each with the space behind it. Together they are the text."""
-    pieces = [piece for piece in re.split(r"(\n\s*\n\s*)", text.strip()) if piece]
-    found: list[tuple[str, str]] = []
-    for paragraph, after in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        for piece, behind in _sentences(paragraph, after):
-            if found and len(found[-1][0]) + len(piece) <= PART:
-                before, between = found.pop()
-                found.append((before + between + piece, behind))
-            else:
-                found.append((piece, behind))
-    return found
-
-
-def _sentences(paragraph: str, after: str) -> list[tuple[str, str]]:
-    """The paragraph, or the parts that it has to be said in."""
-    if len(paragraph) <= LONGEST_PART:
-        return [(paragraph, after)]
-    ends = [match.span() for match in _SENTENCE_END.finditer(paragraph)]
-    found, start = [], 0
-    for at, (end, following) in enumerate(ends):
-        next_end = ends[at + 1][0] if at + 1 < len(ends) else len(paragraph)
-        if next_end - start > PART and end > start:
-            found.append((paragraph[start:end], paragraph[end:following]))
-            start = following
-    return [*found, (paragraph[start:], after)]
-
-
 def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, strict: bool) -> tuple[Example, ...]:
     """(plain version, own text) of what this user wrote, the most similar to `text` first; none that says the same."""
     sought = content(text)
@@ -204,6 +182,10 @@ def _strict(ask: Ask) -> bool:
     return ask.rewrite is not None and ask.rewrite.keep == "strict"
 
 
+def _words(ask: Ask) -> bool:
+    return ask.rewrite is not None and ask.rewrite.keep == "words"
+
+
 def _notes(ask: Ask) -> bool:
     return ask.rewrite is not None and ask.rewrite.notes
 
@@ -232,6 +214,7 @@ class _Drawn:
     rooms: Rooms
     ask: Ask
     known: Recollection
+    habits: Habits | None
     own: frozenset[str]
     given: str
     alone: bool
@@ -246,37 +229,47 @@ class _Drawn:
             rooms, asked, deadline, recollection=self.known, lengths=self._lengths(rooms.policy, asked.prompt)
         )
         asked.tell(schema.Event(type="planned", n=prepared.plan.n))
-        if asked.n == 1 and self.alone and not strict:  # nothing will compete with it
+        single = asked.n == 1 and self.alone and not strict  # told as the answer while it is drawn
+        if single:
             asked.tell(schema.Event(type="selected", candidate=0))
         drawing = yield from waves.draw(rooms, asked, prepared, seed=seed, deadline=deadline)
         versions = [self._restored(one, hidden) for one in drawing.candidates]
-        scores = drawing.scores if hidden is None else _scored(rooms, self.known, self.given, versions)
+        edit = edited(self.given, self.habits)
+        if not single and edit not in [one.text for one in versions]:
+            versions.append(schema.Candidate(text=edit, tokens=0, logprob=0.0, edited=True))
+        drawn_only = hidden is None and len(versions) == len(drawing.candidates)
+        scores = drawing.scores if drawn_only else _scored(rooms, self.known, self.given, versions)
         chosen = choosing.choose(self.ask.rule, versions, scores, seed=seed, against=self._against(versions))
         index = chosen.choice.index
-        end = yield from ending.end(rooms, asked, prepared, drawing, index, deadline=deadline)
-        if asked.n == 1 and self.alone and not strict and end.added:
+        end, said = ending.Ending(versions[index]), edit
+        if not versions[index].edited:
+            end = yield from ending.end(rooms, asked, prepared, drawing, index, deadline=deadline)
+            said = end.candidate.text
+            versions[index] = self._restored(end.candidate, hidden)
+        if single and end.added:
             asked.tell(schema.Event(type="delta", candidate=0, text=end.added))
-        said = end.candidate.text
-        versions[index] = self._restored(end.candidate, hidden)
-        notes = chosen.notes
-        lost = told(compared(self.given, versions[index].text, own=self.own))
-        if not versions[index].text.strip() or (strict and lost):
-            why = UNCHANGED if versions[index].text.strip() else EMPTY
-            versions.append(schema.Candidate(text=self.given, tokens=0, logprob=0.0))
-            index, said = len(versions) - 1, asked.prompt
-            scores = _scored(rooms, self.known, self.given, versions)
-            which = "the text" if self.alone else f"the part {self.given[:30]!r}"
-            notes = (*(one for one in notes if not one.startswith("the answer ")), why.format(which))
-            values = choosing.choose(self.ask.rule, versions, scores, seed=seed).choice.scores
-            choice = Choice(index, values, chosen.choice.rule, why.format("it"))
-            chosen = replace(chosen, choice=choice, notes=notes, remarks=(*chosen.remarks, None))
-        elif lost and not any(one.startswith("the answer ") for one in notes):
-            chosen = replace(chosen, notes=(*notes, f"the answer {lost}: no version keeps every fact"))
+        notes = self._notes(versions, index, chosen.notes, free=asked.lock is None)
+        chosen = replace(chosen, choice=_told(chosen.choice, versions), notes=notes)
         end = replace(end, candidate=versions[index])
         return _SaidPart(self.given, (asked.prompt, said), tuple(versions), scores, chosen, end, prepared, drawing)
 
+    def _notes(
+        self, versions: Sequence[schema.Candidate], index: int, notes: Sequence[str], *, free: bool
+    ) -> tuple[str, ...]:
+        """What the user should know of how the part was chosen."""
+        said = [one for one in notes if not one.startswith("the answer ")]
+        if free and _words(self.ask):
+            said.append(FREELY)
+        lost = told(compared(self.given, versions[index].text, own=self.own))
+        if lost:
+            said.append(f"the answer {lost}: no version keeps every fact")
+        elif versions[index].edited and all(self._against(versions[:-1])):
+            which = "the text" if self.alone else f"the part {self.given[:30]!r}"
+            said.append((UNCHANGED if versions[index].text == self.given else BY_RULE).format(which))
+        return tuple(said)
+
     def _asked(self, hidden: Masked | None, shown: Sequence[Example]) -> Ask:
-        return replace(
+        asked = replace(
             self.ask,
             prompt=self.given if hidden is None else hidden.text,
             system=instruction(notes=_notes(self.ask), strict=hidden is not None, system=self.ask.system),
@@ -284,6 +277,29 @@ class _Drawn:
             rewrite=None,
             emit=self._emit(hidden),
         )
+        return self._locked(asked) if _words(self.ask) and self.rooms.policy_url is None else asked
+
+    def _locked(self, asked: Ask) -> Ask:
+        """The request with the grammar that keeps every word, where the language has one."""
+        said = language_of(self.given)
+        known = None if self.habits is None else self.habits.language
+        language = (known or said) if _notes(self.ask) else (said or known)
+        own = frozenset(word for item in self.known.recent for word in item.output.lower().split())
+        grammar = lock(
+            self.given,
+            language,
+            own=own,
+            openings=[f"{one}{'' if one.endswith(chr(10)) else ' '}" for one in self._usual("openings")],
+            closings=[f"\n{one}" for one in self._usual("closings")],
+        )
+        if grammar is None or language is None:
+            return asked
+        bias = {**hesitation(between(language, own), self.rooms.policy.tokens), **asked.sampling.logit_bias}
+        return replace(asked, lock=grammar, sampling=asked.sampling.model_copy(update={"logit_bias": bias}))
+
+    def _usual(self, which: Literal["openings", "closings"]) -> list[str]:
+        found: tuple[tuple[str, float], ...] = () if self.habits is None else getattr(self.habits, which)
+        return [one for one, share in found if share >= _HABIT]
 
     def _emit(self, hidden: Masked | None) -> Callable[[schema.Event], None] | None:
         """Whom the events of drawing this part are told: of parts and marks nobody hears as they are drawn."""
@@ -319,6 +335,13 @@ class _Drawn:
         ]
         least = min(wrong)
         return [told(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
+
+
+def _told(choice: Choice, versions: Sequence[schema.Candidate]) -> Choice:
+    """The choice, which says where what was chosen was not drawn."""
+    if not versions[choice.index].edited:
+        return choice
+    return replace(choice, reason=f"{choice.reason}; it is the text edited by rule, not drawn")
 
 
 def _scored(rooms: Rooms, known: Recollection, given: str, versions: Sequence[schema.Candidate]) -> Scores | None:

@@ -7,7 +7,7 @@ Each rule turns the pool into one score per candidate and takes the largest; tie
 - shrink: draws each mean towards the pool's by m + t2 / (t2 + epistemic) * (mean - m).
 - thompson: one draw from Normal(mean, epistemic) per candidate: explores, for where feedback follows.
 - consensus: highest mean similarity to the other candidates; needs no reward model.
-- logprob: highest log-probability per token under the policy.
+- logprob: highest log-probability per token under the policy; what was not drawn has none.
 - first: the first candidate, what plain sampling would have said.
 
 The rules act on the epistemic variance (the error of the mean itself): the aleatoric part is noise around a mean that
@@ -52,7 +52,7 @@ class Pool:
     logprob: Floats
     """Sum of the tokens' log-probabilities, (N,)."""
     tokens: npt.NDArray[np.int64]
-    """Tokens drawn, (N,)."""
+    """Tokens drawn, (N,); 0 for what was not drawn."""
     complete: npt.NDArray[np.bool_]
     """Whether the candidate ended by itself, (N,). Cut-off ones are chosen only where all are."""
     running_on: npt.NDArray[np.bool_] | None = None
@@ -114,7 +114,8 @@ def _scores(pool: Pool, rule: Rule, kappa: float, t2: float, rng: np.random.Gene
     if rule == "first":
         return -np.arange(n, dtype=np.float64)
     if rule == "logprob":
-        return pool.logprob / np.maximum(pool.tokens, 1)
+        per_token = pool.logprob / np.maximum(pool.tokens, 1)
+        return np.asarray(np.where(pool.tokens > 0, per_token, -np.inf), dtype=np.float64)
     if rule == "consensus":
         if pool.similarity is None:
             raise InvalidInput("consensus needs the candidates' similarities", "pass similarity, or use --select first")

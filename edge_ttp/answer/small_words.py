@@ -69,6 +69,22 @@ NEGATIONS: Mapping[str, frozenset[str]] = {
         "nl": "niet geen nooit niemand niets zonder nee",
     }.items()
 }
+CONTRACTED: Mapping[str, Mapping[str, str]] = {
+    language: dict(pair.split("=") for pair in pairs.split("|"))
+    for language, pairs in {
+        "en": "do not=don't|does not=doesn't|did not=didn't|is not=isn't|are not=aren't|was not=wasn't|will not=won't|"
+        "cannot=can't|could not=couldn't|would not=wouldn't|should not=shouldn't|have not=haven't|has not=hasn't|"
+        "i am=I'm|i have=I've|i will=I'll|i would=I'd|it is=it's|that is=that's|we are=we're|we have=we've|"
+        "we will=we'll|you are=you're|you have=you've|you will=you'll|they are=they're|there is=there's|what is=what's|"
+        "let us=let's|going to=gonna|want to=wanna",
+        "de": "habe ich=hab ich|ich habe=ich hab|gibt es=gibt's|geht es=geht's|wie geht es=wie geht's|für das=fürs|"
+        "auf das=aufs|in das=ins",
+        "fr": "il y a=y a|cela=ça",
+        "nl": "zo een=zo'n|het is='t is",
+        "it": "che cosa=cosa|dove è=dov'è|cosa è=cos'è",
+    }.items()
+}
+"""What is said in full, and how it is said for short."""
 NEGATED = re.compile(r"[^\W\d_]+n['’]t\b", re.IGNORECASE)
 """An English verb with its negation."""
 NEGATED_UNSPACED = re.compile(r"ない|なかった|なく|ません|ずに|不|没|沒|無|无|别")

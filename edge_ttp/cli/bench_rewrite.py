@@ -35,7 +35,7 @@ def rewrite(
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.1, help="For each way and text.")] = None,
     depth: Annotated[str, typer.Option("--depth", metavar="flat|words|sparse|stiff", help="How plain.")] = "words",
-    keep: Annotated[str, typer.Option("--keep", metavar="strict|loose", help="As in `rewrite`.")] = "loose",
+    keep: Annotated[str, typer.Option("--keep", metavar="words|strict|loose", help="As in `rewrite`.")] = "words",
     pools: Annotated[
         Path | None, typer.Option("--pools", help="Folder of what is drawn, to go on with. Default: in the cache.")
     ] = None,
@@ -51,7 +51,7 @@ def rewrite(
     from edge_ttp.answer.ask import NO_ADAPTER
     from edge_ttp.answer.outline import DEPTHS
 
-    if depth not in (*DEPTHS, "stiff") or keep not in ("strict", "loose"):
+    if depth not in (*DEPTHS, "stiff") or keep not in ("words", "strict", "loose"):
         raise InvalidInput(f"--depth {depth} --keep {keep} is not known", "see the help")
     from edge_ttp.lab.bench import said_again
     from edge_ttp.lab.bench.corpus import queries as choose

@@ -111,7 +111,7 @@ def wish_of(what: str, given: dict[str, Any], text: str) -> dict[str, Any]:
     plain |= (
         {"prompt": text, "context": [], "core": 0}
         if what == "generate"
-        else {"text": text, "keep": "loose", "notes": False}
+        else {"text": text, "keep": "words", "notes": False}
     )
     for name, value in given.items():
         place, _, field = name.partition(".")

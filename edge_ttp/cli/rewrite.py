@@ -36,8 +36,8 @@ def rewrite(
     ] = None,
     keep: Annotated[
         str,
-        typer.Option("--keep", metavar="strict|loose", help="strict: put facts back word for word, or change nothing."),
-    ] = "loose",
+        typer.Option("--keep", metavar="words|strict|loose", help="Every word that says something; or facts alone."),
+    ] = "words",
     file: Annotated[Path | None, typer.Option("--file", "-f", help="The text is in this file.")] = None,
     clipboard: Annotated[
         bool, typer.Option("--clipboard", help="The text is on the clipboard; the result goes there.")
@@ -70,8 +70,8 @@ def rewrite(
 
     Draws N versions, judges each against the user's own texts of that kind, and prefers one that keeps every fact.
     """
-    if keep not in ("strict", "loose"):
-        raise InvalidInput(f"--keep {keep} is not known", "choose strict or loose")
+    if keep not in ("words", "strict", "loose"):
+        raise InvalidInput(f"--keep {keep} is not known", "choose words, strict or loose")
     given = _given(text, file, clipboard=clipboard)
     from edge_ttp.schema import Budget
 

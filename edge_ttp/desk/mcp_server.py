@@ -75,7 +75,7 @@ def server(runtime: AsyncRuntime, user: str | None = None, *, deadline_s: float 
         text: Annotated[str, Field(description="The text or notes to say again.")],
         kind: Kind = None,
         notes: Annotated[bool, Field(description="The text is notes to be written out.")] = False,
-        keep: Annotated[Keep, Field(description="strict: facts word for word, or no change.")] = "loose",
+        keep: Annotated[Keep, Field(description="strict: facts word for word, or no change.")] = "words",
     ) -> Draft:
         """Say a text again in the user's own voice; numbers, dates, names, links, code and negations stay."""
         made = await runtime.rewrite(text, notes=notes, keep=keep, kind=kind, user=name, budget=budget)

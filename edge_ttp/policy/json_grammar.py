@@ -28,8 +28,8 @@ START = '%llguidance {"no_forcing": true}\n'
 come in tokens of llguidance's choice."""
 
 
-class SchemaGrammar(str):
-    """The grammar of a schema in llguidance's notation, made here: a caller's own text is never taken for one."""
+class MadeGrammar(str):
+    """A grammar in llguidance's notation, made here: a caller's own text is never taken for one."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ _VALUES = frozenset({"enum", "const", "default", "examples"})
 _REMARKS = frozenset({"$schema", "$id", "$defs", "definitions", "title", "description", "default", "examples"})
 
 
-def schema_to_grammar(schema: str) -> SchemaGrammar:
+def schema_to_grammar(schema: str) -> MadeGrammar:
     """The grammar of the JSON texts that fit a JSON schema (JSON itself), in llguidance's notation.
 
     Nearly all of draft 2020-12 counts, numbers' bounds, patterns and formats included. Objects that name their
@@ -71,7 +71,7 @@ def schema_to_grammar(schema: str) -> SchemaGrammar:
 
 
 @lru_cache(maxsize=16)
-def _made(schema: str, check: Callable[[str], None]) -> SchemaGrammar:
+def _made(schema: str, check: Callable[[str], None]) -> MadeGrammar:
     if len(schema.encode("utf-8", "replace")) > MAX_BYTES:
         raise InvalidInput(f"a schema of {len(schema):,} characters is too long", f"keep below {MAX_BYTES:,} bytes")
     try:
@@ -80,7 +80,7 @@ def _made(schema: str, check: Callable[[str], None]) -> SchemaGrammar:
         if not isinstance(parsed, dict):
             raise _refused("it is no object")
         with_options = json.loads(LLMatcher.grammar_from_json_schema(json.dumps(_closed(parsed)), overrides=_JSON))
-        grammar = SchemaGrammar(f"{START}start: %json {json.dumps(with_options['grammars'][0]['json_schema'])}\n")
+        grammar = MadeGrammar(f"{START}start: %json {json.dumps(with_options['grammars'][0]['json_schema'])}\n")
     except (ValueError, TypeError, RecursionError) as error:
         raise _refused(str(error) or type(error).__name__) from error
     if not plain:

@@ -146,15 +146,15 @@ class Runtime(Teaching):
         text: str,
         *,
         notes: bool = False,
-        keep: Keep = "loose",
+        keep: Keep = "words",
         on_event: Callable[[Event], None] | None = None,
         on_text: Callable[[str], None] | None = None,
         **options: Unpack[Options],
     ) -> Rewritten:
         """`text` said again the way the user would, its facts kept; `notes`: written out from notes.
 
-        Facts are numbers, dates, names, links, code and negations. `keep` "loose" prefers a version that keeps all of
-        them; "strict" puts them back word for word, and leaves as it was what no version keeps them in. Takes the
+        Facts are numbers, dates, names, links, code and negations. `keep` "words" keeps them and every other word that
+        says something; "strict" puts facts back word for word; "loose" prefers a version that keeps all. Takes the
         options of `generate`: `kind` says whose manner, `n` how many versions, `select` which one (here "consensus");
         `stream(text, rewrite=Rewrite())` has the same as events. Judged by `feedback` with the generation's id.
         Raises as `generate`.

@@ -21,8 +21,8 @@ class RewriteRequest(BaseModel):
     text: str = Field(min_length=1, max_length=MAX_TEXT)
     notes: bool = False
     """The text is notes: it may be turned into sentences, with the user's greeting and closing."""
-    keep: Keep = "loose"
-    """strict: facts are masked while drawing and put back."""
+    keep: Keep = "words"
+    """words: every word that says something stays. strict: facts are masked while drawing. loose: said freely."""
     kind: str | None = None
     n: int | None = Field(default=None, ge=1, le=MAX_CANDIDATES)
     budget: Budget = Budget()

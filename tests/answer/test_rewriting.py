@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from fakes import FakePolicy, FakeReward, rooms
@@ -9,9 +11,12 @@ from fakes import FakePolicy, FakeReward, rooms
 from answer.drafts import DRAFTS
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
-from edge_ttp.answer.rewriting import described, examples, parts
+from edge_ttp.answer.rewriting import FREELY, described, examples
+from edge_ttp.answer.text_parts import parts
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
+from edge_ttp.policy.json_grammar import MadeGrammar
+from edge_ttp.policy.request import Request
 from edge_ttp.schema import Event, HistoryItem, Keep, Rewrite, Sampling
 
 
@@ -37,7 +42,8 @@ def test_a_version_that_keeps_the_facts_is_chosen_over_a_better_one_that_does_no
     reward = FakeReward(judge=lambda text: 0.9 if "Peter" in text else 0.1)
     made = generate(rooms(history, speaking("Peter", "Anna"), reward), rewriting("we meet Anna", n=12))
     assert made.text == "Anna"
-    assert {one.text for one in made.candidates} == {"Anna", "Peter"}
+    assert {one.text for one in made.candidates} == {"Anna", "Peter", "we meet Anna"}
+    assert [one.edited for one in made.candidates] == [False] * 12 + [True]
     assert any("were marked down" in note for note in made.notes)
     rewritten = described(history, made)
     assert rewritten.kept.sound
@@ -45,10 +51,43 @@ def test_a_version_that_keeps_the_facts_is_chosen_over_a_better_one_that_does_no
     assert "".join(one.text for one in rewritten.changes if one.op != "added") == "we meet Anna"
 
 
-def test_where_no_version_keeps_them_loose_takes_the_least_wrong_and_says_so(history: History) -> None:
-    made = generate(rooms(history, speaking("see Peter", "fern")), rewriting("we meet Anna at 5", n=12))
-    assert made.text == "fern"  # loses two, invents none
+def test_where_no_version_that_was_drawn_keeps_them_the_edited_one_is_taken(history: History) -> None:
+    for word in ("boats", "lifts", "lamps", "roads"):
+        history.add(HistoryItem(user_id="ann", input="x", output=f"I'm fond of {word}!", kind="chat"))
+    made = generate(rooms(history, speaking("see Peter", "fern")), rewriting("i am with Anna at 5", n=12))
+    assert made.text == "I'm with Anna at 5!"
+    assert made.candidates[made.chosen].edited
+    assert "edited by rule" in made.selection.reason
+    assert "no version that was drawn keeps every fact: the text was edited by rule alone" in made.notes
+    assert described(history, made).kept.sound
+
+
+def test_a_single_version_is_the_drawn_one_and_what_it_loses_is_said(history: History) -> None:
+    made = generate(rooms(history, speaking("fern")), rewriting("we meet Anna at 5", n=1))
+    assert made.text == "fern"
     assert "the answer loses 'Anna', '5': no version keeps every fact" in made.notes
+
+
+def test_under_words_a_grammar_keeps_every_word_and_small_ones_hesitate(history: History) -> None:
+    remember(history)
+    policy, seen = speaking("we meet Anna at 5"), []
+    begin = policy.begin
+
+    def watched(request: Request, *rest: Any, **more: Any) -> Any:
+        seen.append(request)
+        return begin(request, *rest, **more)
+
+    policy.begin = watched  # type: ignore[method-assign]
+    generate(rooms(history, policy), rewriting("so we meet Anna at 5", "words", n=2))
+    generate(rooms(history, policy), rewriting("so we meet Anna at 5", "loose", n=2))
+    generate(rooms(history, policy, policy_url="http://x"), rewriting("so we meet Anna at 5", "words", n=2))
+    assert [type(one.grammar) for one in seen] == [MadeGrammar, type(None), type(None)]
+    assert "Anna" in str(seen[0].grammar)
+
+
+def test_of_a_language_without_small_words_versions_are_drawn_freely_and_that_is_said(history: History) -> None:
+    made = generate(rooms(history, speaking("明日")), rewriting("明日の会議は10時から", "words", n=2))
+    assert FREELY in made.notes
 
 
 def test_strict_puts_facts_back_word_for_word(history: History) -> None:

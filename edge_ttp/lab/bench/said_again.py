@@ -72,7 +72,7 @@ class Saying:
 
     queries: Sequence[Query]
     depth: Plainness = "words"
-    keep: Keep = "loose"
+    keep: Keep = "words"
 
     def given(self, query: Query) -> str:
         """The plain version of a query's text; empty where nothing is left of it."""

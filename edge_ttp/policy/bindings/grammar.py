@@ -15,18 +15,18 @@ from llguidance import LLMatcher
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy import gbnf, gbnf_bounds
 from edge_ttp.policy.bindings.llama_model import Model
-from edge_ttp.policy.json_grammar import LIMITS, START, SchemaGrammar, in_words
+from edge_ttp.policy.json_grammar import LIMITS, START, MadeGrammar, in_words
 
 
 class Grammar:
     """The state of one text in a grammar: which tokens may follow (engine.Constraint).
 
-    `text` is GBNF, which starts at its rule `root`, or what `json_grammar.schema_to_grammar` gave. Raises InvalidInput
+    `text` is GBNF, which starts at its rule `root`, or what was made here in llguidance's notation. Raises InvalidInput
     for one that is not valid or beyond a limit.
     """
 
     def __init__(self, model: Model, text: str) -> None:
-        compiled = text if isinstance(text, SchemaGrammar) else _compiled(text)
+        compiled = text if isinstance(text, MadeGrammar) else _compiled(text)
         self._matcher: Any = LLMatcher(model.grammar_tokens().tokenizer(), compiled, log_level=0, limits=LIMITS)
         self._size = model.vocab_size
         self._ends = model.grammar_tokens().ends

@@ -260,6 +260,9 @@ def voice(
     ] = None,
     name: Name = None,
     licence: Licence = None,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="Go on from this adapter: a PEFT folder, or its GGUF file.")
+    ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of training.")] = 500,
     batch: Annotated[int, typer.Option("--batch", min=1, max=64, help="Passages of one step.")] = 4,
     rank: Annotated[int, typer.Option("--rank", min=1, max=256, help="Rank of the adapter.")] = 8,
@@ -294,7 +297,7 @@ def voice(
     )  # fmt: skip
     order = VoiceOrder(
         base, corpus_folder(data), tuple(task or ()), tuple(left_out or LEFT_OUT), policy, name, licence, settings,
-        watched,
+        watched, begin=begin,
     )  # fmt: skip
     with stages() as report:
         manifest, path = export_voice(order, locate(), report=report, note=note)

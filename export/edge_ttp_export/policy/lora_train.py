@@ -131,6 +131,13 @@ class LoraTraining:
                 found[f"base_model.model.{name}.lora_{side}.weight"] = parameter.detach().cpu().clone().contiguous()
         return found
 
+    def begin(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Begins with the weights of another adapter of this network and rank, in PEFT's names."""
+        for name, layer in self._layers.items():
+            for side, parameter in (("A", layer.a), ("B", layer.b)):
+                with torch.no_grad():
+                    parameter.copy_(tensors[f"base_model.model.{name}.lora_{side}.weight"])
+
     def save(self, path: Path) -> None:
         """Writes what a later run needs to go on; a file that is there is replaced as a whole."""
         tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in self._learned.items()}

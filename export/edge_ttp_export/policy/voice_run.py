@@ -20,10 +20,12 @@ from edge_ttp.lab.bench.corpus import tasks_in
 from edge_ttp.paths import Paths
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Located, Manifest, Registry
+from edge_ttp.registry.manifest import file_sha256
 from edge_ttp_export.policy.build import style_of
 from edge_ttp_export.policy.converter import ADAPTER_SCRIPT, RELEASE, Report, converter
 from edge_ttp_export.policy.imatrix import load_network
 from edge_ttp_export.policy.lora import convert_adapter, inspect_lora
+from edge_ttp_export.policy.lora_start import starting_weights, weights_file
 from edge_ttp_export.policy.lora_train import LoraSettings, LoraTraining, write_lora
 from edge_ttp_export.policy.policy_source import PolicySource, fingerprint, inspect
 from edge_ttp_export.policy.register import free_name, put
@@ -35,7 +37,7 @@ LEFT_OUT = ("irc_reply", "podcast_reply", "fr_kaamelott")
 SAVED = 10
 """Steps between two states on disk: what an interrupted run loses at most."""
 _STATE, _BEST = "state.safetensors", "best"
-_TRAIN_SEED, _TUNE_SEED = 1, 2
+_TUNE_SEED = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class VoiceOrder:
     """Passages of tune users that the loss is watched on."""
     every: int = 50
     """Steps between two looks at them."""
+    begin: Path | None = None
+    """An adapter of the checkpoint that the training goes on from: a PEFT folder or a GGUF file."""
 
 
 def export_voice(
@@ -85,6 +89,10 @@ def export_voice(
     # Of the number of steps only the rate depends, so that a longer run may go on from a shorter one.
     same = {key: str(value) for key, value in asdict(replace(settings, steps=1, workers=1)).items()}
     parts = {"what": "voice", "fingerprint": made_of, "data": str(order.data.absolute()), "tasks": " ".join(tasks)}
+    begun = None
+    if order.begin is not None:
+        begun = starting_weights(order.begin, source.path, settings)
+        same["begun"] = file_sha256(weights_file(order.begin))
     with work_folder(paths, {**parts, **same}, note) as folder:
         losses, watched, users = _train(
             order,
@@ -92,6 +100,7 @@ def export_voice(
             tasks=tasks,
             source=source,
             policy_file=bases[0].path,
+            begun=begun,
             folder=folder,
             report=report,
             note=note,
@@ -113,6 +122,7 @@ def export_voice(
                 "base_sha256": made_of,
                 "tasks": sorted(set(tasks)),
                 "left_out": list(order.left_out),
+                **({} if begun is None else {"begun_with": same["begun"]}),
                 "users": users,
                 "passages": len(losses) * settings.batch,
                 **{key: getattr(settings, key) for key in ("rank", "alpha", "steps", "batch", "rate", "precision")},
@@ -134,6 +144,7 @@ def _train(
     tasks: tuple[str, ...],
     source: PolicySource,
     policy_file: Path,
+    begun: dict[str, torch.Tensor] | None,
     folder: WorkFolder,
     report: Report,
     note: Callable[[str], None],
@@ -144,7 +155,7 @@ def _train(
     policy = LlamaPolicy(policy_file, threads=1)  # gives tokens only
     try:
         style = style_of(policy)
-        train = RewritePassages(order.data, tasks, policy, style, tenths=TRAIN, seed=_TRAIN_SEED)
+        train = RewritePassages(order.data, tasks, policy, style, tenths=TRAIN, seed=settings.seed)
         tune = RewritePassages(order.data, tasks, policy, style, tenths=TUNE, seed=_TUNE_SEED)
         held = [tune.passage(number) for number in range(order.watched)]
         report("loading the checkpoint", 0, 1)
@@ -153,6 +164,8 @@ def _train(
         if state.is_file():
             training.load(state)
             note(f"going on after step {training.step_number} of {settings.steps}")
+        elif begun is not None:
+            training.begin(begun)
         watched = {int(step): float(loss) for step, loss in folder.noted("watched", dict).items()}
         while True:
             done = training.step_number
