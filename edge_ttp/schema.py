@@ -201,8 +201,9 @@ class Candidate(Border):
     """What the selection rule ranked by."""
     remark: str | None = None
     """What speaks against it, in words, whatever its score: chosen only where nothing else is left."""
-    edited: bool = False
-    """Not drawn: the text of a rewriting with the user's own surface, by rule (answer/surface.py)."""
+    made: Literal["drawn", "merged", "edited"] = "drawn"
+    """merged: of what most drawn versions of a rewriting have in every place. edited: the text that was given, in the
+    user's own surface by rule. Both have no tokens of their own."""
 
 
 class Selection(Border):

@@ -9,11 +9,11 @@ marked down.
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from edge_ttp import schema
@@ -22,15 +22,16 @@ from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Policy, Rooms
 from edge_ttp.answer.facts import compared, signatures, told
 from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.masks import Masked, masked
-from edge_ttp.answer.outline import Depth, alike, content, outline
-from edge_ttp.answer.prompt import EXAMPLE_INPUT_CHARS, Example
+from edge_ttp.answer.merging import merged
+from edge_ttp.answer.plain_examples import examples
+from edge_ttp.answer.prompt import Example
 from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import Choice
 from edge_ttp.answer.small_words import language_of
 from edge_ttp.answer.surface import Habits, edited
 from edge_ttp.answer.text_parts import parts
 from edge_ttp.answer.word_diff import changes
-from edge_ttp.answer.word_lock import between, hesitation, lock
+from edge_ttp.answer.word_lock import lock, locked_words
 from edge_ttp.history import History
 from edge_ttp.policy.job import Paused
 from edge_ttp.reward.model import Scores
@@ -44,8 +45,6 @@ BY_RULE = "no version that was drawn keeps every fact: {} was edited by rule alo
 UNCHANGED = "no version keeps every fact: {} stayed as it was"
 FREELY = "its language has no list of small words: versions are drawn freely, facts checked"
 
-_RECALLED = 8
-"""Items looked at for each example wanted: near duplicates of the text are no examples."""
 _ROOM = {False: 1.5, True: 3.0}
 """A version may be longer than the text by this factor; notes grow more."""
 _MORE_TOKENS = 24
@@ -150,34 +149,6 @@ def instruction(*, notes: bool, strict: bool, system: str | None = None) -> str:
     return " ".join(one for one in said if one)
 
 
-def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, strict: bool) -> tuple[Example, ...]:
-    """(plain version, own text) of what this user wrote, the most similar to `text` first; none that says the same."""
-    sought = content(text)
-    recalled = rooms.history.recall(ask.user, text, _RECALLED * count, kind=ask.kind) if count else []
-    found: list[Example] = []
-    for one in recalled:
-        passage = passage_of(one.item.output)
-        if len(found) == count:
-            break
-        if alike(content(one.item.output), sought) or alike(content(passage), sought):
-            continue
-        said = masked(passage).text if strict else passage
-        plain = outline(said, depth)
-        if plain and len(plain) <= EXAMPLE_INPUT_CHARS:
-            found.append((plain, said))
-    return tuple(found)
-
-
-def passage_of(text: str) -> str:
-    """The beginning of a text, whole lines or sentences, whose plain version a prompt holds in full."""
-    text = text.strip()
-    if len(text) <= EXAMPLE_INPUT_CHARS:
-        return text
-    cut = text[:EXAMPLE_INPUT_CHARS]
-    ends = [match.end() for match in re.finditer(r"[.!?。！？](?=\s)|\n", cut)]
-    return cut[: ends[-1]].strip() if ends else ""
-
-
 def _strict(ask: Ask) -> bool:
     return ask.rewrite is not None and ask.rewrite.keep == "strict"
 
@@ -234,15 +205,14 @@ class _Drawn:
             asked.tell(schema.Event(type="selected", candidate=0))
         drawing = yield from waves.draw(rooms, asked, prepared, seed=seed, deadline=deadline)
         versions = [self._restored(one, hidden) for one in drawing.candidates]
-        edit = edited(self.given, self.habits)
-        if not single and edit not in [one.text for one in versions]:
-            versions.append(schema.Candidate(text=edit, tokens=0, logprob=0.0, edited=True))
+        if not single:
+            versions += self._made(versions, locked=asked.lock is not None)
         drawn_only = hidden is None and len(versions) == len(drawing.candidates)
         scores = drawing.scores if drawn_only else _scored(rooms, self.known, self.given, versions)
         chosen = choosing.choose(self.ask.rule, versions, scores, seed=seed, against=self._against(versions))
         index = chosen.choice.index
-        end, said = ending.Ending(versions[index]), edit
-        if not versions[index].edited:
+        end, said = ending.Ending(versions[index]), versions[index].text
+        if versions[index].made == "drawn":
             end = yield from ending.end(rooms, asked, prepared, drawing, index, deadline=deadline)
             said = end.candidate.text
             versions[index] = self._restored(end.candidate, hidden)
@@ -252,6 +222,29 @@ class _Drawn:
         chosen = replace(chosen, choice=_told(chosen.choice, versions), notes=notes)
         end = replace(end, candidate=versions[index])
         return _SaidPart(self.given, (asked.prompt, said), tuple(versions), scores, chosen, end, prepared, drawing)
+
+    def _made(self, versions: Sequence[schema.Candidate], *, locked: bool) -> list[schema.Candidate]:
+        """The versions that are not drawn, unless one that is says the same."""
+        whole = [one.text for one in versions if one.finish_reason == "stop"]
+        merge = merged(whole, locked_words(self.given, self._language, self._own_words)) if locked else None
+        found = {} if merge is None else {merge: "merged"}
+        found.setdefault(edited(self.given, self.habits), "edited")
+        there = {one.text for one in versions}
+        return [
+            schema.Candidate(text=text, tokens=0, logprob=0.0, made=made)  # type: ignore[arg-type]  # one of the two
+            for text, made in found.items()
+            if text not in there
+        ]
+
+    @cached_property
+    def _language(self) -> str | None:
+        """Of the text: of notes that of the user, since they have few small words to tell by."""
+        said, known = language_of(self.given), None if self.habits is None else self.habits.language
+        return (known or said) if _notes(self.ask) else (said or known)
+
+    @cached_property
+    def _own_words(self) -> frozenset[str]:
+        return frozenset(word for item in self.known.recent for word in item.output.lower().split())
 
     def _notes(
         self, versions: Sequence[schema.Candidate], index: int, notes: Sequence[str], *, free: bool
@@ -263,7 +256,7 @@ class _Drawn:
         lost = told(compared(self.given, versions[index].text, own=self.own))
         if lost:
             said.append(f"the answer {lost}: no version keeps every fact")
-        elif versions[index].edited and all(self._against(versions[:-1])):
+        elif versions[index].made == "edited" and all(self._against(versions)[:index]):
             which = "the text" if self.alone else f"the part {self.given[:30]!r}"
             said.append((UNCHANGED if versions[index].text == self.given else BY_RULE).format(which))
         return tuple(said)
@@ -281,21 +274,14 @@ class _Drawn:
 
     def _locked(self, asked: Ask) -> Ask:
         """The request with the grammar that keeps every word, where the language has one."""
-        said = language_of(self.given)
-        known = None if self.habits is None else self.habits.language
-        language = (known or said) if _notes(self.ask) else (said or known)
-        own = frozenset(word for item in self.known.recent for word in item.output.lower().split())
         grammar = lock(
             self.given,
-            language,
-            own=own,
+            self._language,
+            own=self._own_words,
             openings=[f"{one}{'' if one.endswith(chr(10)) else ' '}" for one in self._usual("openings")],
             closings=[f"\n{one}" for one in self._usual("closings")],
         )
-        if grammar is None or language is None:
-            return asked
-        bias = {**hesitation(between(language, own), self.rooms.policy.tokens), **asked.sampling.logit_bias}
-        return replace(asked, lock=grammar, sampling=asked.sampling.model_copy(update={"logit_bias": bias}))
+        return asked if grammar is None else replace(asked, lock=grammar)
 
     def _usual(self, which: Literal["openings", "closings"]) -> list[str]:
         found: tuple[tuple[str, float], ...] = () if self.habits is None else getattr(self.habits, which)
@@ -339,9 +325,9 @@ class _Drawn:
 
 def _told(choice: Choice, versions: Sequence[schema.Candidate]) -> Choice:
     """The choice, which says where what was chosen was not drawn."""
-    if not versions[choice.index].edited:
-        return choice
-    return replace(choice, reason=f"{choice.reason}; it is the text edited by rule, not drawn")
+    how = {"drawn": "", "merged": "made of what most versions have", "edited": "the text edited by rule, not drawn"}
+    said = how[versions[choice.index].made]
+    return replace(choice, reason=f"{choice.reason}; it is {said}") if said else choice
 
 
 def _scored(rooms: Rooms, known: Recollection, given: str, versions: Sequence[schema.Candidate]) -> Scores | None:

@@ -9,7 +9,7 @@ user's own opening and closing lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -19,9 +19,6 @@ from edge_ttp.policy.json_grammar import START, MadeGrammar
 
 MOST_BETWEEN = 3
 """Small words between two locked ones, at most; as many may stand behind a sign among them."""
-HESITATION = 1.5
-"""Taken off the logit of a small word: where the policy wants a word that it may not say, the next locked one comes
-rather than any small one. Chosen on tune users (docs/measured/rewrite.md)."""
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _INNER, _FINAL = r",| [-–—]|;|:", r"[.!?…]|[!?.]{2,3}"
 _FIRST_PERSON = re.compile(r"i(?:'\w+)?")
@@ -128,12 +125,6 @@ def _held(line: str) -> list[tuple[int, int, bool]]:
 def between(language: str, own: Collection[str] = ()) -> frozenset[str]:
     """The words that may stand between locked ones: small words, and fillers that the user has."""
     return _small(language) | (FILLERS.get(language, frozenset()) & frozenset(own))
-
-
-def hesitation(words: Collection[str], tokens: Callable[[str], tuple[int, ...]]) -> dict[int | str, float]:
-    """The logit bias of small words, those that are one token; `tokens`: of a text alone."""
-    written = sorted({f" {way}" for word in words for way in (word, _capital(word))})
-    return {found[0]: -HESITATION for one in written if len(found := tokens(one)) == 1}
 
 
 def _words(text: str, language: str | None, coloured: dict[str, tuple[str, ...]], own: Collection[str]) -> list[Locked]:

@@ -167,8 +167,8 @@ def print_candidates(generation: Generation) -> None:
             f"{candidate.mean:.3f} ± {candidate.variance**0.5:.3f}" if known else "-",  # type: ignore[operator]
             f"{candidate.score:.3f}" if candidate.score is not None else "-",
             str(candidate.tokens),
-            "-" if candidate.edited else f"{candidate.logprob:.1f}",
-            "edited by rule" if candidate.edited else candidate.finish_reason,
+            f"{candidate.logprob:.1f}" if candidate.made == "drawn" else "-",
+            candidate.finish_reason if candidate.made == "drawn" else candidate.made,
             style="bold" if index == generation.chosen else "",
         )
     out = console()

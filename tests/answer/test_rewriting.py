@@ -11,7 +11,8 @@ from fakes import FakePolicy, FakeReward, rooms
 from answer.drafts import DRAFTS
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
-from edge_ttp.answer.rewriting import FREELY, described, examples
+from edge_ttp.answer.plain_examples import examples
+from edge_ttp.answer.rewriting import FREELY, described
 from edge_ttp.answer.text_parts import parts
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
@@ -43,7 +44,7 @@ def test_a_version_that_keeps_the_facts_is_chosen_over_a_better_one_that_does_no
     made = generate(rooms(history, speaking("Peter", "Anna"), reward), rewriting("we meet Anna", n=12))
     assert made.text == "Anna"
     assert {one.text for one in made.candidates} == {"Anna", "Peter", "we meet Anna"}
-    assert [one.edited for one in made.candidates] == [False] * 12 + [True]
+    assert [one.made for one in made.candidates] == ["drawn"] * 12 + ["edited"]
     assert any("were marked down" in note for note in made.notes)
     rewritten = described(history, made)
     assert rewritten.kept.sound
@@ -56,7 +57,7 @@ def test_where_no_version_that_was_drawn_keeps_them_the_edited_one_is_taken(hist
         history.add(HistoryItem(user_id="ann", input="x", output=f"I'm fond of {word}!", kind="chat"))
     made = generate(rooms(history, speaking("see Peter", "fern")), rewriting("i am with Anna at 5", n=12))
     assert made.text == "I'm with Anna at 5!"
-    assert made.candidates[made.chosen].edited
+    assert made.candidates[made.chosen].made == "edited"
     assert "edited by rule" in made.selection.reason
     assert "no version that was drawn keeps every fact: the text was edited by rule alone" in made.notes
     assert described(history, made).kept.sound
@@ -68,7 +69,7 @@ def test_a_single_version_is_the_drawn_one_and_what_it_loses_is_said(history: Hi
     assert "the answer loses 'Anna', '5': no version keeps every fact" in made.notes
 
 
-def test_under_words_a_grammar_keeps_every_word_and_small_ones_hesitate(history: History) -> None:
+def test_under_words_a_grammar_keeps_every_word_(history: History) -> None:
     remember(history)
     policy, seen = speaking("we meet Anna at 5"), []
     begin = policy.begin

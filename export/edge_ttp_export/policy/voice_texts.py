@@ -17,8 +17,9 @@ from edge_ttp.answer.encoding import encode
 from edge_ttp.answer.facts import compared, signatures
 from edge_ttp.answer.masks import masked
 from edge_ttp.answer.outline import Depth, alike, content, outline, stiff
+from edge_ttp.answer.plain_examples import passage_of
 from edge_ttp.answer.prompt import EXAMPLE_INPUT_CHARS, Example, Style
-from edge_ttp.answer.rewriting import instruction, passage_of
+from edge_ttp.answer.rewriting import instruction
 from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench.corpus import read_users, task_file
 from edge_ttp.policy.formats.fidelity import Passage
