@@ -37,13 +37,24 @@ def merged(versions: Sequence[str], words: Sequence[Locked]) -> str | None:
     if len(taken) < LEAST_VERSIONS or not words:
         return None
     places = [_most([one.between[at] for one in taken]) for at in range(len(words) + 1)]
-    said = [Counter(one.words[at] for one in taken).most_common(1)[0][0] for at in range(len(words))]
+    said = [_mostly(at, places[at], taken) for at in range(len(words))]
     pieces: list[tuple[str, bool]] = []
     for at, place in enumerate(places):
         pieces += [(piece, False) for piece in place]
         if at < len(said):
             pieces.append((said[at], True))
     return _written(pieces)
+
+
+def _mostly(at: int, place: tuple[str, ...], taken: Sequence[_Taken]) -> str:
+    """How most versions write locked word `at`, of those where a sentence begins there as it does now, if any."""
+    begins = _ends_sentence(place)
+    same = [one.words[at] for one in taken if _ends_sentence(one.between[at]) == begins]
+    return Counter(same or [one.words[at] for one in taken]).most_common(1)[0][0]
+
+
+def _ends_sentence(place: tuple[str, ...]) -> bool:
+    return bool(place) and _FINAL.fullmatch(place[-1]) is not None
 
 
 def _apart(text: str, words: Sequence[Locked]) -> _Taken | None:

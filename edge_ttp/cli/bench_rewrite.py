@@ -28,6 +28,10 @@ def rewrite(
     ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="May be repeated. Default: all.")] = None,
     queries: Annotated[int, typer.Option("--queries", min=1, help="Texts a task.")] = 5,
+    skip: Annotated[
+        int, typer.Option("--skip", min=0, help="Texts of each task to leave out first: those looked at before.")
+    ] = 0,
+    stock: Annotated[bool, typer.Option("--stock/--no-stock", help="Without the adapter as well.")] = True,
     tune: Annotated[bool, typer.Option("--tune", help="Of tune users: what is chosen is chosen on them.")] = False,
     n: options.Count = None,
     temperature: Annotated[
@@ -61,7 +65,10 @@ def rewrite(
     from edge_ttp.registry import DEFAULT_POLICY, DEFAULT_REWARD, Registry
 
     folder, paths = corpus_folder(data), locate()
-    wanted = choose(folder, task or tasks_in(folder), tenths=TUNE if tune else REPORT, count=queries)
+    named, tenths = task or tasks_in(folder), TUNE if tune else REPORT
+    looked_at = {one.key for one in choose(folder, named, tenths=tenths, count=skip)} if skip else set()
+    found = choose(folder, named, tenths=tenths, count=queries + skip)
+    wanted = [one for one in found if one.key not in looked_at]
     if not wanted:
         raise InvalidInput("the corpus has no such users", "name a larger one")
     registry = Registry(paths)
@@ -71,7 +78,7 @@ def rewrite(
     else:
         voice = registry.voice(policy, "rewrite") if adapter is None else registry.adapter(adapter, policy)
     measured = said_again.Saying(wanted, depth, keep)  # type: ignore[arg-type]  # checked above
-    ways = said_again.ways(n, seconds, None if voice is None else str(voice.path), temperature or (None,))
+    ways = said_again.ways(n, seconds, None if voice is None else str(voice.path), temperature or (None,), stock=stock)
     files = []
     for way in ways:
         with_adapter = voice is not None and way.adapter != NO_ADAPTER
@@ -87,10 +94,10 @@ def rewrite(
             measured, files, advance=advance, cancel=cancel,
             options={"model": str(policy.path), "reward": reward, "threads": threads},
         )  # fmt: skip
-    found = said_again.judged(measured, drawn)
-    heard = said_again.voices(measured, found)
+    judged = said_again.judged(measured, drawn)
+    heard = said_again.voices(measured, judged)
     rows = []
-    for name, part in said_again.groups(found, LEFT_OUT):
+    for name, part in said_again.groups(judged, LEFT_OUT):
         rows += [{"tasks": name, **row} for row in said_again.table(part)] if part else []
     if as_json:
         emit_json({"rows": rows, "voices": heard, "depth": depth, "keep": keep, "users": "tune" if tune else "report"})

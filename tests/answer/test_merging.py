@@ -14,9 +14,9 @@ def test_what_most_versions_have_stands_in_every_place() -> None:
         "The boiler repair is on Monday. Call Anna!",
         "The boiler repair is Monday, so call Anna.",
         "A boiler repair on Monday. You call Anna.",
-        "boiler repair on Monday. call anna.",
+        "boiler repair on Monday. Call anna.",
     ]
-    assert merged(versions, WORDS) == "boiler repair on Monday. Call Anna."
+    assert merged(versions, WORDS) == "boiler repair on Monday. Call Anna."  # Call: of those that have a point there
     assert merged(versions[:3], WORDS) == "The boiler repair is on Monday. Call Anna."
 
 

@@ -99,12 +99,17 @@ class SaidAgain:
 
 
 def ways(
-    n: int | None, seconds: float | None, adapter: str | None, temperatures: Sequence[float | None] = (None,)
+    n: int | None,
+    seconds: float | None,
+    adapter: str | None,
+    temperatures: Sequence[float | None] = (None,),
+    *,
+    stock: bool = True,
 ) -> list[Way]:
-    """Greedy and best of N (`n`, or what `seconds` allow) of the policy as it is, and with the adapter where one is."""
+    """Greedy and best of N (`n`, or what `seconds` allow): of the policy as it is (`stock`), and with the adapter."""
     found = []
     for who, one in (("stock", NO_ADAPTER), ("adapter", adapter)):
-        if one is not None:
+        if one is not None and (stock or who == "adapter"):
             found.append(Way(f"{who} greedy", one, 0, deadline_s=seconds))
             for warm in temperatures:
                 said = "" if warm is None else f" T={warm:g}"
@@ -296,7 +301,7 @@ def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
 
 def _kept(one: Candidate) -> dict[str, Any]:
     """What is kept of a candidate."""
-    fields = ("text", "tokens", "logprob", "finish_reason", "mean", "epistemic", "remark")
+    fields = ("text", "tokens", "logprob", "finish_reason", "mean", "epistemic", "remark", "made")
     return one.model_dump(mode="json", include=set(fields))
 
 
