@@ -16,7 +16,8 @@ _RECALLED = 8
 def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, strict: bool) -> tuple[Example, ...]:
     """(plain version, own text) of what this user wrote, the most similar to `text` first; none that says the same."""
     sought = content(text)
-    recalled = rooms.history.recall(ask.user, text, _RECALLED * count, kind=ask.kind) if count else []
+    kind = ask.kind if ask.kind is not None and rooms.history.items(ask.user, kind=ask.kind, limit=1) else None
+    recalled = rooms.history.recall(ask.user, text, _RECALLED * count, kind=kind) if count else []
     found: list[Example] = []
     for one in recalled:
         passage = passage_of(one.item.output)

@@ -57,6 +57,9 @@ FUNCTION: Mapping[str, frozenset[str]] = {
     }.items()
 }
 
+DROPPABLE: Mapping[str, frozenset[str]] = {"en": words_of("a an the that so also very too just")}
+"""Small words that a text can lose and still say the same."""
+
 NEGATIONS: Mapping[str, frozenset[str]] = {
     language: frozenset(words.split())
     for language, words in {

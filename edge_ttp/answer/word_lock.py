@@ -1,9 +1,10 @@
 """The words of a text that every version of it holds, in their order: a grammar that drawing follows.
 
 Between them stand small words of the language alone (answer/small_words.py), points, commas and line ends. So no fact
-is lost, none is added, and no word that says something: by construction, not by checking. What is left to the policy is
-what makes a manner: the small words, cases, points, fillers, contractions, the user's own word for a neutral one, the
-user's own opening and closing lines.
+is lost, none is added, and no word that says something: by construction, not by checking. Small words that are given
+stay as well, since `off` and `up`, `you` and `I`, `was` and `is` are not the same; articles and the like may go. Left
+to the policy is what makes a manner: more small words, cases, points, fillers, contractions, the user's own word for a
+neutral one, the user's own first and last lines.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from edge_ttp.answer.facts import facts_in
-from edge_ttp.answer.small_words import FILLERS, FUNCTION, NEUTRAL, is_small
+from edge_ttp.answer.small_words import CONTRACTED, DROPPABLE, FILLERS, FUNCTION, NEUTRAL
 from edge_ttp.policy.json_grammar import START, MadeGrammar
 
 MOST_BETWEEN = 3
@@ -41,10 +42,9 @@ def locked_words(text: str, language: str | None, own: Collection[str] = ()) -> 
     found: list[Locked] = []
     for line in text.splitlines():
         first, at = len(found), 0
-        for start, end, whole in _held(line):
+        for start, end, ways in _held(line, language):
             found += _words(line[at:start], language, coloured, own)
-            shown = line[start:end]
-            found.append(Locked(shown, (shown,) if whole else _cases(shown)))
+            found.append(Locked(line[start:end], ways))
             at = end
         found += _words(line[at:], language, coloured, own)
         if len(found) > first > 0:
@@ -104,22 +104,44 @@ def lock(
     return MadeGrammar(START + "\n".join((whole, *lines)) + "\n")
 
 
-def _held(line: str) -> list[tuple[int, int, bool]]:
-    """The places of facts, a number's unit and a negation's word with it, and whether each stays to the letter."""
+def _held(line: str, language: str | None) -> list[tuple[int, int, tuple[str, ...]]]:
+    """The places of facts, a number's unit with it, and of what can be said for short, with the ways to write each."""
+    found: list[tuple[int, int, tuple[str, ...]]] = []
+    short, long = _phrases(language or "")
+    for match in () if short is None else short.finditer(line):
+        said = match[0].lower().replace("’", "'")
+        other = long[said]
+        found.append((*match.span(), tuple(dict.fromkeys(way for one in (match[0], other) for way in _cases(one)))))
     words = [match.span() for match in _WORD.finditer(line)]
-    found: list[tuple[int, int, bool]] = []
+    taken = [(start, end) for start, end, _ in found]
+    held: list[tuple[int, int, tuple[str, ...]]] = []
     for fact in facts_in(line):
         start, end, unit = fact.start, fact.end, fact.key.startswith("unit ")
         if fact.kind == "negation":  # n'est, isn't
             start, end = next((span for span in words if span[0] <= start < span[1]), (start, end))
-        if start == end or (found and end <= found[-1][1]):
+        if start == end or any(start < other_end and other < end for other, other_end in taken):
             continue
-        whole = fact.kind in ("link", "mail", "code", "number")
-        if found and start <= found[-1][1] + unit:
-            found[-1] = (found[-1][0], end, found[-1][2] or whole)
+        if held and end <= held[-1][1]:
+            continue
+        if held and start <= held[-1][1] + unit:
+            start = held.pop()[0]
+            held.append((start, end, (line[start:end],)))
+        elif fact.kind in ("link", "mail", "code", "number"):
+            held.append((start, end, (line[start:end],)))
         else:
-            found.append((start, end, whole))
-    return found
+            held.append((start, end, _cases(line[start:end])))
+    return sorted([*found, *held])
+
+
+@cache
+def _phrases(language: str) -> tuple[re.Pattern[str] | None, dict[str, str]]:
+    """What finds long and short forms, and each one's other form."""
+    table = CONTRACTED.get(language, {})
+    other = {**{short.lower(): long for long, short in table.items()}, **table}
+    if not other:
+        return None, {}
+    ways = "|".join(re.escape(one).replace("'", "['’]") for one in sorted(other, key=len, reverse=True))
+    return re.compile(rf"(?<![^\W_])(?:{ways})(?![^\W_]|['’])", re.IGNORECASE), other
 
 
 def between(language: str, own: Collection[str] = ()) -> frozenset[str]:
@@ -128,11 +150,11 @@ def between(language: str, own: Collection[str] = ()) -> frozenset[str]:
 
 
 def _words(text: str, language: str | None, coloured: dict[str, tuple[str, ...]], own: Collection[str]) -> list[Locked]:
-    fillers = FILLERS.get(language or "", frozenset())
+    free = DROPPABLE.get(language or "", frozenset()) | FILLERS.get(language or "", frozenset())
     found = []
     for word in _WORD.findall(text):
         low = word.lower()
-        if is_small(low, language) or low in fillers:
+        if low in free:
             continue
         others = [other for other in coloured.get(low, ()) if other in own]
         found.append(Locked(word, tuple(dict.fromkeys(way for one in (word, *others) for way in _cases(one)))))

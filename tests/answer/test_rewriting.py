@@ -146,7 +146,7 @@ def test_parts_make_up_the_text_and_keep_to_a_length() -> None:
 def test_a_long_text_is_said_part_by_part_and_told_as_it_comes(history: History) -> None:
     text = "We meet Anna. " * 40 + "\n\n" + "We meet Peter. " * 40
     policy, events = speaking("Anna", "Peter"), list[Event]()
-    made = generate(rooms(history, policy), rewriting(text.strip(), n=8, emit=events.append))
+    made = generate(rooms(history, policy), rewriting(text.strip(), n=8, rule="first", emit=events.append))
     assert made.text == "Anna\n\nPeter"
     assert made.candidates[0].text == made.text
     assert "".join(one.text or "" for one in events if one.type == "delta" and one.candidate == 0) == made.text
@@ -157,7 +157,9 @@ def test_a_long_text_is_said_part_by_part_and_told_as_it_comes(history: History)
 
 def test_marks_are_never_told(history: History) -> None:
     events: list[Event] = []
-    generate(rooms(history, speaking("[F1]")), rewriting("we meet Anna", "strict", n=1, emit=events.append))
+    generate(
+        rooms(history, speaking("[F1]")), rewriting("we meet Anna", "strict", n=1, rule="first", emit=events.append)
+    )
     assert not [one for one in events if "[F1]" in (one.text or "")]
     assert [one.text for one in events if one.type == "selected"] == ["Anna"]
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.decoder import Aborted, NoRoom
+from edge_ttp.policy.json_grammar import MadeGrammar
 
 Logits = npt.NDArray[np.float32]
 Table = Callable[[tuple[int, ...]], npt.ArrayLike]
@@ -161,6 +162,8 @@ class TableDecoder:
     def constrain(self, grammar: str) -> Places:
         if not grammar:
             raise InvalidInput("the grammar is empty", "write one")
+        if isinstance(grammar, MadeGrammar):  # of real words: followed by the real engine alone
+            return Places(self, [set(range(256))] * 512)
         return Places(self, [{int(token) for token in place} for place in grammar.split("|")])
 
     def _append(self, token: int, row: Sequence[int]) -> None:

@@ -11,13 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from edge_ttp.cli.main import run
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.lab.bench.scored_pools import part_of
 from edge_ttp.paths import locate
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.registry import Registry
+from edge_ttp_export.policy.converter import ADAPTER_SCRIPT, converter
 from edge_ttp_export.policy.imatrix import load_network
-from edge_ttp_export.policy.lora_train import LoraSettings, LoraTraining
+from edge_ttp_export.policy.lora import convert_adapter, inspect_lora
+from edge_ttp_export.policy.lora_start import starting_weights
+from edge_ttp_export.policy.lora_train import LoraSettings, LoraTraining, write_lora
 from edge_ttp_export.policy.voice_texts import TRAIN, TUNE, RewritePassages
 
 pytestmark = pytest.mark.export
@@ -148,11 +151,34 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_done(
         assert words in capsys.readouterr().err
 
 
+def test_a_training_goes_on_from_an_adapter_in_either_form(
+    checkpoint: Path, converted: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = LoraTraining(load_network(checkpoint), SETTINGS)
+    learned = {
+        name: torch.arange(one.numel(), dtype=torch.float32).reshape(one.shape) / 1024
+        for name, one in training.tensors().items()
+    }
+    training.begin(learned)
+    assert all(torch.equal(one, learned[name]) for name, one in training.tensors().items())
+    write_lora(learned, SETTINGS, checkpoint, tmp_path / "peft")
+    lora = inspect_lora(tmp_path / "peft", checkpoint)
+    gguf = tmp_path / "voice.gguf"
+    convert_adapter(converter(locate(), ADAPTER_SCRIPT), lora, checkpoint, gguf, report=lambda *_: None)
+    for path in (tmp_path / "peft", gguf):
+        found = starting_weights(path, checkpoint, SETTINGS)
+        assert found.keys() == learned.keys()
+        assert all(torch.allclose(one, learned[name], rtol=1e-3, atol=1e-3) for name, one in found.items())
+    with pytest.raises(InvalidInput, match="rank 2 and alpha 4"):
+        starting_weights(gguf, checkpoint, LoraSettings(rank=4, alpha=8))
+    with pytest.raises(ModelUnavailable, match="no adapter"):
+        starting_weights(converted, checkpoint, SETTINGS)
+    with pytest.raises(ModelUnavailable):
+        starting_weights(tmp_path / "none.gguf", checkpoint, SETTINGS)
+
+
 def test_the_best_of_the_watched_weights_is_written(checkpoint: Path, tmp_path: Path) -> None:
     training = LoraTraining(load_network(checkpoint), SETTINGS)
-    from edge_ttp_export.policy.lora import inspect_lora
-    from edge_ttp_export.policy.lora_train import write_lora
-
     write_lora(training.tensors(), SETTINGS, checkpoint, tmp_path / "lora")
     assert inspect_lora(tmp_path / "lora", checkpoint).scale == 2.0
     assert len(load_file(tmp_path / "lora" / "adapter_model.safetensors")) == 2 * 7 * 2
