@@ -43,6 +43,7 @@ VERSIONS = 8
 """Versions of a text of several parts; each part is chosen among all that were drawn of it."""
 BY_RULE = "no version that was drawn keeps every fact: {} was edited by rule alone"
 UNCHANGED = "no version keeps every fact: {} stayed as it was"
+REPEATED = "says it as it was given"
 FREELY = "its language has no list of small words: versions are drawn freely, facts checked"
 
 _ROOM = {False: 1.5, True: 3.0}
@@ -256,7 +257,9 @@ class _Drawn:
         lost = told(compared(self.given, versions[index].text, own=self.own))
         if lost:
             said.append(f"the answer {lost}: no version keeps every fact")
-        elif versions[index].made == "edited" and all(self._against(versions)[:index]):
+        elif versions[index].made == "edited" and not any(
+            compared(self.given, one.text, own=self.own).sound for one in versions if one.made == "drawn"
+        ):
             which = "the text" if self.alone else f"the part {self.given[:30]!r}"
             said.append((UNCHANGED if versions[index].text == self.given else BY_RULE).format(which))
         return tuple(said)
@@ -320,7 +323,11 @@ class _Drawn:
             for check, one in zip(checks, versions, strict=True)
         ]
         least = min(wrong)
-        return [told(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
+        said = [told(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
+        same = [one.text == self.given.strip() for one in versions]
+        if versions[-1].made == "edited" and not same[-1]:  # which is sound: there is something better than to repeat
+            said = [REPEATED if again else remark for again, remark in zip(same, said, strict=True)]
+        return said
 
 
 def _told(choice: Choice, versions: Sequence[schema.Candidate]) -> Choice:

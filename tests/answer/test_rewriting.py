@@ -63,6 +63,14 @@ def test_where_no_version_that_was_drawn_keeps_them_the_edited_one_is_taken(hist
     assert described(history, made).kept.sound
 
 
+def test_a_text_said_as_it_was_given_is_marked_down_where_an_edit_differs(history: History) -> None:
+    for word in ("boats", "lifts", "lamps", "roads"):
+        history.add(HistoryItem(user_id="ann", input="x", output=f"I'm fond of {word}!", kind="chat"))
+    made = generate(rooms(history, speaking("i am with Anna")), rewriting("i am with Anna", n=4))
+    assert made.text == "I'm with Anna!"
+    assert {one.remark for one in made.candidates[:-1]} == {"says it as it was given"}
+
+
 def test_a_single_version_is_the_drawn_one_and_what_it_loses_is_said(history: History) -> None:
     made = generate(rooms(history, speaking("fern")), rewriting("we meet Anna at 5", n=1))
     assert made.text == "fern"
