@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_a_single_version_is_the_drawn_one_and_what_it_loses_is_said(history: Hi
     assert "the answer loses 'Anna', '5': no version keeps every fact" in made.notes
 
 
-def test_under_words_a_grammar_keeps_every_word_(history: History) -> None:
+def test_under_words_a_grammar_keeps_every_word(history: History) -> None:
     remember(history)
     policy, seen = speaking("we meet Anna at 5"), []
     begin = policy.begin
@@ -89,7 +90,7 @@ def test_under_words_a_grammar_keeps_every_word_(history: History) -> None:
     policy.begin = watched  # type: ignore[method-assign]
     generate(rooms(history, policy), rewriting("so we meet Anna at 5", "words", n=2))
     generate(rooms(history, policy), rewriting("so we meet Anna at 5", "loose", n=2))
-    generate(rooms(history, policy, policy_url="http://x"), rewriting("so we meet Anna at 5", "words", n=2))
+    generate(replace(rooms(history, policy), policy_url="http://x"), rewriting("so we meet Anna at 5", "words", n=2))
     assert [type(one.grammar) for one in seen] == [MadeGrammar, type(None), type(None)]
     assert "Anna" in str(seen[0].grammar)
 
