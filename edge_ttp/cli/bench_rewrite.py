@@ -31,6 +31,9 @@ def rewrite(
     skip: Annotated[
         int, typer.Option("--skip", min=0, help="Texts of each task to leave out first: those looked at before.")
     ] = 0,
+    against: Annotated[
+        str, typer.Option("--against", metavar="WAY", help="What each way is compared with, as the table names it.")
+    ] = "as given",
     stock: Annotated[bool, typer.Option("--stock/--no-stock", help="Without the adapter as well.")] = True,
     tune: Annotated[bool, typer.Option("--tune", help="Of tune users: what is chosen is chosen on them.")] = False,
     n: options.Count = None,
@@ -96,23 +99,25 @@ def rewrite(
         )  # fmt: skip
     judged = said_again.judged(measured, drawn)
     heard = said_again.voices(measured, judged)
+    if judged and against not in {one.way for one in judged}:
+        raise InvalidInput(f"no way is called {against!r}", "choose one of the table's")
     rows = []
     for name, part in said_again.groups(judged, LEFT_OUT):
-        rows += [{"tasks": name, **row} for row in said_again.table(part)] if part else []
+        rows += [{"tasks": name, **row} for row in said_again.table(part, against)] if part else []
     if as_json:
         emit_json({"rows": rows, "voices": heard, "depth": depth, "keep": keep, "users": "tune" if tune else "report"})
     else:
-        _print(rows)
+        _print(rows, against)
         note("voice: " + ", ".join(f"{way} {value:.2f}" for way, value in heard.items()))
     if cancel.is_set():
         raise typer.Exit(Cancelled.exit_code)
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[dict[str, Any]], against: str) -> None:
     from edge_ttp.lab.bench.ladders import Difference
 
     print_table(
-        ("tasks", "way", "texts", "utility", "over as given", "facts kept", "edits per character", "seconds"),
+        ("tasks", "way", "texts", "utility", f"over {against}", "facts kept", "edits per character", "seconds"),
         [
             (
                 row["tasks"],

@@ -39,6 +39,8 @@ GIVEN = "as given"
 RULES: tuple[Rule, ...] = ("lcb", "mean", "consensus", "logprob")
 """Rules that choose from the same pool. `lcb` stands for what the runtime does: consensus where the reward model knows
 nothing of such texts."""
+DRAWN = "consensus of what was drawn"
+"""The rule `consensus` without the versions that are merged or edited."""
 _EARLIER = 200
 """Newest items of a user that the measurement's history holds: what is recalled from."""
 _BAG = 8
@@ -203,6 +205,11 @@ def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]])
                 continue
             for rule in RULES:
                 said.append((f"{name}, {rule}", candidates[_choice(candidates, rule, line["chosen"])].text, seconds))
+            drawn_alone = [one for one in candidates if one.made == "drawn"]
+            said.append((f"{name}, {DRAWN}", drawn_alone[_consensus(drawn_alone)].text, seconds))
+            for made in ("merged", "edited"):
+                found_made = [one.text for one in candidates if one.made == made]
+                said.append((f"{name}, {made}", (found_made or [candidates[line["chosen"]].text])[0], seconds))
             best = max(candidates, key=lambda one: utility(one.text, written))
             said.append((f"{name}, oracle", best.text, seconds))
         found += [
@@ -285,6 +292,8 @@ def file_of(folder: Path, way: Way, header: Mapping[str, Any]) -> Path:
 
 def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
     """The place of the candidate that `rule` takes; `chosen` is the runtime's own."""
+    if rule == "consensus":
+        return _consensus(candidates)
     if rule == "lcb" or any(one.mean is None or one.epistemic is None for one in candidates):
         return chosen
     pool = Pool(
@@ -297,6 +306,18 @@ def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
         similarity=agreement_matrix([one.text for one in candidates]),
     )
     return select(pool, rule).index
+
+
+def _consensus(candidates: Sequence[Candidate]) -> int:
+    """The place of the candidate that agrees most with the others, of those that nothing speaks against."""
+    pool = Pool(
+        logprob=np.array([one.logprob for one in candidates]),
+        tokens=np.array([one.tokens for one in candidates]),
+        complete=np.array([one.finish_reason == "stop" and bool(one.text) for one in candidates]),
+        marked=np.array([one.remark is not None for one in candidates]),
+        similarity=agreement_matrix([one.text for one in candidates]),
+    )
+    return select(pool, "consensus").index
 
 
 def _kept(one: Candidate) -> dict[str, Any]:

@@ -32,7 +32,7 @@ LONGEST = 512
 
 _COUNTS = ((0, 6), (1, 8), (2, 16), (3, 20), (4, 50))
 """Examples of a passage, and how often so many, of a hundred."""
-_NOTES, _STRICT, _SIMILAR = 0.7, 0.25, 0.6
+_NOTES, _STRICT, _SIMILAR = 0.6, 0.12, 0.6
 """Shares of passages of notes, of those with marks for facts, and of those whose examples are the most similar."""
 _LOOKED_AT = 40
 """Other texts of the user that examples are taken from."""
@@ -170,7 +170,7 @@ def _given(text: str, notes: bool, strict: bool, draw: random.Random) -> Example
         return None
     seed = draw.randrange(1 << 30)
     if notes:
-        return _pair(text, draw.choice(("words", "words", "sparse")), strict, seed)
+        return _pair(text, draw.choice(("words", "sparse")), strict, seed)
     if draw.random() < 0.5:
         return _pair(text, "flat", strict, seed)
     said = masked(text).text if strict else text
