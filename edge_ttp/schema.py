@@ -202,8 +202,7 @@ class Candidate(Border):
     remark: str | None = None
     """What speaks against it, in words, whatever its score: chosen only where nothing else is left."""
     made: Literal["drawn", "merged", "edited"] = "drawn"
-    """merged: of what most drawn versions of a rewriting have in every place. edited: the text that was given, in the
-    user's own surface by rule. Both have no tokens of their own."""
+    """merged: what most drawn versions of a rewriting have. edited: the given text in the user's surface, by rule."""
 
 
 class Selection(Border):
@@ -322,9 +321,8 @@ class Feedback(Border):
 
 
 Keep = Literal["words", "strict", "loose"]
-"""`words`: every word that says something stands in every version, in its order; drawn is what stands between and
-around. `loose`: the text is said freely, and a version that keeps all facts is preferred. `strict`: freely too, facts
-put back word for word; where no version holds them all, the text is edited by rule alone."""
+"""`words`: every word that says something stands in every version, in its order. `loose`: said freely, a version that
+keeps all facts preferred. `strict`: freely, facts put back word for word; where none keeps them, edited by rule."""
 
 
 class Rewrite(Border):

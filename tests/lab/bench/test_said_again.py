@@ -10,7 +10,7 @@ from fakes.command import model_files
 
 from edge_ttp.cli.main import run
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.said_again import RULES, SaidAgain, Saying, table, voices
+from edge_ttp.lab.bench.said_again import DRAWN, RULES, SaidAgain, Saying, table, voices
 from edge_ttp.lab.bench.scored_pools import REPORT, part_of
 from edge_ttp.schema import HistoryItem
 
@@ -38,16 +38,24 @@ def test_every_way_is_compared_with_the_text_that_was_written(
     assert run(["bench", "rewrite", *options, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     found = {row["way"]: row for row in rows if row["tasks"] == "tasks in training"}
-    assert list(found) == ["as given", "stock greedy", *(f"stock, {rule}" for rule in RULES), "stock, oracle"]
+    rules = [*RULES, DRAWN, "merged", "edited", "oracle"]
+    assert list(found) == ["as given", "stock greedy", *(f"stock, {rule}" for rule in rules)]
     assert {row["tasks"] for row in rows} == {"tasks in training", "chat"}
     assert found["as given"]["utility"] > found["stock greedy"]["utility"]  # the fake policy says other words
     assert found["stock, oracle"]["utility"] >= max(found[f"stock, {rule}"]["utility"] for rule in RULES)
-    assert (found["as given"]["facts_kept"], found["stock, lcb"]["facts_kept"]) == (1.0, 0.0)
+    assert (found["as given"]["facts_kept"], found["stock, lcb"]["facts_kept"]) == (1.0, 1.0)  # the edited one
     assert found["as given"]["over"]["mean"] == 0.0
     before = {path: path.read_bytes() for path in (tmp_path / "pools").iterdir()}
     assert run(["bench", "rewrite", *options]) == 0  # draws nothing again
     assert {path: path.read_bytes() for path in (tmp_path / "pools").iterdir()} == before
     assert "tasks in training" in capsys.readouterr().out
+    assert run(["bench", "rewrite", *options, "--against", "stock greedy", "--json"]) == 0
+    over = {row["way"]: row["over"]["mean"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert over["stock greedy"] == 0.0 < over["as given"]
+    assert run(["bench", "rewrite", *options, "--against", "nothing"]) == 2
+    assert "no way is called 'nothing'" in capsys.readouterr().err
+    assert run(["bench", "rewrite", *options, "--skip", "9"]) != 0
+    assert "no such users" in capsys.readouterr().err
     assert run(["bench", "rewrite", *options, "--keep", "strict", "--depth", "stiff", "--tune"]) != 0  # no tune users
     assert "no such users" in capsys.readouterr().err
 
