@@ -321,8 +321,7 @@ class Feedback(Border):
 
 
 Keep = Literal["words", "strict", "loose"]
-"""`words`: every word that says something stands in every version, in its order. `loose`: said freely, a version that
-keeps all facts preferred. `strict`: freely, facts put back word for word; where none keeps them, edited by rule."""
+"""`words`: every word that says something stays, in its order. `loose`: said freely. `strict`: so, facts put back."""
 
 
 class Rewrite(Border):
