@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from house import plan
+from house import mirror, plan
 from house.source import Module, classes, cycles, graph, imported, modules, stems, twice
 from repository import ROOT
 
@@ -114,3 +114,20 @@ def test_no_two_classes_have_one_name() -> None:
 def test_a_module_is_one_reading() -> None:
     found = {f"long {name}" for name, module in {**RUNTIME, **EXPORT}.items() if module.lines > plan.LONGEST}
     assert sorted(found) == []
+
+
+def test_every_module_has_its_tests_at_the_mirrored_place() -> None:
+    """edge_ttp/policy/formats/derive.py -> tests/policy/formats/test_derive.py; packages' own files apart."""
+    without = set()
+    for name, module in RUNTIME.items():
+        *rooms, stem = name.split(".")[1:] or [""]
+        if not module.is_package and not ROOT.joinpath("tests", *rooms, f"test_{stem}.py").is_file():
+            without.add(".".join((*rooms, stem)))
+    whole_rooms = tuple(f"{room}." for room in mirror.ROOMS_ELSEWHERE)
+    assert sorted(name for name in without - mirror.excused() if not name.startswith(whole_rooms)) == []
+
+
+def test_a_test_file_is_one_reading() -> None:
+    files = ROOT.joinpath("tests").rglob("test_*.py")
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    assert [file for file, lines in sorted(lengths.items()) if lines > plan.LONGEST] == []

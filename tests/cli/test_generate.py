@@ -10,19 +10,17 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from fakes import WORDS, FakePolicy, Models, endless, press_ctrl_c
-from fakes.command import FAKED, edge_ttp, model_files, one_object
+from fakes.command import model_files, one_object
 
-from edge_ttp.cli import options
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.paths import locate
-from edge_ttp.schema import DEFAULT_RULE, REWRITE_RULE, Generation, HistoryItem
+from edge_ttp.schema import Generation, HistoryItem
 
 KEYS = {
     "": {
@@ -343,49 +341,7 @@ def test_a_prompt_that_cannot_be_answered_is_one_line(generate: Command, models:
     assert models.policies == []
 
 
-def test_the_rule_in_the_help_is_the_runtimes() -> None:
-    assert (options.DEFAULT_RULE, options.REWRITE_RULE) == (DEFAULT_RULE, REWRITE_RULE)
-
-
 # What is piped in, documents, a system text
-
-
-def piped(tmp_path: Path, data: bytes, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """`generate ARGUMENTS` in a process of its own with `data` piped in; returns what it printed as JSON."""
-    plain = ["--user", "ann", "--n", "2", "--max-tokens", "4", "--json", *model_files(tmp_path)]
-    done = edge_ttp("generate", *arguments, *plain, program=FAKED, stdin=data)
-    assert done.returncode == code, done.stderr
-    return one_object(done.stdout)
-
-
-def test_what_is_piped_in_belongs_to_the_prompt(tmp_path: Path) -> None:
-    made = piped(tmp_path, b"line one\r\nline two\r\n", "summarize this")
-    assert made["prompt"] == "summarize this\n\nline one\nline two"
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        "Grüße, wo?\n".encode(),
-        "\ufeffGrüße, wo?\r\n".encode(),
-        "\ufeffGrüße, wo?\r\n".encode("utf-16-le"),
-        "\ufeffGrüße, wo?".encode("utf-16-be"),
-    ],
-)
-def test_without_an_argument_standard_input_is_the_prompt(tmp_path: Path, data: bytes) -> None:
-    assert piped(tmp_path, data)["prompt"] == "Grüße, wo?"
-
-
-def test_an_empty_pipe_adds_nothing(tmp_path: Path) -> None:
-    assert piped(tmp_path, b"\n", "what grows here")["prompt"] == "what grows here"
-    second = tmp_path / "second"
-    second.mkdir()
-    assert "the prompt is empty" in piped(second, b"", code=2)["error"]["message"]
-
-
-@pytest.mark.parametrize("data", [b"\xff\xd8 no text", b"a\0b"])
-def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes) -> None:
-    assert "is no" in piped(tmp_path, data, "describe", code=2)["error"]["message"]
 
 
 def test_without_a_prompt_on_a_terminal_it_says_what_to_do(
@@ -424,22 +380,6 @@ def test_documents_and_a_system_text_are_read_and_never_taken_for_the_users(
     with History.open(locate(home).database) as history:
         assert {item.input for item in history.items("ann")} == {"what is near", "what grows here"}
         assert "pear" not in json.dumps([one.model_dump(mode="json") for one in history.generations("ann")])
-
-
-@pytest.mark.parametrize(("name", "words"), [("missing.txt", "cannot read"), ("", "cannot read")])
-def test_a_document_that_cannot_be_read_is_one_line(generate: Command, tmp_path: Path, name: str, words: str) -> None:
-    generate("--file", str(tmp_path / name), code=2)
-    assert words in generate.err
-    assert generate.err.count("\n") == 1
-
-
-def test_a_document_that_is_no_text_is_one_line(generate: Command, tmp_path: Path) -> None:
-    (tmp_path / "x.gguf").write_bytes(b"GGUF\x03\0\0\0")
-    generate("--file", str(tmp_path / "x.gguf"), code=2)
-    assert "is no text" in generate.err
-    (tmp_path / "big").write_bytes(b"x" * (options.MAX_STDIN_BYTES + 1))
-    generate("--file", str(tmp_path / "big"), code=2)
-    assert "is longer than" in generate.err
 
 
 def test_an_empty_answer_is_a_note(generate: Command, models: Models) -> None:

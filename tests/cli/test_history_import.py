@@ -7,8 +7,12 @@ import os
 import pty
 import re
 import select
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,9 @@ import pytest
 from edge_ttp import Runtime
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
+from edge_ttp.paths import locate
+
+from .history_calls import Invoke, stdin, write_lines
 
 
 def mailbox(path: Path, count: int) -> Path:
@@ -142,3 +149,189 @@ def test_a_name_that_cannot_be_read_is_one_line(name: str, form: list[str], caps
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert len(error) < 500
+
+
+def test_lines_are_imported_and_counted(invoke: Invoke, tmp_path: Path) -> None:
+    file = str(write_lines(tmp_path / "a.jsonl", 7, user_id="ann", category="x"))
+    assert first_line(invoke("import", file)) == "7 added, 0 there already, 0 bad lines\n"
+    assert json.loads(invoke("import", file, "--json")) == {
+        "import": None,
+        "added": 0,
+        "duplicates": 7,
+        "skipped": {},
+        "bad": 0,
+        "bad_lines": [],
+        "remarks": [],
+    }
+    assert json.loads(invoke("import", file, "--json", "--user", "bob", "--kind", "note"))["added"] == 7
+    [item] = json.loads(invoke("list", "--user", "bob", "--limit", "1", "--json"))["items"]
+    assert (item["kind"], item["metadata"]) == ("note", {"category": "x"})
+
+
+def test_bad_lines_are_named_and_the_good_ones_stored(invoke: Invoke, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "a.jsonl", 3)
+    file.write_bytes(file.read_bytes() + b'{"input": "x"}\ncaf\xe9\n' + b"[]\n" * 30)
+    notes = invoke("import", str(file), stderr=True)
+    assert f"{file}, line 4: output is missing" in notes
+    assert f"{file}, line 5: not UTF-8 at byte 4" in notes
+    assert "and 12 more" in notes
+    report = json.loads(invoke("import", str(file), "--json"))
+    assert (report["duplicates"], report["bad"], len(report["bad_lines"])) == (3, 32, 20)
+    assert report["bad_lines"][0] == {"line": 4, "reason": "output is missing"}
+
+
+def test_strict_stores_nothing_if_a_line_is_bad(invoke: Invoke, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "a.jsonl", 3)
+    file.write_text(file.read_text() + "bad\n")
+    message = invoke("import", str(file), "--strict", code=2, stderr=True)
+    assert f"nothing was stored: {file} has 1 bad line (the first is line 4: not JSON" in message
+    assert json.loads(invoke("list", "--json"))["count"] == 0
+    error = json.loads(invoke("import", str(file), "--strict", "--json", code=2))["error"]
+    assert (error["code"], error["exit_code"]) == ("invalid_input", 2)
+    assert json.loads(invoke("import", str(write_lines(file, 3)), "--strict", "--json"))["added"] == 3
+
+
+@pytest.mark.parametrize("strict", [[], ["--strict"]])
+def test_stdin_is_imported_like_a_file(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, strict: list[str]) -> None:
+    stdin(monkeypatch, b'{"input": "a", "output": "b"}\n{"input": "c", "output": "d"}\n')
+    assert first_line(invoke("import", "-", *strict)) == "2 added, 0 there already, 0 bad lines\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x7fELF\0\0\0", b"\x1f\x8b\x08", '{"a"'.encode("utf-16"), b"not json\n", b"\xff\xff\n" * 100]
+)
+def test_a_file_that_holds_no_item_is_one_clear_error(invoke: Invoke, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(content)
+    message = invoke("import", str(file), code=2, stderr=True)
+    assert message.splitlines()[-1].startswith("edge-ttp: ")
+    assert json.loads(invoke("list", "--json"))["count"] == 0
+
+
+def test_a_git_log_is_imported(invoke: Invoke, tmp_path: Path) -> None:
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=Ann", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "empty"],
+        ["add", "-A"],
+        ["-c", "user.name=Ann", "-c", "user.email=a@b", "commit", "-q", "-m", "First\n\nBody"],
+    ):
+        (tmp_path / "file").write_text("hello\n")
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, env=environment)
+    assert "1 added, 0 there already, 1 passed over (1 without a changed file), 0 bad" in invoke(
+        "import", "--git", str(tmp_path), "--author", "ann"
+    )
+    assert invoke("import", "--git", str(tmp_path), "--author", "bob") == "0 added, 0 there already, 0 bad commits\n"
+    [item] = json.loads(invoke("list", "--json"))["items"]
+    assert (item["input"], item["output"], item["kind"]) == ("1 file changed, +1 -0\nfile +1 -0", "First", "commit")
+    assert json.loads(invoke("import", "--git", str(tmp_path), "--body", "--json"))["added"] == 1
+
+
+@pytest.mark.parametrize(("strict", "kept"), [([], 500), (["--strict"], 0)])
+def test_ctrl_c_says_what_was_stored(home: Path, strict: list[str], kept: int) -> None:
+    command = [sys.executable, "-c", "from edge_ttp.cli.main import main; main()", "history", "import", "-", *strict]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for number in range(700):
+            process.stdin.write(json.dumps({"input": "", "output": f"text {number}"}).encode() + b"\n")
+        process.stdin.flush()
+        wait_for(lambda: stored(locate().database) == kept and process_waits(process.pid))
+        process.send_signal(signal.SIGINT)
+        message = process.stderr.read().decode()
+        assert process.wait() == 130
+        assert process.stdout.read() == b""
+    assert message == (
+        f"edge-ttp: the import of stdin was interrupted; {kept} items were stored; "
+        "run it again, what is stored is skipped"
+        + ("; or take it out: edge-ttp history undo-import 1\n" if kept else "\n")
+    )
+    assert stored(locate().database) == kept
+
+
+def test_a_preview_shows_items_and_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "texts.csv"
+    table.write_text("Question,Answer\nq1,a1\nq2,\nq3,a3\n")
+    options = [str(table), "--map", "input=Question", "--map", "output=Answer", "--kind", "note"]
+    assert run(["history", "import", *options, "--preview", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["input"], one["output"], one["kind"]) for one in found["items"]] == [
+        ("q1", "a1", "note"),
+        ("q3", "a3", "note"),
+    ]
+    assert [one["line"] for one in found["bad_lines"]] == [3]
+    assert run(["history", "import", *options, "--preview", "1"]) == 0
+    shown = capsys.readouterr()
+    assert "output: a1" in shown.out
+    assert "nothing was stored" in shown.err
+    run(["history", "stats", "--json"])
+    assert json.loads(capsys.readouterr().out)["items"] == 0
+    assert run(["history", "import", *options]) == 0
+    assert first_line(capsys.readouterr().out) == "2 added, 0 there already, 1 bad line\n"
+    assert run(["history", "import", *options]) == 0
+    assert first_line(capsys.readouterr().out) == "0 added, 2 there already, 1 bad line\n"
+
+
+def test_mails_conversations_and_notes_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = tmp_path / "Sent"
+    sent.write_text("From x\nFrom: me@a.org\nSubject: s\n\nhello there\n\nFrom y\nFrom: you@a.org\nSubject: s\n\nhi\n")
+    said = tmp_path / "conversations.json"
+    said.write_text(json.dumps([{"name": "n", "chat_messages": [{"sender": "human", "text": "a message"}]}]))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("# t\na note")
+    assert run(["history", "import", str(sent), "--author", "me@"]) == 0
+    assert run(["history", "import", str(said)]) == 0
+    assert run(["history", "import", str(tmp_path / "notes")]) == 0
+    assert capsys.readouterr().out.count("1 added") == 3
+    run(["history", "stats", "--json"])
+    assert json.loads(capsys.readouterr().out)["sources"] == {"claude": 1, "markdown": 1, "mbox": 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--from", "word"],
+        ["--map", "answer=x"],
+        ["--author", "me"],
+        ["--from", "mbox"],
+        ["--from", "conversations"],
+        ["--from", "maildir"],
+        ["--from", "markdown", "--map", "output=x"],
+    ],
+)
+def test_an_import_that_cannot_be_meant_is_one_line(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"output": "a"}\n')
+    assert run(["history", "import", str(file), *options]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def first_line(text: str) -> str:
+    return text.splitlines(keepends=True)[0]
+
+
+def stored(database: Path) -> int:
+    """Items in the database; -1 as long as it has no tables."""
+    try:
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        try:
+            return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return -1
+
+
+def process_waits(pid: int) -> bool:
+    """Whether the process sleeps (it has read all there is, and waits for more)."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

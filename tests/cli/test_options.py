@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import signal
-import sys
 
 import pytest
 import typer
 
-from edge_ttp.cli.options import MAX_STDIN_BYTES, interruptible, parse_count, parse_size, read_text
-from edge_ttp.errors import InvalidInput
+from edge_ttp.cli import options
+from edge_ttp.cli.options import interruptible, parse_count, parse_size
+from edge_ttp.schema import DEFAULT_RULE, REWRITE_RULE
 
 
 @pytest.mark.parametrize(("text", "count"), [("auto", None), (" AUTO ", None), ("1", 1), ("16", 16), (8, 8)])
@@ -46,30 +45,6 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         parse_size(text)
 
 
-def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
-
-
-def test_a_dash_reads_standard_input_as_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    stdin(monkeypatch, "zwei\nZeilen, café\n".encode())
-    assert read_text("-") == "zwei\nZeilen, café"
-    assert read_text("as it is\n") == "as it is\n"
-
-
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00binary", b"fine so far \x80"])
-def test_binary_input_is_refused(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    stdin(monkeypatch, data)
-    with pytest.raises(InvalidInput, match="not UTF-8"):
-        read_text("-")
-
-
-def test_endless_input_is_refused_without_reading_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    stdin(monkeypatch, b"x" * (MAX_STDIN_BYTES + 2))
-    with pytest.raises(InvalidInput, match="longer than"):
-        read_text("-")
-    assert sys.stdin.buffer.read() == b"x"
-
-
 def test_the_first_interrupt_is_a_wish_and_the_second_an_end() -> None:
     before = signal.getsignal(signal.SIGINT)
     with interruptible() as cancelled:
@@ -81,10 +56,5 @@ def test_the_first_interrupt_is_a_wish_and_the_second_an_end() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_standard_input_that_cannot_be_read_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = io.TextIOWrapper(io.BytesIO(b"x"))
-    closed.close()
-    for broken in (closed, None):
-        monkeypatch.setattr(sys, "stdin", broken)
-        with pytest.raises(InvalidInput, match="standard input cannot be read"):
-            read_text("-")
+def test_the_rule_in_the_help_is_the_runtimes() -> None:
+    assert (options.DEFAULT_RULE, options.REWRITE_RULE) == (DEFAULT_RULE, REWRITE_RULE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,13 @@ from typing import Any
 import pytest
 from fakes import FakePolicy, Models, endless
 from fakes.command import model_paths
-from registry.makers import gguf
 
-from edge_ttp.errors import Cancelled, InvalidInput, NotFound
+from edge_ttp.errors import InvalidInput, NotFound
 from edge_ttp.paths import locate
 from edge_ttp.runtime import Runtime
-from edge_ttp.runtime.loading import LoadStep
 from edge_ttp.schema import Budget, Event, Generation, HistoryItem, Sampling
+
+from .requests import until
 
 SHORT = Sampling(max_tokens=8)
 LONG = Sampling(max_tokens=1900)
@@ -56,13 +55,6 @@ def runtime(open_runtime: Callable[..., Runtime]) -> Runtime:
 
 def answer(runtime: Runtime, prompt: str | None = "what grows here", **options: Any) -> Generation:
     return runtime.generate(prompt, **{"user": "ann", "n": 4, "seed": 3, "sampling": SHORT, **options})
-
-
-def until(fact: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 60
-    while not fact():
-        assert time.monotonic() < ends
-        time.sleep(0.001)
 
 
 # Opening
@@ -131,37 +123,6 @@ def test_a_forked_child_is_refused_in_one_line_and_leaves_the_parents_models_alo
 # Loading
 
 
-def test_warming_tells_how_far_it_is_and_can_be_cancelled(runtime: Runtime, models: Models) -> None:
-    told: list[LoadStep] = []
-    runtime.warm(on_progress=told.append)
-    doing = [one.doing for one in told]
-    assert doing[-1] == "ready"
-    assert list(dict.fromkeys(doing))[-3:] == ["reward", "measuring", "ready"]
-    assert all(0 <= one.done <= 1 for one in told)
-    runtime.unload()
-    cancel = threading.Event()
-    cancel.set()
-    with pytest.raises(Cancelled):
-        runtime.warm(cancel=cancel)
-    assert answer(runtime).text
-
-
-def test_models_come_and_go_on_demand(runtime: Runtime, models: Models) -> None:
-    assert (runtime.loaded, runtime.busy) == ((), False)
-    answer(runtime)
-    assert len(runtime.loaded) == 2
-    memory = runtime.memory()
-    assert list(memory.policies) == [runtime.models.policy]
-    assert memory.process > 0
-    runtime.unload()
-    until(lambda: models.policy.closed)
-    assert runtime.loaded == ()
-    assert answer(runtime).text
-    assert len(models.policies) == 2
-    with pytest.raises(NotFound, match="not in memory"):
-        runtime.unload("other")
-
-
 def test_a_model_in_use_is_unloaded_when_its_request_ends(runtime: Runtime, models: Models) -> None:
     models.policy = FakePolicy(table=endless)
     drawing, stop = threading.Event(), threading.Event()
@@ -189,21 +150,6 @@ def test_models_leave_when_nobody_has_come_for_long(open_runtime: Callable[..., 
     assert answer(runtime).text
     with pytest.raises(InvalidInput):
         open_runtime(unload_after_s=0)
-
-
-def test_several_policies_and_another_one_from_now_on(runtime: Runtime, models: Models, tmp_path: Path) -> None:
-    other = tmp_path / "other.gguf"
-    other.write_bytes(gguf())
-    first = answer(runtime)
-    models.policy = FakePolicy()
-    second = answer(runtime, model=str(other))
-    assert (first.model, second.model) == ("tiny", "other")
-    assert len(runtime.memory().policies) == 2
-    runtime.use_model(str(other))
-    assert answer(runtime).model == "other"
-    assert list(runtime.memory().policies) == [str(other)]
-    with pytest.raises(NotFound):
-        runtime.use_model("nope")
 
 
 def test_the_device_is_measured_after_the_first_answer_where_no_plan_needs_it_before(
@@ -289,54 +235,6 @@ def test_many_cycles_leave_no_thread_and_no_file(open_runtime: Callable[..., Run
 
 
 # What hosts give
-
-
-def test_openais_messages_are_a_conversation(runtime: Runtime, models: Models) -> None:
-    messages = [
-        {"role": "system", "content": "be brief"},
-        {"role": "user", "content": "what grows here"},
-        {"role": "assistant", "content": [{"type": "text", "text": "birch"}]},
-        {"role": "user", "content": "and there"},
-    ]
-    by_messages = answer(runtime, None, messages=messages)
-    by_turns = answer(runtime, "and there", turns=messages[1:3], system="be brief")
-    by_pairs = answer(runtime, "and there", turns=[("what grows here", "birch")], system="be brief")
-    assert by_messages.candidates == by_turns.candidates == by_pairs.candidates
-    assert by_messages.prompt == "and there"
-    assert ("assistant", "birch") in models.policy.messages[-1]
-
-
-@pytest.mark.parametrize(
-    "turns",
-    [
-        "a text",
-        [("only one",)],
-        [("a", "b", "c")],
-        [("a", 3)],
-        [{"role": "user"}],
-        [{"role": "tool", "content": "x"}],
-        [{"role": "user", "content": "no answer"}],
-        [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
-        [{"role": "user", "content": 3}],
-        [None],
-        {"role": "user", "content": "x"},
-    ],
-)
-def test_turns_of_every_other_shape_are_refused_in_one_line(runtime: Runtime, turns: Any) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        answer(runtime, turns=turns)
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("messages", [[], "x", [{"role": "assistant", "content": "x"}], [{"role": "system"}], [3]])
-def test_messages_that_are_none_are_refused(runtime: Runtime, messages: Any) -> None:
-    with pytest.raises(InvalidInput):
-        answer(runtime, None, messages=messages)
-
-
-def test_messages_take_the_place_of_prompt_turns_and_system(runtime: Runtime) -> None:
-    with pytest.raises(InvalidInput, match="give one or the other"):
-        answer(runtime, "both", messages=[{"role": "user", "content": "x"}])
 
 
 def test_a_streams_options_are_checked_at_the_call(runtime: Runtime) -> None:

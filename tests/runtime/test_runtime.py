@@ -4,87 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import BYTES_PER_TOKEN, FakePolicy, FakeReward, Models, endless
-from fakes.command import model_paths
+from fakes import BYTES_PER_TOKEN, FakePolicy, Models, endless
 from registry.makers import ADAPTER, gguf, sha256
 
-from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, ModelUnavailable, NotFound
+from edge_ttp.errors import Cancelled, HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.paths import locate, private_folder
 from edge_ttp.registry import Manifest
 from edge_ttp.registry.manifest import Bundled, ModelFile
 from edge_ttp.runtime import Runtime, loading
 from edge_ttp.schema import Budget, Event, Generation, HistoryItem, LoraAdapter, Sampling
 
-SHORT = Sampling(max_tokens=8)
-LONG = Sampling(max_tokens=1500)
-
-
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
-def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
-    """Opens runtimes over two small files that pass for models; closes them in the end."""
-    paths = model_paths(tmp_path)
-    opened: list[Runtime] = []
-
-    def open_one(**options: Any) -> Runtime:
-        opened.append(Runtime.open(**{**paths, **options}))
-        return opened[-1]
-
-    yield open_one
-    for runtime in opened:
-        runtime.close()
-
-
-@pytest.fixture
-def runtime(open_runtime: Callable[..., Runtime]) -> Runtime:
-    return open_runtime()
-
-
-def answer(runtime: Runtime, prompt: str = "what grows here", **options: Any) -> Generation:
-    return runtime.generate(prompt, **{"user": "ann", "n": 4, "seed": 3, "sampling": SHORT, **options})
-
+from .requests import LONG, SHORT, answer
 
 # Opening and loading
-
-
-def test_opening_loads_no_model(runtime: Runtime, models: Models) -> None:
-    assert models.policies == models.rewards == []
-    assert runtime.history.users() == []
-
-
-def test_models_are_loaded_once_when_first_needed(runtime: Runtime, models: Models) -> None:
-    for _ in range(3):
-        answer(runtime)
-    assert len(models.policies) == len(models.rewards) == 1
-    assert models.policies[0]["threads"] >= 1
-    assert models.policies[0]["memory_bytes"] > 0
-
-
-def test_the_reward_model_is_not_loaded_for_a_rule_that_needs_none(runtime: Runtime, models: Models) -> None:
-    result = answer(runtime, select="consensus")
-    assert (result.reward, models.rewards) == (None, [])
-    runtime.warm(rule="first")
-    assert models.rewards == []
-    runtime.warm()
-    assert len(models.rewards) == 1
-
-
-def test_a_model_that_failed_to_load_is_tried_again(runtime: Runtime, models: Models) -> None:
-    models.failures.append(ModelUnavailable("broken"))
-    with pytest.raises(ModelUnavailable, match="broken"):
-        answer(runtime)
-    assert answer(runtime).text
-    assert len(models.policies) == 2
 
 
 def test_bad_requests_are_refused_before_models_are_looked_at(open_runtime: Callable[..., Runtime]) -> None:
@@ -243,76 +181,11 @@ def test_a_document_is_read_and_not_kept(runtime: Runtime, models: Models) -> No
 # Feedback
 
 
-def test_each_kind_of_feedback_is_recorded_for_the_right_candidate(runtime: Runtime) -> None:
-    made = answer(runtime)
-    other = (made.chosen + 1) % made.n
-    accepted = runtime.feedback(made.generation_id, "accept")
-    rejected = runtime.feedback(made.generation_id, "reject", user="ann")
-    edited = runtime.feedback(made.generation_id, "edit", text="as it should be")
-    preferred = runtime.feedback(made.generation_id, "prefer", candidate=other)
-    assert [one.candidate for one in (accepted, rejected, edited, preferred)] == [made.chosen] * 3 + [other]
-    assert edited.text == "as it should be"
-    assert runtime.history.feedback_for("ann") == [preferred]  # the last word counts
-    assert runtime.history.items("ann") == []
-
-
-def test_what_was_said_can_be_taken_back(runtime: Runtime) -> None:
-    made = answer(runtime)
-    seen = runtime.feedback(made.generation_id, "copied")
-    edited = runtime.feedback(made.generation_id, "edit", text="as it should be")
-    fingerprint = FakeReward().fingerprint
-    assert [one.kind for one in runtime.history.evidence("ann", fingerprint, 9)[1]] == ["edit"]
-    assert [(item.input, item.output) for item in runtime.history.items("ann")] == [
-        ("what grows here", "as it should be")
-    ]
-    assert runtime.retract(made.generation_id, user="ann", kind="edit") == (edited,)
-    assert runtime.history.items("ann") == []
-    assert runtime.history.feedback_for("ann") == [seen]
-    assert [one.kind for one in runtime.history.evidence("ann", fingerprint, 9)[1]] == ["copied"]
-    assert runtime.retract(made.generation_id) == (seen,)
-    assert runtime.history.evidence("ann", fingerprint, 9)[1] == []
-    with pytest.raises(NotFound):
-        runtime.retract(made.generation_id)
-
-
 def test_stored_answers_are_listed_newest_first(runtime: Runtime) -> None:
     first, second = answer(runtime), answer(runtime)
     assert [one.generation_id for one in runtime.generations("ann")] == [second.generation_id, first.generation_id]
     assert [one.generation_id for one in runtime.generations("ann", limit=1)] == [second.generation_id]
     assert runtime.generations() == []
-
-
-def test_what_was_accepted_is_imitated_next_time(runtime: Runtime, models: Models) -> None:
-    made = answer(runtime)
-    runtime.feedback(made.generation_id, "edit", text="roses and thorns")
-    again = answer(runtime)
-    assert again.plan.examples == 1
-    assert any(("assistant", "roses and thorns") in messages for messages in models.policy.messages)
-
-
-def test_feedback_that_cannot_be_meant_is_refused(runtime: Runtime) -> None:
-    made = answer(runtime)
-    with pytest.raises(NotFound):
-        runtime.feedback("000000000000", "accept")
-    with pytest.raises(NotFound):
-        runtime.feedback(made.generation_id, "accept", user="bob")
-    with pytest.raises(InvalidInput, match="prefer needs the candidate"):
-        runtime.feedback(made.generation_id, "prefer")
-    for candidate in (-1, made.n):
-        with pytest.raises(InvalidInput, match="has no candidate"):
-            runtime.feedback(made.generation_id, "prefer", candidate=candidate)
-    with pytest.raises(InvalidInput, match="an edit needs"):
-        runtime.feedback(made.generation_id, "edit")
-    with pytest.raises(InvalidInput, match="takes no text"):
-        runtime.feedback(made.generation_id, "accept", text="something")
-    assert runtime.history.feedback_for("ann") == []
-    assert runtime.history.items("ann") == []
-
-
-def test_there_is_no_feedback_on_what_was_not_stored(runtime: Runtime) -> None:
-    made = answer(runtime, store=False)
-    with pytest.raises(NotFound):
-        runtime.feedback(made.generation_id, "accept")
 
 
 # Several threads, and the end
@@ -336,19 +209,6 @@ def test_threads_share_one_runtime_and_every_user_gets_their_own_answer(runtime:
             one.generation_id for one in generations
         }
     assert len(models.policies) == len(models.rewards) == 1
-
-
-def test_threads_that_are_first_at_once_load_the_models_once(runtime: Runtime, models: Models) -> None:
-    together = threading.Barrier(4)
-
-    def first(_: int) -> str:
-        together.wait()
-        return answer(runtime).text
-
-    with ThreadPoolExecutor(4) as threads:
-        assert len(set(threads.map(first, range(4)))) == 1
-    assert len(models.policies) == len(models.rewards) == 1
-    assert 1 <= models.policy.measured <= 3  # once for each number of threads
 
 
 def test_a_request_waiting_for_another_can_be_cancelled(runtime: Runtime, models: Models) -> None:
