@@ -39,8 +39,8 @@ GIVEN = "as given"
 RULES: tuple[Rule, ...] = ("lcb", "mean", "consensus", "logprob")
 """Rules that choose from the same pool. `lcb` stands for what the runtime does: consensus where the reward model knows
 nothing of such texts."""
-DRAWN = "consensus of what was drawn"
-"""The rule `consensus` without the versions that are merged or edited."""
+DRAWN = "drawn"
+"""`consensus` of what was drawn, without the versions that are merged or edited."""
 _EARLIER = 200
 """Newest items of a user that the measurement's history holds: what is recalled from."""
 _BAG = 8
