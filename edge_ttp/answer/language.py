@@ -1,7 +1,7 @@
 """Which language a text is in, by py3langid (offline, 139 languages), and what a policy can write.
 
-py3langid was chosen among maintained detectors that need no network (lingua was the other) because it is small and
-fast; `edge-ttp bench languages` says which languages a policy writes.
+py3langid was chosen among maintained detectors that need no network (lingua was the other) because it is small:
+one file of numpy arrays; `edge-ttp bench languages` says which languages a policy writes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput
 from edge_ttp.history import driver, migrations, shape
-from edge_ttp.history.faults import HistoryDamaged, locked, primary_code, read_only, translated
+from edge_ttp.history.faults import DiskFull, HistoryDamaged, full, locked, primary_code, read_only, translated
 from edge_ttp.history.kept import keep_copy
 from edge_ttp.history.place import identity, provide
 
@@ -52,10 +52,16 @@ class Connections:
         self._identity = identity(path)
         self._key = None if driver.is_plain(path) else driver.key_of(path)
         self.read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        self._as_it_was: tuple[int, int, bool] | None = None
+        """Where a full disk leaves no room to be beside other processes: what the file was when it was opened."""
         try:
-            with translated(path):
-                self._address = self._find_address()
-                self._prepare_file()
+            try:
+                with translated(path):
+                    self._address = self._find_address()
+                    self._prepare_file()
+            except DiskFull:
+                if not self._open_without_index():
+                    raise
         except BaseException:
             self.close()  # or the file would stay open until somebody collects this
             raise
@@ -75,6 +81,21 @@ class Connections:
                 raise  # immutable=1 would show the file without the newest rows, which are in the WAL
             return f"{address}?mode=ro&immutable=1"
         return f"{address}?mode=ro"
+
+    def _open_without_index(self) -> bool:
+        """Opens the file for reading alone, as one that nobody changes: that needs no room. False where it cannot be.
+
+        A file whose newest rows are still in the write-ahead log cannot be read so.
+        """
+        state = _state(self.path)
+        if state is None or state[2]:
+            return False
+        self._idle.clear()
+        self.read_only, self._as_it_was = True, state
+        self._address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+        with translated(self.path):
+            self._prepare_file()
+        return True
 
     def _prepare_file(self) -> None:
         """WAL mode and the tables. Several processes may be first at once; the write lock decides."""
@@ -171,7 +192,7 @@ class Connections:
         `wait_s`: how long to wait for another writer, where that is less than the busy timeout.
         """
         if self.read_only:
-            raise read_only(self.path)
+            raise self._refusal()
         # Threads of one process queue here; SQLite's own waiting is by polling and is left to other processes.
         if wait_s is not None and math.isnan(wait_s):
             raise InvalidInput("wait_s is not a number", "give seconds, or None")
@@ -206,7 +227,7 @@ class Connections:
     def alone(self) -> Iterator[sqlite3.Connection]:
         """One connection outside any transaction, while no other thread of this process writes."""
         if self.read_only:
-            raise read_only(self.path)
+            raise self._refusal()
         with self._writer, self.connection() as db:
             self._check_identity()
             yield db
@@ -232,6 +253,10 @@ class Connections:
                 "save what can be read: edge-ttp history doctor --repair",
             )
 
+    def _refusal(self) -> HistoryUnavailable:
+        """Why nothing is written."""
+        return read_only(self.path) if self._as_it_was is None else full(self.path)
+
     def _check_identity(self) -> None:
         """Raises HistoryUnavailable where the file has lost its name: rows written to it now would be lost."""
         if identity(self.path) != self._identity:
@@ -248,6 +273,10 @@ class Connections:
                 self._inherited += self._idle
                 self._idle = []
                 self._process = os.getpid()
+            if self._as_it_was is not None and self._as_it_was != _state(self.path):
+                raise HistoryUnavailable(
+                    f"the history {self.path} was opened on a full disk and has changed since", "open it again"
+                )
             if self._idle:
                 return self._idle.pop()
         return self._connect(self._address)
@@ -269,6 +298,15 @@ class Connections:
                 return
         for connection in idle:
             connection.close()
+
+
+def _state(path: Path) -> tuple[int, int, bool] | None:
+    """When the file was changed, its size, and whether its log holds rows; None where there is none."""
+    try:
+        status, log = path.stat(), Path(f"{path}-wal")
+        return status.st_mtime_ns, status.st_size, log.exists() and log.stat().st_size > 0
+    except OSError:
+        return None
 
 
 def text_of(raw: bytes) -> str | bytes:

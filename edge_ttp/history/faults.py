@@ -26,6 +26,10 @@ class HistoryBlocked(HistoryUnavailable):
     """A full disk or another process is in the way: the file itself may be sound, and repairing it helps nobody."""
 
 
+class DiskFull(HistoryBlocked):
+    """A disk without room for what reading or writing a history needs."""
+
+
 def primary_code(error: BaseException) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -47,7 +51,7 @@ def locked(path: Path) -> HistoryUnavailable:
 
 def full(path: Path) -> HistoryUnavailable:
     """A disk without room."""
-    return HistoryBlocked(f"the disk is full: nothing more can be written to {path}", "free some space and try again")
+    return DiskFull(f"the disk is full: nothing more can be written to {path}", "free some space and try again")
 
 
 def _no_space(path: Path) -> bool:

@@ -192,7 +192,10 @@ def _history(paths: Paths) -> Iterator[Check]:
         )
     elif health.read_only:
         yield Check(
-            "history", "warn", f"{detail}; read-only: nothing new is kept", "make the file and its folder writable"
+            "history",
+            "warn",
+            f"{detail}; read-only: nothing new is kept",
+            "make the file and its folder writable, or free some space",
         )
     else:
         yield Check("history", "ok", detail)

@@ -15,7 +15,7 @@ from edge_ttp.budget import device
 from edge_ttp.budget.device_profile import Profiles
 from edge_ttp.budget.load import LoadMeter
 from edge_ttp.budget.watch import Watch
-from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, NotFound
+from edge_ttp.errors import Cancelled, InvalidInput, ModelUnavailable, NotFound, OutOfCapacity
 from edge_ttp.paths import Paths
 from edge_ttp.policy import bindings
 from edge_ttp.policy.elsewhere.address import EngineAddress
@@ -32,6 +32,9 @@ _POLL_S = 0.02
 
 MEMORY_SHARE = 0.8
 """Part of the memory that is free which policies may take: the host app and the system need the rest."""
+
+REWARD_GROWTH = 4
+"""A reward model in memory, relative to its files: weights of 8 bits become numbers of 32 (reward/session.py)."""
 
 
 @dataclass(frozen=True)
@@ -312,7 +315,7 @@ class Holding:
     # The reward model
 
     def reward(self) -> RewardModel:
-        """The reward model, loaded now if it is not there. Raises ModelUnavailable, NotFound."""
+        """The reward model, loaded now if it is not there. Raises ModelUnavailable, NotFound, OutOfCapacity."""
         return self._reward.get()
 
     def has_reward(self) -> bool:
@@ -321,6 +324,13 @@ class Holding:
 
     def _load_reward(self) -> RewardModel:
         located = self._registry.locate(self.reward_name, kind="reward")
+        need = REWARD_GROWTH * sum(file.stat().st_size for file in located.path.iterdir() if file.is_file())
+        free = device.available_memory()
+        if free < need:  # onnxruntime does not ask; within a control group the system would end this process
+            raise OutOfCapacity(
+                f"the reward model {located.name} needs about {need >> 20} MiB, {free >> 20} MiB are free",
+                "allow more memory, or choose without it: the selection rule consensus or first",
+            )
         return RewardModel.load(located.path, threads=self._threads)
 
     # The end

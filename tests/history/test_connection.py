@@ -12,6 +12,8 @@ import pytest
 
 from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound
 from edge_ttp.history import History, migrations
+from edge_ttp.history.connection import Connections
+from edge_ttp.history.faults import full
 
 from .as_user import folder_of_an_ordinary_user, without_rights
 from .conftest import new_generation, new_item
@@ -294,3 +296,43 @@ def test_eight_processes_may_be_first_at_once(path: Path, round_: int) -> None:
         with history._connections.reading() as db:
             names = [row[0] for row in db.execute("SELECT name FROM _sqlite_migrations")]
         assert names == [step.__name__ for step in migrations.STEPS]
+
+
+def test_where_there_is_no_room_for_the_logs_index_the_history_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.db"
+    with History.open(path) as history:
+        history.add(new_item("good day"))
+
+    def no_room(self: Connections) -> str:
+        raise full(self.path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connections, "_find_address", no_room)
+        on_full_disk = History.open(path)
+    with on_full_disk as history:
+        assert history.read_only
+        assert len(history.items("ann")) == 1
+        with pytest.raises(HistoryUnavailable, match="the disk is full"):
+            history.add(new_item("good night"))
+        with History.open(path) as other:  # there is room again, and somebody else writes
+            other.add(new_item("good evening"))
+        with pytest.raises(HistoryUnavailable, match="has changed since; open it again"):
+            history.items("ann")
+
+
+def test_rows_that_are_only_in_the_log_are_not_passed_over_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.db"
+    with History.open(path) as history:
+        history.add(new_item("good day"))
+        assert Path(f"{path}-wal").stat().st_size
+
+        def no_room(self: Connections) -> str:
+            raise full(self.path)
+
+        monkeypatch.setattr(Connections, "_find_address", no_room)
+        with pytest.raises(HistoryUnavailable, match="the disk is full"):
+            History.open(path)
