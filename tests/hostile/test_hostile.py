@@ -11,7 +11,7 @@ from .watch import Result, run
 pytestmark = pytest.mark.slow
 
 EACH = 850
-"""With twelve kinds more than ten thousand in all."""
+"""With thirteen kinds more than ten thousand in all."""
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "texts_of_others": "chats, notes, files of no known kind",
     "database": "histories: rows, tables, bits",
     "arguments": "command lines",
+    "home_files": "our own files: settings, caches, manifests, states",
 }
 """Module in this folder -> what the table calls it."""
 
