@@ -19,7 +19,7 @@ from typing import Any
 
 from edge_ttp.paths import Paths, private_folder
 from edge_ttp.system.file_lock import try_lock
-from edge_ttp.system.private_file import write_private
+from edge_ttp.system.private_file import read_small, write_private
 
 RECORD = "app.json"
 LOCK = "app.lock"
@@ -94,11 +94,11 @@ def first(paths: Paths) -> Only | None:
 def hand_over(paths: Paths, wish: AppWish) -> bool:
     """Whether the app that runs already took `wish`."""
     try:
-        record: dict[str, Any] = json.loads((paths.run / RECORD).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(read_small(paths.run / RECORD))
         with Client(("127.0.0.1", int(record["port"])), authkey=bytes.fromhex(record["key"])) as connection:
             connection.send_bytes(json.dumps(asdict(wish)).encode())
             return connection.poll(5.0) and connection.recv_bytes(64) == b"heard"
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AuthenticationError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, AuthenticationError):
         return False
 
 

@@ -126,9 +126,11 @@ def committed(runtime: Runtime, repository: Path) -> str | None:
     pending = _pending(repository)
     try:
         waiting = json.loads(pending.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     pending.unlink(missing_ok=True)
+    if not isinstance(waiting, dict) or not {"generation", "user"} <= waiting.keys():
+        return None
     subject = _git(repository, "log", "-1", "--format=%s").strip()
     if not subject:
         return None

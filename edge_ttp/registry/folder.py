@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from edge_ttp.paths import Paths, private_folder
 
@@ -21,15 +19,6 @@ def model_folder(paths: Paths, name: str) -> Path:
 def parent_of(path: Path) -> Path:
     """The folder of the file `path`, created with mode 0700 if it was missing."""
     return private_folder(path.parent)
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """The file at `path`, opened to be read. Raises OSError for a folder, a pipe or a device: a pipe has no end."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        return os.fdopen(handle, "rb")
-    os.close(handle)
-    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def write_private(path: Path, text: str) -> None:

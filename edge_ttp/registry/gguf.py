@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ttp.errors import ModelUnavailable
-from edge_ttp.registry.folder import open_regular
+from edge_ttp.system.private_file import open_regular
 
 MAGIC = b"GGUF"
 MAX_HEADER = 256 << 20

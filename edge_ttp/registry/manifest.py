@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from edge_ttp.errors import Cancelled, InvalidInput
-from edge_ttp.registry.folder import open_regular
+from edge_ttp.system.private_file import open_regular
 
 Kind = Literal["policy", "reward", "adapter"]
 PromptStyle = Literal["chat", "few-shot"]

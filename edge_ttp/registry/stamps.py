@@ -16,6 +16,7 @@ from threading import Event
 
 from edge_ttp.paths import private_folder
 from edge_ttp.registry.manifest import file_sha256
+from edge_ttp.system.private_file import read_small
 
 MAX_STAMPS = 512
 
@@ -51,8 +52,8 @@ class Stamps:
 
     def _load(self) -> dict[str, list[int | str]]:
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(read_small(self._file))
+        except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(found, dict):
             return {}

@@ -22,9 +22,9 @@ from typing import Any, Literal
 
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.paths import private_folder
-from edge_ttp.registry.folder import open_regular
 from edge_ttp.registry.manifest import Kind
 from edge_ttp.system.confined import Died, ProcessLimits, run
+from edge_ttp.system.private_file import open_regular, read_small
 
 CONFIG_NAME = "reward.json"
 """What names the files of a reward model, with their SHA-256s."""
@@ -110,7 +110,7 @@ class Trials:
     def _load(self) -> dict[str, str]:
         """Key -> what the file died of, empty for a sound one."""
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
+            found = json.loads(read_small(self._file))
         except (OSError, ValueError, RecursionError):
             return {}
         if not isinstance(found, dict):

@@ -35,6 +35,7 @@ from edge_ttp.registry.manifest import (
     is_format,
     read_manifest,
 )
+from edge_ttp.system.private_file import read_small
 
 CHOICES_NAME = "choices.json"
 MAX_CHOICES = 64
@@ -198,9 +199,9 @@ class Variants:
 
     def _choices(self, name: str) -> dict[str, dict[str, Any]]:
         try:
-            text = (self.folder(name) / CHOICES_NAME).read_text(encoding="utf-8")
+            text = read_small(self.folder(name) / CHOICES_NAME)
             found = json.loads(text)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         devices = found.get("devices") if isinstance(found, dict) else None
         if not isinstance(devices, dict):

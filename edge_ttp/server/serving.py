@@ -89,7 +89,7 @@ def recorded(paths: Paths, state: State, url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError, RecursionError):
             if json.loads(path.read_text(encoding="utf-8")).get("instance") == state.instance:
                 path.unlink()
 

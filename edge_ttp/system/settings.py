@@ -17,6 +17,7 @@ from typing import Any
 
 from edge_ttp.errors import InvalidInput, write_cure
 from edge_ttp.paths import Paths, private_folder
+from edge_ttp.system.private_file import open_regular
 
 SETTINGS_NAME = "config.toml"
 MAX_SETTINGS = 64 << 10
@@ -95,7 +96,7 @@ def _parsed(file: Path, text: str) -> Settings:
 
     try:
         values: Mapping[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidInput(f"the settings {str(file)!r} are no TOML: {error}", cure) from error
     unknown = sorted(values.keys() - {*NAMES})
     if unknown:
@@ -130,7 +131,7 @@ def _checked(name: str, value: Any) -> Any:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             data = opened.read(MAX_SETTINGS + 1)
         if len(data) > MAX_SETTINGS:
             raise InvalidInput(f"the settings {str(file)!r} are too long", f"keep below {MAX_SETTINGS >> 10} KiB")

@@ -9,7 +9,7 @@ import pytest
 
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
 from edge_ttp.registry import Registry
-from edge_ttp.registry.folder import open_regular
+from edge_ttp.system.private_file import open_regular
 
 
 @pytest.fixture

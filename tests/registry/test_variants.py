@@ -89,7 +89,9 @@ def test_another_processor_has_a_choice_of_its_own(
     assert registry.locate(model).format == "Q8_0"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"devices": 3}', '{"devices": {"%s": {"format": "../x"}}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "[]", '{"devices": 3}', '{"devices": {"%s": {"format": "../x"}}}']
+)
 def test_a_damaged_note_of_the_choice_counts_as_none(registry: Registry, model: str, paths: Paths, text: str) -> None:
     registry.derive(model, "Q8_0", maker(content(Q8_0)))
     registry.choose(model, "Q8_0")

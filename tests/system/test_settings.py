@@ -97,6 +97,7 @@ def test_what_cannot_be_set_changes_nothing(paths: Paths, name: str, value: str)
     ("text", "words"),
     [
         ("user = ", "are no TOML"),
+        ("user = " + "[" * 30_000, "are no TOML"),
         ('colour = "blue"', "no setting 'colour'"),
         ("user = 3", "is no text"),
         ("retention_days = true", "is no number of days"),
@@ -139,3 +140,10 @@ def test_a_full_disk_asks_for_room_not_for_rights(paths: Paths, monkeypatch: pyt
     with pytest.raises(InvalidInput, match="No space left on device; free some space"):
         change_settings(paths, "user", "ann")
     assert os.listdir(paths.config) == []
+
+
+def test_a_pipe_in_the_place_of_the_file_is_an_error_and_no_wait(paths: Paths) -> None:
+    paths.config.mkdir(parents=True)
+    os.mkfifo(settings_file(paths))
+    with pytest.raises(InvalidInput, match="not a regular file"):
+        read_settings(paths)

@@ -128,5 +128,5 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, json.loads(line)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}", _CURE) from error

@@ -79,7 +79,7 @@ def _whole_lines(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
     end = data.rfind(b"\n") + 1
     try:
         lines = [json.loads(line) for line in data[:end].splitlines()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} holds no results", "choose another file") from error
     if not all(isinstance(line, dict) for line in lines):
         raise InvalidInput(f"{path} holds no results", "choose another file")

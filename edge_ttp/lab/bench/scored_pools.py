@@ -101,7 +101,7 @@ def _rows(source: LineSource) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line, _ in source.lines():
         try:
             row = json.loads(line or b"")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidInput(f"line {number} of {source.name} is not JSON", "give one JSON object per line") from None
         if not isinstance(row, dict):
             raise InvalidInput(f"line {number} of {source.name} is no object", "give one JSON object per line")

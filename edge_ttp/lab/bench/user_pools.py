@@ -105,7 +105,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput(f"{file} line {number} is not JSON", _CURE) from error
         if not isinstance(value, dict):
             raise InvalidInput(f"{file} line {number} is no object", _CURE)
