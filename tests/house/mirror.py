@@ -22,7 +22,7 @@ ROOMS_ELSEWHERE: dict[str, str] = {
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli": (
         "bench bench_adapt bench_budget bench_company bench_quality bench_recall bench_requests bench_rewrite "
-        "bench_rivals bench_temperature bench_trial bench_voice bench_window",
+        "bench_overhead bench_rivals bench_temperature bench_trial bench_voice bench_window",
         "the words of measuring tools: tests/lab/bench and tests/cli/test_main.py",
     ),
     "server": (
@@ -34,12 +34,14 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
 """Modules whose behaviour shows only in something whole that is tested under a name of its own."""
 
 STILL_THROUGH_OTHERS: dict[str, str] = {
+    "answer": "plain_examples text_parts",
     "cli": "app chat_input clipboard compose device editor history_options history_pairs hook mcp "
     "models_getting models_options reproduce serve stages stats tokens",
     "lab": "doctor",
     "lab.bench": "bare_decode contestants drawing llama_server quality_page quality_pools quality_ways report_set "
     "rival_servers swapping tasks user_pools voice_learned voice_page",
-    "lab.diagnosis": "candidate_texts charts evidence_worth json_report own_report png_picture verdict",
+    "lab.diagnosis": "candidate_texts charts evidence_worth json_report own_report parquet_source png_picture "
+    "row_batches verdict whole_users",
     "lab.reproduction": "cells document figures findings ladder_page law_test variance",
     "runtime": "teaching visitors",
 }
