@@ -239,7 +239,7 @@ def test_a_history_on_a_full_disk_can_be_read_and_not_written(database: Path) ->
     listed = edge_ttp("history", "list", "--user", "ann", "--json", before=on_a_full_disk(database, 0))
     assert listed.returncode == 0, listed.stderr
     assert "good day 39" in listed.stdout
-    added = edge_ttp("history", "add", "new words", "--user", "ann", before=on_a_full_disk(database, 0))
+    added = edge_ttp("history", "add", "--output", "new words", "--user", "ann", before=on_a_full_disk(database, 0))
     assert added.returncode == FAULT
     assert added.stderr.startswith("edge-ttp: the disk is full")
     assert added.stderr.count("\n") == 1
