@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from edge_ttp.budget.cost import BINS, KNOTS, Floats, Lengths, Speed, corrected, decode_s
 from edge_ttp.paths import private_folder
-from edge_ttp.system.private_file import read_small
 
 _START_SCORE = (0.03, 0.004)
 _START_BEFORE_S = 0.02
@@ -257,7 +256,9 @@ class Profiles:
 
     def _read(self) -> dict[str, object]:
         try:
-            found = json.loads(read_small(self._path))
+            if not self._path.is_file():  # a pipe would be waited for
+                return {}
+            found = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
