@@ -13,7 +13,7 @@ import pytest
 
 from edge_ttp.errors import EdgeTTPError, HistoryUnavailable, InvalidInput, OutOfCapacity
 from edge_ttp.history import History, faults
-from edge_ttp.history.faults import HistoryBlocked, HistoryDamaged, primary_code, translated
+from edge_ttp.history.faults import DiskFull, HistoryBlocked, HistoryDamaged, primary_code, translated
 
 from .conftest import new_generation, new_item
 from .refusing import refused
@@ -106,7 +106,7 @@ def reported(code: int, message: str = "said") -> sqlite3.OperationalError:
     [
         (sqlite3.SQLITE_BUSY, HistoryBlocked, "locked by another process"),
         (sqlite3.SQLITE_BUSY | (2 << 8), HistoryBlocked, "locked by another process"),  # an extension of the same
-        (sqlite3.SQLITE_FULL, HistoryBlocked, "the disk is full"),
+        (sqlite3.SQLITE_FULL, DiskFull, "the disk is full"),
         (sqlite3.SQLITE_READONLY, HistoryUnavailable, "is read-only"),
         (sqlite3.SQLITE_CORRUPT, HistoryDamaged, "not a sound database"),
         (sqlite3.SQLITE_NOTADB, HistoryDamaged, "not a sound database"),

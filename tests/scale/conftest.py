@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from repository import ROOT
 
-from tests.scale.small_policy import write_small_policy
-
 WORDS = "we meet at the station by noon and walk along the old river with bread and tea".split()  # noqa: SIM905
 
 
 @pytest.fixture(scope="session")
 def small_policy(tmp_path_factory: pytest.TempPathFactory, policy_path: Path) -> Path:
+    from tests.scale.small_policy import write_small_policy  # gguf comes with the extra `export`
+
     return write_small_policy(tmp_path_factory.mktemp("policy") / "small.gguf", policy_path)
 
 
