@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from edge_ttp.errors import ModelUnavailable
+from edge_ttp.reward.graph_bounds import DOMAINS
 from edge_ttp.reward.session import Session
 
 Vectors = npt.NDArray[np.float32]
@@ -29,11 +30,21 @@ class TextEncoder:
     """Encodes texts as mean-pooled, L2-normalised token vectors. May be used from several threads."""
 
     def __init__(
-        self, graph: bytes, tokenizer: bytes, *, name: str, fingerprint: str, width: int, max_tokens: int, threads: int
+        self,
+        graph: bytes,
+        tokenizer: bytes,
+        *,
+        name: str,
+        fingerprint: str,
+        width: int,
+        max_tokens: int,
+        threads: int,
+        domains: Sequence[bytes] = DOMAINS,
     ) -> None:
         """An encoder from the bytes of encoder.onnx and tokenizer.json.
 
         `fingerprint` names weights, tokenizer and max_tokens: vectors of another fingerprint are not comparable.
+        `domains`: whose operators the graph may use (edge_ttp.reward.graph_bounds).
         Raises ModelUnavailable for a file that cannot be loaded or a graph of another width.
         """
         self.fingerprint = fingerprint
@@ -51,6 +62,7 @@ class TextEncoder:
             inputs=("input_ids", "attention_mask"),
             outputs=("embedding", "states"),
             threads=threads,
+            domains=domains,
         )
         if self.encode([""]).shape != (1, width):
             raise ModelUnavailable(f"encoder.onnx of {name} does not give vectors of {width} numbers", "pull it again")

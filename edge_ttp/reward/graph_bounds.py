@@ -7,7 +7,7 @@ function that calls functions grows without bound while it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edge_ttp.errors import ModelUnavailable
 
@@ -26,17 +26,20 @@ Field = tuple[int, int | memoryview]
 """A field's number, and its number or bytes."""
 
 
-def refuse_unbounded(model: bytes, name: str) -> None:
-    """Raises ModelUnavailable where `model`, the bytes of an ONNX file called `name`, holds what it may not."""
+def refuse_unbounded(model: bytes, name: str, domains: Sequence[bytes] = DOMAINS) -> None:
+    """Raises ModelUnavailable where `model`, the bytes of an ONNX file called `name`, holds what it may not.
+
+    `domains`: whose operators it may use. More than DOMAINS are for measuring what this machine has made itself.
+    """
     try:
-        reason = _model(memoryview(model))
+        reason = _model(memoryview(model), domains)
     except (IndexError, ValueError):
         reason = "it is no ONNX file, or damaged"
     if reason:
         raise ModelUnavailable(f"{name} cannot be used: {reason}", "pull or export the reward model again")
 
 
-def _model(data: memoryview) -> str:
+def _model(data: memoryview, domains: Sequence[bytes]) -> str:
     graphs = 0
     for number, value in _fields(data):
         if number == _MODEL_FUNCTIONS:
@@ -45,19 +48,19 @@ def _model(data: memoryview) -> str:
             return "it is a graph for training"
         if number == _MODEL_GRAPH:
             graphs += 1
-            if reason := _graph(_message(value)):
+            if reason := _graph(_message(value), domains):
                 return reason
     return "" if graphs else "it has no graph"
 
 
-def _graph(data: memoryview) -> str:
+def _graph(data: memoryview, domains: Sequence[bytes]) -> str:
     nodes = 0
     for number, value in _fields(data):
         if number == _GRAPH_NODE:
             nodes += 1
             if nodes > MAX_NODES:
                 return f"it has more than {MAX_NODES:,} nodes"
-            reason = _node(_message(value))
+            reason = _node(_message(value), domains)
         elif number == _GRAPH_TENSOR:
             reason = _tensor(_message(value))
         else:
@@ -67,9 +70,9 @@ def _graph(data: memoryview) -> str:
     return ""
 
 
-def _node(data: memoryview) -> str:
+def _node(data: memoryview, domains: Sequence[bytes]) -> str:
     for number, value in _fields(data):
-        if number == _NODE_DOMAIN and bytes(_message(value)) not in DOMAINS:
+        if number == _NODE_DOMAIN and bytes(_message(value)) not in domains:
             return (
                 f"it uses operators of {bytes(_message(value))[:60].decode('utf-8', 'replace')!r}, not only ONNX's own"
             )

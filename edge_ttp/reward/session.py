@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable
-from edge_ttp.reward.graph_bounds import refuse_unbounded
+from edge_ttp.reward.graph_bounds import DOMAINS, refuse_unbounded
 
 TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY"
 
@@ -63,15 +63,17 @@ class Session:
         outputs: Sequence[str],
         threads: int,
         providers: Sequence[str] = ("CPUExecutionProvider",),
+        domains: Sequence[bytes] = DOMAINS,
     ) -> None:
         """Loads `model` (the bytes of an ONNX file) for `threads` threads.
 
         The bytes are loaded, not a path: what was checked is what runs. A graph that names other files is refused.
+        `domains`: whose operators it may use (edge_ttp.reward.graph_bounds).
         Raises ModelUnavailable where onnxruntime refuses the graph, a wanted input or output is missing, or the first
         of `providers` is not the one in use.
         """
         self.name = name
-        refuse_unbounded(model, name)
+        refuse_unbounded(model, name, domains)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = max(1, threads)
         options.inter_op_num_threads = 1
@@ -79,7 +81,7 @@ class Session:
         options.log_severity_level = 4  # errors arrive as exceptions; nothing is printed over the app's own output
         # Waiting threads that spin would take the cores that the policy decodes on.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Weights stored in 8 bits become FP32 at load: the same numbers on every CPU, with or without VNNI.
+        # Weights that a graph dequantizes become FP32 at load: the same numbers on every CPU, with or without VNNI.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.add_session_config_entry("session.load_model_format", "ONNX")  # its other format is not checked
         try:

@@ -64,7 +64,7 @@ def _shape(config: RewardConfig) -> list[str]:
         "## What it is",
         "",
         f"- Encoder: all-MiniLM-L6-v2 cut to {config.encoder.layers} layers and distilled, weights in 8 bits,"
-        " computed in FP32.",
+        " multiplied in whole numbers.",
         "- Salience: one more transformer layer over the input's token states and a vector for each wordpiece, in 8"
         " bits: which words does this input call for.",
         f"- Heads: FP32, {len(config.features)} features of candidate, pool, input and user beside the vectors;"

@@ -98,14 +98,21 @@ def quantization_gates(
     full: RewardModel, small: RewardModel, of_full: Sequence[LabelledPool], of_small: Sequence[LabelledPool]
 ) -> list[Gate]:
     """How the 8-bit model ranks, selects and is calibrated against the FP32 one, on the same pools."""
+    by_full, by_small = [score(full, pool) for pool in of_full], [score(small, pool) for pool in of_small]
+    return ranking_gates(by_full, by_small, [pool.utility for pool in of_small])
+
+
+def ranking_gates(
+    full: Sequence[Scores], small: Sequence[Scores], utilities: Sequence[npt.NDArray[np.float64]]
+) -> list[Gate]:
+    """The same from what both say of each pool."""
     correlations, losses, covered = [], [], np.zeros((2, 2))
-    for ours, theirs in zip(of_small, of_full, strict=True):
-        one, other = score(small, ours), score(full, theirs)
+    for one, other, utility in zip(small, full, utilities, strict=True):
         if np.ptp(other.mean) > 0:
             correlations.append(spearman(one.mean, other.mean))
-        losses.append(ours.utility[other.mean.argmax()] - ours.utility[one.mean.argmax()])
+        losses.append(utility[other.mean.argmax()] - utility[one.mean.argmax()])
         for row, scores in enumerate((one, other)):
-            covered[row] += within_80(scores, ours.utility).sum(), ours.size
+            covered[row] += within_80(scores, utility).sum(), len(utility)
     coverage = covered[:, 0] / covered[:, 1]
     return [
         Gate("rank correlation within a query, 8 bits against FP32", float(np.mean(correlations)), MIN_SPEARMAN, True),

@@ -74,13 +74,14 @@ def run_export(
         (folder / CARD_FILE).write_text(model_card(config, gates, measured), encoding="utf-8")
         for file in sorted(folder.iterdir()):
             shutil.copyfile(file, target / file.name)
-        described = _manifest(target, config).to_toml()
+        told = described(target, config).to_toml()
     with text_output(manifest, force=force) as text:
-        text.write(described)
+        text.write(told)
     return gates
 
 
-def _manifest(folder: Path, config: RewardConfig) -> Manifest:
+def described(folder: Path, config: RewardConfig) -> Manifest:
+    """The manifest of the reward model in `folder`."""
     needed = [CONFIG_FILE, config.encoder.graph.name, config.encoder.tokenizer.name]
     needed += [config.salience.name, config.heads.name]
     return Manifest(

@@ -18,7 +18,7 @@ def need(*packages: str) -> None:
 
 def need_torch(threads: int | None) -> None:
     """The same for what training needs; torch then uses `threads` threads, all of them for None."""
-    need("torch", "transformers", "onnx", "safetensors", "zstandard")
+    need("torch", "transformers", "onnx", "safetensors", "zstandard", "optimum")
     import torch
 
     if threads is not None:

@@ -13,7 +13,7 @@ from edge_ttp.reward.salience import Salience
 from edge_ttp.reward.session import default_threads
 from edge_ttp_export.minilm import MAX_TOKENS, WIDTH, MiniLMEncoder, load_encoder, minilm_folder
 from edge_ttp_export.onnx_export import export_encoder, export_salience
-from edge_ttp_export.quantize import quantize_weights
+from edge_ttp_export.quantize import quantize_weights, whole_products
 from edge_ttp_export.salience_network import SalienceNetwork
 from edge_ttp_export.text_files import file_sha256
 from edge_ttp_export.train_salience import WEIGHTS_FILE, load_salience
@@ -30,7 +30,7 @@ class EncoderGraphs:
     small: onnx.ModelProto
 
     def runtime(self, *, small: bool = True) -> TextEncoder:
-        """The runtime's encoder, with 8-bit weights or in FP32."""
+        """The runtime's encoder, in whole numbers or in FP32."""
         graph = self.small if small else self.full
         return TextEncoder(
             graph.SerializeToString(),
@@ -65,7 +65,7 @@ def encoder_graphs(folder: Path) -> EncoderGraphs:
         raise InvalidInput(f"no encoder in {folder}", "run `edge-ttp export reward encoder`")
     encoder = load_encoder(folder)
     full = export_encoder(encoder)
-    return EncoderGraphs(encoder, full, quantize_weights(full))
+    return EncoderGraphs(encoder, full, whole_products(quantize_weights(full)))
 
 
 @dataclass(frozen=True)

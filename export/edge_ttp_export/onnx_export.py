@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Sequence
-
 import onnx
 import torch
 from torch import Tensor, nn
@@ -17,9 +13,8 @@ from edge_ttp.reward.salience import MOST_PIECES
 from edge_ttp.reward.word_features import WORD_FEATURES
 from edge_ttp_export.minilm import WIDTH, MiniLMEncoder
 from edge_ttp_export.network import Batch, RewardNetwork
+from edge_ttp_export.optimum_graphs import export_graph
 from edge_ttp_export.salience_network import SalienceNetwork
-
-OPSET = 17
 
 
 class OnePool(nn.Module):  # type: ignore[misc]
@@ -84,7 +79,7 @@ def export_encoder(encoder: MiniLMEncoder) -> onnx.ModelProto:
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {name: {0: "n", 1: "t"} for name in ("input_ids", "attention_mask", "states")} | {"embedding": {0: "n"}}
     inputs, outputs = ("input_ids", "attention_mask"), ("embedding", "states")
-    return _export(VectorAndStates(encoder).eval(), (ids, torch.ones_like(ids)), inputs, outputs, axes)
+    return export_graph(VectorAndStates(encoder).eval(), (ids, torch.ones_like(ids)), inputs, outputs, axes)
 
 
 def export_salience(network: SalienceNetwork) -> onnx.ModelProto:
@@ -101,7 +96,7 @@ def export_salience(network: SalienceNetwork) -> onnx.ModelProto:
     axes = {name: {1: "t"} for name in ("states", "mask")} | {
         name: {1: "w"} for name in ("words", "places", "salience")
     }
-    return _export(network.eval(), example, salience.INPUTS, salience.OUTPUTS, axes)
+    return export_graph(network.eval(), example, salience.INPUTS, salience.OUTPUTS, axes)
 
 
 def export_heads(network: RewardNetwork) -> onnx.ModelProto:
@@ -120,29 +115,4 @@ def export_heads(network: RewardNetwork) -> onnx.ModelProto:
     axes = {name: {0: "n"} for name in ("candidates", "features", *HEADS_OUTPUTS[:4])}
     axes |= {"words": {0: "w"}, "membership": {0: "n", 1: "w"}}
     axes |= {name: {0: "h"} for name in ("history_outputs", "history_inputs", "history_mask")}
-    return _export(OnePool(network).eval(), example, HEADS_INPUTS, HEADS_OUTPUTS, axes)
-
-
-def _export(
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    axes: dict[str, dict[int, str]],
-) -> onnx.ModelProto:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracing exporter announces its successor, which needs onnxscript
-        torch.onnx.export(
-            module,
-            example,
-            buffer,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return export_graph(OnePool(network).eval(), example, HEADS_INPUTS, HEADS_OUTPUTS, axes)

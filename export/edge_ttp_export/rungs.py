@@ -19,11 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.bench.corpus import Query, queries, tasks_of
-from edge_ttp.lab.bench.drawing import DrawnText
-from edge_ttp.lab.bench.resumable import Resumable
-from edge_ttp.lab.bench.scored_pools import TUNE
+from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.diagnosis.scoring import cut_up, picked
 from edge_ttp.lab.reproduction.ladder import ARMS, RUNGS, SHIPPED, variant
 from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
@@ -31,8 +27,10 @@ from edge_ttp.reward.features import FEATURES, feature_table, with_pool
 from edge_ttp.reward.model import RewardModel
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, VectorMemory
 from edge_ttp.reward.utility import agreement, tokenize
+from edge_ttp.schema import Candidate
 from edge_ttp_export.evaluate import by_default_rule
 from edge_ttp_export.scores import hashed
+from edge_ttp_export.tune_queries import tune_queries
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,25 +79,15 @@ def read_pools(
     """
     memories: dict[str, VectorMemory] = {}
     found = []
-    for file in files:
-        header, drawn = Resumable.read(file)
-        if header["results"] != "temperature pools":
-            raise InvalidInput(f"{file} holds {header['results']}", "give files of `bench temperature`")
-        hottest = max(header["temperatures"])
-        for query in queries(folder, tasks_of(drawn), tenths=TUNE, count=10**6):
-            if query.key in drawn:
-                texts = [DrawnText.of(one) for one in drawn[query.key]["candidates"]]
-                at = [one for one in texts if one.temperature == hottest][:SIZE]
-                if len(at) == SIZE:
-                    found.append(_pool(query, at, reward, memories.setdefault(query.task, VectorMemory())))
-        report(f"{file.name}: {len(found)} pools so far")
+    for query, drawn in tune_queries(files, folder, SIZE, report):
+        found.append(_pool(query, drawn, reward, memories.setdefault(query.task, VectorMemory())))
     return found
 
 
-def _pool(query: Query, drawn: Sequence[DrawnText], reward: RewardModel, memory: VectorMemory) -> LadderPool:
+def _pool(query: Query, drawn: Sequence[Candidate], reward: RewardModel, memory: VectorMemory) -> LadderPool:
     profile = reward.profile(query.history[-HISTORY_ITEMS:], memory)
     source = reward.prepare(query.item.input)
-    encoded = reward.encode([one.candidate for one in drawn])
+    encoded = reward.encode(drawn)
     utility = agreement(encoded.words, [tokenize(query.item.output)])[:, 0]
     table = feature_table(
         profile, source.vector, source.words, encoded.candidates, words=encoded.words, vectors=encoded.vectors

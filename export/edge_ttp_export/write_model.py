@@ -36,7 +36,7 @@ def write_folder(
     }
     for file, data in files.items():
         (folder / file).write_bytes(data)
-    described = {file: _describe(file, data) for file, data in files.items()}
+    described = {file: described_file(file, data) for file, data in files.items()}
     config = RewardConfig(
         format=FORMAT,
         name=name,
@@ -68,7 +68,8 @@ def to_json(value: Any) -> str:
     return "{\n" + body + "\n}\n"
 
 
-def _describe(name: str, data: bytes) -> File:
+def described_file(name: str, data: bytes) -> File:
+    """A file as reward.json names it."""
     return File(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
