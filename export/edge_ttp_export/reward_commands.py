@@ -25,9 +25,12 @@ from edge_ttp_export.command_options import (
     print_result,
 )
 from edge_ttp_export.extra import need_torch
+from edge_ttp_export.form_commands import encoder_forms, requantize
 from edge_ttp_export.places.named import place_at
 
 reward = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+reward.command("forms")(encoder_forms)
+reward.command("requantize")(requantize)
 
 
 @reward.command()
