@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from fakes import Models
 from hypothesis import settings
 from repository import ROOT
 
@@ -41,6 +42,12 @@ def drawn_seeds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     A fake policy with few words says nothing at all once in a hundred times; a test must not fail as rarely as that.
     """
     monkeypatch.setattr(secrets, "randbelow", random.Random(request.node.nodeid).randrange)
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    """Fake models in place of those that a runtime would load."""
+    return Models(monkeypatch)
 
 
 @pytest.fixture(scope="session")

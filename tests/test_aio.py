@@ -24,11 +24,6 @@ LONG = Sampling(max_tokens=1500)
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def opened(models: Models, tmp_path: Path) -> Iterator[Callable[..., AsyncRuntime]]:
     paths = model_paths(tmp_path)
     made: list[AsyncRuntime] = []

@@ -53,6 +53,9 @@ def requests(
 
 def languages(
     model: options.Model = None,
+    language: Annotated[
+        list[str] | None, typer.Option("--language", metavar="CODE", help="May be repeated. Default: all twelve.")
+    ] = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -65,14 +68,13 @@ def languages(
     from edge_ttp.paths import locate
     from edge_ttp.registry import DEFAULT_POLICY, Registry
 
+    asked = language or list(measurement.REQUESTS)
     located = Registry(locate()).locate(model or DEFAULT_POLICY, kind="policy")
-    with (
-        options.interruptible() as cancel,
-        progress("asking", len(measurement.REQUESTS), "languages") as advance,
-    ):
+    with options.interruptible() as cancel, progress("asking", len(asked), "languages") as advance:
         rows = measurement.measure(
             located.path,
             located.prompt_style or "few-shot",
+            languages=asked,
             threads=threads or cores(),
             advance=advance,
             cancel=cancel,

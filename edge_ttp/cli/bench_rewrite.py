@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.bench_temperature import corpus_folder, told
+from edge_ttp.cli.bench_pools import corpus_folder, in_words
 from edge_ttp.cli.options import DATA_VARIABLE
 from edge_ttp.cli.output import emit_json, note, print_table, progress
 from edge_ttp.errors import Cancelled, InvalidInput
@@ -124,7 +124,7 @@ def _print(rows: list[dict[str, Any]], against: str) -> None:
                 row["way"],
                 str(row["texts"]),
                 f"{row['utility']:.3f}",
-                told(Difference(**row["over"])),
+                in_words(Difference(**row["over"])),
                 f"{row['facts_kept']:.0%}",
                 f"{row['edits']:.2f}",
                 f"{row['seconds']:.1f}",

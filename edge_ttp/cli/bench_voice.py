@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.bench_temperature import corpus_folder
+from edge_ttp.cli.bench_pools import corpus_folder
 from edge_ttp.cli.options import DATA_VARIABLE
 from edge_ttp.cli.output import emit_json, note, print_table, progress
 from edge_ttp.errors import InvalidInput

@@ -9,13 +9,13 @@ import typer
 
 from edge_ttp.cli import clipboard, options
 from edge_ttp.cli.drawing import sampling_of, with_drawing
+from edge_ttp.cli.errand import Errand
 from edge_ttp.cli.express import EMPTY
 from edge_ttp.cli.leading import leading
 from edge_ttp.cli.output import console, emit_json, harmless, note
-from edge_ttp.errors import Cancelled, HistoryUnavailable
 
 if TYPE_CHECKING:
-    from edge_ttp.schema import Budget, Generation, Sampling
+    from edge_ttp.schema import Generation
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -66,64 +66,48 @@ def generate(
     text, context = options.read_prompt(prompt), options.read_documents(documents)
     from edge_ttp.schema import Budget
 
-    budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
-    sampling = sampling_of(drawing)
-    asked = {
-        "prompt": text,
-        "n": n,
-        "select": select,
-        "seed": seed,
-        "kind": kind,
-        "adapter": adapter,
-        "examples": examples,
-        "core": core,
-        "system": system,
-        "context": context,
-        "store": not no_store,
-    }
-    generation, cancelled = None, False
-    # What a server holds (threads, memory, reward model) and files that are named as seen from here are not its to say.
-    named_here = reward or threads or memory or sampling.adapters or (adapter or "").lower().endswith(".gguf")
-    if not (no_server or named_here or policy_url):
-        generation = _from_server(user, {**asked, "model": model}, budget, sampling)
+    errand = Errand(
+        user,
+        Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory)),
+        sampling_of(drawing),
+        asked={
+            "n": n,
+            "select": select,
+            "seed": seed,
+            "kind": kind,
+            "adapter": adapter,
+            "examples": examples,
+            "core": core,
+            "system": system,
+            "context": context,
+            "store": not no_store,
+        },
+        opened={
+            "model": model,
+            "reward": reward,
+            "threads": threads,
+            "policy_url": policy_url,
+            "memory_bytes": memory,
+        },
+        no_server=no_server,
+    )
+    generation = _from_server(errand, text) if errand.for_server else None
     if generation is None:
-        from edge_ttp.runtime import Runtime
-
-        with Runtime.open(
-            model=model, reward=reward, threads=threads, policy_url=policy_url, memory_bytes=memory
-        ) as runtime:
-            with options.interruptible() as cancel, leading() as hear:
-                generation = runtime.generate(
-                    **asked,  # type: ignore[arg-type]  # checked by the runtime
-                    user=user,
-                    budget=budget,
-                    sampling=sampling,
-                    cancel=cancel,
-                    on_event=hear,
-                )
-            cancelled = cancel.is_set()
-            generation = options.as_it_stays(generation, runtime)
+        with errand.here() as (runtime, how), leading() as hear:
+            generation = options.as_it_stays(runtime.generate(text, **how, on_event=hear), runtime)
     present(generation, as_json=as_json, show_candidates=show_candidates)
     if copy:
         copied = clipboard.copy(generation.text)
         note("copied, if your terminal allows it" if copied else "not copied: no terminal is there, or it is too long")
-    if not generation.stored and not no_store:
-        raise typer.Exit(HistoryUnavailable.exit_code)
-    if cancelled:
-        raise typer.Exit(Cancelled.exit_code)
+    errand.leave(generation)
 
 
-def _from_server(user: str | None, asked: dict[str, Any], budget: Budget, sampling: Sampling) -> Generation | None:
+def _from_server(errand: Errand, text: str) -> Generation | None:
     """What a running server of this home answers; None where there is none that can."""
     from edge_ttp.cli import attached
 
-    wish = {
-        **options.given(**asked),
-        "budget": budget.model_dump(mode="json", exclude_unset=True),
-        "sampling": sampling.model_dump(mode="json", exclude_unset=True),
-    }
     with leading() as hear:
-        generation = attached.generate(user, wish, hear)
+        generation = attached.generate(errand.user, errand.wish(prompt=text), hear)
     if generation is not None and sys.stderr.isatty():
         note("answered by the running server; --no-server loads the models here")
     return generation

@@ -12,12 +12,13 @@ import typer
 
 from edge_ttp.cli import attached, options
 from edge_ttp.cli.drawing import sampling_of, with_drawing
+from edge_ttp.cli.errand import Errand
 from edge_ttp.cli.generate import print_candidates
 from edge_ttp.cli.output import console, emit_json, note, progress
-from edge_ttp.errors import Cancelled, ExtraMissing, HistoryUnavailable, InvalidInput
+from edge_ttp.errors import ExtraMissing, InvalidInput
 
 if TYPE_CHECKING:
-    from edge_ttp.schema import Budget, Event, Rewritten, Sampling
+    from edge_ttp.schema import Event, Rewritten
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -75,58 +76,41 @@ def rewrite(
     given = _given(text, file, clipboard=clipboard)
     from edge_ttp.schema import Budget
 
-    budget = Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory))
-    sampling = sampling_of(drawing)
-    asked = {
-        "notes": notes,
-        "keep": keep,
-        "n": n,
-        "select": select,
-        "seed": seed,
-        "kind": kind,
-        "adapter": adapter,
-        "examples": examples,
-        "system": system,
-        "store": not no_store,
-    }
-    made, cancelled = None, False
+    errand = Errand(
+        user,
+        Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory)),
+        sampling_of(drawing),
+        asked={
+            "notes": notes,
+            "keep": keep,
+            "n": n,
+            "select": select,
+            "seed": seed,
+            "kind": kind,
+            "adapter": adapter,
+            "examples": examples,
+            "system": system,
+            "store": not no_store,
+        },
+        opened={
+            "model": model,
+            "reward": reward,
+            "threads": threads,
+            "policy_url": policy_url,
+            "memory_bytes": memory,
+        },
+        no_server=no_server,
+    )
     with _counted() as count:
-        by_file = (adapter or "").lower().endswith(".gguf")
-        if not (no_server or by_file or reward or threads or memory or sampling.adapters or policy_url):
-            made = attached.rewrite(user, _wish(given, model, asked, budget, sampling), count)
+        made = attached.rewrite(user, errand.wish(text=given), count) if errand.for_server else None
         if made is None:
-            from edge_ttp.runtime import Runtime
-
-            opened = {"model": model, "reward": reward, "threads": threads, "policy_url": policy_url}
-            with Runtime.open(**opened, memory_bytes=memory) as runtime:  # type: ignore[arg-type]
-                with options.interruptible() as cancel:
-                    made = runtime.rewrite(
-                        given,
-                        **asked,  # type: ignore[arg-type]  # checked by the runtime
-                        user=user,
-                        budget=budget,
-                        sampling=sampling,
-                        cancel=cancel,
-                        on_event=count,
-                    )
-                cancelled = cancel.is_set()
-                made = made.model_copy(update={"generation": options.as_it_stays(made.generation, runtime)})
+            with errand.here() as (runtime, how):
+                made = runtime.rewrite(given, **how, on_event=count)
+            made = made.model_copy(update={"generation": options.as_it_stays(made.generation, runtime)})
     if clipboard:
         copied(made.text)
     present(made, as_json=as_json, diff=diff, show_candidates=show_candidates)
-    if not made.generation.stored and not no_store:
-        raise typer.Exit(HistoryUnavailable.exit_code)
-    if cancelled:
-        raise typer.Exit(Cancelled.exit_code)
-
-
-def _wish(text: str, model: str | None, asked: dict[str, Any], budget: Budget, sampling: Sampling) -> dict[str, Any]:
-    """The request as a running server takes it."""
-    return {
-        **options.given(text=text, model=model, **asked),
-        "budget": budget.model_dump(mode="json", exclude_unset=True),
-        "sampling": sampling.model_dump(mode="json", exclude_unset=True),
-    }
+    errand.leave(made.generation)
 
 
 @contextmanager

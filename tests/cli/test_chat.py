@@ -22,11 +22,6 @@ Chat = Callable[..., list[str]]
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def chat(models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chat:
     """Says these lines to `edge-ttp chat`; the exit code is checked."""
     files = model_files(tmp_path)

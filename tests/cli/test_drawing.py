@@ -19,11 +19,6 @@ from edge_ttp.schema import LoraAdapter, Sampling
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
 def drawn(models: Models, folder: Path, *options: str) -> Request:
     """What the engine was asked for by `edge-ttp generate` with these options."""
     assert run(["generate", "hi", "--n", "2", "--max-tokens", "4", *model_files(folder), *options]) == 0

@@ -45,11 +45,6 @@ KEYS = {
 """What `generate --json` promises."""
 
 
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
 class Command:
     """`edge-ttp generate` in this process, for one user, with few short candidates."""
 

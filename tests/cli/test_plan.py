@@ -35,11 +35,6 @@ class Plan:
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def plan(capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models) -> Plan:
     return Plan(capsys, model_files(tmp_path))
 

@@ -14,11 +14,6 @@ from edge_ttp.runtime import Runtime
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     """Opens runtimes over two small files that pass for models; closes them in the end."""
     paths = model_paths(tmp_path)

@@ -18,11 +18,6 @@ SHORT = Sampling(max_tokens=8)
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def runtime(models: Models, tmp_path: Path) -> Iterator[Runtime]:
     with Runtime.open(**model_paths(tmp_path), user="ann") as opened:
         yield opened

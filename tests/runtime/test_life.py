@@ -27,11 +27,6 @@ LONG = Sampling(max_tokens=1900)
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    return Models(monkeypatch)
-
-
-@pytest.fixture
 def open_runtime(models: Models, tmp_path: Path) -> Iterator[Callable[..., Runtime]]:
     paths = model_paths(tmp_path)
     opened: list[Any] = []

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Protocol
 
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES
 from edge_ttp.answer.encoding import encode, encode_fitting
 from edge_ttp.answer.prompt import LENGTHS_FROM, Style, tokens_for
 from edge_ttp.history import History
 from edge_ttp.lab.bench.corpus import Query, seed_of
+from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
 from edge_ttp.schema import Candidate, HistoryItem, Sampling
@@ -125,6 +127,43 @@ class Artist:
         """Most tokens of a candidate for this query: by what the user wrote before."""
         lengths = [self.policy.count_tokens(one.output) for one in query.history[-LENGTHS_FROM:]]
         return min(self._longest, tokens_for(lengths))
+
+
+class PoolRecipe(Protocol):
+    """How the pools of one file are drawn."""
+
+    @property
+    def style(self) -> Style:
+        """Of the prompts."""
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of a candidate."""
+
+    def header(self) -> dict[str, Any]:
+        """The first line of the file."""
+
+
+def draw_missing(
+    policy: LlamaPolicy,
+    queries: Sequence[Query],
+    out: Path,
+    recipe: PoolRecipe,
+    record: Callable[[Artist, Query], Mapping[str, Any]],
+    *,
+    advance: Callable[[int], None],
+    cancel: Event | None = None,
+) -> int:
+    """Draws what `out` lacks of the queries, one after another, as `record` draws one; returns how many it holds now.
+
+    `advance` is called with the number of queries done. Raises InvalidInput where `out` was made in another way.
+    """
+    with (
+        Resumable.append(out, recipe.header()) as state,
+        Artist.over(policy, recipe.style, queries, longest=recipe.longest) as artist,
+    ):
+        state.fill(queries, lambda query: record(artist, query), advance=advance, cancel=cancel)
+        return len(state.done)
 
 
 def owner_of(query: Query) -> str:

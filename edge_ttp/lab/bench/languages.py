@@ -18,6 +18,7 @@ import numpy as np
 from edge_ttp.answer.encoding import encode
 from edge_ttp.answer.language import detect, name
 from edge_ttp.answer.prompt import Style
+from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.formats.fidelity import Passage, PolicyScorer
 from edge_ttp.policy.llama import LlamaPolicy
 from edge_ttp.policy.request import Control, Request
@@ -105,14 +106,26 @@ class LanguageRow:
 
 
 def measure(
-    path: Path, style: Style, *, threads: int, advance: Advance, cancel: Event | None = None
+    path: Path,
+    style: Style,
+    *,
+    languages: Sequence[str] = tuple(REQUESTS),
+    threads: int,
+    advance: Advance,
+    cancel: Event | None = None,
 ) -> list[LanguageRow]:
-    """A row for every language, English first. `advance` is called with the languages done."""
+    """A row for every one of the languages, in the order of REQUESTS. `advance` is called with the languages done.
+
+    Raises InvalidInput for one that there are no requests in.
+    """
+    if unknown := sorted({*languages} - {*REQUESTS}):
+        raise InvalidInput(f"there are no requests in {unknown[0]!r}", f"choose among {', '.join(REQUESTS)}")
+    asked = [one for one in REQUESTS if one in languages]
     policy = LlamaPolicy(path, threads=threads)
     try:
-        texts = {language: policy.encode_text(" ".join(requests)) for language, requests in REQUESTS.items()}
+        texts = {one: policy.encode_text(" ".join(REQUESTS[one])) for one in dict.fromkeys(("en", *asked))}
         answered = {}
-        for number, language in enumerate(REQUESTS, 1):
+        for number, language in enumerate(asked, 1):
             if cancel is not None and cancel.is_set():
                 break
             answered[language] = _answered(policy, style, language)
@@ -121,7 +134,7 @@ def measure(
         policy.close()
     with PolicyScorer(path, threads=threads) as scorer:
         nats = {language: _nats(scorer, tokens) for language, tokens in texts.items()}
-    return [LanguageRow(one, answered[one], nats[one] / nats["en"]) for one in REQUESTS if one in answered]
+    return [LanguageRow(one, answered[one], nats[one] / nats["en"]) for one in answered]
 
 
 def written(rows: Sequence[LanguageRow]) -> list[str]:

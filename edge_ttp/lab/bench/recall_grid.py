@@ -18,7 +18,7 @@ import numpy as np
 from edge_ttp.answer.core import choose_core, epoch
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Artist, DrawnText
+from edge_ttp.lab.bench.drawing import Artist, DrawnText, draw_missing
 from edge_ttp.lab.bench.ladders import Arm, Difference, Judge
 from edge_ttp.lab.bench.resumable import Key, Resumable
 from edge_ttp.policy.llama import LlamaPolicy
@@ -74,21 +74,10 @@ def draw(
     advance: Advance,
     cancel: Event | None = None,
 ) -> int:
-    """Draws the grid of every query that `out` lacks; returns how many queries it holds now.
-
-    `advance` is called with the number of queries done. Raises InvalidInput where `out` was made in another way.
-    """
-    with (
-        Resumable.append(out, recipe.header()) as state,
-        Artist.over(policy, recipe.style, queries, longest=recipe.longest) as artist,
-    ):
-        for number, query in enumerate(queries, 1):
-            if cancel is not None and cancel.is_set():
-                break
-            if query.key not in state.done:
-                state.write(query.key, _grid(artist, query, recipe))
-            advance(number)
-        return len(state.done)
+    """Draws the grid of every query that `out` lacks. As `draw_missing`."""
+    return draw_missing(
+        policy, queries, out, recipe, lambda artist, query: _grid(artist, query, recipe), advance=advance, cancel=cancel
+    )
 
 
 def _grid(artist: Artist, query: Query, recipe: GridRecipe) -> dict[str, Any]:
@@ -193,26 +182,27 @@ def judge(
     arm, n = Arm((header["temperature"],)), int(header["n"])
     kept = {"results": "judged grid", "format": 1, "reward": reward.fingerprint}
     judging = Judge(reward)
-    found: dict[Key, GridResult] = {}
+
+    def judged(query: Query) -> dict[str, Any] | None:
+        if query.key not in drawn:
+            return None
+        line = drawn[query.key]
+        points = {
+            name: [
+                *_point(judging, query, [DrawnText.of(one) for one in pool["candidates"]], arm, n),
+                pool.get("anew"),
+            ]
+            for name, pool in line["drawn"].items()
+        }
+        return {"long": line["long"], "points": points}
+
     with Resumable.append(grid.with_name(f"{grid.name}.{reward.fingerprint}.judged"), kept) as state:
-        for number, query in enumerate(queries, 1):
-            if cancel is not None and cancel.is_set():
-                break
-            if query.key in drawn and query.key not in state.done:
-                line = drawn[query.key]
-                points = {
-                    name: [
-                        *_point(judging, query, [DrawnText.of(one) for one in pool["candidates"]], arm, n),
-                        pool.get("anew"),
-                    ]
-                    for name, pool in line["drawn"].items()
-                }
-                state.write(query.key, {"long": line["long"], "points": points})
-            if query.key in state.done:
-                line = state.done[query.key]
-                found[query.key] = line["long"], {name: GridPoint(*point) for name, point in line["points"].items()}
-            advance(number)
-    return found
+        state.fill(queries, judged, advance=advance, cancel=cancel)
+        lines = {query.key: state.done[query.key] for query in queries if query.key in state.done}
+    return {
+        key: (line["long"], {name: GridPoint(*point) for name, point in line["points"].items()})
+        for key, line in lines.items()
+    }
 
 
 def _point(judging: Judge, query: Query, candidates: Sequence[DrawnText], arm: Arm, n: int) -> list[float]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.lab.bench.corpus import Query
 
 Key = tuple[str, str, int]
 """Task, user and place of a query."""
@@ -67,6 +69,25 @@ class Resumable:
         line = {"task": key[0], "user": key[1], "place": key[2], **result}
         self._put(line)
         self.done[key] = json.loads(json.dumps(line))
+
+    def fill(
+        self,
+        queries: Sequence[Query],
+        make: Callable[[Query], Mapping[str, Any] | None],
+        *,
+        advance: Callable[[int], None],
+        cancel: Event | None = None,
+    ) -> None:
+        """Adds what `make` gives for every query that is lacking; None: nothing can be said of it.
+
+        `advance` is called with the number of queries done. Ends after the query under way once `cancel` is set.
+        """
+        for number, query in enumerate(queries, 1):
+            if cancel is not None and cancel.is_set():
+                return
+            if query.key not in self.done and (made := make(query)) is not None:
+                self.write(query.key, made)
+            advance(number)
 
     def _put(self, line: Mapping[str, Any]) -> None:
         self._stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")

@@ -14,7 +14,7 @@ from typing import Any
 
 from edge_ttp.answer.prompt import Style
 from edge_ttp.lab.bench.corpus import Query
-from edge_ttp.lab.bench.drawing import Artist, DrawnText
+from edge_ttp.lab.bench.drawing import Artist, DrawnText, draw_missing
 from edge_ttp.lab.bench.ladders import Arm, Judge, JudgedPool
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.policy.llama import LlamaPolicy
@@ -67,21 +67,10 @@ def draw(
     advance: Advance,
     cancel: Event | None = None,
 ) -> int:
-    """Draws the pools of `queries` that `out` lacks, one after another; returns how many it holds now.
-
-    `advance` is called with the number of queries done. Raises InvalidInput where `out` was made in another way.
-    """
-    with (
-        Resumable.append(out, recipe.header()) as state,
-        Artist.over(policy, recipe.style, queries, longest=recipe.longest) as artist,
-    ):
-        for number, query in enumerate(queries, 1):
-            if cancel is not None and cancel.is_set():
-                break
-            if query.key not in state.done:
-                state.write(query.key, _pool(artist, query, recipe))
-            advance(number)
-        return len(state.done)
+    """Draws the pools of `queries` that `out` lacks. As `draw_missing`."""
+    return draw_missing(
+        policy, queries, out, recipe, lambda artist, query: _pool(artist, query, recipe), advance=advance, cancel=cancel
+    )
 
 
 def _pool(artist: Artist, query: Query, recipe: TemperatureRecipe) -> dict[str, Any]:
@@ -112,22 +101,21 @@ def judge(
     tried = arms(header["temperatures"])
     kept = {"results": "judged pools", "format": 1, "reward": reward.fingerprint, "arms": [arm.name for arm in tried]}
     judging = Judge(reward)
-    found = {}
+
+    def judged(query: Query) -> dict[str, Any] | None:
+        if query.key not in drawn:
+            return None
+        candidates = [DrawnText.of(one) for one in drawn[query.key]["candidates"]]
+        greedy = next(one.text for one in candidates if one.temperature == 0)
+        found = judging.judge(query, candidates, tried)
+        values = {arm: {n: astuple(one) for n, one in sizes.items()} for arm, sizes in found.items()}
+        return {"greedy": utility(greedy, query.item.output), "judged": values}
+
     with Resumable.append(pools.with_name(f"{pools.name}.{reward.fingerprint}.judged"), kept) as state:
-        for number, query in enumerate(queries, 1):
-            if cancel is not None and cancel.is_set():
-                break
-            if query.key in drawn and query.key not in state.done:
-                candidates = [DrawnText.of(one) for one in drawn[query.key]["candidates"]]
-                greedy = next(one.text for one in candidates if one.temperature == 0)
-                judged = judging.judge(query, candidates, tried)
-                values = {arm: {n: astuple(one) for n, one in sizes.items()} for arm, sizes in judged.items()}
-                state.write(query.key, {"greedy": utility(greedy, query.item.output), "judged": values})
-            if query.key in state.done:
-                line = state.done[query.key]
-                by_arm = {
-                    arm: {int(n): JudgedPool(*one) for n, one in by_n.items()} for arm, by_n in line["judged"].items()
-                }
-                found[query.key] = (float(line["greedy"]), by_arm)
-            advance(number)
-    return found
+        state.fill(queries, judged, advance=advance, cancel=cancel)
+        lines = {query.key: state.done[query.key] for query in queries if query.key in state.done}
+    return {key: (float(line["greedy"]), _by_arm(line["judged"])) for key, line in lines.items()}
+
+
+def _by_arm(judged: dict[str, dict[str, Any]]) -> dict[str, dict[int, JudgedPool]]:
+    return {arm: {int(n): JudgedPool(*one) for n, one in sizes.items()} for arm, sizes in judged.items()}

@@ -280,7 +280,7 @@ def voice(
     _prepare(None)
     import torch
 
-    from edge_ttp.cli.bench_temperature import corpus_folder
+    from edge_ttp.cli.bench_pools import corpus_folder
     from edge_ttp.paths import locate
     from edge_ttp_export.policy.lora_train import LoraSettings
     from edge_ttp_export.policy.voice_run import LEFT_OUT, VoiceOrder, best_precision, export_voice

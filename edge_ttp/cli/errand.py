@@ -1,0 +1,68 @@
+"""One request of the command line, and who answers it: a running server of this home, or models loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edge_ttp.cli import options
+from edge_ttp.errors import Cancelled, HistoryUnavailable
+
+if TYPE_CHECKING:
+    from edge_ttp.runtime import Runtime
+    from edge_ttp.schema import Budget, Generation, Sampling
+
+
+@dataclass
+class Errand:
+    """What a command asks for, checked by whoever answers."""
+
+    user: str | None
+    budget: Budget
+    sampling: Sampling
+    asked: dict[str, Any]
+    """The rest of what Runtime.generate or Runtime.rewrite takes besides the text."""
+    opened: dict[str, Any]
+    """What Runtime.open takes; None for what was not given."""
+    no_server: bool
+    cancelled: bool = False
+    """Ctrl-C ended it, with what there was."""
+
+    @property
+    def for_server(self) -> bool:
+        """Whether a running server may answer.
+
+        What it holds (threads, memory, reward model) and files that are named as seen from here are not its to say.
+        """
+        named_here = any(value for name, value in self.opened.items() if name != "model")
+        by_file = (self.asked["adapter"] or "").lower().endswith(".gguf")
+        return not (self.no_server or named_here or self.sampling.adapters or by_file)
+
+    def wish(self, **text: str) -> dict[str, Any]:
+        """The request as a server takes it: a JSON body."""
+        return {
+            **options.given(**text, model=self.opened["model"], **self.asked),
+            "budget": self.budget.model_dump(mode="json", exclude_unset=True),
+            "sampling": self.sampling.model_dump(mode="json", exclude_unset=True),
+        }
+
+    @contextmanager
+    def here(self) -> Iterator[tuple[Runtime, dict[str, Any]]]:
+        """A runtime of its own, open while the block runs, and the options to ask it with. Ctrl-C ends drawing."""
+        from edge_ttp.runtime import Runtime
+
+        with Runtime.open(**self.opened) as runtime, options.interruptible() as cancel:
+            how = {"user": self.user, "budget": self.budget, "sampling": self.sampling, "cancel": cancel}
+            yield runtime, {**self.asked, **how}
+            self.cancelled = cancel.is_set()
+
+    def leave(self, generation: Generation) -> None:
+        """Ends the command with the exit code of one that was not recorded, or was cancelled; after printing."""
+        if not generation.stored and self.asked["store"]:
+            raise typer.Exit(HistoryUnavailable.exit_code)
+        if self.cancelled:
+            raise typer.Exit(Cancelled.exit_code)
