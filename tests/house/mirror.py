@@ -21,8 +21,8 @@ ROOMS_ELSEWHERE: dict[str, str] = {
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli": (
-        "bench bench_adapt bench_budget bench_company bench_quality bench_recall bench_requests bench_rewrite "
-        "bench_overhead bench_rivals bench_temperature bench_trial bench_voice bench_window",
+        "bench bench_adapt bench_budget bench_company bench_pools bench_quality bench_recall bench_requests "
+        "bench_rewrite bench_overhead bench_rivals bench_temperature bench_trial bench_voice bench_window",
         "the words of measuring tools: tests/lab/bench and tests/cli/test_main.py",
     ),
     "server": (
