@@ -93,7 +93,8 @@ def test_a_text_is_said_again_and_its_facts_are_shown(browser: webdriver.Chrome,
     assert not by_id(browser, "context").is_displayed()
     by_id(browser, "count").send_keys("2")
     write(browser, "Please tell Eve that we meet at 9:30 on Friday.")
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#cards .card")) == 2
+    # Two are drawn; one merged of them and one edited by rule may stand beside them.
+    assert 2 <= len(browser.find_elements(By.CSS_SELECTOR, "#cards .card")) <= 4
     facts = by_id(browser, "facts")
     assert facts.is_displayed()
     shown = facts.text.startswith(("Every number", "Lost on the way: ", "Not in your text: "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,6 @@ from fakes.engine import FakeEngine, running
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
 from edge_ttp.policy.elsewhere.persistence import Persistence
 from edge_ttp_export.draw_pools import make_pools
-from edge_ttp_export.growth import measure
 from edge_ttp_export.places.in_order import Here, TaskPlace
 from edge_ttp_export.places.named import place_at
 from edge_ttp_export.pool_drawer import Recipe
@@ -163,11 +163,23 @@ def test_a_cluster_that_is_not_there_is_said() -> None:
         pass
 
 
-def test_growth_is_measured_here_on_ray_and_by_simulation(
-    small_policy: Path, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_ttp_export.growth.CLUSTER", (2,))
-    found = measure(written(6, 8), {"small": small_policy}, RECIPE, 16, str, candidates=(1, 2))
+GROWTH = """
+import json, sys
+from pathlib import Path
+from edge_ttp_export import growth
+from edge_ttp_export.pool_drawer import Recipe
+growth.CLUSTER = (2,)
+recipe = Recipe(n=4, examples=2, max_tokens=12, style="few-shot")
+print(json.dumps(growth.measure(Path(sys.argv[1]), {"small": Path(sys.argv[2])}, recipe, 16, str, candidates=(1, 2))))
+"""
+
+
+def test_growth_is_measured_here_on_ray_and_by_simulation(small_policy: Path, written: Written) -> None:
+    # In a process of its own: it begins clusters of its own, after which a process is none of another cluster's.
+    command = [sys.executable, "-c", GROWTH, str(written(6, 8)), str(small_policy)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
     assert [(one["on"], one["workers"]) for one in found["places"]] == [
         ("local", 1), ("local", 2), ("ray", 1), ("ray", 2)
     ]  # fmt: skip

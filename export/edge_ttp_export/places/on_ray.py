@@ -24,6 +24,8 @@ MOST_RETRIES = 8
 """Times that a task is begun again whose worker or node was lost."""
 
 _OFF = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
+_TOKEN: dict[str, str] = {}
+"""What our own clusters of this process want to be shown. Ray reads it once, when it is imported, so that it stays."""
 _ANSWERS_S = 5.0
 _LOOK_S = 2.0
 """How often the size of the cluster is looked at."""
@@ -48,10 +50,10 @@ def ray_cluster(address: str | None, *, workers: int | None = None, threads: int
     """
     if address is not None:
         _listening(address)
-    before = dict(os.environ)
-    # Ray reads the token once, when it is imported.
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)} if "ray" not in sys.modules else {}
-    ray = ray_module(token if address is None else {})
+    if address is None and "ray" not in sys.modules:
+        _TOKEN.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    token = _TOKEN if address is None else {}
+    ray = ray_module(token)
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     folder = None
     if address is None:
@@ -74,9 +76,6 @@ def ray_cluster(address: str | None, *, workers: int | None = None, threads: int
     finally:
         with suppress(Exception):
             ray.shutdown()
-        for name in token:
-            os.environ.pop(name, None)
-        os.environ.update({name: before[name] for name in token if name in before})
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
