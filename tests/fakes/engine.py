@@ -37,6 +37,8 @@ class FakeEngine:
     key: str | None = None
     dead: bool = False
     """Whether it answers nothing at all."""
+    dies_after: int | None = None
+    """Requests after which it is dead."""
     seed: int = 7
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "fake", "max_model_len": 2048}])
     posts: list[dict[str, Any]] = field(default_factory=list)
@@ -91,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         engine = self.engine
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         engine.posts.append(asked)
+        if engine.dies_after is not None and len(engine.posts) > engine.dies_after:
+            engine.dead = True
         if engine.dead:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

@@ -99,22 +99,20 @@ def test_an_engine_that_fails_is_late_and_dies_leaves_every_pool_once(
     data = written(8, 8)
     patience = Persistence(gone_s=2.0, first_wait_s=0.01)
 
-    def draw(place: TaskPlace, out: Path, engine: FakeEngine, last: int = 1000) -> int:
-        def report(done: int, wanted: int, left_s: float) -> None:
-            engine.dead = done >= last
-
+    def draw(place: TaskPlace, out: Path, engine: FakeEngine) -> int:
         return make_pools(
-            data, None, out, RECIPE, queries=30, threads=1, report=report, policy_url=engine.url, place=place,
+            data, None, out, RECIPE, queries=30, threads=1, report=nothing, policy_url=engine.url, place=place,
             patience=patience,
         )  # fmt: skip
 
     with running(FakeEngine(n=False)) as engine, place_at(f"ray:{cluster.address}") as place:
         assert draw(Here(), tmp_path / "calm.zst", engine) == 30
         engine.fails, engine.every_s = 0.1, 0.002
+        engine.dies_after = len(engine.posts) + 70  # half of what the 30 queries with four candidates each ask
         with pytest.raises(ModelUnavailable):
-            draw(place, tmp_path / "wild.zst", engine, last=8)
-        assert 8 <= len(read_pools(tmp_path / "wild.zst")[1]) < 30
-        engine.dead = False
+            draw(place, tmp_path / "wild.zst", engine)
+        assert len(read_pools(tmp_path / "wild.zst")[1]) < 30
+        engine.dead, engine.dies_after = False, None
         assert draw(place, tmp_path / "wild.zst", engine) == 30
     assert (tmp_path / "wild.zst").read_bytes() == (tmp_path / "calm.zst").read_bytes()
 
