@@ -30,7 +30,8 @@ parameters = xllamacpp.CommonParams()
 parameters.model.path, parameters.n_parallel, parameters.n_ctx, parameters.port = sys.argv[1], 4, 4096, 0
 parameters.cpuparams.n_threads = 1
 server = xllamacpp.Server(parameters)
-print("up", server.listening_address, flush=True)
+sys.stdout.write(f"\\nup {server.listening_address}\\n")  # whole, on a line of its own: its log goes to the same pipe
+sys.stdout.flush()
 sys.stdin.read()
 """
 
