@@ -26,6 +26,7 @@ from edge_ttp_export.command_options import (
     Workers,
     WorkerThreads,
     print_result,
+    reward_folder,
     threads_for,
 )
 from edge_ttp_export.extra import need, need_torch
@@ -173,13 +174,11 @@ def ladder(
 ) -> None:
     """Train the ladder from the standard reward model up, and write its scores for `edge-ttp reproduce --ladder`."""
     need_torch(threads)
-    from edge_ttp.paths import locate
-    from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.rungs import climb, read_pools, write_ladder
 
     prepared_output(out, force=force)
-    reward = RewardModel.load(Registry(locate()).reward_folder(model), threads=threads)
+    reward = RewardModel.load(reward_folder(model), threads=threads)
     read = read_pools(pools, data, reward, note)
     climb(read, work, seeds=seeds, report=note)
     size = write_ladder(read, work, out, reward, seeds=seeds, force=force)
@@ -211,12 +210,7 @@ def rows(
     if part is not None and part not in PARTS:
         raise InvalidInput(f"there is no part {part!r}", f"choose {', '.join(PARTS)}")
     prepared_output(out, force=force)
-    folder = None
-    if model is not None:
-        from edge_ttp.paths import locate
-        from edge_ttp.registry.model_store import Registry
-
-        folder = Registry(locate()).reward_folder(model)
+    folder = None if model is None else reward_folder(model)
     used = threads_for(on, workers, threads)
     with place_at(on, workers=workers, threads=used) as place:
         count = write_rows(pools, data, out, part, reward=folder, report=note, place=place, threads=used, force=force)

@@ -32,11 +32,24 @@ Workers = Annotated[
 ]
 
 
+def worker_threads(on: str, workers: int | None, threads: int | None) -> int | None:
+    """Threads of each worker, torch's: None, which is all of them, for a single one, else 1."""
+    return threads or (None if on == "local" and (workers or 1) == 1 else 1)
+
+
 def threads_for(on: str, workers: int | None, threads: int | None) -> int:
     """Threads of each worker: all cores for a single one, else 1."""
     from edge_ttp.reward.session import default_threads
 
-    return threads or (default_threads() if on == "local" and (workers or 1) == 1 else 1)
+    return worker_threads(on, workers, threads) or default_threads()
+
+
+def reward_folder(model: str) -> Path:
+    """The folder of a reward model: a name in the model store, or the folder itself. Raises as Registry.locate."""
+    from edge_ttp.paths import locate
+    from edge_ttp.registry.model_store import Registry
+
+    return Registry(locate()).reward_folder(model)
 
 
 def print_result(value: dict[str, Any], as_json: bool, line: str) -> None:

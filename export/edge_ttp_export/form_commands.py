@@ -9,7 +9,7 @@ import typer
 
 from edge_ttp.cli.output import emit_json, note, print_table
 from edge_ttp.errors import InvalidInput
-from edge_ttp_export.command_options import Force, Json, print_result
+from edge_ttp_export.command_options import Force, Json, print_result, reward_folder
 from edge_ttp_export.extra import need_torch
 
 TunePools = Annotated[list[Path], typer.Option("--pools", help="File of `bench temperature`. Repeat for several.")]
@@ -35,7 +35,7 @@ def encoder_forms(
     from edge_ttp_export.encoder_forms import CANDIDATES, compare
 
     found = compare(
-        _reward_folder(model),
+        reward_folder(model),
         _judged(pools, data, CANDIDATES, most),
         threads=threads,
         rounds=rounds,
@@ -96,16 +96,9 @@ def requantize(
     from edge_ttp_export.requantize import requantize as run
     from edge_ttp_export.rungs import SIZE
 
-    found = run(_reward_folder(model), _judged(pools, data, SIZE, most), out, threads=threads, report=note, force=force)
+    found = run(reward_folder(model), _judged(pools, data, SIZE, most), out, threads=threads, report=note, force=force)
     shown = [{"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed} for gate in found]
     print_result({"folder": str(out), "gates": shown}, as_json, f"{out}: written, all gates passed")
-
-
-def _reward_folder(model: str) -> Path:
-    from edge_ttp.paths import locate
-    from edge_ttp.registry.model_store import Registry
-
-    return Registry(locate()).reward_folder(model)
 
 
 def _judged(files: list[Path], data: Path, size: int, most: int) -> list[Any]:

@@ -23,6 +23,8 @@ from edge_ttp_export.command_options import (
     Workers,
     WorkerThreads,
     print_result,
+    reward_folder,
+    worker_threads,
 )
 from edge_ttp_export.extra import need_torch
 from edge_ttp_export.form_commands import encoder_forms, requantize
@@ -120,7 +122,7 @@ def train(
     Several losses, seeds or folds are trained in one go, each into a folder of its name in OUT, one a worker; those
     that are there already are kept.
     """
-    used = threads if on == "local" and (workers or 1) == 1 else threads or 1
+    used = worker_threads(on, workers, threads)
     need_torch(used)
     from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.losses import Loss
@@ -211,14 +213,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Utility and share of headroom on report users, against untrained rules and other trained networks."""
-    used = threads if on == "local" and (workers or 1) == 1 else threads or 1
+    used = worker_threads(on, workers, threads)
     need_torch(used)
-    from edge_ttp.paths import locate
-    from edge_ttp.registry.model_store import Registry
     from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.evaluate_run import evaluate_files
 
-    folder = Registry(locate()).reward_folder(model)
+    folder = reward_folder(model)
     strangers = {}
     for one in left_out or ():
         task, mark, path = one.partition("=")

@@ -14,37 +14,19 @@ from fakes import FakeReward, rooms
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask
 from edge_ttp.history import History
-from edge_ttp.history.learned_rows import Layer
 from edge_ttp.learning.calibration import POPULATION
-from edge_ttp.learning.evidence import judged, layer_of, written
+from edge_ttp.learning.evidence import judged, written
 from edge_ttp.learning.learned import learned
 from edge_ttp.reward.model import RewardModel
-from edge_ttp.schema import Candidate, Feedback, HistoryItem, Sampling
+from edge_ttp.schema import Feedback, HistoryItem, Sampling
 
-REWARD = cast(RewardModel, FakeReward(judge=lambda text: 0.1))
-TEXTS = ["short", "a little longer", "the longest of all the candidates"]
+from .three_texts import REWARD, TEXTS, drawn, layer
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
     with History.open(tmp_path / "history.db") as opened:
         yield opened
-
-
-def drawn() -> list[Candidate]:
-    return [Candidate(text=text, tokens=3, logprob=-1.0) for text in TEXTS]
-
-
-def layer() -> Layer:
-    scores = REWARD.score(REWARD.profile([], _NoVectors()), "say", drawn())  # type: ignore[arg-type]
-    return layer_of(REWARD.fingerprint, scores)
-
-
-class _NoVectors:
-    def get(self, *_: object) -> dict[int, object]:
-        return {}
-
-    def put(self, *_: object) -> None: ...
 
 
 def write_long(history: History, count: int, user: str = "ann") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,26 +17,7 @@ from edge_ttp.policy.scheduler import Scheduler
 from edge_ttp.schema import LoraAdapter, Sampling
 
 from . import tiny
-
-FREE = Control()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.language_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture
-def policy(model: Path) -> Iterator[LlamaPolicy]:
-    policy = LlamaPolicy(model, threads=1)
-    yield policy
-    policy.close()
-
-
-def request(first: int = 3, *, n: int = 6, prompt: int = 50, **changes: object) -> Request:
-    options: dict[str, object] = {"sampling": Sampling(), "seed": first, "max_tokens": 12, **changes}
-    tokens = tuple((first + index) % 200 + 3 for index in range(prompt))
-    return Request(prompt=tokens, n=n, **options)  # type: ignore[arg-type]
+from .tiny_calls import FREE, conversation
 
 
 def test_what_a_seed_says_does_not_depend_on_company(policy: LlamaPolicy, tmp_path: Path) -> None:
@@ -45,7 +25,7 @@ def test_what_a_seed_says_does_not_depend_on_company(policy: LlamaPolicy, tmp_pa
     tiny.adapter(path, seed=1)
     adapted = Sampling(adapters=(LoraAdapter(path=str(path)),))
     asked = [
-        request(first, n=1 + first % 7, prompt=20 + 37 * first, sampling=adapted if first % 3 == 0 else Sampling())
+        conversation(first, n=1 + first % 7, prompt=20 + 37 * first, sampling=adapted if first % 3 == 0 else Sampling())
         for first in range(12)
     ]
     alone = [policy.sample(one, FREE) for one in asked]
@@ -65,7 +45,7 @@ def test_what_a_seed_says_does_not_depend_on_company(policy: LlamaPolicy, tmp_pa
 
 def test_a_short_call_ends_while_a_long_one_goes_on(policy: LlamaPolicy) -> None:
     drawing, stop = threading.Event(), threading.Event()
-    long = request(n=40, max_tokens=4000, sampling=Sampling(logit_bias={}), stop=())
+    long = conversation(n=40, max_tokens=4000, sampling=Sampling(logit_bias={}), stop=())
 
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(
@@ -75,7 +55,7 @@ def test_a_short_call_ends_while_a_long_one_goes_on(policy: LlamaPolicy) -> None
             claim=Claim(user="ann"),
         )
         assert drawing.wait(60)
-        short = policy.sample(request(7, n=2), FREE, claim=Claim(user="bob"))
+        short = policy.sample(conversation(7, n=2), FREE, claim=Claim(user="bob"))
         assert not running.done()
         stop.set()
         cut = running.result(60)
@@ -92,9 +72,9 @@ def endless(one: Request) -> Request:
 def test_time_spent_waiting_is_not_counted_as_the_calls_own(policy: LlamaPolicy) -> None:
     stop = threading.Event()
     with ThreadPoolExecutor(1) as threads:
-        running = threads.submit(policy.sample, endless(request(n=40, max_tokens=4000)), Control(cancel=stop))
+        running = threads.submit(policy.sample, endless(conversation(n=40, max_tokens=4000)), Control(cancel=stop))
         began = time.monotonic()
-        short = policy.sample(request(9, n=4, max_tokens=30), FREE, claim=Claim(user="bob"))
+        short = policy.sample(conversation(9, n=4, max_tokens=30), FREE, claim=Claim(user="bob"))
         passed = time.monotonic() - began
         stop.set()
         running.result(60)
@@ -111,10 +91,10 @@ def test_without_room_for_two_the_second_waits_and_is_told(policy: LlamaPolicy) 
         return 0
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(policy.sample, request(n=7), Control(first_wave=6, more=hold), memory_bytes=tight)
+        first = threads.submit(policy.sample, conversation(n=7), Control(first_wave=6, more=hold), memory_bytes=tight)
         while not policy._seats.busy:
             time.sleep(0.001)
-        second = threads.submit(policy.sample, request(5), Control(on_queued=told.append), memory_bytes=tight)
+        second = threads.submit(policy.sample, conversation(5), Control(on_queued=told.append), memory_bytes=tight)
         while not told and not second.done():
             time.sleep(0.001)
         asked.set()
@@ -134,14 +114,14 @@ def test_who_waits_for_room_can_give_up(policy: LlamaPolicy) -> None:
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(
-            policy.sample, request(n=7), Control(first_wave=6, more=hold), memory_bytes=tight + 10**6
+            policy.sample, conversation(n=7), Control(first_wave=6, more=hold), memory_bytes=tight + 10**6
         )
         while not policy._seats.busy:
             time.sleep(0.001)
         with pytest.raises(DeadlineTooShort):
-            policy.sample(request(5), Control(deadline=time.monotonic() + 0.05), memory_bytes=tight)
+            policy.sample(conversation(5), Control(deadline=time.monotonic() + 0.05), memory_bytes=tight)
         waiting = threads.submit(
-            policy.sample, request(5), Control(cancel=cancel, on_queued=lambda _: cancel.set()), memory_bytes=tight
+            policy.sample, conversation(5), Control(cancel=cancel, on_queued=lambda _: cancel.set()), memory_bytes=tight
         )
         with pytest.raises(Cancelled):
             waiting.result(60)
@@ -149,16 +129,16 @@ def test_who_waits_for_room_can_give_up(policy: LlamaPolicy) -> None:
         first.result(60)
 
 
-def test_two_policies_share_one_engine_thread(model: Path) -> None:
+def test_two_policies_share_one_engine_thread(tiny_path: Path) -> None:
     before = set(threading.enumerate())
     scheduler = Scheduler()
-    policies = [LlamaPolicy(model, threads=1, scheduler=scheduler) for _ in range(2)]
-    drawn = [policy.sample(request(), FREE).candidates for policy in policies]
+    policies = [LlamaPolicy(tiny_path, threads=1, scheduler=scheduler) for _ in range(2)]
+    drawn = [policy.sample(conversation(), FREE).candidates for policy in policies]
     assert drawn[0] == drawn[1]
     names = [thread.name for thread in threading.enumerate() if thread not in before]
     assert sorted(names) == ["edge-ttp-engine", "edge-ttp-watch"]
     policies[0].close()
-    assert policies[1].sample(request(), FREE).candidates == drawn[0]
+    assert policies[1].sample(conversation(), FREE).candidates == drawn[0]
     assert scheduler.close(timeout=60)
     policies[1].close()
 
@@ -171,9 +151,9 @@ def test_what_listens_to_the_steps_cannot_hold_up_the_engine(policy: LlamaPolicy
         assert go_on.wait(60)
 
     with ThreadPoolExecutor(1) as threads:
-        slowly = threads.submit(policy.sample, request(), Control(on_step=slow))
+        slowly = threads.submit(policy.sample, conversation(), Control(on_step=slow))
         assert holding.wait(60)
-        assert len(policy.sample(request(8), FREE).candidates) == 6
+        assert len(policy.sample(conversation(8), FREE).candidates) == 6
         go_on.set()
         slowly.result(60)
 
@@ -183,7 +163,7 @@ def test_a_call_inside_a_callback_is_answered(policy: LlamaPolicy) -> None:
 
     def ask_again(_: StepReport) -> None:
         if not inner:
-            inner.append(policy.sample(request(8), FREE))
+            inner.append(policy.sample(conversation(8), FREE))
 
-    assert len(policy.sample(request(), Control(on_step=ask_again)).candidates) == 6
+    assert len(policy.sample(conversation(), Control(on_step=ask_again)).candidates) == 6
     assert len(inner[0].candidates) == 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,18 +20,6 @@ from . import tiny
 
 FREE = Control()
 CORE = tuple(range(3, 203))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.language_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture
-def policy(model: Path) -> Iterator[LlamaPolicy]:
-    policy = LlamaPolicy(model, threads=1)
-    yield policy
-    policy.close()
 
 
 def with_states(model: Path, home: Path, *, sha256: str = "sha") -> LlamaPolicy:
@@ -58,28 +45,28 @@ def test_nobody_gets_what_was_read_for_somebody_else(policy: LlamaPolicy) -> Non
 
 @pytest.mark.parametrize("shared", [1, 7, 8, 9, 120, 127, 128, 129, 136, 190])
 def test_a_prompt_that_goes_on_differently_is_reused_to_the_grain_and_says_the_same(
-    policy: LlamaPolicy, model: Path, shared: int
+    policy: LlamaPolicy, tiny_path: Path, shared: int
 ) -> None:
     draw(policy, ask())
     other = Request((*CORE[:shared], *[7] * 30), n=4, sampling=Sampling(), seed=5, max_tokens=8)
     warm = draw(policy, other)
     assert warm.cached_tokens == shared - shared % GRAIN
-    fresh = LlamaPolicy(model, threads=1)
+    fresh = LlamaPolicy(tiny_path, threads=1)
     cold = draw(fresh, other)
     fresh.close()
     assert (warm.candidates, warm.token_ids) == (cold.candidates, cold.token_ids)
 
 
-def test_a_users_core_outlives_the_process_and_says_the_same(model: Path, tmp_path: Path) -> None:
-    first = with_states(model, tmp_path)
+def test_a_users_core_outlives_the_process_and_says_the_same(tiny_path: Path, tmp_path: Path) -> None:
+    first = with_states(tiny_path, tmp_path)
     draw(first, ask(50, 51, 52, core=len(CORE)))
     first.close()
-    second = with_states(model, tmp_path)
+    second = with_states(tiny_path, tmp_path)
     asked = ask(*range(60, 90), core=len(CORE))
     assert second.resident(asked.prompt, "ada") == len(CORE)
     warm = draw(second, asked)
     second.close()
-    plain = LlamaPolicy(model, threads=1)
+    plain = LlamaPolicy(tiny_path, threads=1)
     cold = draw(plain, asked)
     plain.close()
     assert (warm.cached_tokens, cold.cached_tokens) == (len(CORE), 0)
@@ -88,9 +75,9 @@ def test_a_users_core_outlives_the_process_and_says_the_same(model: Path, tmp_pa
 
 @pytest.mark.parametrize("why", ["another model", "another user", "damaged", "another adapter"])
 def test_a_state_that_does_not_belong_here_is_never_loaded(
-    model: Path, tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+    tiny_path: Path, tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = with_states(model, tmp_path)
+    first = with_states(tiny_path, tmp_path)
     draw(first, ask(50, core=len(CORE)))
     first.close()
     (file,) = tmp_path.glob("states/ada/*.state")
@@ -99,7 +86,7 @@ def test_a_state_that_does_not_belong_here_is_never_loaded(
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
     monkeypatch.setattr(bindings.Context, "load", lambda *_: pytest.fail("llama.cpp saw it"))
-    second = with_states(model, tmp_path, sha256="other" if why == "another model" else "sha")
+    second = with_states(tiny_path, tmp_path, sha256="other" if why == "another model" else "sha")
     adapters: tuple[LoraAdapter, ...] = ()
     if why == "another adapter":
         tiny.adapter(tmp_path / "lora.gguf", seed=1)
@@ -110,16 +97,16 @@ def test_a_state_that_does_not_belong_here_is_never_loaded(
 
 
 def test_a_state_that_llama_cpp_does_not_take_costs_the_context_and_not_the_answer(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = with_states(model, tmp_path)
+    first = with_states(tiny_path, tmp_path)
     cold = draw(first, ask(50, core=len(CORE)))
     first.close()
     closed: list[bindings.Context] = []
     close = bindings.Context.close
     monkeypatch.setattr(bindings.Context, "load", lambda *_: False)
     monkeypatch.setattr(bindings.Context, "close", lambda self: (closed.append(self), close(self)))
-    second = with_states(model, tmp_path)
+    second = with_states(tiny_path, tmp_path)
     warm = draw(second, ask(50, core=len(CORE)))
     assert len(closed) == 1
     assert closed[0] not in [seat.context for seat in second._seats.all]
@@ -127,8 +114,8 @@ def test_a_state_that_llama_cpp_does_not_take_costs_the_context_and_not_the_answ
     second.close()
 
 
-def test_the_core_is_written_once_and_a_short_one_never(model: Path, tmp_path: Path) -> None:
-    policy = with_states(model, tmp_path)
+def test_the_core_is_written_once_and_a_short_one_never(tiny_path: Path, tmp_path: Path) -> None:
+    policy = with_states(tiny_path, tmp_path)
     draw(policy, ask(50, core=20))
     assert not list(tmp_path.glob("states/*/*.state"))
     draw(policy, ask(50, core=len(CORE)))

@@ -19,31 +19,11 @@ from edge_ttp.policy.request import Control, Request, Sampled
 from edge_ttp.policy.seats import Seat, Seats, read_with
 from edge_ttp.schema import Sampling
 
-from . import tiny
-
-FREE = Control()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.language_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture
-def policy(model: Path) -> Iterator[LlamaPolicy]:
-    policy = LlamaPolicy(model, threads=1)
-    yield policy
-    policy.close()
-
-
-def request(first: int = 3, *, n: int = 6, prompt: int = 50, **changes: object) -> Request:
-    options: dict[str, object] = {"sampling": Sampling(), "seed": first, "max_tokens": 12, **changes}
-    tokens = tuple((first + index) % 200 + 3 for index in range(prompt))
-    return Request(prompt=tokens, n=n, **options)  # type: ignore[arg-type]
+from .tiny_calls import FREE, conversation
 
 
 def test_six_conversations_in_turn_are_all_read_on(policy: LlamaPolicy) -> None:
-    prompts = [request(first, prompt=CHUNK + 30) for first in (1, 30, 60, 90, 120, 150)]
+    prompts = [conversation(first, prompt=CHUNK + 30) for first in (1, 30, 60, 90, 120, 150)]
     first = [policy.sample(one, FREE) for one in prompts]
     again = [policy.sample(one, FREE) for one in prompts]
     assert [one.cached_tokens for one in again] == [CHUNK + 30] * 6
@@ -56,19 +36,19 @@ def test_caches_that_company_needed_go_when_it_is_gone(policy: LlamaPolicy, monk
 
     def call(first: int) -> None:
         together.wait()
-        policy.sample(request(first, n=2), FREE, claim=Claim(user=str(first)))
+        policy.sample(conversation(first, n=2), FREE, claim=Claim(user=str(first)))
 
     with ThreadPoolExecutor(2 * seats.KEPT) as threads:
         list(threads.map(call, range(2 * seats.KEPT)))
     assert len(policy._seats.all) <= seats.KEPT
     # Together they may be as large as the model, or 192 MiB where that is more.
     monkeypatch.setattr(seats, "_SMALL", 1)
-    policy.sample(request(1), FREE)
+    policy.sample(conversation(1), FREE)
     assert len(policy._seats.all) == 1
 
 
 def test_a_crowd_takes_no_more_caches_than_allowed(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = policy.sample(request(1, n=2), FREE)
+    alone = policy.sample(conversation(1, n=2), FREE)
     policy._seats.clear()
     one = policy._footprint.total(policy.layout(50, 12, 2).cells, 3, "f16") - policy._footprint.fixed
     monkeypatch.setattr(seats, "COMPANY", 2)
@@ -77,7 +57,7 @@ def test_a_crowd_takes_no_more_caches_than_allowed(policy: LlamaPolicy, monkeypa
 
     def call(first: int) -> Sampled:
         listen = Control(on_step=lambda _: most.append(sum(seat.busy for seat in policy._seats.all)))
-        return policy.sample(request(first, n=2), listen, claim=Claim(user=str(first)))
+        return policy.sample(conversation(first, n=2), listen, claim=Claim(user=str(first)))
 
     with ThreadPoolExecutor(16) as threads:
         answered = list(threads.map(call, range(1, 17)))
@@ -93,15 +73,15 @@ def test_a_wipe_reaches_the_caches_under_way_when_they_are_done(policy: LlamaPol
         asked.set()
         return 0
 
-    prompt = request(n=4, prompt=CHUNK + 10)
+    prompt = conversation(n=4, prompt=CHUNK + 10)
     policy.sample(prompt, Control(first_wave=2, more=hold))
     assert asked.is_set()
     assert policy.sample(prompt, FREE).cached_tokens == 0
 
 
 @pytest.fixture
-def loaded(model: Path) -> Iterator[Seating]:
-    seating = Seating(model)
+def loaded(tiny_path: Path) -> Iterator[Seating]:
+    seating = Seating(tiny_path)
     yield seating
     seating.close()
 
@@ -109,8 +89,8 @@ def loaded(model: Path) -> Iterator[Seating]:
 class Seating:
     """Seats over the random model, and calls on them."""
 
-    def __init__(self, model: Path) -> None:
-        self.model = bindings.Model(model)
+    def __init__(self, path: Path) -> None:
+        self.model = bindings.Model(path)
         self.seats = Seats(self.model, chunk=CHUNK, threads=1, pool=None)
         _, key, value = self.model.head_widths
         self.footprint = Footprint(

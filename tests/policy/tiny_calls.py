@@ -32,3 +32,10 @@ def cells_left(policy: LlamaPolicy) -> list[int]:
     contexts = [seat.context for seat in policy._seats.all]
     assert contexts
     return [context.length(sequence) for context in contexts for sequence in range(1, context.sequences)]
+
+
+def conversation(first: int = 3, *, n: int = 6, prompt: int = 50, **changes: object) -> Request:
+    """A request whose prompt begins with token `first`, and goes on as no other one's does."""
+    options: dict[str, object] = {"sampling": Sampling(), "seed": first, "max_tokens": 12, **changes}
+    tokens = tuple((first + index) % 200 + 3 for index in range(prompt))
+    return Request(prompt=tokens, n=n, **options)  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +13,7 @@ import pytest
 from edge_ttp.errors import ModelUnavailable
 from edge_ttp.reward.config import MAX_CONFIG_BYTES, File, PriorWeights, prior, read_checked, read_config
 
-
-def edit(folder: Path, **changes: Any) -> None:
-    path = folder / "reward.json"
-    config = json.loads(path.read_text())
-    for key, value in changes.items():
-        config[key] = value
-    path.write_text(json.dumps(config))
+from .edited import edit
 
 
 @pytest.mark.parametrize(

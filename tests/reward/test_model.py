@@ -6,7 +6,6 @@ import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,8 @@ from edge_ttp.reward.posterior import Weights
 from edge_ttp.reward.utility import agreement_matrix
 from edge_ttp.schema import Candidate
 from tests.reward.conftest import history_of
+
+from .edited import edit
 
 pytestmark = pytest.mark.real
 
@@ -173,14 +174,6 @@ def test_the_epistemic_variance_is_the_last_layers_quadratic_form(model: RewardM
 
 
 # Folders
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    path = folder / "reward.json"
-    config = json.loads(path.read_text())
-    for key, value in changes.items():
-        config[key] = value
-    path.write_text(json.dumps(config))
 
 
 def replace_file(folder: Path, name: str, data: bytes) -> None:

@@ -52,8 +52,7 @@ def ray_cluster(address: str | None, *, workers: int | None = None, threads: int
         _listening(address)
     if address is None and "ray" not in sys.modules:
         _TOKEN.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
-    token = _TOKEN if address is None else {}
-    ray = ray_module(token)
+    ray = ray_module(_TOKEN if address is None else {})
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     folder = None
     if address is None:
