@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.drawing import sampling_of
 from edge_ttp.errors import Cancelled, HistoryUnavailable
 
 if TYPE_CHECKING:
@@ -31,6 +32,40 @@ class Errand:
     no_server: bool
     cancelled: bool = False
     """Ctrl-C ended it, with what there was."""
+
+    @classmethod
+    def of(
+        cls,
+        user: str | None,
+        drawing: dict[str, Any],
+        *,
+        deadline: float | None,
+        mode: str | None,
+        memory: int | None,
+        model: str | None,
+        reward: str | None,
+        threads: int | None,
+        policy_url: str | None,
+        no_server: bool,
+        **asked: Any,
+    ) -> Errand:
+        """The errand of a command's options. `drawing`: those of `with_drawing`; `asked`: as the field."""
+        from edge_ttp.schema import Budget
+
+        return cls(
+            user,
+            Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory)),
+            sampling_of(drawing),
+            asked=asked,
+            opened={
+                "model": model,
+                "reward": reward,
+                "threads": threads,
+                "policy_url": policy_url,
+                "memory_bytes": memory,
+            },
+            no_server=no_server,
+        )
 
     @property
     def for_server(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import clipboard, options
-from edge_ttp.cli.drawing import sampling_of, with_drawing
+from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.errand import Errand
 from edge_ttp.cli.express import EMPTY
 from edge_ttp.cli.leading import leading
@@ -64,32 +64,27 @@ def generate(
     Where `edge-ttp serve` runs, it answers: nothing is loaded, and Ctrl-C ends it without an answer.
     """
     text, context = options.read_prompt(prompt), options.read_documents(documents)
-    from edge_ttp.schema import Budget
-
-    errand = Errand(
+    errand = Errand.of(
         user,
-        Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory)),
-        sampling_of(drawing),
-        asked={
-            "n": n,
-            "select": select,
-            "seed": seed,
-            "kind": kind,
-            "adapter": adapter,
-            "examples": examples,
-            "core": core,
-            "system": system,
-            "context": context,
-            "store": not no_store,
-        },
-        opened={
-            "model": model,
-            "reward": reward,
-            "threads": threads,
-            "policy_url": policy_url,
-            "memory_bytes": memory,
-        },
+        drawing,
+        deadline=deadline,
+        mode=mode,
+        memory=memory,
+        model=model,
+        reward=reward,
+        threads=threads,
+        policy_url=policy_url,
         no_server=no_server,
+        n=n,
+        select=select,
+        seed=seed,
+        kind=kind,
+        adapter=adapter,
+        examples=examples,
+        core=core,
+        system=system,
+        context=context,
+        store=not no_store,
     )
     generation = _from_server(errand, text) if errand.for_server else None
     if generation is None:

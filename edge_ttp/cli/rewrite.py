@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_ttp.cli import attached, options
-from edge_ttp.cli.drawing import sampling_of, with_drawing
+from edge_ttp.cli.drawing import with_drawing
 from edge_ttp.cli.errand import Errand
 from edge_ttp.cli.generate import print_candidates
 from edge_ttp.cli.output import console, emit_json, note, progress
@@ -74,32 +74,27 @@ def rewrite(
     if keep not in ("words", "strict", "loose"):
         raise InvalidInput(f"--keep {keep} is not known", "choose words, strict or loose")
     given = _given(text, file, clipboard=clipboard)
-    from edge_ttp.schema import Budget
-
-    errand = Errand(
+    errand = Errand.of(
         user,
-        Budget.model_validate(options.given(deadline_s=deadline, mode=mode, memory_bytes=memory)),
-        sampling_of(drawing),
-        asked={
-            "notes": notes,
-            "keep": keep,
-            "n": n,
-            "select": select,
-            "seed": seed,
-            "kind": kind,
-            "adapter": adapter,
-            "examples": examples,
-            "system": system,
-            "store": not no_store,
-        },
-        opened={
-            "model": model,
-            "reward": reward,
-            "threads": threads,
-            "policy_url": policy_url,
-            "memory_bytes": memory,
-        },
+        drawing,
+        deadline=deadline,
+        mode=mode,
+        memory=memory,
+        model=model,
+        reward=reward,
+        threads=threads,
+        policy_url=policy_url,
         no_server=no_server,
+        notes=notes,
+        keep=keep,
+        n=n,
+        select=select,
+        seed=seed,
+        kind=kind,
+        adapter=adapter,
+        examples=examples,
+        system=system,
+        store=not no_store,
     )
     with _counted() as count:
         made = attached.rewrite(user, errand.wish(text=given), count) if errand.for_server else None
