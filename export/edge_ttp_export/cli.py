@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -225,36 +225,54 @@ def growth(
     ] = None,
     n: Annotated[int, typer.Option(min=1, max=256, help="Candidates per query.")] = 4,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest candidate in tokens.")] = 12,
-    queries: Annotated[int, typer.Option(min=16, help="Queries of each measurement.")] = 60,
+    queries: Annotated[int, typer.Option(min=16, help="Queries of each measurement.")] = 40,
+    rounds: Annotated[int, typer.Option(min=1, help="How often local and Ray take turns.")] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="PART", help="places, sizes or simulated alone; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure how drawing pools grows with workers, N and models, and what Ray costs (extra: scale).
 
-    Workers beyond this machine's cores are simulated: they sleep as long as a query takes, on a cluster of nodes.
+    `places`: the same queries by one and two workers, locally and on Ray. `sizes`: by N and policy. `simulated`:
+    clusters of up to 32 workers on four nodes, which sleep as long as a query takes.
     """
     need("sacrebleu", "zstandard")
     from edge_ttp.paths import locate
     from edge_ttp.registry.model_store import Registry
-    from edge_ttp_export.growth import measure
+    from edge_ttp_export import growth as measured
     from edge_ttp_export.places.on_ray import ray_module
     from edge_ttp_export.pool_drawer import Recipe
 
-    ray_module()
+    wanted = only or ["places", "sizes", "simulated"]
+    if unknown := {*wanted} - {"places", "sizes", "simulated"}:
+        raise InvalidInput(f"no part is called {min(unknown)!r}", "choose from places, sizes, simulated")
+    if wanted != ["sizes"]:
+        ray_module()
     registry = Registry(locate())
     found = [registry.locate(name, kind="policy") for name in model or ["smollm2-135m-instruct"]]
+    policies = {one.name: one.path for one in found}
     recipe = Recipe(n=n, max_tokens=max_tokens, style=found[0].prompt_style or "few-shot")
-    taken = measure(data, {one.name: one.path for one in found}, recipe, queries, note)
+    taken: dict[str, Any] = {"data": data.name, "recipe": recipe.as_dict(), "queries": queries}
+    if "places" in wanted:
+        places = measured.paired_places(data, found[0].path, recipe, queries=queries, rounds=rounds, report=note)
+        taken["places"] = [one.as_dict() for one in places]
+    if "sizes" in wanted:
+        taken["sizes"] = measured.sizes(data, policies, recipe, queries=max(queries // 4, 8), report=note)
+    if "simulated" in wanted:
+        taken["simulated"] = measured.simulated(note)
     if as_json:
         emit_json(taken)
         return
-    for one in taken["places"]:
+    for one in taken.get("places", ()):
         typer.echo(
-            f"--on {one['on']}, {one['workers']} workers: {one['rate']:.2f} queries a second, "
-            f"{one['seconds']:.3f} s each, overhead {one['overhead']:.1%}"
+            f"{one['workers']} workers: {one['local_rate']:.2f} queries/s locally, {one['ray_rate']:.2f} on Ray: "
+            f"overhead of a query {one['overhead']:+.1%} (rounds {min(one['overheads']):+.1%} to "
+            f"{max(one['overheads']):+.1%})"
         )
-    for one in taken["sizes"]:
+    for one in taken.get("sizes", ()):
         typer.echo(f"{one['model']}, N={one['n']}: {one['seconds']:.3f} s a query")
-    for one in taken["simulated"]:
+    for one in taken.get("simulated", ()):
         whom = f"{one['workers']} workers on {one['nodes']} nodes"
         typer.echo(f"simulated, {whom}: {one['rate']:.1f} of {one['ideal']:.1f} a second")
 

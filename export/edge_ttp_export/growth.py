@@ -1,4 +1,4 @@
-"""How the cost of drawing pools grows: with workers, users, N, models; and what the way to a worker costs."""
+"""How the cost of drawing pools grows: with workers, N, policies; and what the way to a worker on Ray costs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edge_ttp.errors import EdgeTTPError
@@ -16,7 +17,6 @@ from edge_ttp_export.places.in_order import Here, Maker, R, T, TaskPlace
 from edge_ttp_export.places.named import place_at
 from edge_ttp_export.places.on_ray import OnRay, ray_module
 from edge_ttp_export.pool_drawer import Recipe
-from edge_ttp_export.text_files import read_items
 
 CLUSTER = (1, 2, 4, 8, 16, 32)
 """Workers of the simulated cluster."""
@@ -78,16 +78,14 @@ class Stopwatch:
             self.seconds.append(timed.seconds)
             yield timed.result
 
-    def overhead(self, workers: int) -> float:
-        """Seconds of a query that no worker was at it, over those that one was; the start of the workers left out."""
-        skipped = 2 * workers
-        whole = (self.came[-1] - self.came[skipped - 1]) * workers
-        return whole / sum(self.seconds[skipped:]) - 1
-
     def rate(self, workers: int) -> float:
         """Queries a second, the start of the workers left out."""
         skipped = 2 * workers
         return (len(self.came) - skipped) / (self.came[-1] - self.came[skipped - 1])
+
+    def each(self, workers: int) -> float:
+        """Seconds of a worker for a query, the way to it and back included."""
+        return workers / self.rate(workers)
 
 
 @dataclass(frozen=True)
@@ -130,35 +128,58 @@ def drawn(
     return watch
 
 
-def measure(
-    data: Path, models: dict[str, Path], recipe: Recipe, queries: int, report: Callable[[str], None],
-    *, candidates: Sequence[int] = (1, 4, 16),
-) -> dict[str, Any]:  # fmt: skip
-    """Rates and overheads: here, in 1 and 2 processes, on Ray with 1 and 2 workers; by N and model; by simulation."""
-    name, model = next(iter(models.items()))
-    places: list[dict[str, Any]] = []
-    for on, workers in (("local", 1), ("local", 2), ("ray", 1), ("ray", 2)):
-        with place_at(on, workers=workers) as place:
-            watch = drawn(data, model, recipe, queries=queries, place=place, report=report)
-            places.append(
-                {"on": on, "workers": workers, "rate": watch.rate(workers), "overhead": watch.overhead(workers)}
-                | {"seconds": sum(watch.seconds) / len(watch.seconds)}
-            )
-    sizes = []
-    for each, path in models.items():
+@dataclass(frozen=True)
+class PairedPlaces:
+    """The same queries by as many workers of this machine and of a Ray cluster, a round after the other."""
+
+    workers: int
+    local: list[float]
+    """Seconds of a worker for a query, by round."""
+    ray: list[float]
+
+    @property
+    def overheads(self) -> list[float]:
+        """What Ray adds to a query, as a part of what it takes locally, by round."""
+        return [there / here - 1 for here, there in zip(self.local, self.ray, strict=True)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json. `overhead` is the median of the rounds."""
+        rates = {"local_rate": self.workers / median(self.local), "ray_rate": self.workers / median(self.ray)}
+        return {**asdict(self), **rates, "overheads": self.overheads, "overhead": median(self.overheads)}
+
+
+def paired_places(
+    data: Path, model: Path, recipe: Recipe, *, queries: int, rounds: int, report: Callable[[str], None]
+) -> list[PairedPlaces]:
+    """One and two workers of a thread each, locally and on a cluster of this machine, in turns on the same queries.
+
+    Starting workers and clusters is left out: what is measured is the way of a query there and back.
+    """
+    found = []
+    for workers in (1, 2):
+        taken = PairedPlaces(workers, [], [])
+        for turn in range(rounds):
+            both = [("local", taken.local), ("ray", taken.ray)]
+            for on, times in both if turn % 2 == 0 else reversed(both):
+                with place_at(on, workers=workers) as place:
+                    watch = drawn(data, model, recipe, queries=queries, place=place, report=report)
+                times.append(watch.each(workers))
+        report(f"{workers} workers on Ray: {median(taken.overheads):+.1%} a query")
+        found.append(taken)
+    return found
+
+
+def sizes(
+    data: Path, models: dict[str, Path], recipe: Recipe, *, queries: int, report: Callable[[str], None],
+    candidates: Sequence[int] = (1, 4, 16),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Seconds of one thread for a query, by policy and number of candidates."""
+    found = []
+    for name, path in models.items():
         for n in candidates:
-            watch = drawn(data, path, replace(recipe, n=n), queries=max(queries // 4, 8), place=Here(), report=report)
-            sizes.append({"model": each, "n": n, "seconds": sum(watch.seconds[2:]) / len(watch.seconds[2:])})
-    return {
-        "data": data.name,
-        "users": len(read_items(data)),
-        "model": name,
-        "recipe": recipe.as_dict(),
-        "queries": queries,
-        "places": places,
-        "sizes": sizes,
-        "simulated": simulated(report),
-    }
+            watch = drawn(data, path, replace(recipe, n=n), queries=queries, place=Here(), report=report)
+            found.append({"model": name, "n": n, "seconds": sum(watch.seconds[2:]) / len(watch.seconds[2:])})
+    return found
 
 
 def simulated(report: Callable[[str], None], seconds: float = 0.5, tasks: int = 12) -> list[dict[str, Any]]:

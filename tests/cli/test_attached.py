@@ -154,7 +154,8 @@ def test_a_refusal_reads_the_same(running: Running) -> None:
 
 def test_ctrl_c_ends_the_request_at_the_server(running: Running) -> None:
     command = [sys.executable, "-m", "edge_ttp", "generate", "Tell me of the sea", "--user", "ann", "--n", "4"]
-    endless = ["--max-tokens", "4000", "--logit-bias", "0=-100", "--logit-bias", "2=-100"]  # no candidate ends by itself
+    # No candidate ends by itself.
+    endless = ["--max-tokens", "4000", "--logit-bias", "0=-100", "--logit-bias", "2=-100"]
     process = subprocess.Popen([*command, *endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     transport = httpx.HTTPTransport(uds=str(locate().server_socket))
     time.sleep(4)

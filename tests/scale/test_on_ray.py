@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fakes.engine import FakeEngine, running
 
+from edge_ttp.cli.main import run
 from edge_ttp.errors import EdgeTTPError, InvalidInput, ModelUnavailable
 from edge_ttp.policy.elsewhere.persistence import Persistence
 from edge_ttp_export.draw_pools import make_pools
@@ -117,6 +118,8 @@ def test_an_engine_that_fails_is_late_and_dies_leaves_every_pool_once(
     assert (tmp_path / "wild.zst").read_bytes() == (tmp_path / "calm.zst").read_bytes()
 
 
+PROGRAM = "import sys\nfrom edge_ttp.cli.main import run\nsys.exit(run(sys.argv[1:]))"
+
 WITHOUT_NETWORK = """
 import os, socket, sys
 outside = []
@@ -161,27 +164,25 @@ def test_a_cluster_that_is_not_there_is_said() -> None:
         pass
 
 
-GROWTH = """
-import json, sys
-from pathlib import Path
-from edge_ttp_export import growth
-from edge_ttp_export.pool_drawer import Recipe
-growth.CLUSTER = (2,)
-recipe = Recipe(n=4, examples=2, max_tokens=12, style="few-shot")
-print(json.dumps(growth.measure(Path(sys.argv[1]), {"small": Path(sys.argv[2])}, recipe, 16, str, candidates=(1, 2))))
-"""
-
-
 def test_growth_is_measured_here_on_ray_and_by_simulation(small_policy: Path, written: Written) -> None:
     # In a process of its own: it begins clusters of its own, after which a process is none of another cluster's.
-    command = [sys.executable, "-c", GROWTH, str(written(6, 8)), str(small_policy)]
+    command = [sys.executable, "-c", "from edge_ttp_export import growth; growth.CLUSTER = (2,)\n" + PROGRAM]
+    command += ["export", "growth", "--data", str(written(6, 8)), "--model", str(small_policy)]
+    command += ["--queries", "16", "--rounds", "1", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert [(one["on"], one["workers"]) for one in found["places"]] == [
-        ("local", 1), ("local", 2), ("ray", 1), ("ray", 2)
-    ]  # fmt: skip
-    assert all(one["rate"] > 0 and one["seconds"] > 0 for one in found["places"])
-    assert [(one["model"], one["n"]) for one in found["sizes"]] == [("small", 1), ("small", 2)]
+    found = json.loads(done.stdout)
+    assert [one["workers"] for one in found["places"]] == [1, 2]
+    for one in found["places"]:
+        assert min(*one["local"], *one["ray"]) > 0
+        assert one["overhead"] == pytest.approx(one["ray"][0] / one["local"][0] - 1)
+    assert [one["n"] for one in found["sizes"]] == [1, 4, 16]
+    assert all(one["seconds"] > 0 for one in found["sizes"])
     (simulated,) = found["simulated"]
     assert 0 < simulated["rate"] <= simulated["ideal"] * 1.2
+    assert "a query" in done.stderr
+
+
+def test_a_part_of_growth_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", "growth", "--data", "notes.jsonl", "--only", "everything"]) == 2
+    assert "choose from places, sizes, simulated" in capsys.readouterr().err

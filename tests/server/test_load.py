@@ -1,6 +1,7 @@
 """The server under 1, 4, 16 and 64 clients that come, judge, and leave as they please; then it is killed.
 
-EDGE_TTP_LOAD_S says how long in all; ten minutes where it is not set.
+All users of a stage are new, know the same texts, and ask for the same in the same order: what is fair is then seen in
+how long they wait. EDGE_TTP_LOAD_S says how long in all; ten minutes where it is not set.
 `pytest -m soak tests/server/test_load.py -s` prints a table.
 """
 
@@ -11,6 +12,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +29,16 @@ from edge_ttp.server.access import Access
 from .serving import Running, served
 
 pytestmark = [pytest.mark.real, pytest.mark.soak, pytest.mark.timeout(7200)]
-CLIENTS = (1, 4, 16, 64)
+STAGES = (("first", 64), ("one", 1), ("few", 4), ("more", 16), ("many", 64))
+"""Names of the users, and how many clients: the first stage fills what the server keeps of users, and is not measured."""
 REFUSED = {429}
 """What a server that is full says, as documented."""
 GROWTH = 64 * 2**20
-"""Bytes that the process may have more after the last stage than after the first one with 64 clients' state made."""
+"""Bytes that the process may have more after the last stage than after one with as many clients before all others."""
+LEAST = 5
+"""Answers that a mean is taken over: a stage lasts until every client has so many."""
+PATIENCE_S = 600.0
+"""Seconds for which clients that have fewer are waited for."""
 
 
 @dataclass
@@ -47,11 +54,11 @@ class Client:
     """Generations whose feedback the server acknowledged."""
     faults: list[str] = field(default_factory=list)
 
-    def live(self, url: str, until: float, seed: int) -> None:
-        """Asks, leaves or judges until the time is over."""
-        chance = random.Random(seed)
+    def live(self, url: str, going_on: Callable[[], bool]) -> None:
+        """Asks, leaves or judges as long as the stage goes on, as every other client does."""
+        chance = random.Random(5)
         with httpx.Client(base_url=url, headers={"authorization": f"Bearer {self.token}"}, timeout=300) as http:
-            while time.monotonic() < until:
+            while going_on() and not self.faults:
                 try:
                     self._turn(http, chance)
                 except httpx.HTTPError as error:
@@ -59,7 +66,9 @@ class Client:
 
     def _turn(self, http: httpx.Client, chance: random.Random) -> None:
         body = {"prompt": "Shall we meet?", "n": 2, "select": "consensus", "sampling": {"max_tokens": 8}}
-        if chance.random() < 0.2:
+        body["seed"] = chance.randrange(1000)
+        leaves, judges = chance.random() < 0.2, chance.random() < 0.3
+        if leaves:
             with http.stream("POST", "/ttp/v1/generate", json={**body, "stream": True, "store": False}) as answer:
                 next(answer.iter_raw(), b"")
                 self.left += 1
@@ -73,7 +82,7 @@ class Client:
             return
         self.waits.append(time.monotonic() - began)
         made = answer.json()
-        if made["stored"] and chance.random() < 0.3:
+        if made["stored"] and judges:
             said = http.post(f"/ttp/v1/generations/{made['generation_id']}/feedback", json={"kind": "accept"})
             if said.status_code == 200:
                 self.judged.add(made["generation_id"])
@@ -83,53 +92,61 @@ class Client:
 
 def _stage(server: Running, clients: list[Client], seconds: float) -> float:
     """All of them for so long; the slowest user's mean wait over the fastest's."""
-    for one in clients:
-        one.waits.clear()
     until = time.monotonic() + seconds
-    threads = [threading.Thread(target=one.live, args=(server.url, until, place)) for place, one in enumerate(clients)]
+
+    def going_on() -> bool:
+        now = time.monotonic()
+        few = any(len(one.waits) < LEAST and not one.faults for one in clients)
+        return now < until or (few and now < until + PATIENCE_S)
+
+    threads = [threading.Thread(target=one.live, args=(server.url, going_on)) for one in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    means = [sum(one.waits) / len(one.waits) for one in clients if len(one.waits) > 1]
-    return max(means) / min(means) if means else 1.0
+    assert [fault for one in clients for fault in one.faults] == []
+    assert min(len(one.waits) for one in clients) >= LEAST
+    means = [sum(one.waits) / len(one.waits) for one in clients]
+    return max(means) / min(means)
 
 
-def _alike(home: Path, clients: list[Client]) -> None:
-    """All have written the same: a user's part is one of time, and who has more to be recalled has longer prompts."""
+def _new(home: Path, access: Access, stage: str, count: int) -> list[Client]:
+    """So many users who have written the same: who has more to be recalled has longer prompts, and waits longer."""
+    clients = [Client(f"{stage} {at}", access.add(f"{stage}-{at}", user=f"{stage} {at}")) for at in range(count)]
     with History.open(locate(home).database) as history:
         history.add_many(
             HistoryItem(user_id=one.user, input=item["input"], output=item["output"])
             for one in clients
             for item in sample_items("mara")
         )
+    return clients
 
 
 def test_many_clients_are_served_fairly_and_nothing_acknowledged_is_lost(server_home: Path) -> None:
     total = float(os.environ.get("EDGE_TTP_LOAD_S", "600"))
     access = Access(locate(server_home))
-    clients = [Client(f"load{at}", access.add(f"load{at}")) for at in range(max(CLIENTS))]
-    _alike(server_home, clients)
-    memory: list[int] = []
+    first, *stages = (_new(server_home, access, name, count) for name, count in STAGES)
     with served(server_home) as server:
         process = psutil.Process(server.process.pid)
-        _stage(server, clients, min(20.0, total / 10))  # every client once: what they hold is no growth
-        memory.append(process.memory_info().rss)
-        for count in CLIENTS:
-            ratio = _stage(server, clients[:count], total / len(CLIENTS))
+        _stage(server, first, 0)  # what so many users hold is no growth
+        memory = [process.memory_info().rss]
+        for clients in stages:
+            ratio = _stage(server, clients, total / len(stages))
             memory.append(process.memory_info().rss)
-            waits = sorted(wait for one in clients[:count] for wait in one.waits)
-            middle = waits[len(waits) // 2] if waits else 0.0
-            print(f"{count} clients: {len(waits)} answers, median {middle:.2f} s, slowest/fastest {ratio:.2f}, "
-                  f"{memory[-1] / 2**20:.0f} MiB")  # fmt: skip
-            print("  by user:", *(f"{sum(one.waits) / max(1, len(one.waits)):.2f}" for one in clients[:count]))
-            assert ratio <= 2 or len(waits) < 4 * count
+            waits = sorted(wait for one in clients for wait in one.waits)
+            refused = sum(one.statuses[status] for one in clients for status in REFUSED)
+            left = sum(one.left for one in clients)
+            print(f"{len(clients)} clients: {len(waits)} answers, {refused} refused, {left} left, "
+                  f"median {waits[len(waits) // 2]:.2f} s, slowest/fastest {ratio:.2f}, {memory[-1] / 2**20:.0f} MiB")  # fmt: skip
+            print("  by user:", *(f"{sum(one.waits) / len(one.waits):.2f}" for one in clients), flush=True)
+            assert ratio <= 2
         server.process.kill()
         server.process.wait()
-    assert [fault for one in clients for fault in one.faults] == []
     with History.open(locate(server_home).database) as history:
-        for one in clients:
+        for one in (one for clients in stages for one in clients):
             kept = {said.generation_id for said in history.feedback_for(one.user)}
             assert one.judged <= kept, one.user
-    print(f"{sum(len(one.judged) for one in clients)} judgments kept, {sum(one.left for one in clients)} streams left")
+    judged = sum(len(one.judged) for clients in stages for one in clients)
+    print(f"killed: all of {judged} acknowledged judgments are there")
+    assert judged > 0
     assert memory[-1] - memory[0] < GROWTH, [f"{one / 2**20:.0f} MiB" for one in memory]

@@ -71,7 +71,7 @@ def ray_cluster(address: str | None, *, workers: int | None = None, threads: int
         most = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
         if most < threads:
             raise InvalidInput(f"no node of the cluster has {threads} cores", "use fewer --threads")
-        yield OnRay(ray, workers, threads)
+        yield OnRay(ray, workers, threads, limited=address is None or workers is None)
     finally:
         with suppress(Exception):
             ray.shutdown()
@@ -93,8 +93,9 @@ def _listening(address: str) -> None:
 class OnRay:
     """A cluster that this process is connected to."""
 
-    def __init__(self, ray: Any, workers: int | None, threads: int) -> None:
-        self._ray, self._most, self._threads = ray, workers, threads
+    def __init__(self, ray: Any, workers: int | None, threads: int, *, limited: bool) -> None:
+        """`limited`: its cores leave room for no more workers than that, so that tasks may wait there for one."""
+        self._ray, self._most, self._threads, self._limited = ray, workers, threads, limited
 
     @property
     def workers(self) -> int:
@@ -105,7 +106,7 @@ class OnRay:
 
     def run(self, make: Maker[T, R], tasks: Iterable[T]) -> Iterator[R]:
         """As `TaskPlace.run`."""
-        crew = _ClusterTasks(self._ray, make, self, self._threads, waiting=self._most is None)
+        crew = _ClusterTasks(self._ray, make, self, self._threads, waiting=self._limited)
         try:
             yield from in_order(crew, tasks)
         finally:
@@ -125,7 +126,7 @@ class _ClusterTasks:
     def room(self) -> int:
         now = time.monotonic()
         if now - self._looked > _LOOK_S:
-            # A task more for each worker hides the way there and back; not where the number of workers is a limit.
+            # A task more for each worker hides the way there and back; not where only we keep to a number of workers.
             self._looked, self._room = now, self._cluster.workers * (2 if self._waiting else 1)
         return self._room
 
