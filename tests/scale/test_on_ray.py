@@ -31,7 +31,10 @@ Written = Callable[..., Path]
 
 
 QUERIES = int(os.environ.get("EDGE_TTP_SCALE_QUERIES", "120"))
-"""Queries of the run in which a node dies; with the policy that EDGE_TTP_SCALE_POLICY names, where there is one."""
+"""Queries of the run in which a node dies; with the policy that EDGE_TTP_SCALE_POLICY names, where there is one.
+
+What this process drew is kept in the folder EDGE_TTP_SCALE_FOLDER, where one is named; the next run goes on with it.
+"""
 
 
 def nothing(done: int, wanted: int, left_s: float) -> None:
@@ -75,7 +78,8 @@ def test_pools_are_the_same_though_a_node_dies(
 ) -> None:
     data = written(QUERIES // 3, 8)
     policy = Path(os.environ.get("EDGE_TTP_SCALE_POLICY", small_policy))
-    here, there = tmp_path / "here.jsonl.zst", tmp_path / "there.jsonl.zst"
+    here = Path(os.environ.get("EDGE_TTP_SCALE_FOLDER", tmp_path)) / "here.jsonl.zst"
+    there = tmp_path / "there.jsonl.zst"
     assert make_pools(data, policy, here, RECIPE, queries=QUERIES, threads=1, report=nothing) == QUERIES
     calls: list[int] = []
 

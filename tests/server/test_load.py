@@ -30,7 +30,7 @@ from .serving import Running, served
 
 pytestmark = [pytest.mark.real, pytest.mark.soak, pytest.mark.timeout(7200)]
 STAGES = (("first", 64), ("one", 1), ("few", 4), ("more", 16), ("many", 64))
-"""Names of the users, and how many clients: the first stage fills what the server keeps of users, and is not measured."""
+"""Names of the users and how many clients: the first stage fills what the server keeps of users; it is not measured."""
 REFUSED = {429}
 """What a server that is full says, as documented."""
 GROWTH = 64 * 2**20
@@ -136,8 +136,9 @@ def test_many_clients_are_served_fairly_and_nothing_acknowledged_is_lost(server_
             waits = sorted(wait for one in clients for wait in one.waits)
             refused = sum(one.statuses[status] for one in clients for status in REFUSED)
             left = sum(one.left for one in clients)
+            middle, held = waits[len(waits) // 2], memory[-1] / 2**20
             print(f"{len(clients)} clients: {len(waits)} answers, {refused} refused, {left} left, "
-                  f"median {waits[len(waits) // 2]:.2f} s, slowest/fastest {ratio:.2f}, {memory[-1] / 2**20:.0f} MiB")  # fmt: skip
+                  f"median {middle:.2f} s, slowest/fastest {ratio:.2f}, {held:.0f} MiB")  # fmt: skip
             print("  by user:", *(f"{sum(one.waits) / len(one.waits):.2f}" for one in clients), flush=True)
             assert ratio <= 2
         server.process.kill()
