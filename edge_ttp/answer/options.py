@@ -11,6 +11,7 @@ import numpy.typing as npt
 from edge_ttp import schema
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.encoding import EncodedPrompt, encode
+from edge_ttp.answer.example_worth import worth, writes_long
 from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.prompt import Example
 from edge_ttp.answer.recollection import Recollection
@@ -18,11 +19,8 @@ from edge_ttp.budget import gain
 from edge_ttp.budget.planner import Option
 from edge_ttp.errors import OutOfCapacity
 
-EXAMPLES_WORTH = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35), (64, 0.4))
-"""What so many recalled examples add to every candidate, in units of the utility's spread (docs/budget.md)."""
-
 CUT_WORTH = 1.0
-"""What a text loses that has to end before its end, in the same units."""
+"""What a text loses that has to end before its end, in units of the utility's spread (docs/budget.md)."""
 
 _LEVELS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of examples that are compared, beside the one asked for."""
@@ -68,7 +66,7 @@ def ways(
             except OutOfCapacity as too_long:
                 refusal = too_long
                 continue
-            lost = (_worth(available) - _worth(count) + CUT_WORTH * lengths.cut(longest)) * calibration.spread
+            lost = (_worth(lengths, available) - _worth(lengths, count) + CUT_WORTH * lengths.cut(longest)) * calibration.spread
             usual = min(lengths.usual, longest)
             seconds = _seconds(rooms, ask, encoded.tokens, longest=longest, usual=usual, most=most, width=width)
             options.append(Option(count, longest, seconds, several - lost, width))
@@ -101,9 +99,8 @@ def _encoded(
     )
 
 
-def _worth(examples: int) -> float:
-    counts, worth = zip(*EXAMPLES_WORTH, strict=True)
-    return float(np.interp(examples, counts, worth))
+def _worth(lengths: AnswerLengths, examples: int) -> float:
+    return worth(examples, long=writes_long(lengths.typical))
 
 
 def _width(rooms: Rooms, ask: Ask, prompt: int, longest: int) -> int | None:

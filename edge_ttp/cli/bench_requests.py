@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from edge_ttp.cli.output import emit_json, note, print_table, progress
 
 def requests(
     model: options.Model = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="Seeds for each kind of request.")] = 3,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Seeds for each kind of request.")] = 8,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -38,9 +39,9 @@ def requests(
                 row.kind,
                 f"{row.examples:g} of {row.of}",
                 f"{row.n:.0f}",
-                " ".join(row.finish),
+                ", ".join(f"{count} {how}" for how, count in Counter(row.finish).most_common()),
                 f"{row.tokens:.0f}",
-                "-" if row.utility is None else f"{row.utility:.3f}",
+                _with_error(row.utility, row.error),
                 f"{row.seconds:.1f}",
             )
             for row in rows
@@ -49,6 +50,12 @@ def requests(
     for row in rows:
         for line in row.notes:
             note(f"{row.kind}: {line}")
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
 
 
 def languages(

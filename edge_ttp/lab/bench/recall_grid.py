@@ -1,12 +1,11 @@
 """What recalled examples are worth: number, choice and order, for users of short and of long texts.
 
-For every query the policy draws a greedy answer and a pool from each prompt of the grid. The numbers that the planner
-uses (`edge_ttp.answer.examples`) are those of this table, in units of the utility's spread inside a pool.
+For every query the policy draws a greedy answer and a pool from each prompt of the grid. What the planner uses
+(`edge_ttp.answer.example_worth`) is made of this table by `edge_ttp.lab.bench.worth_tables`.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_ttp.answer.core import choose_core, epoch
-from edge_ttp.answer.prompt import Style
+from edge_ttp.answer.example_worth import writes_long
+from edge_ttp.answer.prompt import LENGTHS_FROM, Style
 from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.bench.drawing import Artist, DrawnText, draw_missing
 from edge_ttp.lab.bench.ladders import Arm, Difference, Judge
@@ -27,14 +27,13 @@ from edge_ttp.reward.utility import utility
 
 NUMBERS = (0, 1, 2, 3, 4, 6, 8)
 """Examples by BM25, the most similar last."""
+ALONE = (0, 1, 2, 4, 8)
+"""Those of them that are drawn where only the number is asked about."""
 OTHERS = (("newest", 4), ("reversed", 4))
 """The newest items instead, and the most similar first."""
 
 BESIDE = (0, 1, 2, 4)
 """Recalled examples behind a core where nobody says how many."""
-
-LONG = 32
-"""Users whose median text has more tokens write long texts."""
 
 Advance = Callable[[int], None]
 Examples = list[tuple[str, str]]
@@ -56,12 +55,14 @@ class GridRecipe:
     in place of numbers and orders."""
     beside: tuple[int, ...] = ()
     """Recalled examples behind a core, by BM25."""
+    numbers: tuple[int, ...] = ()
+    """Only so many examples by BM25, in the order of a request: no other choice, no other order."""
 
     def header(self) -> dict[str, Any]:
         """The first line of the file."""
         named = {name: list(value) if isinstance(value, tuple) else value for name, value in self.__dict__.items()}
-        if not self.cores:
-            del named["cores"], named["beside"]
+        for absent in [name for name in ("cores", "beside", "numbers") if not named[name]]:
+            del named[absent]
         return {"results": "recall grid", "format": 1, **named}
 
 
@@ -81,10 +82,10 @@ def draw(
 
 
 def _grid(artist: Artist, query: Query, recipe: GridRecipe) -> dict[str, Any]:
-    median = statistics.median(artist.policy.count_tokens(item.output) for item in query.history[-32:])
+    lengths = [artist.policy.count_tokens(item.output) for item in query.history[-LENGTHS_FROM:]]
     temperatures = (0.0, *[recipe.temperature] * recipe.n)
     drawn: dict[str, Any] = {}
-    for prompt in _cores(artist, query, recipe) if recipe.cores else _numbers(artist, query):
+    for prompt in _cores(artist, query, recipe) if recipe.cores else _numbers(artist, query, recipe.numbers):
         pool = artist.draw(query, prompt.examples, temperatures)
         drawn[prompt.name] = {
             "examples": pool.examples,
@@ -92,7 +93,7 @@ def _grid(artist: Artist, query: Query, recipe: GridRecipe) -> dict[str, Any]:
             "anew": len(pool.prompt) - artist.shared(pool.prompt, prompt.core),
             "candidates": [one.as_list() for one in pool.candidates],
         }
-    return {"long": median > LONG, "drawn": drawn}
+    return {"long": writes_long(lengths), "drawn": drawn}
 
 
 class _GridPrompt(NamedTuple):
@@ -103,13 +104,16 @@ class _GridPrompt(NamedTuple):
     """Those of them that stand first in every prompt of the user, in their order there."""
 
 
-def _numbers(artist: Artist, query: Query) -> Iterator[_GridPrompt]:
-    """Prompts by the number, the choice and the order of examples. Those that are no other prompt are left out."""
-    found = artist.examples(query, max(NUMBERS))
-    for number in NUMBERS:
+def _numbers(artist: Artist, query: Query, alone: Sequence[int]) -> Iterator[_GridPrompt]:
+    """Prompts by the number, the choice and the order of examples. Those that are no other prompt are left out.
+
+    `alone`: numbers that are looked at without other choices and orders; none: all, and those too.
+    """
+    found = artist.examples(query, max(alone or NUMBERS))
+    for number in alone or NUMBERS:
         if number <= len(found):
             yield _GridPrompt(f"BM25 {number}", found[:number])
-    for name, number in OTHERS:
+    for name, number in () if alone else OTHERS:
         if name == "newest":
             yield _GridPrompt(
                 f"newest {number}", [(one.input, one.output) for one in reversed(query.history[-number:])]
@@ -150,6 +154,10 @@ class GridRow:
     """What is chosen over what is chosen with the four most similar."""
     worth: float
     """`over_none` in units of the utility's spread inside a pool."""
+    worth_low: float
+    worth_high: float
+    worth_error: float
+    """Its central 95% interval and its standard error, the spread taken as known."""
     anew: float | None = None
     """Tokens that a user's second request reads, the mean; None where that was not kept."""
 
@@ -232,7 +240,8 @@ def rows(grid: Grid) -> list[GridRow]:
 def _row(texts: str, name: str, mine: Sequence[tuple[str, GridPoint, GridPoint, GridPoint]]) -> GridRow:
     users = [user for user, *_ in mine]
     over_none = Difference.of([one.mean - none.mean for _, one, none, _ in mine], users)
-    spread = float(np.mean([one.spread for _, one, _, _ in mine]))
+    spread = float(np.mean([four.spread for *_, four in mine]))  # of the default request, as the planner's is
+    worth = [value / spread if spread > 0 else 0.0 for value in over_none.__dict__.values()]
     anew = [one.anew for _, one, _, _ in mine if one.anew is not None]
     return GridRow(
         texts=texts,
@@ -244,6 +253,9 @@ def _row(texts: str, name: str, mine: Sequence[tuple[str, GridPoint, GridPoint, 
         chosen=float(np.mean([one.chosen for _, one, _, _ in mine])),
         over_none=over_none,
         over_default=Difference.of([one.chosen - four.chosen for _, one, _, four in mine], users),
-        worth=over_none.mean / spread if spread > 0 else 0.0,
+        worth=worth[0],
+        worth_error=worth[1],
+        worth_low=worth[2],
+        worth_high=worth[3],
         anew=float(np.mean(anew)) if anew else None,
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from math import sqrt
+from statistics import stdev
 from typing import Any
 
 from edge_ttp.reward.utility import utility
@@ -15,6 +17,10 @@ from edge_ttp.runtime import Runtime
 from edge_ttp.schema import HistoryItem
 
 Advance = Callable[[int], None]
+
+APART = 1000
+"""Seeds of the runs are so far apart: neighbours draw all but one of their candidates from the same streams, and would
+be one run counted twice."""
 
 _REPLIES = (
     ("Can we meet on Monday at 9?", "monday 9 works, see you there"),
@@ -86,6 +92,8 @@ class CaseRow:
     """How the answers of the runs ended."""
     tokens: float
     utility: float | None
+    error: float | None
+    """Standard error of the utility over the runs; None for a single one."""
     seconds: float
     notes: tuple[str, ...]
 
@@ -95,7 +103,7 @@ class CaseRow:
 
 
 def measure(runtime: Runtime, *, runs: int = 3, advance: Advance = lambda _: None) -> Iterator[CaseRow]:
-    """A row for each of CASES; every run has a seed of its own. The histories are written to the runtime's store."""
+    """A row for each of CASES; every run has candidates of its own. The histories are written to the runtime's store."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for number, case in enumerate(CASES, 1):
         user = case.kind.replace(" ", "-")
@@ -103,7 +111,8 @@ def measure(runtime: Runtime, *, runs: int = 3, advance: Advance = lambda _: Non
             HistoryItem(user_id=user, input=given, output=written, created_at=start + timedelta(hours=place))
             for place, (given, written) in enumerate(case.history)
         )
-        yield _row(case, [runtime.generate(case.prompt, user=user, seed=seed, store=False) for seed in range(runs)])
+        seeds = range(0, runs * APART, APART)
+        yield _row(case, [runtime.generate(case.prompt, user=user, seed=seed, store=False) for seed in seeds])
         advance(number)
 
 
@@ -118,6 +127,7 @@ def _row(case: Case, made: Sequence[Any]) -> CaseRow:
         finish=tuple(one.finish_reason for one in chosen),
         tokens=_mean([one.tokens for one in chosen]),
         utility=None if agreement is None else _mean(agreement),
+        error=None if agreement is None or len(agreement) < 2 else stdev(agreement) / sqrt(len(agreement)),
         seconds=_mean([one.timings.total_s for one in made]),
         notes=tuple(dict.fromkeys(note for one in made for note in one.notes)),
     )

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge_ttp.cli.main import app
+from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.bench.recall_grid import GridPoint, rows
 from edge_ttp.lab.bench.scored_pools import TUNE, part_of
 
@@ -57,3 +58,13 @@ def test_bench_recall_draws_judges_and_goes_on(models_home: Path, tmp_path: Path
     assert set(told) == {*(f"BM25 {number}" for number in range(5)), "newest 4", "reversed 4"}  # five earlier items
     assert all(row["queries"] == 2 for row in told.values())
     assert told["BM25 0"]["worth"] == 0
+
+    alone = tmp_path / "numbers.jsonl"
+    numbers = [*asked[:-5], "--only-numbers", "--pools", str(alone), "--n", "2", "--json", "--queries", "1"]
+    third = CliRunner().invoke(app, numbers)
+    assert third.exit_code == 0, third.output
+    told = json.loads(third.stdout)
+    assert {row["prompt"] for row in told["rows"]} == {f"BM25 {number}" for number in (0, 1, 2, 4)}
+    assert told["worth"] == {}  # nobody here writes long texts
+    refused = CliRunner().invoke(app, [*asked, "--only-numbers", "--core", "2"])
+    assert isinstance(refused.exception, InvalidInput)

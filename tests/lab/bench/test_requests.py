@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from edge_ttp.lab.bench.requests import CASES, measure
+from edge_ttp.schema import MAX_CANDIDATES
 
 
 class Echo:
@@ -12,6 +13,7 @@ class Echo:
     def __init__(self) -> None:
         self.added: dict[str, list[str]] = {}
         self.history = SimpleNamespace(add_many=self._add)
+        self.seeds: set[int] = set()
 
     def _add(self, items: Any) -> None:
         for item in items:
@@ -19,6 +21,7 @@ class Echo:
 
     def generate(self, prompt: str, *, user: str, seed: int, store: bool) -> Any:
         assert not store
+        self.seeds.add(seed)
         text = self.added.get(user, [""])[-1]
         return SimpleNamespace(
             text=text,
@@ -32,7 +35,8 @@ class Echo:
 
 
 def test_every_kind_of_request_is_asked_with_its_own_history_and_judged_where_a_reference_is() -> None:
-    rows = list(measure(Echo(), runs=2))  # type: ignore[arg-type]
+    echo = Echo()
+    rows = list(measure(echo, runs=2))  # type: ignore[arg-type]
     assert [row.kind for row in rows] == [case.kind for case in CASES]
     assert len(rows) == 8
     for row, case in zip(rows, CASES, strict=True):
@@ -40,3 +44,6 @@ def test_every_kind_of_request_is_asked_with_its_own_history_and_judged_where_a_
         assert row.finish == ("stop", "stop")
         assert (row.utility is None) == (case.reference is None)
         assert row.notes == ("a note",)
+        assert row.error == (None if case.reference is None else 0)
+    first, second = sorted(echo.seeds)
+    assert second - first >= MAX_CANDIDATES, "no two runs share a candidate's stream"

@@ -1,0 +1,72 @@
+"""From the recall grid to what the planner reckons with: the worth of examples, for short and for long texts.
+
+Two sets of users are little for each table, so each is drawn towards what both together say, by as much as its own
+error is large against the difference that the sets really have (empirical Bayes, as in Efron and Morris 1975); and a
+table never falls: what is measured as falling by chance is evened out by weighted isotonic regression (pool adjacent
+violators, Ayer et al. 1955). More examples that harm are then worth as much as fewer, which keeps them only where they
+cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ttp.lab.bench.recall_grid import GridRow
+
+Steps = list[tuple[int, float]]
+
+_TEXTS = ("short", "long")
+_NUMBER = "BM25 "
+
+
+def of(table: Sequence[GridRow]) -> dict[str, Steps]:
+    """By `short` and `long`: numbers of examples, from 0, and what so many are worth, rounded to .01 of the spread.
+
+    Empty where a set has fewer than two users at some number that the other one has.
+    """
+    by = {(row.texts, int(row.prompt.removeprefix(_NUMBER))): row for row in table if _plain(row.prompt)}
+    numbers = sorted({number for texts, number in by if texts == "all" and number})
+    if not numbers or not all((texts, number) in by for texts in _TEXTS for number in numbers):
+        return {}
+    worth, error = (
+        {texts: np.array([float(getattr(by[texts, number], name)) for number in numbers]) for texts in (*_TEXTS, "all")}
+        for name in ("worth", "worth_error")
+    )
+    if not all(np.isfinite(error[texts]).all() for texts in _TEXTS):
+        return {}
+    apart = (worth["short"] - worth["long"]) ** 2 - error["short"] ** 2 - error["long"] ** 2
+    real = max(0.0, float(apart.mean()) / 2)  # variance of what the sets differ by from both together
+    return {texts: _steps(numbers, worth[texts], error[texts], worth["all"], real) for texts in _TEXTS}
+
+
+def _plain(prompt: str) -> bool:
+    return prompt.startswith(_NUMBER) and prompt.removeprefix(_NUMBER).isdecimal()
+
+
+def _steps(
+    numbers: Sequence[int],
+    worth: npt.NDArray[np.float64],
+    error: npt.NDArray[np.float64],
+    both: npt.NDArray[np.float64],
+    real: float,
+) -> Steps:
+    own = real / np.maximum(real + error**2, 1e-12)
+    shrunk = both + own * (worth - both)
+    rising = rise(shrunk.tolist(), (1 / np.maximum(error, 1e-6) ** 2).tolist())
+    return [(0, 0.0), *((number, round(max(0.0, value), 2)) for number, value in zip(numbers, rising, strict=True))]
+
+
+def rise(values: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """The never falling values that are nearest to these, by weighted squares."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        block = (value, weight, 1)
+        while blocks and blocks[-1][0] > block[0]:
+            before, heavy, many = blocks.pop()
+            whole = heavy + block[1]
+            block = ((before * heavy + block[0] * block[1]) / whole, whole, many + block[2])
+        blocks.append(block)
+    return [value for value, _, many in blocks for _ in range(many)]
