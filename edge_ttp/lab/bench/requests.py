@@ -103,7 +103,7 @@ class CaseRow:
 
 
 def measure(runtime: Runtime, *, runs: int = 3, advance: Advance = lambda _: None) -> Iterator[CaseRow]:
-    """A row for each of CASES; every run has candidates of its own. The histories are written to the runtime's store."""
+    """A row for each of CASES; every run draws candidates of its own. The histories go into the runtime's store."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for number, case in enumerate(CASES, 1):
         user = case.kind.replace(" ", "-")
