@@ -66,7 +66,8 @@ def ways(
             except OutOfCapacity as too_long:
                 refusal = too_long
                 continue
-            lost = (_worth(lengths, available) - _worth(lengths, count) + CUT_WORTH * lengths.cut(longest)) * calibration.spread
+            missed = _worth(lengths, available) - _worth(lengths, count)
+            lost = (missed + CUT_WORTH * lengths.cut(longest)) * calibration.spread
             usual = min(lengths.usual, longest)
             seconds = _seconds(rooms, ask, encoded.tokens, longest=longest, usual=usual, most=most, width=width)
             options.append(Option(count, longest, seconds, several - lost, width))
