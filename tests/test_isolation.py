@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fakes.command import PROGRAM, edge_ttp
+from fakes.engine import FakeEngine, running
 from fakes.real import spare_measuring
 
 import edge_ttp as package
@@ -184,7 +185,17 @@ HEAVY = {
     "ssl",
     "asyncio",
 }
-NEVER = {"torch", "transformers", "optimum", "edge_ttp_export", "datasets", "huggingface_hub"}
+NEVER = {
+    "torch",
+    "transformers",
+    "optimum",
+    "edge_ttp_export",
+    "datasets",
+    "huggingface_hub",
+    "ray",
+    "litellm",
+    "requests",
+}
 
 
 def test_importing_the_package_loads_next_to_nothing() -> None:
@@ -226,6 +237,47 @@ def test_onnxruntime_is_imported_with_its_telemetry_off_and_leaves_no_device_id(
     )
     assert "onnxruntime" in modules_after(code, elsewhere)
     assert files_below(tmp_path / "elsewhere") == []
+
+
+LOADED = """
+import sys
+from edge_ttp.__main__ import main
+try:
+    main()
+finally:
+    sys.stderr.write("\\nloaded: " + " ".join(sorted(sys.modules)) + "\\n")
+"""
+"""The program, which says at its end what is in memory."""
+
+NETWORK = {"httpx", "httpcore", "requests", "urllib3", "aiohttp", "http.client", "tenacity"}
+ENGINES = {"ray", "pyarrow", "litellm", "openai", "vllm"}
+"""What talks to others, and what others build to reach engines and clusters."""
+
+
+def loaded_by(*arguments: str, stdin: bytes = b"") -> set[str]:
+    """Names of the modules in memory when the command has ended well."""
+    done = edge_ttp(*arguments, program=(sys.executable, "-c", LOADED), stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    return set(done.stderr.rpartition("loaded: ")[2].split())
+
+
+@pytest.mark.real
+def test_answers_load_nothing_that_talks_to_others(own_home: Path) -> None:
+    assert loaded_by(*ASK, "--no-server") & (NETWORK | ENGINES) == set()
+    ask = {"prompt": "hello", "n": 2, "sampling": {"max_tokens": 4}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "POST /ttp/v1/generate", "params": {"body": ask}}
+    others = NETWORK - {"http.client"} | ENGINES  # a server has the standard library's words for HTTP
+    assert loaded_by("serve", "--stdio", stdin=json.dumps(asked).encode() + b"\n") & others == set()
+
+
+@pytest.mark.real
+def test_an_address_that_is_given_loads_the_one_client(own_home: Path) -> None:
+    with running(FakeEngine()) as engine:
+        found = loaded_by(*ASK, "--policy-url", engine.url)
+        assert engine.posts
+    assert "httpx" in found
+    assert found & (ENGINES | {"requests", "aiohttp"}) == set()
 
 
 # The walls, read from the source
@@ -274,6 +326,12 @@ def test_only_the_history_touches_sql() -> None:
 
 def test_nothing_imports_torch_or_the_export_side() -> None:
     assert importers(*NEVER) == set()
+
+
+def test_parquet_is_for_measuring_tools_and_http_for_addresses_that_a_user_names() -> None:
+    assert all(path.startswith("lab/") for path in importers("pyarrow"))
+    rooms = ("lab/bench/", "policy/elsewhere/", "registry/download.py")
+    assert all(path.startswith(rooms) for path in importers(*NETWORK - {"http.client"}))
 
 
 ROOMS = {

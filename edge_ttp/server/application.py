@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -28,12 +26,11 @@ from edge_ttp.server import (
     openai_routes,
 )
 from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
-from edge_ttp.server.guard import Doors, Guard
+from edge_ttp.server.guard import Doors, Guard, RefusedBody
 from edge_ttp.server.openapi import description
 from edge_ttp.server.replies import Refusal
 from edge_ttp.server.state import Full, State
-
-_log = logging.getLogger("edge_ttp.server")
+from edge_ttp.server.unforeseen import FaultsEndHere, fault
 
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -96,10 +93,10 @@ def application(state: State, doors: Doors) -> Guard:
 
     routes: list[BaseRoute] = [*routes_of(ENDPOINTS)]
     routes += [Route(f"/{name}", _page(name), methods=["GET"]) for name in _PAGE]
-    handlers: Any = {HTTPException: _no_route, Full: _full, Exception: _unexpected}
+    handlers: Any = {HTTPException: _no_route, Full: _full, RefusedBody: _refused_body, Exception: _unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
     app.state.edge_ttp = state
-    return Guard(app, doors)
+    return Guard(FaultsEndHere(app), doors)
 
 
 def _page(name: str) -> Any:
@@ -126,9 +123,11 @@ async def _full(request: Request, error: Exception) -> Response:
     return answer
 
 
+async def _refused_body(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedBody)
+    return error.refusal.answer(request.url.path)
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours: named by a number that the log has too; neither traceback nor text goes out."""
-    number = secrets.token_hex(4)
-    _log.error("fault %s: %s at %s", number, type(error).__name__, request.url.path, exc_info=error)
-    fact = f"an unexpected fault ({number})"
-    return Refusal(500, "fault", fact, "see the server's log", 1).answer(request.url.path)
+    return fault(error, request.scope).answer(request.url.path)

@@ -97,14 +97,14 @@ class Guard:
                 async with asyncio.timeout(max(0.0, min(BODY_WAIT_S, began + BODY_TOTAL_S - clock()))):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(
+                raise RefusedBody(
                     Refusal(408, "too_slow", "the request came too slowly", "send it in one piece")
                 ) from None
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
                 if seen > most:
-                    raise _Refused(_too_large(most))
+                    raise RefusedBody(_too_large(most))
             return message
 
         async def watched(message: Message) -> None:
@@ -114,13 +114,13 @@ class Guard:
 
         try:
             await self._app(scope, bounded, watched)
-        except _Refused as refused:
+        except RefusedBody as refused:
             if not begun:
                 await _refuse(scope, send, refused.refusal)
 
 
-class _Refused(Exception):
-    """A body that is not read to its end."""
+class RefusedBody(Exception):
+    """A body that is not read to its end. Whatever stands between may answer it with its refusal."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal

@@ -19,7 +19,7 @@ from edge_ttp.schema import Generation, utc_now
 from edge_ttp.server import drafting, wanted
 from edge_ttp.server.endpoints import Endpoint, Exchange, unknown
 from edge_ttp.server.protocol import finish_reason
-from edge_ttp.server.replies import refusal_of
+from edge_ttp.server.replies import Refusal, refusal_of
 from edge_ttp.server.sse import EventStream
 from edge_ttp.server.state import Full
 from edge_ttp.server.wanted import ME, Wanted, parse_json
@@ -41,6 +41,10 @@ class LineStream(EventStream):
 
     media_type = "application/x-ndjson"
     comments = False
+
+    def last(self, refusal: Refusal, path: str) -> bytes:
+        """A refusal as the last line."""
+        return _line(refusal.body(path))
 
 
 async def tags(call: Exchange) -> dict[str, Any]:

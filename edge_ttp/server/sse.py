@@ -15,6 +15,9 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from edge_ttp.server.replies import Refusal, is_openai
+from edge_ttp.server.unforeseen import fault
+
 KEEP_ALIVE_S = 5.0
 DONE = b"data: [DONE]\n\n"
 STALLED_S = 60.0
@@ -44,7 +47,10 @@ class EventStream(StreamingResponse):
         super().__init__(_kept_alive(source, comments=self.comments), headers={**quiet, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the source ends, the client goes or does not read for STALLED_S seconds."""
+        """Sends until the source ends, the client goes or does not read for STALLED_S seconds.
+
+        A fault of the source is told as an error in the form of the path, and ends the answer.
+        """
 
         async def patient(message: Any) -> None:
             async with asyncio.timeout(STALLED_S):
@@ -59,7 +65,21 @@ class EventStream(StreamingResponse):
                 task.cancel()
             for task in (sending, leaving):
                 with suppress(asyncio.CancelledError, OSError, TimeoutError):
-                    await task
+                    await self._over(task, scope, patient)
+
+    async def _over(self, task: asyncio.Future[None], scope: Scope, send: Send) -> None:
+        """Waits for the task; tells a defect of ours, and ends the answer with it."""
+        try:
+            await task
+        except (OSError, TimeoutError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client waits for an end
+            last = self.last(fault(error, scope), scope["path"])
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    def last(self, refusal: Refusal, path: str) -> bytes:
+        """A refusal as the last message, in the form of the path's clients."""
+        return message(refusal.body(path), None if is_openai(path) else "error")
 
 
 async def gone(receive: Receive) -> None:

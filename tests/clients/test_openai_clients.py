@@ -93,13 +93,28 @@ def test_langchain(server: Running) -> None:
     assert "".join(str(chunk.content) for chunk in chat.stream("Say hello."))
 
 
-def test_litellm(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    litellm = pytest.importorskip("litellm", reason="make test-clients installs it")
-    answer = litellm.completion(
-        model=f"openai/{BARE}", messages=ASK, api_base=f"{server.url}/v1", api_key=server.token, max_tokens=12
-    )
-    assert answer.choices[0].message.content
+LITELLM = """
+import os, sys
+outside = []
+sys.addaudithook(lambda event, given: outside.append(given) if event.startswith("socket.") else None)
+import litellm
+model, url, token = sys.argv[1:]
+made = litellm.completion(
+    model=model, api_base=url, api_key=token, max_tokens=12, messages=[{"role": "user", "content": "Say hello."}]
+)
+assert made.choices[0].message.content
+named = [str(part) for given in outside for part in given if isinstance(part, (tuple, str))]
+assert any("127.0.0.1" in one for one in named)
+away = [one for one in named if not any(near in one for near in ("127.0.0.1", "localhost", "::1"))]
+assert away == [], away
+"""
+
+
+def test_litellm_asks_nobody_but_the_server(server: Running) -> None:
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
+    command = [sys.executable, "-c", LITELLM, f"openai/{BARE}", f"{server.url}/v1", server.token]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def test_litellm_streams(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "server": (
         "drafting endpoints native_answers native_history native_imports native_learning native_models "
-        "native_rewriting openapi replies sse state work",
+        "native_rewriting openapi replies state work",
         "a real server is asked: tests/server/test_native_routes.py, test_openai_routes.py, test_fuzzed.py",
     ),
 }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from edge_ttp.server.guard import MAX_BODY
+from edge_ttp.paths import locate
+from edge_ttp.server.access import Access
+from edge_ttp.server.application import application
+from edge_ttp.server.guard import MAX_BODY, Doors
+from edge_ttp.server.state import State
+from edge_ttp.server.stdio import StdioConversation
 
 pytestmark = pytest.mark.real
 ONE = "GET /ttp/v1/generations/{generation_id}"
@@ -127,3 +133,27 @@ def test_garbage_is_answered_by_an_error_and_the_conversation_goes_on(peer: Peer
     assert "error" in peer.hear()
     (answer,) = peer.ask(101, "GET /ttp/v1/info")
     assert answer["result"]["name"] == "edge-ttp"
+
+
+def test_a_fault_is_an_answer_and_says_no_text(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise ValueError("what somebody wrote")
+
+    said: list[dict[str, Any]] = []
+
+    async def talk() -> None:
+        state = State(cast(Any, Broken()), Access(locate()), owner_socket=True)
+        lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        asked = {"jsonrpc": "2.0", "id": 5, "method": "POST /ttp/v1/generate", "params": {"body": {"prompt": "x"}}}
+        conversation = StdioConversation(application(state, Doors(hosts=frozenset({"*"}))), said.append)
+        conversation.take(json.dumps(asked).encode())
+        while not said:
+            await asyncio.sleep(0.001)
+        lines.put_nowait(None)
+        await conversation.follow(lines, state.ending)
+
+    asyncio.run(asyncio.wait_for(talk(), 60))
+    (answer,) = said
+    assert (answer["id"], answer["error"]["data"]["code"]) == (5, "fault")
+    assert "somebody wrote" not in json.dumps(answer) + caplog.text
