@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edge_ttp.lab.bench.behaviours import Seen
-    from edge_ttp.lab.bench.rivals import Ground, Rival, RivalSpeed
+    from edge_ttp.lab.bench.rivals import Ground, Rival, RivalSpeed, Situation
 
 _MARKS = {True: "yes", False: "no", None: "-"}
 
@@ -28,6 +28,12 @@ def rivals(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="These rivals alone; may be repeated.")
     ] = None,
+    situation: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--situation", metavar="NAME", help="new, again, second, turns; may be repeated. Default: new again."
+        ),
+    ] = None,
     behaviours: Annotated[
         bool, typer.Option("--behaviours/--no-behaviours", help="Also try what clients rely on, server by server.")
     ] = True,
@@ -39,10 +45,18 @@ def rivals(
 ) -> None:
     """Time to N choices against other programs on the same GGUF file, and twenty behaviours that clients rely on.
 
-    All are started here and asked in turns; the end token is banned, so that every choice has the same length. A rival
-    whose package is missing is left out and named. Nothing is stored.
+    All are started here and asked in turns, the others stopped meanwhile; the servers may not draw the end token, so
+    that their choices have the same length. Situations: a new prompt; the same again; a user's second request, in which
+    ours puts a core of texts first and the others nothing but recalled ones; several prompts by turns for the second
+    time. A rival whose package is missing is left out and named. Nothing is stored.
     """
+    from edge_ttp.lab.bench.rivals import SITUATIONS
     from edge_ttp.lab.bench.tasks import chosen_tasks
+
+    situations = list(dict.fromkeys(situation or ["new", "again"]))
+    unknown = [name for name in situations if name not in SITUATIONS]
+    if unknown:
+        raise InvalidInput(f"no situation is called {unknown[0]!r}", f"choose from {', '.join(SITUATIONS)}")
 
     counts = n or [1, 8]
     if min(counts) < 1 or max(counts) > 64:
@@ -58,9 +72,18 @@ def rivals(
 
             with ExitStack() as open_now:
                 met = _opened(open_now, wanted, ground)
-                total = len(met) * len(counts) * rounds * len(tasks)
+                total = len(met) * len(counts) * rounds * len(tasks) * len(situations)
                 advance = open_now.enter_context(progress("measuring", total, "requests"))
-                rows = speeds(met, tasks, counts, tokens=tokens, rounds=rounds, advance=advance, cancel=cancel)
+                rows = speeds(
+                    met,
+                    tasks,
+                    counts,
+                    situations=cast("list[Situation]", situations),
+                    tokens=tokens,
+                    rounds=rounds,
+                    advance=advance,
+                    cancel=cancel,
+                )
         if behaviours and not cancel.is_set():
             seen = _observed(wanted, ground)
     if not rows and not seen:
@@ -108,7 +131,7 @@ def _opened(open_now: ExitStack, wanted: dict[str, Any], ground: Ground) -> list
     met: list[Rival] = []
     for name, one in wanted.items():
         try:
-            met += open_now.enter_context(one.open(ground))
+            met.append(open_now.enter_context(one.open(ground)))
         except ExtraMissing as missing:
             if one.ours:
                 raise
@@ -145,12 +168,24 @@ def _shown(ground: Ground) -> dict[str, Any]:
 def _print_speeds(rows: list[RivalSpeed]) -> None:
     if rows:
         print_table(
-            ("rival", "version", "asked by", "n", "seconds", "tokens", "different", "tokens/s", "x edge-ttp"),
+            (
+                "rival",
+                "version",
+                "asked by",
+                "situation",
+                "n",
+                "seconds",
+                "tokens",
+                "different",
+                "tokens/s",
+                "x edge-ttp",
+            ),
             [
                 (
                     row.name,
                     row.version,
                     row.way,
+                    row.situation,
                     str(row.n),
                     f"{row.seconds:.2f}",
                     f"{row.tokens:g}",

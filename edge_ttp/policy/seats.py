@@ -144,6 +144,7 @@ class Seats:
             if seat.owner != owner:
                 seat.engine.forget()
                 seat.owner = owner
+            self._pass_on(seat, prompt, inside, footprint, limit)
             sound = self._put_back(seat, prompt, inside)
         except BaseException:
             self.drop(seat)
@@ -154,6 +155,19 @@ class Seats:
             seat.busy, seat.owner = True, owner
             seat.adapt(adapters)
         return seat
+
+    def _pass_on(self, seat: Seat, prompt: Sequence[int], inside: int, footprint: Footprint, limit: int) -> None:
+        """Keeps as a state what another free seat has read of the prompt, where that is more than the `inside` of this
+        one: a call that asks for more candidates than the last one of the same prompt needs a larger seat.
+        """
+        others = [
+            one
+            for one in self._seats
+            if one is not seat and not one.busy and one.owner == seat.owner and one.read_with == seat.read_with
+        ]
+        best = max(others, key=lambda one: one.engine.resident(prompt), default=None)
+        if best is not None and best.engine.resident(prompt) > inside:
+            self._stash(best, footprint, limit)
 
     def _put_back(self, seat: Seat, prompt: Sequence[int], inside: int) -> bool:
         """Puts the state into the seat that saves more of the prompt than the `inside` that it holds; False if that

@@ -31,6 +31,20 @@ def test_six_conversations_in_turn_are_all_read_on(policy: LlamaPolicy) -> None:
     assert len(policy._seats.all) == 1  # the others are states
 
 
+def test_more_candidates_of_the_same_prompt_need_a_larger_cache_and_no_second_reading(policy: LlamaPolicy) -> None:
+    few, many = conversation(1, n=2, prompt=CHUNK + 30), conversation(1, n=40, prompt=CHUNK + 30)
+    fresh = policy.sample(many, FREE)
+    policy.forget()
+    policy._seats.clear()
+    policy.sample(few, FREE)
+    sampled = policy.sample(many, FREE)
+    assert len(policy._seats.all) == 2
+    assert sampled.cached_tokens == CHUNK + 30
+    assert sampled.candidates == fresh.candidates
+    # Nobody else's prompt is passed on.
+    assert policy.sample(conversation(1, n=80, prompt=CHUNK + 30), FREE, claim=Claim(user="bob")).cached_tokens == 0
+
+
 def test_caches_that_company_needed_go_when_it_is_gone(policy: LlamaPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(2 * seats.KEPT)
 

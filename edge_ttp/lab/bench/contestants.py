@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from edge_ttp.lab.bench import rival_servers
+from edge_ttp.lab.bench.completion_loop import CompletionLoop
 from edge_ttp.lab.bench.rival_servers import Served, bare
 from edge_ttp.lab.bench.rivals import Ground, Rival
 
@@ -15,43 +16,42 @@ Serve = Callable[[Ground], AbstractContextManager[Served]]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program that is compared."""
+    """A program that is compared, asked in one way."""
 
-    open: Callable[[Ground], AbstractContextManager[Sequence[Rival]]]
-    """Starts it, as one rival or more: one for each way in which it can be asked. Raises ExtraMissing."""
+    open: Callable[[Ground], AbstractContextManager[Rival]]
+    """Starts it. Raises ExtraMissing."""
     serve: Serve | None = None
     """For a server: starts it alone, to try what clients rely on."""
     ours: bool = False
+    """What the others are held against."""
 
 
 @contextmanager
-def _edge_ttp(ground: Ground) -> Iterator[Sequence[Rival]]:
-    """The bare policy, which the others are held against, and the person: recalled, drawn, scored, chosen."""
-    with (
-        rival_servers.ours(ground) as served,
-        bare(served, ground, "one request") as plain,
-        bare(served, ground, "one request", "me", "edge-ttp as me") as person,
-    ):
-        yield [plain, person]
+def _person(ground: Ground) -> Iterator[Rival]:
+    """Ours with all that belongs to an answer: recalled, drawn, scored, chosen."""
+    with rival_servers.ours(ground) as served, bare(served, ground, "one request", "me", "edge-ttp as me") as person:
+        yield person
 
 
-def _server(serve: Serve, *ways: str) -> Contestant:
+def _asked(serve: Serve, way: str) -> Callable[[Ground], AbstractContextManager[Rival]]:
     @contextmanager
-    def opened(ground: Ground) -> Iterator[Sequence[Rival]]:
-        with serve(ground) as served:
-            if len(ways) == 1:
-                with bare(served, ground, ways[0]) as only:
-                    yield [only]
-            else:
-                with bare(served, ground, ways[0]) as first, bare(served, ground, ways[1]) as second:
-                    yield [first, second]
+    def opened(ground: Ground) -> Iterator[Rival]:
+        with serve(ground) as served, bare(served, ground, way) as only:
+            yield only
 
-    return Contestant(opened, serve)
+    return opened
 
 
 CONTESTANTS: dict[str, Contestant] = {
-    "edge-ttp": Contestant(_edge_ttp, rival_servers.ours, ours=True),
-    "llama.cpp-server": _server(rival_servers.llama_cpp_server, "one request", "N requests at once"),
-    "llama-cpp-python-server": _server(rival_servers.llama_cpp_python_server, "one after another"),
+    "edge-ttp": Contestant(_asked(rival_servers.ours, "one request"), rival_servers.ours, ours=True),
+    "edge-ttp-as-me": Contestant(_person),
+    "llama.cpp-server": Contestant(
+        _asked(rival_servers.llama_cpp_server, "one request"), rival_servers.llama_cpp_server
+    ),
+    "llama.cpp-server-in-parallel": Contestant(_asked(rival_servers.llama_cpp_server, "N requests at once")),
+    "create_completion": Contestant(CompletionLoop),
+    "llama-cpp-python-server": Contestant(
+        _asked(rival_servers.llama_cpp_python_server, "one after another"), rival_servers.llama_cpp_python_server
+    ),
 }
 """Ours comes first."""

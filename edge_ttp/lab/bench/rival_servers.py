@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -26,6 +26,7 @@ from edge_ttp import __version__
 from edge_ttp.errors import ExtraMissing, ModelUnavailable
 from edge_ttp.lab.bench.rivals import OURS, TEMPERATURE, DrawnTexts, Ground
 from edge_ttp.paths import HOME_VARIABLE, locate, private_folder
+from edge_ttp.registry.variants import split_name
 
 _START_S = 120.0
 _ANSWER_S = 600.0
@@ -61,7 +62,7 @@ class ServerRival:
     """A server that is asked for N choices in one of three ways."""
 
     def __init__(self, served: Served, ground: Ground, way: str, http: httpx.Client, model: str = "") -> None:
-        self._ground, self._http, self._model = ground, http, model or served.model
+        self._served, self._ground, self._http, self._model = served, ground, http, model or served.model
         self.name, self.version, self.way = served.name, served.version, way
 
     def choices(self, messages: Sequence[dict[str, str]], n: int, *, tokens: int, seed: int) -> DrawnTexts:
@@ -72,6 +73,15 @@ class ServerRival:
             each = [threads.submit(self._ask, messages, 1, tokens, seed + at) for at in range(n)]
             made = [self._of(one.result(), tokens) for one in each]
         return DrawnTexts(tuple(text for one in made for text in one.texts), sum(one.tokens for one in made))
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """As rivals.Rival has it: other systems than Windows can stop a process."""
+        _signal(self._served.process, "SIGCONT")
+        try:
+            yield
+        finally:
+            _signal(self._served.process, "SIGSTOP")
 
     def _ask(self, messages: Sequence[dict[str, str]], n: int, tokens: int, seed: int) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -105,7 +115,8 @@ def empty_home(ground: Ground) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="edge-ttp-rivals-") as folder:
         paths, known = locate(folder), locate().measured_costs
         paths.models.mkdir(parents=True)
-        (paths.models / ground.model).symlink_to(locate().models / ground.model, target_is_directory=True)
+        folder_name = split_name(ground.model)[0]
+        (paths.models / folder_name).symlink_to(locate().models / folder_name, target_is_directory=True)
         if known.is_file():
             shutil.copy(known, private_folder(paths.cache))
         yield Path(folder)
@@ -185,6 +196,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
             if process.stdin is not None:
                 with suppress(OSError):
                     process.stdin.close()
+            _signal(process, "SIGCONT")
             with suppress(subprocess.TimeoutExpired):
                 process.send_signal(signal.SIGTERM)
                 process.wait(10)
@@ -192,6 +204,12 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def _signal(process: subprocess.Popen[Any], name: Literal["SIGSTOP", "SIGCONT"]) -> None:
+    """Sends a signal that not every system has."""
+    if hasattr(signal, name):
+        process.send_signal(getattr(signal, name))
 
 
 def _first_line(process: subprocess.Popen[Any]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from edge_ttp.cli import bench_rivals
 from edge_ttp.cli.main import run
 from edge_ttp.lab.bench import rival_servers
-from edge_ttp.lab.bench.rivals import DrawnTexts, conversation, speeds
+from edge_ttp.lab.bench.rivals import CORE, DrawnTexts, conversation, errands, speeds
 from edge_ttp.lab.bench.tasks import sample_tasks
 
 
@@ -24,11 +25,21 @@ class Invented:
     def __init__(self, name: str, seconds_a_token: float, *, dull: bool = False) -> None:
         self.name, self._pace, self._dull = name, seconds_a_token, dull
         self.asked: list[int] = []
+        self.heard: list[str] = []
+        self.running = False
 
     def choices(self, messages: Sequence[dict[str, str]], n: int, *, tokens: int, seed: int) -> DrawnTexts:
         self.asked.append(seed)
+        assert self.running, "asked while it was stopped"
+        self.heard.append("".join(one["content"] for one in messages))
         time.sleep(self._pace * n * tokens)
         return DrawnTexts(tuple("same" if self._dull else f"text {at}" for at in range(n)), n * tokens)
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        self.running = True
+        yield
+        self.running = False
 
 
 def test_rows_are_paired_with_ours_and_count_different_choices() -> None:
@@ -38,6 +49,7 @@ def test_rows_are_paired_with_ours_and_count_different_choices() -> None:
         [ours, slow],
         sample_tasks(2),
         [1, 3],
+        situations=["new"],
         tokens=4,
         rounds=2,
         advance=steps.append,
@@ -62,12 +74,50 @@ def test_a_cancel_keeps_whole_rows() -> None:
         rivals,
         sample_tasks(1),
         [1, 2],
+        situations=["new"],
         tokens=1,
         rounds=1,
         advance=lambda done: cancel.set() if done == 2 else None,
         cancel=cancel,
     )
     assert [row.n for row in found] == [1]
+
+
+def test_situations_differ_in_what_was_asked_before() -> None:
+    tasks = sample_tasks(3)
+    new = list(errands("new", tasks, ours=False, mark="1"))
+    assert [(len(one.before), len(one.timed)) for one in new] == [(0, 1)] * 3
+    assert len({one.timed[0][0]["content"][:6] for one in new}) == 3  # no beginning is shared
+    again = list(errands("again", tasks, ours=False, mark="2"))
+    assert all(one.before == one.timed for one in again)
+    (turns,) = errands("turns", tasks, ours=False, mark="3")
+    assert turns.before == turns.timed
+    assert len(turns.timed) == 3
+    for ours in (True, False):
+        (second, *_) = errands("second", tasks, ours=ours, mark="4")
+        before, after = second.before[0], second.timed[0]
+        assert (before[: 2 * CORE] == after[: 2 * CORE]) == ours
+        assert before != after
+        assert before[-1] == after[-1] == {"role": "user", "content": tasks[0].prompt}
+
+
+def test_what_came_before_is_asked_but_not_timed() -> None:
+    rival = Invented("edge-ttp", 0)
+    rows = speeds(
+        [rival],
+        sample_tasks(2),
+        [2],
+        situations=["again", "turns"],
+        tokens=3,
+        rounds=1,
+        advance=lambda done: None,
+        cancel=threading.Event(),
+    )
+    assert [(row.situation, row.tokens) for row in rows] == [("again", 6), ("turns", 6)]
+    one, two, three, four = rival.heard[1:3] + rival.heard[5:7]
+    assert one == two  # again
+    assert three != four  # two users in turn, then both once more
+    assert rival.heard[5:7] == rival.heard[7:9]
 
 
 def test_a_task_is_a_conversation_that_ends_with_its_prompt() -> None:
@@ -83,6 +133,7 @@ def test_what_is_no_rival_is_refused_and_a_missing_package_is_named(
     assert run(["bench", "rivals", "--only", "nobody"]) == 2
     assert "llama.cpp-server" in capsys.readouterr().err
     assert run(["bench", "rivals", "--n", "0"]) == 2
+    assert run(["bench", "rivals", "--situation", "asleep"]) == 2
     capsys.readouterr()
     monkeypatch.setattr(rival_servers, "find_spec", lambda name: None)
     assert run(["bench", "rivals"]) == 9
