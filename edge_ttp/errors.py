@@ -27,10 +27,14 @@ class EdgeTTPError(Exception):
         return {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether the system reports a disk (or a person's share of one) without room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_cure(error: OSError) -> str:
     """What to do about a file that could not be written: room where the disk is full, rights otherwise."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "free some space and try again" if full else "make its folder writable for you"
+    return "free some space and try again" if is_full(error) else "make its folder writable for you"
 
 
 def _shortened(fact: str) -> str:
@@ -42,6 +46,13 @@ class InvalidInput(EdgeTTPError, ValueError):
     """A request that cannot be meant: an empty prompt, n=0, a negative deadline, a malformed file."""
 
     code, exit_code = "invalid_input", 2
+
+
+def unusable(error: OSError) -> InvalidInput:
+    """A file or folder that the system does not give, and that nobody nearer to it had a better word for."""
+    why = error.strerror or type(error).__name__
+    cure = "free some space and try again" if is_full(error) else "check that it is there, and its rights"
+    return InvalidInput(f"{str(error.filename)[:300]} cannot be used ({why})", cure)
 
 
 class ModelUnavailable(EdgeTTPError):

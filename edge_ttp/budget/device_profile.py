@@ -246,9 +246,13 @@ class Profiles:
         private_folder(self._path.parent)
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(profiles, file, indent=1)
-        os.replace(temporary, self._path)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(profiles, file, indent=1)
+            os.replace(temporary, self._path)
+        except BaseException:  # a full disk: half a file under a name of its own would stay for ever
+            temporary.unlink(missing_ok=True)
+            raise
 
     def keys(self) -> list[str]:
         """The fingerprints in the file."""

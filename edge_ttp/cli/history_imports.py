@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_ttp.cli.history_options import (
+    REMAINS,
     AllUsers,
     AsJson,
     User,
@@ -85,4 +86,4 @@ def undo_import(
         return
     typer.echo(f"{counted(gone.items, 'text')} and {counted(gone.generations, 'answer')} of import {number} taken out")
     if not gone.overwritten:
-        note("another program has the history open: what remains in the file is overwritten when it is opened next")
+        note(REMAINS)

@@ -27,6 +27,12 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this m
 NAMED = 20
 """Damaged rows that are named."""
 
+REMAINS = (
+    "what remains in the file could not be overwritten yet (another program has the history open, or the disk is "
+    "full): the next opening does it"
+)
+"""What is said where forgotten texts are gone for every reader, and not yet overwritten."""
+
 STDIN = "-"
 """The name that means standard input."""
 

@@ -9,6 +9,7 @@ import typer
 
 from edge_ttp.cli.history_options import (
     NAMED,
+    REMAINS,
     AsJson,
     Force,
     User,
@@ -59,7 +60,7 @@ def forget(
         f"{counted(found.calibrations, 'text')} of {name} forgotten"
     )
     if not found.overwritten:
-        note("another program has the history open: what remains in the file is overwritten when it is opened next")
+        note(REMAINS)
 
 
 def backup(

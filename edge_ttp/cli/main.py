@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from edge_ttp.cli import standard_streams
 from edge_ttp.cli.output import emit_json, ending
-from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, OutOfCapacity, is_interrupt
+from edge_ttp.errors import Cancelled, EdgeTTPError, ExtraMissing, InvalidInput, OutOfCapacity, is_interrupt, unusable
 
 # name -> (module holding `app`, help line). The line is here so that `--help` imports none of the modules.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -172,7 +172,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _invoke(arguments, as_json)
     except OSError as error:
-        return _output_failed(error)
+        return _output_failed(error) if error.filename is None else report(unusable(error), as_json)
     except MemoryError:
         return report(OutOfCapacity("there is not enough memory", "end other programs, or raise the limit"), as_json)
 
@@ -252,8 +252,7 @@ def _output_failed(error: OSError) -> int:
     """Exit code 1 where standard output takes nothing more. A reader that went away is not worth a word."""
     standard_streams.abandon()
     if not isinstance(error, BrokenPipeError):
-        where = "standard output" if error.filename is None else str(error.filename)
         why = error.strerror or type(error).__name__
         cure = _OUTPUT_CURES.get(error.errno or 0, "check its rights")
-        standard_streams.complain(f"edge-ttp: {where} cannot be used: {why}; {cure}")
+        standard_streams.complain(f"edge-ttp: standard output cannot be used: {why}; {cure}")
     return 1

@@ -15,6 +15,9 @@ REPAIR = "see `edge-ttp history doctor`"
 
 _LOG_INDEX = 32_768
 """Bytes of the smallest index of a write-ahead log."""
+_FULL = "database or disk is full"
+"""SQLite's message for SQLITE_FULL (sqlite3ErrStr in its main.c)."""
+
 _LONGEST = 200
 
 
@@ -32,7 +35,9 @@ class DiskFull(HistoryBlocked):
 
 def primary_code(error: BaseException) -> int:
     """SQLite's result code without its extension; 0 where the error is the driver's own."""
-    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    code = int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    # What a function ran within a statement (sqlcipher_export) keeps its message and loses its code.
+    return sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_ERROR and str(error) == _FULL else code
 
 
 def read_only(path: Path) -> HistoryUnavailable:

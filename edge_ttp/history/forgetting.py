@@ -12,10 +12,10 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from edge_ttp.errors import HistoryUnavailable, NotFound
+from edge_ttp.errors import NotFound
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.driver import error_types
-from edge_ttp.history.faults import primary_code
+from edge_ttp.history.faults import HistoryBlocked, primary_code
 from edge_ttp.history.imports import drop_empty
 from edge_ttp.history.items import delete_items
 from edge_ttp.history.kept import forget_kept
@@ -36,8 +36,8 @@ class Forgotten:
     calibrations: int
     """Past texts whose drawn candidates went, with the evidence."""
     overwritten: bool
-    """Whether the remains were overwritten at once. If not, another process had the file open: it is done at the next
-    opening."""
+    """Whether the remains were overwritten at once. If not, another process had the file open or the disk is full: it
+    is done at the next opening that can."""
 
 
 Deletion = Callable[[sqlite3.Connection], tuple[int, int, int]]
@@ -189,7 +189,10 @@ def due(connections: Connections) -> bool:
 
 
 def overwrite(connections: Connections) -> bool:
-    """Overwrites the remains of what was deleted; False if another process keeps the file busy (tried again later)."""
+    """Overwrites the remains of what was deleted; False where another process keeps the file busy, or the disk is full.
+
+    It is tried again at the next opening: what was deleted is gone for every reader already.
+    """
     try:
         with connections.writing() as db:
             db.execute("INSERT INTO item_index (item_index) VALUES ('optimize')")
@@ -198,9 +201,7 @@ def overwrite(connections: Connections) -> bool:
                 return False
         with connections.writing() as db:
             db.execute("DELETE FROM chores WHERE name = ?", (CHORE,))
-    except HistoryUnavailable as error:
-        if "locked" not in error.fact:
-            raise
+    except HistoryBlocked:
         return False
     return True
 

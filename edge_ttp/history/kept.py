@@ -76,9 +76,14 @@ def forget_kept(path: Path, user_id: str | None) -> None:
         if len(stay) < len(lines):
             if stay:
                 partial = file.with_name(f".{file.name}.part")
-                _write(partial, stay)
-                wipe(file)
-                os.replace(partial, file)
+                try:
+                    _write(partial, stay)
+                    wipe(file)
+                    os.replace(partial, file)
+                except BaseException:  # a full disk: what others wrote is not to lie around twice
+                    if file.exists():
+                        wipe(partial)
+                    raise
             else:
                 wipe(file)
 

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, checked_type
+from edge_ttp.errors import HistoryUnavailable, InvalidInput, NotFound, checked_type, is_full
 from edge_ttp.history.faults import full
 from edge_ttp.paths import private_folder
 from edge_ttp.system.output_file import DATABASE_ENDINGS
@@ -61,7 +61,7 @@ def provide(path: Path, create: bool) -> None:
             fact = f"{path} leads nowhere" if path.is_symlink() else f"{path.parent} is not a folder"
             raise HistoryUnavailable(fact, "name another place for the history") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise full(path) from error
         raise HistoryUnavailable(
             f"the history {path} cannot be opened ({error.strerror})", "check the path and the rights of its folder"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge_ttp.errors import HistoryUnavailable, write_cure
-from edge_ttp.history.faults import HistoryBlocked
+from edge_ttp.errors import HistoryUnavailable, is_full, write_cure
+from edge_ttp.history.faults import DiskFull, HistoryBlocked, full
 from edge_ttp.history.place import PRIVATE, files_of
 from edge_ttp.system.file_lock import try_lock
 
@@ -29,19 +29,26 @@ def work_file(path: Path, sort: str) -> Path:
 def working(path: Path) -> Iterator[None]:
     """Keeps other processes from working on the history at `path`; no work file is there before and after.
 
-    HistoryBlocked where another process is at it, or nothing can be written beside it.
+    HistoryBlocked where another process is at it, or nothing (more) can be written beside it.
     """
     try:
         handle = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, PRIVATE)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise HistoryBlocked(f"nothing can be written beside the history {path} ({why})", write_cure(error)) from error
+        fact = f"nothing can be written beside the history {path} ({why})"
+        raise full(path) if is_full(error) else HistoryBlocked(fact, write_cure(error)) from error
     try:
         if not try_lock(handle):
             raise HistoryBlocked(f"another process is at work on {path}", "try again when it is done")
         try:  # only now: without the lock the files are another's, who still needs them
             _wipe_all(path)
             yield
+        except DiskFull as error:  # whatever file was read: it is the work files that have no room
+            raise full(path) from error
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            fact = f"{error.filename or path} cannot be read or written ({why})"
+            raise full(path) if is_full(error) else HistoryBlocked(fact, "check its rights") from error
         finally:
             _wipe_all(path)
     finally:
@@ -65,16 +72,23 @@ def create(file: Path) -> Path:
 def wipe(file: Path) -> None:
     """Overwrites the file, if it exists, before it is deleted; a drive may still keep blocks aside.
 
-    What has another name too is not overwritten: a process may have been killed while the history had two.
+    What has another name too is not overwritten: a process may have been killed while the history had two. On a full
+    disk some file systems need room to overwrite as well: the file is deleted all the same.
     """
-    with suppress(FileNotFoundError), file.open("r+b") as opened:
-        status = os.fstat(opened.fileno())
-        left = status.st_size if status.st_nlink == 1 else 0
-        while left > 0:
-            opened.write(bytes(min(left, _BLOCK)))
-            left -= _BLOCK
-        opened.flush()
-        os.fsync(opened.fileno())
+    try:
+        with file.open("r+b") as opened:
+            status = os.fstat(opened.fileno())
+            left = status.st_size if status.st_nlink == 1 else 0
+            while left > 0:
+                opened.write(bytes(min(left, _BLOCK)))
+                left -= _BLOCK
+            opened.flush()
+            os.fsync(opened.fileno())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if not is_full(error):
+            raise
     with suppress(FileNotFoundError):
         file.unlink()
 

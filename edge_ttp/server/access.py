@@ -76,10 +76,13 @@ class Access:
                 if os.name == "posix" and path.stat().st_mode & 0o077:  # put back by a backup, say
                     path.chmod(0o600)
                 return kept
-            made = _PREFIX + secrets.token_urlsafe(32)
-            write_private(path, made + "\n")
         except (OSError, UnicodeDecodeError) as error:
             raise HistoryUnavailable(f"{path} cannot be used ({error})", "remove it: another is made") from error
+        made = _PREFIX + secrets.token_urlsafe(32)
+        try:
+            write_private(path, made + "\n")
+        except OSError as error:
+            raise _not_kept("token", error) from error
         return made
 
     def add(self, name: str, user: str | None = None) -> str:
@@ -138,9 +141,11 @@ class Access:
         try:
             write_private(self._folder / NAMED_FILE, json.dumps(entries, indent=1) + "\n")
         except OSError as error:
-            raise HistoryUnavailable(
-                f"the tokens cannot be kept ({error.strerror or error})", write_cure(error)
-            ) from error
+            raise _not_kept("tokens", error) from error
+
+
+def _not_kept(what: str, error: OSError) -> HistoryUnavailable:
+    return HistoryUnavailable(f"the {what} cannot be kept ({error.strerror or error})", write_cure(error))
 
 
 def _digest(token: str) -> str:

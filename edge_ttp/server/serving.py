@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from edge_ttp import __version__
-from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.errors import EdgeTTPError, InvalidInput, write_cure
 from edge_ttp.paths import Paths, private_folder
 from edge_ttp.server.application import application
 from edge_ttp.server.connections import PatientProtocol
@@ -85,7 +86,9 @@ def recorded(paths: Paths, state: State, url: str) -> Iterator[None]:
         write_private(path, json.dumps(announcement(state, url)))
     except OSError as error:
         reason = error.strerror or error
-        raise InvalidInput(f"{str(path)!r} cannot be written ({reason})", "move away what is there") from error
+        taken = error.errno in (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+        cure = "move away what is there" if taken else write_cure(error)
+        raise InvalidInput(f"{str(path)!r} cannot be written ({reason})", cure) from error
     try:
         yield
     finally:
@@ -101,8 +104,12 @@ def owner_socket(paths: Paths) -> Iterator[socket.socket | None]:
     if not hasattr(socket, "AF_UNIX"):
         yield None
         return
-    private_folder(paths.run)
     path = paths.server_socket
+    try:
+        private_folder(path.parent)
+    except OSError:  # `recorded` says so
+        yield None
+        return
     if _answers(path):
         yield None
         return

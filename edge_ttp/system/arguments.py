@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import EdgeTTPError, InvalidInput, unusable
 
 _C = TypeVar("_C", bound=type)
 
@@ -90,7 +90,12 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
         for name, value in (*zip(names, arguments, strict=False), *options.items()):
             if name in known:
                 _check(name, value, *known[name])
-        return method(*arguments, **options)
+        try:
+            return method(*arguments, **options)
+        except OSError as error:  # of a file that no room below had a word for
+            if error.filename is None or isinstance(error, EdgeTTPError):
+                raise
+            raise unusable(error) from error
 
     return call
 

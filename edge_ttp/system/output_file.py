@@ -5,7 +5,6 @@ Every command and method with an output (`--output`, `--html`, `--plot`, `--out`
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import stat
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TextIO
 
-from edge_ttp.errors import EdgeTTPError, InvalidInput
+from edge_ttp.errors import EdgeTTPError, InvalidInput, is_full
 from edge_ttp.paths import Paths, locate
 
 DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal")
@@ -47,10 +46,10 @@ def output_file(path: Path, *, force: bool = False, database: Path | None = None
     `database`: the history in use, where it is not the installation's own. Raises InvalidInput as `output_path`, or
     where it cannot be written; what stood at `path` before stays then.
     """
-    with output_path(path, force=force, database=database) as neighbour, neighbour.open("r+b") as file:
+    with output_path(path, force=force, database=database) as neighbour:
         try:
-            yield file
-            file.flush()
+            with neighbour.open("r+b") as file:  # closing it writes too, what a full disk refused before
+                yield file
         except OSError as error:
             raise unwritable(path, error) from error
 
@@ -199,7 +198,6 @@ def _taken(path: Path) -> InvalidInput:
 
 def unwritable(path: Path, error: OSError | ValueError) -> InvalidInput:
     """What a path that cannot be written is answered with: why, and the cure."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    cure = "free some space" if full else "name a file in a folder that can be written"
+    cure = "free some space" if is_full(error) else "name a file in a folder that can be written"
     why = getattr(error, "strerror", None) or error
     return InvalidInput(f"{str(path)[:300]} cannot be written ({why})", cure)

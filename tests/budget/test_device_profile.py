@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,20 @@ def test_a_profile_is_the_same_after_it_was_stored(file: Path) -> None:
     assert Profiles(file).load("model-a") == profile
     assert Profiles(file).load("model-b") is None
     assert Profiles(file).keys() == ["model-a"]
+
+
+def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*given: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Profiles(file).save("model", PROFILE)
+    monkeypatch.setattr(json, "dump", no_space)
+    with pytest.raises(OSError, match="No space"):
+        Profiles(file).save("other", PROFILE)
+    assert Profiles(file).keys() == ["model"]
+    assert [path.name for path in file.parent.iterdir()] == ["device.json"]
 
 
 def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -149,6 +150,22 @@ def test_each_error_has_its_exit_code_one_line_and_one_object(
     printed = capsys.readouterr()
     assert printed.err == ""
     assert json.loads(printed.out) == {"error": kind("it broke", "mend it").as_dict()}
+
+
+def test_a_file_that_the_system_does_not_give_is_invalid_input_and_no_fault_of_standard_output(
+    capsys: pytest.CaptureFixture[str], fail_with: Callable[[BaseException], None]
+) -> None:
+    for error, cure in (
+        (PermissionError(errno.EACCES, "Permission denied", "/a/file"), "its rights"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/file"), "free some space"),
+    ):
+        fail_with(error)
+        assert run(["fail"]) == InvalidInput.exit_code
+        told = capsys.readouterr()
+        assert told.err.startswith(f"edge-ttp: /a/file cannot be used ({error.strerror}); ")
+        assert cure in told.err
+        assert run(["fail", "--json"]) == InvalidInput.exit_code
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "invalid_input"
 
 
 def test_a_value_that_the_schema_refuses_is_one_line_with_name_and_value(

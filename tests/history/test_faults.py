@@ -150,3 +150,8 @@ def test_values_that_no_database_takes_are_invalid_input(tmp_path: Path) -> None
         with pytest.raises(InvalidInput, match=said), translated(tmp_path / "history.db"):
             raise error
     assert primary_code(ValueError()) == 0
+
+
+def test_a_full_disk_is_known_by_its_message_where_a_function_within_met_it() -> None:
+    assert primary_code(reported(sqlite3.SQLITE_ERROR, "database or disk is full")) == sqlite3.SQLITE_FULL
+    assert primary_code(reported(sqlite3.SQLITE_ERROR, "no such table: disk is full")) == sqlite3.SQLITE_ERROR

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from edge_ttp.history import History, migrations
+from edge_ttp.history import History, kept, migrations
 from edge_ttp.history.kept import forget_kept, keep_aside, keep_damaged
 from edge_ttp.history.repair import repair, replace_damaged
 from edge_ttp.history.salvage import SetAside
@@ -100,6 +101,19 @@ def test_forgetting_a_user_leaves_rows_of_others_and_takes_those_of_nobody(path:
     assert not hers.exists()
     forget_kept(path, None)
     assert list(path.parent.iterdir()) == []
+
+
+def test_on_a_full_disk_what_is_kept_of_others_stays_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a file")
+
+    path.parent.mkdir()
+    mixed = aside(path, ("ann", {}), ("bob", {}))
+    monkeypatch.setattr(kept, "_write", no_space)
+    with pytest.raises(OSError, match="No space"):
+        forget_kept(path, "ann")
+    assert list(path.parent.iterdir()) == [mixed]
+    assert [line["user"] for line in lines(mixed)] == ["ann", "bob"]
 
 
 def test_a_damaged_file_keeps_its_log_under_its_new_name(path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from edge_ttp.errors import HistoryUnavailable
 from edge_ttp.history import History
-from edge_ttp.history.faults import HistoryBlocked
+from edge_ttp.history.faults import DiskFull, HistoryBlocked, full
 from edge_ttp.history.work_files import clear, create, wipe, work_file, working
 
 from .hostile_rows import fill
@@ -24,6 +24,27 @@ def test_a_folder_that_takes_no_file_is_one_error(path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(HistoryUnavailable, match=r"Permission denied\); make its folder writable"), working(path):
         pass
+
+
+def no_space(*given: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device", "elsewhere")
+
+
+def test_a_full_disk_is_said_of_the_history_whatever_file_met_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(path)
+    for met in (no_space, lambda: (_ for _ in ()).throw(full(path.with_name("backup.db")))):
+        with pytest.raises(DiskFull, match=f"written to {path}; free some space"), working(path):
+            met()
+    with pytest.raises(HistoryBlocked, match=r"backup\.db cannot be read or written \(Perm"), working(path):
+        raise PermissionError(errno.EACCES, "Permission denied", "backup.db")
+
+
+def test_what_a_full_disk_does_not_let_be_overwritten_is_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.parent.mkdir()
+    create(path).write_bytes(b"texts")
+    monkeypatch.setattr(os, "fsync", no_space)  # where overwriting needs new blocks
+    wipe(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("ending", ["new", "old", "read", "copy", "read-wal"])
@@ -50,7 +71,7 @@ def test_one_at_a_time_works_on_a_history_and_nothing_stays(path: Path) -> None:
         clear(path)
         assert new.exists()  # whoever holds the lock still needs it
     assert not new.exists()
-    with pytest.raises(FileExistsError), working(path):
+    with pytest.raises(HistoryBlocked, match="File exists"), working(path):
         create(create(new))
     assert not new.exists()
 

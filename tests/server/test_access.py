@@ -99,3 +99,5 @@ def test_tokens_that_cannot_be_written_name_the_cure(access: Access, monkeypatch
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(HistoryUnavailable, match=r"cannot be kept \(Permission denied\); make its folder writable"):
         access.add("mail", "ada")
+    with pytest.raises(HistoryUnavailable, match=r"the token cannot be kept \(Permission denied\); make its folder"):
+        access.own()

@@ -41,6 +41,11 @@ class Door:
     def file(self, path: Path | str) -> Path:
         return Path(path)
 
+    def read(self, path: Path | None) -> str:
+        if path is None:
+            raise BrokenPipeError
+        return path.read_text()
+
     def unknown(self, amount: Decimal) -> Any:
         return amount
 
@@ -54,6 +59,13 @@ class Door:
 
     def _own(self, name: str) -> str:
         return name
+
+
+def test_a_file_that_no_room_had_a_word_for_is_one_of_our_errors() -> None:
+    with pytest.raises(InvalidInput, match=r"^/no/place cannot be used \(No such file or directory\); check"):
+        Door().read(Path("/no/place"))
+    with pytest.raises(BrokenPipeError):  # of no file: somebody's stream, which the caller knows better
+        Door().read(None)
 
 
 def test_what_fits_goes_through_and_the_signature_stays() -> None:
