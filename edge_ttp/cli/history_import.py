@@ -29,7 +29,7 @@ def import_(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="jsonl, csv, mbox, maildir, eml, conversations (ChatGPT, Claude), chat (WhatsApp, Signal), markdown "
+            help="jsonl, csv, mbox, maildir, eml, conversations (ChatGPT, Claude), chat (WhatsApp, Signal, Telegram), markdown "
             "(Obsidian too) or text. Default: told by the file.",
         ),
     ] = None,

@@ -57,7 +57,13 @@ _MESSAGE = re.compile(
 _MORNING = frozenset(("am", "午前", "上午", "凌晨", "早上", "오전", "öö", "ص", "πμ", "पूर्वाह्न", "sa", "dop", "de"))
 _AFTERNOON = frozenset(("pm", "午後", "下午", "中午", "晚上", "오후", "ös", "م", "μμ", "अपराह्न", "ch", "odp", "du"))
 """How languages call the halves of the day, without points and spaces."""
-_SENDER = re.compile(r"^(?P<name>[^:\n]{1,60}?):(?:\s(?P<text>.*))?$", re.DOTALL)
+_SENDER = re.compile(r"^(?P<name>[^:\n\"“”„«»]{1,60}?):(?:\s(?P<text>.*))?$", re.DOTALL)
+"""Who said it. Names have no quotation marks, which notices do: `Jo changed the group's name to "A: B"`."""
+_NOTICE = re.compile(r"^.{0,60}?[\]\-–—]\s?\u200e?[^:\n]{1,60}:\s\u200e")
+"""A message that iPhones mark as the program's own: what stands for a picture, a call, encryption."""
+_MARKED = re.compile(r"\s?\u200e<[^<>\n]{1,100}>$")
+"""What iPhones add to a text: that it was edited, what is attached."""
+_AMERICAN = frozenset(("AM", "PM"))
 _LEFT_OUT = re.compile(
     r"^<[^<>]{1,60}>$|"
     # <picture> <left out>, in either order; a document's name and pages may stand before it
@@ -105,14 +111,19 @@ class ChatReading:
 
 
 @dataclass
-class _ChatLine:
+class ChatLine:
+    """One message of somebody."""
+
     number: int
     """Its line, from 1."""
     name: str
     text: str
-    date: str
-    clock: str
-    half: str
+    date: str = ""
+    clock: str = ""
+    half: str = ""
+    """`a`, `p`, or neither half of the day."""
+    american: bool = False
+    """Whether the half of the day is written as in the United States, whose months come first."""
     moment: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -141,17 +152,23 @@ def messages(text: str, name: str, how: ChatReading, progress: Advance = no_prog
     said = list(_blocks(lines, how) if in_blocks else _said(lines))
     if not said:
         raise InvalidInput(f"{name} is no chat that WhatsApp or Signal exported", "give its text file, or --from text")
-    people = Counter(one.name for one in said)
-    own = _own(people, name, how)
+    own = own_names(Counter(one.name for one in said), name, how)
     month_first = None if in_blocks else _dated(said, how)
     if month_first is not None:
         yield Remark(
             f"dates such as {said[0].date} were read as {'month/day' if month_first else 'day/month'}; "
             "--date-format says otherwise"
         )
-    source = "signal" if in_blocks or (re.match(r"\d{4}-", said[0].date) and _ME in people) else "whatsapp"
+    of_signal = in_blocks or (re.match(r"\d{4}-", said[0].date) and any(one.name == _ME for one in said))
+    yield from items(said, own, how, "signal" if of_signal else "whatsapp", progress)
+
+
+def items(
+    said: Iterable[ChatLine], own: set[str], how: ChatReading, source: str, progress: Advance = no_progress
+) -> Iterator[Entry]:
+    """The texts of the people called `own`: what they said in a row, in answer to what the others had said before."""
     before: list[str] = []
-    run: list[_ChatLine] = []
+    run: list[ChatLine] = []
     for one in said:
         progress(one.number)
         if one.name not in own:
@@ -169,12 +186,13 @@ def messages(text: str, name: str, how: ChatReading, progress: Advance = no_prog
     yield from _item(run, before, how, source)
 
 
-def _said(lines: Iterable[str]) -> Iterator[_ChatLine]:
+def _said(lines: Iterable[str]) -> Iterator[ChatLine]:
     """The messages; notices of the program, which nobody said, are left out."""
-    current: _ChatLine | None = None
+    current: ChatLine | None = None
     notice = False
     for number, raw in enumerate(lines, 1):
-        line = raw.translate(_MARKS).replace("\u202f", " ").replace("\u00a0", " ")
+        line = _MARKED.sub("", raw[-200:]) if raw.endswith(">") and len(raw) < 200 else raw
+        line = line.translate(_MARKS).replace("\u202f", " ").replace("\u00a0", " ")
         begun = _MESSAGE.match(line[:500])
         if begun is None:
             if current is not None and not notice and len(current.text) < MAX_TEXT:
@@ -186,8 +204,10 @@ def _said(lines: Iterable[str]) -> Iterator[_ChatLine]:
             if current is not None:
                 yield current
             date, clock = begun["date"] or begun["date_last"], begun["time"] or begun["time_first"]
-            half = _half(begun["before"]) or _half(begun["after"] or begun["after_first"])
-            current = _ChatLine(number, sender["name"].strip(), sender["text"] or "", date, clock, half)
+            after = begun["after"] or begun["after_first"]
+            half = _half(begun["before"]) or _half(after)
+            text = "" if _NOTICE.match(raw[:200]) else sender["text"] or ""
+            current = ChatLine(number, sender["name"].strip(), text, date, clock, half, after in _AMERICAN)
     if current is not None:
         yield current
 
@@ -198,16 +218,16 @@ def _half(word: str | None) -> str:
     return "a" if bare in _MORNING else "p" if bare in _AFTERNOON else ""
 
 
-def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[_ChatLine]:
+def _blocks(lines: Iterable[str], how: ChatReading) -> Iterator[ChatLine]:
     """The messages of blocks of fields, each with its text below."""
-    current: _ChatLine | None = None
+    current: ChatLine | None = None
     in_fields = False
     for number, line in enumerate(lines, 1):
         match = _FIELD.match(line[:500])
         if match is not None and match[1] == "From" and not in_fields:
             if current is not None:
                 yield current
-            current, in_fields = _ChatLine(number, match[2].strip()[:60], "", "", "", "", how.now), True
+            current, in_fields = ChatLine(number, match[2].strip()[:60], "", moment=how.now), True
         elif current is not None and in_fields:
             in_fields = bool(line.strip())
             if match is not None and match[1] == "Type" and match[2].strip() == "outgoing":
@@ -228,8 +248,8 @@ def _sent(text: str, how: ChatReading) -> datetime:
     return how.now if found is None else found[0]
 
 
-def _own(people: Counter[str], name: str, how: ChatReading) -> set[str]:
-    """The names that the user has in this chat."""
+def own_names(people: Counter[str], name: str, how: ChatReading) -> set[str]:
+    """The names that the user has in the chat `name`. InvalidInput where nothing says which they are."""
     if how.authors:
         found = {one for one in people if any(author.lower() in one.lower() for author in how.authors)}
     else:
@@ -243,15 +263,15 @@ def _own(people: Counter[str], name: str, how: ChatReading) -> set[str]:
     )
 
 
-def _dated(said: Sequence[_ChatLine], how: ChatReading) -> bool | None:
+def _dated(said: Sequence[ChatLine], how: ChatReading) -> bool | None:
     """Gives every message its moment. Returns whether months come first, None where the dates say it themselves."""
     parts = [[int(part) for part in re.split(r"[./-]", one.date)] for one in said]
     dotted = said[0].date.count(".") == 2
     year_first = len(re.split(r"[./-]", said[0].date)[0]) == 4
     over_first = any(part[0] > 12 for part in parts)
     over_second = any(part[1] > 12 for part in parts)
-    halves = any(one.half for one in said)
-    month_first = not dotted and not year_first and (over_second or (not over_first and halves))
+    american = any(one.american for one in said) and not any(one.date.startswith("0") for one in said)
+    month_first = not dotted and not year_first and (over_second or (not over_first and american))
     for one, (first, second, third) in zip(said, parts, strict=True):
         hours, minutes, *seconds = (int(part) for part in re.split(r"[:.]", one.clock))
         if one.half and hours <= 12:
@@ -271,7 +291,7 @@ def _dated(said: Sequence[_ChatLine], how: ChatReading) -> bool | None:
     return None if decided else month_first
 
 
-def _item(run: list[_ChatLine], before: list[str], how: ChatReading, source: str) -> Iterator[Entry]:
+def _item(run: list[ChatLine], before: list[str], how: ChatReading, source: str) -> Iterator[Entry]:
     """The item of messages that the person sent one after another."""
     if not run:
         return
@@ -290,7 +310,7 @@ def _item(run: list[_ChatLine], before: list[str], how: ChatReading, source: str
     yield Numbered(run[0].number, item)
 
 
-def _text(one: _ChatLine) -> str:
+def _text(one: ChatLine) -> str:
     """What was said, without what stands for a picture, and without Signal's quotations and reactions."""
     kept = []
     for line in one.text.split("\n"):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from io import BufferedReader
 from itertools import chain
 from typing import Any
 
 from edge_ttp.errors import InvalidInput
+from edge_ttp.exchange.dates import months_first
 from edge_ttp.exchange.files import guarded
 from edge_ttp.exchange.jsonl import MAX_LINE, LineReading, refuse_binary, row_item
 from edge_ttp.exchange.records import Advance, BadRecord, Entry, Numbered, Remark, no_progress
@@ -30,7 +35,8 @@ def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Adv
     head = stream.peek(_HEAD)[:_HEAD]
     if not (head.startswith((b"\xff\xfe", b"\xfe\xff")) or _is_wide(how.encoding or "")):
         refuse_binary(head, name)
-    encoding, guessed = _encoding(stream, how)
+    sample = _sample(stream)
+    encoding, guessed = _encoding(sample, how)
     if guessed:
         yield Remark(f"{name} was read as {encoding}, by its bytes; --encoding says otherwise")
     # Wide encodings know no escape for what cannot be decoded; the others keep it, so that its row is named.
@@ -44,6 +50,11 @@ def rows(stream: BufferedReader[Any], name: str, how: LineReading, progress: Adv
         wanted = how.columns.get("output", "output")
         if wanted not in header:
             raise _no_column(name, wanted, header)
+        if how.form is None:
+            how = replace(how, month_first=_months_first(sample.decode(encoding, errors="replace"), name, how))
+            if how.month_first is not None:
+                form = "month/day" if how.month_first else "day/month"
+                yield Remark(f"dates with slashes or hyphens were read as {form}; --date-format says otherwise")
         number = 1
         while True:
             try:
@@ -82,19 +93,36 @@ def _named(header: list[str], how: LineReading) -> list[str]:
     return [one.lower() if one.lower() in fields and one not in how.columns.values() else one for one in header]
 
 
-def _encoding(stream: BufferedReader[Any], how: LineReading) -> tuple[str, bool]:
-    """(the file's encoding, whether it was guessed). Files that cannot be read twice are told by their beginning."""
-    if how.encoding is not None:
-        return how.encoding, False
+def _sample(stream: BufferedReader[Any]) -> bytes:
+    """The beginning of the file, whole lines of it; more of one that can be read twice."""
     if stream.seekable():
         place = stream.tell()
         sample = stream.read(4 * MAX_LINE)
         stream.seek(place)
     else:
         sample = stream.peek(_HEAD)
-    whole = sample[: sample.rfind(b"\n") + 1] or sample  # no character is cut in two
-    found = decoded(whole)
+    return sample[: sample.rfind(b"\n") + 1] or sample  # no character is cut in two
+
+
+def _encoding(sample: bytes, how: LineReading) -> tuple[str, bool]:
+    """(the file's encoding, whether it was guessed)."""
+    if how.encoding is not None:
+        return how.encoding, False
+    found = decoded(sample)
     return ("utf-8-sig" if found.encoding == "utf-8" else found.encoding), found.guessed
+
+
+def _months_first(sample: str, name: str, how: LineReading) -> bool | None:
+    """What the dates of a file that begins so say of the order of day and month."""
+    reader, header = _begun(_Lines(io.StringIO(sample, newline="")), name)
+    header = _named(header, how)
+    wanted = {how.columns.get(field, field) for field in ("date", "created_at")}
+    columns = [place for place, column in enumerate(header) if column in wanted]
+    dates: list[str] = []
+    if columns:
+        with suppress(csv.Error):
+            dates = [row[place] for row in reader for place in columns if place < len(row)]
+    return months_first(dates)
 
 
 def _is_wide(encoding: str) -> bool:
@@ -104,7 +132,7 @@ def _is_wide(encoding: str) -> bool:
 class _Lines:
     """The lines of a table, none longer than MAX_LINE, with their number and the characters read so far."""
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
+    def __init__(self, text: io.TextIOBase) -> None:
         self._text = text
         self.number = 0
         self.done = 0
@@ -140,12 +168,33 @@ def _delimiter(header: str) -> str:
 def _no_column(name: str, wanted: str, header: list[str]) -> InvalidInput:
     short = ["".join(one if one.isprintable() else "?" for one in column[:40]) for column in header[:20]]
     columns = ", ".join(short)[:200]
-    last = next((column for column in short[1:2] or short if column), "COLUMN")
-    given = f" --map input={short[0]}" if len(short) > 1 and short[0] else ""
-    return InvalidInput(
-        f"{name} has no column {wanted!r} (it has: {columns})",
-        f"say which column is what, such as: --map output={last}{given}",
-    )
+    return InvalidInput(f"{name} has no column {wanted!r} (it has: {columns})", _mapping(short))
+
+
+_CALLED = {
+    "output": r"answer|antwort|repl(?:y|ies)|response|respuesta|réponse|risposta|text|message|body|content|nachricht",
+    "input": r"question|frage|prompt|pregunta|domanda|subject|betreff|title|titel|request|anfrage",
+    "date": r"date|datum|time|zeit|fecha|data\b",
+}
+"""What columns are called that hold a field, in the order in which they are looked for."""
+
+
+def _mapping(header: list[str]) -> str:
+    """A cure that names the columns by what they are called, else by their places."""
+    found: dict[str, str] = {}
+    left = [column for column in header if column]
+    for field, pattern in _CALLED.items():
+        column = next((one for one in left if re.search(pattern, one, re.IGNORECASE)), None)
+        if column is not None:
+            found[field] = column
+            left.remove(column)
+    if "output" not in found and left:
+        found["output"] = left.pop(1 if len(left) > 1 and "input" not in found else 0)
+    if "input" not in found and left:
+        found["input"] = left[0]
+    pairs = [f"{field}={found.get(field, 'COLUMN')}" for field in ("output", "input", "date") if field in found]
+    named = " ".join(f"--map {shlex.quote(pair)}" for pair in pairs or ["output=COLUMN"])
+    return f"say which column is what, such as: {named}"
 
 
 def _row(number: int, header: list[str], row: list[str], how: LineReading) -> Iterator[Entry]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -26,20 +26,39 @@ _MONTH = re.compile(r"([0-9]{4})(?:-([0-9]{2}))?")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,9})?")
 _DOTTED = re.compile(r"([0-9]{1,2})\.\s?([0-9]{1,2})\.\s?([0-9]{4}|[0-9]{2}(?![0-9]))(.*)", re.DOTALL)
 _SLASHED = re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(.*)", re.DOTALL)
+_TURNED = re.compile(r"([0-9]{1,2})([/-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2}(?![0-9]))(.*)", re.DOTALL)
+_CLOCK = re.compile(
+    r"[\sT]*([0-9]{1,2}):([0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?(?:\s?([ap])\.?\s?m\b\.?)?(.*)", re.DOTALL | re.I
+)
 _NAMED = re.compile(r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(?:(?:UTC|GMT)?([+-][0-9]{2}:?[0-9]{2})|UTC|GMT)$")
 
-EXAMPLES = "a date such as 2026-01-31, 31.01.2026 or seconds since 1970 (--date-format names another form)"
+EXAMPLES = (
+    "a date such as 2026-01-31, 31.01.2026 or seconds since 1970 (--date-format names another form, such as %m/%d/%Y)"
+)
 
 
 class NoDate(ValueError):
     """What stands where a date should."""
 
 
-def moment(value: object, form: str | None = None) -> tuple[datetime, bool] | None:
+def months_first(dates: Iterable[str]) -> bool | None:
+    """Whether dates such as 1/31/2025 have the month first. None where they do not say: none of them has a part above
+    12, or some have it in one place and some in the other.
+    """
+    found = set()
+    for text in dates:
+        match = _TURNED.fullmatch(text.strip())
+        if match is not None and (int(match[1]) > 12) != (int(match[3]) > 12):
+            found.add(int(match[3]) > 12)
+    return found.pop() if len(found) == 1 else None
+
+
+def moment(value: object, form: str | None = None, *, month_first: bool | None = None) -> tuple[datetime, bool] | None:
     """(moment in UTC, whether the value names a whole day, month or year); None where nothing is given.
 
-    A moment without a zone counts as UTC. form: how dates are written, as strptime takes it. NoDate if it is none.
+    A moment without a zone counts as UTC. form: how dates are written, as strptime takes it. month_first: whether
+    01/02/2025 is in January, where that is known. NoDate if it is none.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -48,7 +67,7 @@ def moment(value: object, form: str | None = None) -> tuple[datetime, bool] | No
             return _number(value)
         if isinstance(value, str) and len(value) <= _MAX_TEXT:
             text = value.strip()
-            return _by_form(text, form) if form is not None else _text(text)
+            return _by_form(text, form) if form is not None else _text(text, month_first)
     except (ValueError, OverflowError, OSError, TypeError, re.error):
         pass
     raise NoDate(f"{json.dumps(value)[:40]}: not {EXAMPLES if form is None else f'of the form {form}'}")
@@ -72,21 +91,35 @@ def _by_form(text: str, form: str) -> tuple[datetime, bool]:
     return _utc(datetime.strptime(text, form)), not any(f"%{sign}" in form for sign in "HIMScXfsT")
 
 
-def _text(text: str) -> tuple[datetime, bool]:
+def _text(text: str, month_first: bool | None) -> tuple[datetime, bool]:
     if match := _MONTH.fullmatch(text):
         return datetime(int(match[1]), int(match[2] or 1), 1, tzinfo=UTC), True
     if _NUMBER.fullmatch(text):
         return _number(float(text) if "." in text else int(text))
     if match := _DOTTED.fullmatch(text):
-        year = match[3] if len(match[3]) == 4 else f"20{match[3]}"
-        text = f"{year}-{int(match[2]):02}-{int(match[1]):02}{match[4].replace(',', '', 1)}"
+        text = _iso(match[3], match[2], match[1], match[4].replace(",", "", 1))
     elif match := _SLASHED.fullmatch(text):
-        text = f"{match[1]}-{int(match[2]):02}-{int(match[3]):02}{match[4]}"
+        text = _iso(match[1], match[2], match[3], match[4])
+    elif month_first is not None and (match := _TURNED.fullmatch(text)):
+        month, day = (match[1], match[3]) if month_first else (match[3], match[1])
+        text = _iso(match[4], month, day, match[5].replace(",", "", 1))
     elif _NAMED.search(text):
         whole_day = ":" not in text
         return _utc(parsedate_to_datetime(f"{text} 00:00" if whole_day else text)), whole_day
     text = _ZONE.sub(lambda match: match[1] or "+00:00", text)
     return _utc(datetime.fromisoformat(text)), len(text) <= len("2026-01-31")
+
+
+def _iso(year: str, month: str, day: str, rest: str) -> str:
+    """The date as ISO writes it, with the time of day that `rest` begins with, if any."""
+    date = f"{year if len(year) == 4 else f'20{year}'}-{int(month):02}-{int(day):02}"
+    clock = _CLOCK.fullmatch(rest)
+    if clock is None:
+        return date + rest
+    hour = int(clock[1])
+    if clock[4] is not None and hour <= 12:
+        hour = hour % 12 + (12 if clock[4].lower() == "p" else 0)
+    return f"{date} {hour:02}:{clock[2]}{clock[3] or ''}{clock[5]}"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -117,7 +150,9 @@ def checked_form(form: str) -> str:
     return form
 
 
-def time_of(value: Mapping[str, Any], now: datetime, form: str | None = None) -> datetime:
+def time_of(
+    value: Mapping[str, Any], now: datetime, form: str | None = None, *, month_first: bool | None = None
+) -> datetime:
     """When an item was written: `created_at` or `date`; else from `order`; else `now`. NoDate for what is none.
 
     A date without a time of day is refined by `order` (milliseconds into the day), so that items of one day keep it.
@@ -127,7 +162,7 @@ def time_of(value: Mapping[str, Any], now: datetime, form: str | None = None) ->
         raise NoDate("order is not a number up to 1e9")
     for key in ("created_at", "date"):
         try:
-            found = moment(value.get(key), form)
+            found = moment(value.get(key), form, month_first=month_first)
         except NoDate as error:
             raise NoDate(f"{key} is {error}") from None
         if found is not None:

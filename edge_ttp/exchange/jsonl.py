@@ -75,6 +75,8 @@ class LineReading:
     """Field of an item -> the key or column that holds it, where it has another name."""
     form: str | None = None
     """How dates are written, as strptime takes it."""
+    month_first: bool | None = None
+    """Of dates such as 01/31/2025; None: they are refused."""
     encoding: str | None = None
     """Of a table. None: told by the bytes. JSON lines are UTF-8."""
     role: Role = "user"
@@ -201,7 +203,7 @@ def _item(value: dict[str, Any], how: LineReading) -> HistoryItem:
         input=clean(_text(value, "input")),
         output=clean(_text(value, "output")),
         kind=kind,
-        created_at=time_of(value, how.now, how.form),
+        created_at=time_of(value, how.now, how.form, month_first=how.month_first),
         source=_text(value, "source") if value.get("source") is not None else "jsonl",
         metadata={**{key: inner for key, inner in value.items() if key not in _OWN}, **metadata},
     )

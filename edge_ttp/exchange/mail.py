@@ -40,6 +40,9 @@ CALENDAR = "an answer to an invitation"
 REPORT = "a report of delivery"
 
 _MULTIPART = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_OPEN_WORD = re.compile(r"=\?[^?\s]{1,60}\?[bq]\?[^?]*$", re.IGNORECASE)
+"""The end of a header whose last encoded word was not closed."""
+_METHOD = re.compile(rb"^METHOD:\s*([A-Za-z]{1,20})", re.MULTILINE)
 _ANSWER = re.compile(r"^(?:" + "|".join(map(re.escape, sorted(ANSWERED, key=len, reverse=True))) + r")\s?[:：]", re.I)
 
 
@@ -135,11 +138,19 @@ def _not_own(message: Message, how: MailReading) -> str | None:
         or subject.startswith(AUTOMATIC)
     ):
         return AUTOMATIC_REPLY
-    answers = any(
-        part.get_content_type() == "text/calendar" and str(part.get_param("method", "")).upper() in ("REPLY", "COUNTER")
-        for part in _parts(message)
-    )
-    return CALENDAR if answers else None
+    return CALENDAR if any(_answers_invitation(part) for part in _parts(message)) else None
+
+
+def _answers_invitation(part: Message) -> bool:
+    """Whether a part answers an invitation, as its header says or the calendar in it."""
+    if part.get_content_type() != "text/calendar":
+        return False
+    method = str(part.get_param("method", ""))
+    if not method:
+        payload = part.get_payload(decode=True)
+        found = _METHOD.search(payload[:MAX_BODY]) if isinstance(payload, bytes) else None
+        method = found[1].decode() if found else ""
+    return method.upper() in ("REPLY", "COUNTER")
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -202,8 +213,8 @@ def header(message: Message, name: str) -> str:
     if value is None:
         return ""
     raw = str(value)[:MAX_HEADER]
-    if raw.count("=?") > raw.count("?="):
-        raw += "?="  # a word that was not closed
+    if _OPEN_WORD.search(raw):
+        raw += "?="
     try:
         text = str(make_header(decode_header(raw)))
     except (LookupError, ValueError, HeaderParseError, AssertionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,20 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange import chats, conversations, csv_table, git_log, jsonl, mail_files, notes
+from edge_ttp.exchange import chat_files, chats, conversations, csv_table, git_log, jsonl, mail_files, notes
 from edge_ttp.exchange.dates import checked_form
-from edge_ttp.exchange.files import DAMAGED
 from edge_ttp.exchange.mail import MailReading
 from edge_ttp.exchange.mail_files import Mails
 from edge_ttp.exchange.openai_messages import Role
 from edge_ttp.exchange.recognize import FORMATS, Format, format_of
 from edge_ttp.exchange.records import Advance, Entry, Records, Remark
 from edge_ttp.exchange.streams import STDIN, Twice, check_reachable, opened, size_of
-from edge_ttp.exchange.text import decoded, known_encoding
+from edge_ttp.exchange.text import known_encoding
 from edge_ttp.schema import PROMPT_KIND, utc_now
-
-MAX_CHAT = 256 * 2**20
-"""Largest text of a chat in bytes."""
 
 _FIELDS = ("output", "input", "user_id", "date", "created_at", "order", "kind", "source")
 _MAILS = ("mbox", "maildir", "eml")
@@ -79,7 +74,7 @@ class Import:
     @property
     def unit(self) -> str:
         """What records are numbered by."""
-        return _UNITS.get(self.format, "line")
+        return "file" if self.format == "chat" and Path(self.name).is_dir() else _UNITS.get(self.format, "line")
 
 
 def described(
@@ -236,32 +231,8 @@ def _mails(what: Import, mails: Callable[[], Mails], progress: Advance) -> Itera
 
 
 def _chat(what: Import, path: Path, progress: Advance) -> Iterator[Entry]:
-    found = decoded(_chat_text(path), what.encoding)
-    if found.guessed:
-        yield Remark(f"{path} was read as {found.encoding}, by its bytes; --encoding says otherwise")
     how = chats.ChatReading(what.owner, what.authors, what.kind or "chat", what.date_form, what.now)
-    yield from chats.messages(found.text, str(path), how, progress)
-
-
-def _chat_text(path: Path) -> bytes:
-    """The bytes of a chat's text, in a file of its own or in the zip that WhatsApp makes."""
-    try:
-        if not zipfile.is_zipfile(path):
-            size, data = path.stat().st_size, b""
-            data = path.read_bytes() if size <= MAX_CHAT else data
-        else:
-            with zipfile.ZipFile(path) as archive:
-                listed = archive.infolist()
-                member = next(one for one in listed if chats.MEMBER.fullmatch(one.filename.rsplit("/", 1)[-1]))
-                size = member.file_size
-                data = archive.open(member).read(MAX_CHAT + 1) if size <= MAX_CHAT else b""
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read ({error.strerror or error})", "check the file") from error
-    except (*DAMAGED, StopIteration) as error:
-        raise InvalidInput(f"{path} is a damaged archive, or no chat", "export it again") from error
-    if size > MAX_CHAT or len(data) > MAX_CHAT:
-        raise InvalidInput(f"{path} is larger than {MAX_CHAT // 2**20} MiB", "export a shorter chat")
-    return data
+    yield from chat_files.messages(path, how, what.encoding, progress)
 
 
 def amount(what: Import) -> tuple[float | None, str]:
@@ -276,4 +247,6 @@ def amount(what: Import) -> tuple[float | None, str]:
         return float(git_log.count(path, _log(what))), "commits"
     if what.format == "conversations":
         return None, "conversations"
-    return (None, "lines") if what.format == "chat" else (size_of(what.name), "bytes")
+    if what.format == "chat":
+        return (float(len(chat_files.files_in(path))), "files") if path.is_dir() else (None, "lines")
+    return size_of(what.name), "bytes"

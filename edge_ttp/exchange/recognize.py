@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from edge_ttp.errors import InvalidInput
-from edge_ttp.exchange import chats, conversations, mail_files, notes
+from edge_ttp.exchange import chat_files, chats, conversations, mail_files, notes
 from edge_ttp.exchange.files import DAMAGED, files_below
 from edge_ttp.exchange.streams import STDIN, opened
 from edge_ttp.exchange.text import decoded, plain
 
 Format = Literal["jsonl", "csv", "mbox", "maildir", "eml", "conversations", "markdown", "text", "chat", "git"]
-"""conversations: exports of ChatGPT and Claude. markdown: notes, one file or a folder. chat: WhatsApp, Signal."""
+"""conversations: exports of ChatGPT and Claude. markdown: notes, one file or a folder. chat: WhatsApp, Signal,
+Telegram."""
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _HEAD = 65_536
@@ -95,13 +96,15 @@ def _of_folder(path: Path) -> Format:
             return "eml"
         if conversations.files_in(path):
             return "conversations"
+        if chat_files.files_in(path):
+            return "chat"
         if files_below(path, notes.ENDINGS):
             return "markdown"
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror})", "check its rights") from error
     raise InvalidInput(
         f"{path} holds nothing that can be imported",
-        "name a Maildir, a folder with .eml, .md or .txt files, or an unpacked export of ChatGPT or Claude",
+        "name a Maildir, a folder with .eml, .md or .txt files, or an unpacked export of chats or conversations",
     )
 
 
@@ -132,9 +135,9 @@ def _of_text(path: Path, head: bytes) -> Format:
     if ending in (".eml", ".emlx"):
         return "eml"
     if ending in notes.MARKDOWN:
-        return "chat" if _is_chat(head) else "markdown"
+        return "chat" if chat_files.begins_chat(head) else "markdown"
     if ending in notes.PLAIN:
-        return "chat" if _is_chat(head) else "text"
+        return "chat" if chat_files.begins_chat(head) else "text"
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _unknown(name, "a binary file", "give texts: see docs/exchange.md for what can be read")
     begin = bare[:200].lower()
@@ -142,7 +145,7 @@ def _of_text(path: Path, head: bytes) -> Format:
         raise _unknown(name, "a web page", "save its text as .txt")
     if begin.startswith((b"<?xml", b"<!doctype")):
         raise _unknown(name, "an XML file", "convert it to CSV or JSON lines")
-    if _is_chat(head):
+    if chat_files.begins_chat(head):
         return "chat"
     if bare.startswith((b"[", b"{")):
         return _of_json(path, bare)
@@ -172,10 +175,6 @@ def _of_json(path: Path, begin: bytes) -> Format:
     if begin.startswith(b"["):
         raise _unknown(str(path), "a list in JSON that is no export of conversations", "write one object a line")
     return "jsonl"
-
-
-def _is_chat(head: bytes) -> bool:
-    return chats.is_chat(plain(decoded(head[: head.rfind(b"\n") + 1] or head).text))
 
 
 def _unknown(name: str, what: str, cure: str) -> InvalidInput:

@@ -76,7 +76,16 @@ def likely_encoding(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
     best = from_bytes(data, cp_exclusion=_UNLIKELY).best()
+    if best is not None and _is_half_width(str(best)):
+        # Nobody writes whole texts so; in KOI8 the same bytes are Cyrillic letters.
+        return "koi8-r"
     return "cp1252" if best is None else str(best.encoding)
+
+
+def _is_half_width(text: str) -> bool:
+    """Whether most of what is not ASCII in a text are the narrow kana that old Japanese tills print."""
+    foreign = [character for character in text if not character.isascii()]
+    return sum("\uff61" <= one <= "\uff9f" for one in foreign) > len(foreign) / 2
 
 
 def _is_western(data: bytes) -> bool:

@@ -47,7 +47,7 @@ def items(found: list[Entry]) -> list[HistoryItem]:
 def test_messages_of_one_person_in_a_row_are_one_text() -> None:
     found = read(IPHONE, "jo")
     assert [(one.input, one.output) for one in items(found)] == [
-        ("Messages and calls are end-to-end encrypted.\nare you coming?\nwe have cake",
+        ("are you coming?\nwe have cake",
          "sure!\nbe there at 3: promise\nsave me a slice"),
         ("", "home now"),
     ]  # fmt: skip
@@ -55,6 +55,41 @@ def test_messages_of_one_person_in_a_row_are_one_text() -> None:
     assert {(one.kind, one.source) for one in items(found)} == {("chat", "whatsapp")}
     assert sum(isinstance(one, Skipped) for one in found) == 3
     assert not any(isinstance(one, Remark) for one in found)
+
+
+def test_what_an_iphone_marks_as_its_own_is_nobodys_writing() -> None:
+    """In every language: notices, calls, pictures, and that a text was edited."""
+    found = items(
+        read(
+            "\u200e[06.01.25, 09:12:33] Jo: \u200eNachrichten und Anrufe sind verschlüsselt.\n"
+            "[06.01.25, 09:13:00] Ann: Kommst du?\n"
+            "[06.01.25, 09:13:40] Jo: klar, um 8 \u200e<Diese Nachricht wurde bearbeitet.>\n"
+            "[06.01.25, 09:17:00] Jo: \u200eSprachanruf. \u200eKeine Antwort\n",
+            "jo",
+        )
+    )
+    assert [(one.input, one.output) for one in found] == [("Kommst du?", "klar, um 8")]
+
+
+def test_a_notice_with_a_colon_in_it_is_said_by_nobody() -> None:
+    text = (
+        '1/6/25, 9:13 AM - Ann: hi\n1/6/25, 9:14 AM - Jo: hello\n1/6/25, 9:19 AM - Jo changed it from "A: b" to "C"\n'
+    )
+    assert [one.output for one in items(read(text, "jo"))] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("line", "month"),
+    [
+        ("1/6/25, 9:14 AM - Jo: ha", 1),
+        ("06/01/25, 9:14 am - Jo: ha", 1),
+        ("6/1/25, 9:14 a. m. - Jo: ha", 1),
+        ("\u0666/\u0661/\u0662\u0660\u0662\u0665\u060c 9:13 \u0635 - Jo: ha", 1),
+        ("06/01/2025, 09:14 - Jo: ha", 1),
+    ],
+)
+def test_only_americans_write_the_month_first_where_no_date_says_so(line: str, month: int) -> None:
+    assert [(one.created_at.month, one.created_at.day) for one in items(read(line, "jo"))] == [(month, 6)]
 
 
 def test_months_come_first_where_the_dates_say_so() -> None:
@@ -130,7 +165,7 @@ def test_who_the_user_is_has_to_be_known() -> None:
         "2025-03-12, 14:05 - Jo: hi",
         "[2025-03-12 14:05:12] Jo: hi",
         "12.03.2025 um 14:05 Uhr - Jo: hi",
-        "‎[12.03.25, 14:05:12] Jo: ‎hi",
+        "\u200e[12.03.25, 14:05:12] Jo: hi",
         "12.03.2025 à 14:05 - Jo: hi",
         "12/03/2025 às 14:05 - Jo: hi",
         "[2025/03/12 14:05:12] Jo: hi",

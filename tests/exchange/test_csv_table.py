@@ -109,6 +109,42 @@ def test_a_missing_column_is_one_line_with_the_cure() -> None:
         table(EXCEL)
 
 
+def test_the_cure_maps_columns_by_what_they_are_called() -> None:
+    with pytest.raises(InvalidInput, match=r"--map 'output=Your answer' --map input=Question --map date=Zeitstempel"):
+        table(b"Zeitstempel,Question,Your answer\n2025,a,b\n")
+    with pytest.raises(InvalidInput, match=r"--map output=b --map input=a"):
+        table(b"a,b,c\n1,2,3\n")
+    with pytest.raises(InvalidInput, match=r"--map output=a$"):
+        table(b"a\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected", "form"),
+    [
+        (("1/13/2025 9:12 PM", "2/1/2025"), ["2025-01-13T21:12", "2025-02-01T00:00"], "month/day"),
+        (("13/1/2025 9:12", "2/1/2025", ""), ["2025-01-13T09:12", "2025-01-02T00:00", None], "day/month"),
+        (("13-1-25, 12:00 am",), ["2025-01-13T00:00"], "day/month"),
+    ],
+)
+def test_the_order_of_day_and_month_is_told_by_the_whole_column(
+    dates: tuple[str, ...], expected: list[str | None], form: str
+) -> None:
+    lines = "".join(f'"answer {place}, 1/31/2025","{date}"\n' for place, date in enumerate(dates))
+    found = table(f"output,date\n{lines}".encode())
+    now = [one.created_at for one in items(found)]
+    assert [wanted and one.isoformat()[:16] for one, wanted in zip(now, expected, strict=True)] == expected
+    assert [one.text for one in found if isinstance(one, Remark)] == [
+        f"dates with slashes or hyphens were read as {form}; --date-format says otherwise"
+    ]
+
+
+@pytest.mark.parametrize("dates", [("03/04/2025",), ("13/1/2025", "1/13/2025")])
+def test_dates_that_can_be_read_both_ways_are_refused_with_the_cure(dates: tuple[str, ...]) -> None:
+    found = table(f"output,date\n{''.join(f'x,{date}{chr(10)}' for date in dates)}".encode())
+    assert [one.reason for one in found if isinstance(one, BadRecord)]
+    assert all("--date-format" in one.reason for one in found if isinstance(one, BadRecord))
+
+
 def test_a_header_in_capitals_names_the_same_columns() -> None:
     (item,) = items(table(b"Input,Output,Date,Place\nwhere,here,2025-01-02,x\n"))
     assert (item.input, item.output, item.metadata) == ("where", "here", {"Place": "x"})

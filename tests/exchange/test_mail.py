@@ -114,10 +114,29 @@ def test_what_only_looks_automatic_is_kept() -> None:
             "--b\nContent-Type: text/plain\n\nyes, see you\n--b\n"
             "Content-Type: text/calendar; method=REPLY\n\nBEGIN:VCALENDAR\n--b--",
         ),
+        (
+            "Content-Type: multipart/mixed; boundary=b",
+            "--b\nContent-Type: text/plain\n\nyes, see you\n--b\n"
+            "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nMETHOD:REPLY\nEND:VCALENDAR\n--b--",
+        ),
     ],
 )
 def test_an_answer_to_an_invitation_is_not_the_persons_writing(headers: str, body: str) -> None:
     assert one(headers, body) == Skipped(1, "an answer to an invitation")
+
+
+@pytest.mark.parametrize(
+    ("written", "subject"),
+    [
+        ("=?utf-8?b?5om/6Ku+OiDkvJrorbA=?=", "承諾: 会議"),  # the padding's = stands before the word's end
+        ("=?utf-8?q?caf=C3=A9?= now", "café now"),
+        ("=?utf-8?q?caf=C3=A9", "café"),
+    ],
+)
+def test_a_subject_in_words_of_its_own_encoding_is_read_to_its_end(written: str, subject: str) -> None:
+    found = one(f"Subject: {written}")
+    assert isinstance(found, Numbered)
+    assert found.record.metadata["subject"] == subject  # type: ignore[union-attr]
 
 
 def test_a_sentence_that_begins_like_an_answer_is_kept() -> None:

@@ -13,6 +13,7 @@ from edge_ttp.exchange.text import decoded, known_encoding, plain
         ("klar – grüße, j.", "cp1252"),
         ("déjà vu à côté", "cp1252"),
         ("Привет, как дела? Отправил письмо вчера вечером, спасибо", "cp1251"),
+        ("input;output\nКак дела?;нормально, спасибо, а у тебя?\n", "koi8-r"),
         ("今日は天気がいいですね。会議は午後三時からです。", "cp932"),
         ("zażółć gęślą jaźń, dziękuję bardzo za wiadomość", "cp1250"),
         ("Γειά σου, τι κάνεις σήμερα το απόγευμα", "cp1253"),
