@@ -29,8 +29,8 @@ def import_(
         typer.Option(
             "--from",
             metavar="FORMAT",
-            help="jsonl, csv, mbox, maildir, eml, conversations (ChatGPT, Claude), chat (WhatsApp, Signal, Telegram), markdown "
-            "(Obsidian too) or text. Default: told by the file.",
+            help="jsonl, csv, mbox, maildir, eml, conversations (ChatGPT, Claude), chat (WhatsApp, Signal, Telegram), "
+            "markdown (Obsidian too) or text. Default: told by the file.",
         ),
     ] = None,
     columns: Annotated[
