@@ -13,10 +13,13 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
 def parts(text: str) -> list[tuple[str, str]]:
-    """The text in parts of whole paragraphs, each with the space behind it. Together they are the text."""
+    """The text in parts of whole paragraphs, each with the space behind it. Together they are the text.
+
+    Empty for a text of nothing but space.
+    """
     pieces = [piece for piece in re.split(r"(\n\s*\n\s*)", text.strip()) if piece]
     found: list[tuple[str, str]] = []
-    for paragraph, after in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+    for paragraph, after in zip(pieces[::2], [*pieces[1::2], ""], strict=False):
         for piece, behind in _sentences(paragraph, after):
             if found and len(found[-1][0]) + len(piece) <= PART:
                 before, between = found.pop()

@@ -1,15 +1,7 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import pytest
-
 from edge_ttp.answer.outline import alike, content
 from edge_ttp.answer.plain_pairs import SIZE, passages
-from edge_ttp.cli.main import run
-from edge_ttp.history import History
-from edge_ttp.paths import locate
 from edge_ttp.samples import SAMPLE_USERS, sample_items
 from edge_ttp.schema import HistoryItem
 
@@ -40,14 +32,3 @@ def test_the_same_seed_gives_the_same_passages_and_another_one_others() -> None:
 def test_near_duplicates_alone_make_no_passage() -> None:
     same = [HistoryItem(user_id="ann", input=str(at), output="The boiler man comes today!") for at in range(8)]
     assert list(passages(same)) == []
-
-
-def test_they_are_written_as_lines(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with History.open(locate(home).database) as history:
-        history.add_many(ITEMS)
-    out = tmp_path / "pairs.jsonl"
-    assert run(["history", "pairs", str(out), "--all-users", "--json"]) == 0
-    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert json.loads(capsys.readouterr().out)["passages"] == len(lines) > 0
-    assert all(set(pair) == {"outline", "text"} for line in lines for pair in line["pairs"])
-    assert run(["history", "pairs", str(out)]) == 2  # it is there already

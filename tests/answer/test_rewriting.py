@@ -12,9 +12,7 @@ from fakes import FakePolicy, FakeReward, rooms
 from answer.drafts import DRAFTS
 from answer.requests import ask, remember
 from edge_ttp.answer import generate
-from edge_ttp.answer.plain_examples import examples
 from edge_ttp.answer.rewriting import FREELY, described
-from edge_ttp.answer.text_parts import parts
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
 from edge_ttp.policy.json_grammar import MadeGrammar
@@ -122,17 +120,6 @@ def test_what_had_to_stay_as_it_was_is_said(history: History) -> None:
     assert "no version keeps every fact: the text stayed as it was" in made.notes
 
 
-def test_examples_are_plain_versions_of_own_texts_and_never_the_text_itself(history: History) -> None:
-    own = "Hey Tom, we can't make the call with Anna Lee on Friday. Cheers!"
-    for text in (own, "Sure, the boiler man comes on Monday. Cheers!", "Can't find the keys anywhere."):
-        history.add(HistoryItem(user_id="ann", input="x", output=text, kind="chat"))
-    found = examples(rooms(history), ask("x"), "can't make call anna lee friday", 4, depth="words", strict=False)
-    assert own not in [written for _, written in found]
-    assert ("sure boiler man comes monday cheers", "Sure, the boiler man comes on Monday. Cheers!") in found
-    masked = examples(rooms(history), ask("x"), "boiler keys", 4, depth="words", strict=True)
-    assert any("[F1]" in given and "[F1]" in written for given, written in masked)
-
-
 def test_examples_and_the_task_stand_in_the_prompt(history: History) -> None:
     remember(history)
     policy = speaking("Anna")
@@ -141,15 +128,6 @@ def test_examples_and_the_task_stand_in_the_prompt(history: History) -> None:
     assert "notes" in messages[0][1]
     assert messages[-1] == ("user", "we meet Anna")
     assert ("assistant", "ann answer 3") in messages
-
-
-def test_parts_make_up_the_text_and_keep_to_a_length() -> None:
-    text = "\n\n".join(f"Paragraph {number}. " + "Some words stand here. " * 20 for number in range(6)).strip()
-    text += "\n\n" + "One long sentence after another follows. " * 60
-    found = parts(text)
-    assert "".join(one + after for one, after in found) == text.strip()
-    assert len(found) > 5
-    assert max(len(one) for one, _ in found) <= 1400
 
 
 def test_a_long_text_is_said_part_by_part_and_told_as_it_comes(history: History) -> None:

@@ -1,9 +1,8 @@
-"""`edge-ttp plan` and `edge-ttp device` over invented models: what is explained, measured and printed."""
+"""`edge-ttp plan` over invented models: what is explained and printed."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ import pytest
 from fakes import BYTES_PER_TOKEN, Models
 from fakes.command import model_files
 
-from edge_ttp.budget import device
 from edge_ttp.budget.planner import BATTERY_CANDIDATES, HOT_CANDIDATES, SAVER_CANDIDATES
 from edge_ttp.cli.main import run
 from edge_ttp.history import History
@@ -115,63 +113,6 @@ def test_a_plan_reads_as_words_and_a_table(capsys: pytest.CaptureFixture[str], t
     assert "limits on N: " in shown.out
     assert "no evidence yet: the population's" in shown.out
     assert "no history yet for 'ann'" in shown.err
-
-
-# The device
-
-
-def test_the_device_is_measured_shown_and_kept(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, models: Models, home: Path
-) -> None:
-    files = model_files(tmp_path)
-    assert run(["device", "show"]) == 0
-    assert "nothing was measured yet" in capsys.readouterr().err
-    assert run(["device", "profile", *files[:2], "--json"]) == 0
-    measured = json.loads(capsys.readouterr().out)
-    assert set(measured["best_threads"]) == {"prefill", "decode"}
-    assert measured["calls"] == 0
-    assert models.policy.measured >= 1
-    assert run(["device", "show", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert list(shown["profiles"].values()) == [measured]
-    assert shown["device"]["cores"] >= 1
-    assert run(["device", "show"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("cores ")
-    assert "prompt t/s" in text
-
-
-def test_a_measurement_in_the_background_is_a_process_of_its_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
-) -> None:
-    started: list[list[str]] = []
-
-    def start(command: list[str], **options: object) -> SimpleNamespace:
-        assert options["start_new_session"] is True
-        started.append(command)
-        return SimpleNamespace(pid=2**22 + 1)  # no process has this number
-
-    monkeypatch.setattr(subprocess, "Popen", start)
-    assert run(["device", "profile", "--model", "some", "--background", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"started": 2**22 + 1}
-    assert started[0][1:] == ["-m", "edge_ttp", "device", "profile", "--model=some"]
-
-
-def test_what_a_machine_does_not_tell_is_left_open(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
-) -> None:
-    for name in ("sensors_battery", "sensors_temperatures"):
-        monkeypatch.delattr(psutil, name, raising=False)
-
-    def fail(percpu: bool = False) -> None:
-        raise OSError
-
-    monkeypatch.setattr(psutil, "cpu_times", fail)
-    monkeypatch.setattr(device, "gpus", tuple)
-    assert run(["device", "show"]) == 0
-    text = capsys.readouterr().out
-    assert "kept busy by others: unknown" in text
-    assert "no sensor" in text
 
 
 def test_a_plan_with_nothing_to_judge_by_lists_that_limit(plan: Plan) -> None:

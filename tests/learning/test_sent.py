@@ -8,7 +8,6 @@ from answer.requests import ask
 from fakes import rooms
 
 from edge_ttp.answer import generate
-from edge_ttp.cli.main import run
 from edge_ttp.history import History
 from edge_ttp.learning.sent import sent_stats
 from edge_ttp.paths import locate
@@ -44,14 +43,3 @@ def test_what_was_sent_is_compared_with_what_was_suggested(history: History) -> 
     assert mail.distance == pytest.approx(0.5 * 2 / (len(second) + 2))
     assert (chat.judged, chat.saved, chat.distance) == (1, 0, 0.0)
     assert len([since for since, _ in rows if since]) == 2
-
-
-def test_the_table_and_its_json(history: History, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["stats", "--user", "ann"]) == 0
-    assert "nothing was said" in capsys.readouterr().err
-    judged(history, "accept", kind="email")
-    assert run(["stats", "--user", "ann"]) == 0
-    assert "100%" in capsys.readouterr().out
-    assert run(["stats", "--user", "ann", "--by", "day", "--json"]) == 0
-    assert '"unedited": 1.0' in capsys.readouterr().out
-    assert run(["stats", "--by", "year"]) == 2

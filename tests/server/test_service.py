@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fakes.command import edge_ttp
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.server.service import service_of
@@ -61,17 +60,3 @@ def test_nothing_is_written_where_it_cannot_be_meant(tmp_path: Path) -> None:
     (tmp_path / ".config").write_text("a file")
     with pytest.raises(InvalidInput, match="cannot be written"):
         service_of([], platform="linux", environment={}, folder=tmp_path).write()
-
-
-def test_it_is_printed_first_and_written_when_agreed_to(home: Path, tmp_path: Path) -> None:
-    env = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    ask = ("serve", "--install", "--port", "8700", "--idle-unload", "10m")
-    shown = edge_ttp(*ask, env=env)
-    assert (shown.returncode, list(tmp_path.rglob("*edge-ttp*"))) == (0, [])
-    assert "8700" in shown.stdout
-    assert "600" in shown.stdout
-    assert str(home) in shown.stdout
-    written = edge_ttp(*ask, "--yes", env=env)
-    (file,) = tmp_path.rglob("*edge-ttp*.*")
-    assert file.read_text(encoding="utf-8") == written.stdout == shown.stdout
-    assert edge_ttp("serve", "--install", "--stdio", env=env).returncode == 2

@@ -30,6 +30,8 @@ from edge_ttp.registry.variants import split_name
 
 _START_S = 120.0
 _ANSWER_S = 600.0
+_END_S = 10.0
+"""Then a server that was asked to end is killed."""
 _ONE_EACH = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: servers close idle ones at moments of their own."""
 _CURE = "install the extra: pip install 'edge-ttp[rivals]'"
@@ -199,7 +201,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
             _signal(process, "SIGCONT")
             with suppress(subprocess.TimeoutExpired):
                 process.send_signal(signal.SIGTERM)
-                process.wait(10)
+                process.wait(_END_S)
             process.kill()
             process.wait()
             if process.stdout is not None:

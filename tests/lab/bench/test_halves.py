@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-import pytest
-
-from edge_ttp.errors import InvalidInput
-from edge_ttp.lab.bench import report_set
 from edge_ttp.lab.bench.halves import earlier, halved_queries
-from edge_ttp.lab.bench.scored_pools import REPORT, TUNE, part_of
+from edge_ttp.lab.bench.scored_pools import TUNE, part_of
 from tests.lab.bench.test_voice_score import STYLES, SUBJECTS, texts
 
 USERS = [name for name in (f"user {number}" for number in range(400)) if part_of(name) in TUNE]
@@ -62,23 +57,3 @@ def test_more_users_only_add_to_fewer(tmp_path: Path) -> None:
     many = [one.query.key for one in halved_queries(folder, ["notes"], tenths=TUNE, users=5)]
     assert many[: len(few)] == few
     assert len(many) == 5 * 8
-
-
-def test_report_users_that_were_seen_in_development_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, "wine_review")
-    write(tmp_path, "email_reply")
-    write(tmp_path, "notes")
-    assert report_set.tenths_of("tune", tmp_path, ["wine_review"]) == TUNE
-    assert report_set.tenths_of("report", tmp_path, ["notes"]) == REPORT
-    with pytest.raises(InvalidInput, match="seen in development"):
-        report_set.tenths_of("report", tmp_path, ["notes", "wine_review"])
-    with pytest.raises(InvalidInput, match="others than the frozen ones"):
-        report_set.tenths_of("report", tmp_path, ["email_reply"])
-    with pytest.raises(InvalidInput, match="no part"):
-        report_set.tenths_of("train", tmp_path, ["notes"])
-
-
-@pytest.mark.skipif("EDGE_TTP_DATA" not in os.environ, reason="needs the corpora")
-@pytest.mark.parametrize("task", sorted(report_set.FROZEN))
-def test_the_frozen_report_users_are_those_of_the_corpora(task: str) -> None:
-    assert report_set.fingerprint(Path(os.environ["EDGE_TTP_DATA"]), task) == report_set.FROZEN[task]

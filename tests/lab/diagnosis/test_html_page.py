@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 import pytest
 
 from edge_ttp.lab.diagnosis.candidate_texts import texts_of
-from edge_ttp.lab.diagnosis.charts import Dot, Line, bars_chart, lines_chart, map_chart
 from edge_ttp.lab.diagnosis.html_page import page
 from edge_ttp.lab.diagnosis.line_source import LineSource
 from edge_ttp.lab.diagnosis.verdict import limits, verdict
@@ -139,50 +138,3 @@ def test_many_users_are_thinned_out_and_the_sick_are_kept(judged: Judge, monkeyp
     assert figure.count('<g class="dot collapsed">') == 30
     assert 5 <= figure.count('<g class="dot works">') <= 10
     assert "Every 6th of the others is drawn." in html
-
-
-def test_texts_are_read_again_for_the_lines_that_are_shown(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "pools.jsonl", [{"text": "one"}, {"text": "two"}, {"text": 3}, "nonsense", {"text": "five"}]
-    )
-    source = LineSource.of(str(path))
-    assert texts_of(source, [2, 3]) == {2: "two"}
-    assert texts_of(source, []) == {}
-    assert texts_of(source, [1, 99]) == {1: "one"}
-
-
-def test_charts_without_anything_to_show_are_empty() -> None:
-    nothing = float("nan")
-    assert lines_chart([], title="t", x_label="x", y_label="y") == ""
-    assert lines_chart([Line("a", "law", [1, 2], [nothing, 1.0])], title="t", x_label="x", y_label="y") == ""
-    assert lines_chart([Line("a", "law", [1, 2], [0.0, 0.0])], title="t", x_label="x", y_label="y") == ""
-    assert bars_chart([-1, 0, 1], [0, 0], [], title="t", x_label="x", y_label="y") == ""
-
-
-def test_everything_drawn_lies_inside_the_picture() -> None:
-    lines = [
-        Line("up", "measured", [1, 2, 4, 1000], [0, -5, float("nan"), 1e-3], [0, -6, 0, 0], [0, 1, 0, 2]),
-        Line("down", "law", [1, 1000], [0, -1e3]),
-    ]
-    chart = lines_chart(lines, title="t", x_label="x", y_label="y")
-    dots = map_chart(
-        [Dot(0.0, -1, "collapsed", "a"), Dot(1e9, 1, "misled", "b")],
-        title="t",
-        x_label="x",
-        y_label="y",
-        x_range=(0.01, 10),
-        limit=0.1,
-    )
-    for svg in (chart, dots):
-        tree = ElementTree.fromstring(svg)
-        width, height = (float(number) for number in tree.attrib["viewBox"].split()[2:])
-        for element in tree.iter():
-            for name, limit in (
-                ("x", width),
-                ("cx", width),
-                ("y", height),
-                ("cy", height),
-                ("x1", width),
-                ("y2", height),
-            ):
-                assert -5 <= float(element.attrib.get(name, 0)) <= limit + 5

@@ -85,15 +85,6 @@ def test_hacking_is_found_where_it_was_put_and_what_mends_it_is_told() -> None:
     assert "> " in text
 
 
-def test_what_does_not_appear_is_said_not_to() -> None:
-    rows = ladder(made(flipped=0.0), resamples=40)
-    assert reproduced(rows) == {"c": False, "h": False}
-    page = ladder_page(made(flipped=0.0), rows)
-    assert page.text.count("not reproduced on these data") == 2
-    assert set(page.pictures) == {"ladder-rungs.svg", "ladder-bottom.svg"}
-    assert all(picture.startswith("<svg") or "<svg" in picture for picture in page.pictures.values())
-
-
 def test_the_command_writes_the_page_and_its_pictures(tmp_path: Path) -> None:
     write_scores(tmp_path / "ladder.npz", made(flipped=0.2))
     asked = ["reproduce", "--ladder", "--scores", str(tmp_path / "ladder.npz"), "--bootstrap", "20"]
