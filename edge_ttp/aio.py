@@ -13,7 +13,6 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from edge_ttp.answer import answering
 from edge_ttp.answer.ask import Ask
-from edge_ttp.answer.rewriting import described
 from edge_ttp.history import History
 from edge_ttp.policy.job import Asked, EitherFlag, Ended, Job, Paused
 from edge_ttp.runtime import Runtime
@@ -138,6 +137,8 @@ class AsyncRuntime(metaclass=Page):
         emit = None if on_event is None else _to_loop(asyncio.get_running_loop(), on_event)
         how = Rewrite(notes=notes, keep=keep)
         made = await self._answer(self.runtime.prepared(text, options, emit, rewrite=how))
+        from edge_ttp.answer.rewriting import described
+
         return await self.run(described, self.history, made)
 
     async def feedback(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from edge_ttp.answer import choosing, ending, prepare, record, rewriting, waves
+from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.policy.job import Paused, waited
 from edge_ttp.schema import Event, Generation
@@ -22,7 +22,9 @@ def answering(rooms: Rooms, ask: Ask) -> Paused[Generation]:
     It pauses where the engine is at work (policy/job.py), so that nobody's thread has to wait meanwhile.
     """
     if ask.rewrite is not None:
-        return (yield from rewriting.rewriting(rooms, ask))
+        from edge_ttp.answer.rewriting import rewriting  # a third of this room's modules: most requests need none
+
+        return (yield from rewriting(rooms, ask))
     began = time.monotonic()
     deadline = None if ask.budget.deadline_s is None else began + ask.budget.deadline_s
     seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed

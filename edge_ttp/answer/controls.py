@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from edge_ttp.errors import InvalidInput
 from edge_ttp.history.rows import checked_text
 from edge_ttp.policy import gbnf, gbnf_bounds
-from edge_ttp.policy.json_grammar import schema_to_grammar
 from edge_ttp.policy.request import Request
 from edge_ttp.schema import LoraAdapter, Sampling
 
@@ -38,6 +37,8 @@ def check(sampling: Sampling) -> str | None:
         return sampling.grammar
     if sampling.grammar is not None:
         raise InvalidInput("a candidate cannot follow both a grammar and a JSON schema", "give one of them")
+    from edge_ttp.policy.json_grammar import schema_to_grammar
+
     return schema_to_grammar(json.dumps(sampling.json_schema))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 MOST_WORDS = 2000
 """Longest answer that is believed to be meant."""
@@ -72,15 +73,8 @@ _ASKING = (
 )
 _NUMBER = r"(\d{1,4}|" + "|".join(sorted(map(re.escape, _VALUES), key=len, reverse=True)) + ")"
 _BETWEEN = r"(?:[\s\-–]+|)(?:[^\W\d_]+[\s\-]+){0,2}?"
-_COUNTED = {
-    unit: re.compile(rf"(?<![\w.,]){_NUMBER}{_BETWEEN}(?:{names})(?!\w)", re.IGNORECASE)
-    for unit, (_, _, names) in UNITS.items()
-}
-_ASKED_KINDS = [
-    (words, lines, re.compile(rf"\b{_ASKING}\b[^.?!\n]{{0,60}}?(?<!\w)(?:{names})(?!\w)|^(?:an? )?(?:{names})\b", re.I))
-    for words, lines, names in _KINDS
-]
-_LIST_OF = re.compile(rf"\b(?:list|liste|lista|elenco|lijst)\s+(?:of|von|mit|de|di|van|with)\s+{_NUMBER}\b", re.I)
+_ASKED_KIND = rf"\b{_ASKING}\b[^.?!\n]{{{{0,60}}}}?(?<!\w)(?:{{names}})(?!\w)|^(?:an? )?(?:{{names}})\b"
+_LIST_OF = rf"\b(?:list|liste|lista|elenco|lijst)\s+(?:of|von|mit|de|di|van|with)\s+{_NUMBER}\b"
 _SAID = 2_000
 """Characters at the beginning and at the end of a request that are looked at: between them are documents."""
 
@@ -95,19 +89,40 @@ class Extent:
     """Whether the answer has more than one line."""
 
 
+@dataclass(frozen=True)
+class _Patterns:
+    """Compiled when the first request is read: what merely imports this does not pay for them."""
+
+    counted: Mapping[str, re.Pattern[str]]
+    """By unit."""
+    kinds: tuple[tuple[int, bool, re.Pattern[str]], ...]
+    list_of: re.Pattern[str]
+
+
+@cache
+def _patterns() -> _Patterns:
+    counted = {
+        unit: re.compile(rf"(?<![\w.,]){_NUMBER}{_BETWEEN}(?:{names})(?!\w)", re.IGNORECASE)
+        for unit, (_, _, names) in UNITS.items()
+    }
+    kinds = tuple((words, lines, re.compile(_ASKED_KIND.format(names=names), re.I)) for words, lines, names in _KINDS)
+    return _Patterns(counted, kinds, re.compile(_LIST_OF, re.I))
+
+
 def asked(request: str) -> Extent:
     """What `request` says of the length and the shape of its answer."""
     said = request if len(request) <= 2 * _SAID else f"{request[:_SAID]}\n{request[-_SAID:]}"
     words, lines = 0, False
-    for unit, pattern in _COUNTED.items():
+    patterns = _patterns()
+    for unit, pattern in patterns.counted.items():
         each, own_line, _ = UNITS[unit]
         for match in pattern.finditer(said):
             number = _value(match[1])
             words = max(words, number * each)
             lines |= own_line and number > 1
-    for match in _LIST_OF.finditer(said):
+    for match in patterns.list_of.finditer(said):
         words, lines = max(words, 12 * _value(match[1])), True
-    for usual, several, pattern in _ASKED_KINDS:
+    for usual, several, pattern in patterns.kinds:
         if pattern.search(said):
             words, lines = words or usual, lines or several
     return Extent(min(words, MOST_WORDS), lines)

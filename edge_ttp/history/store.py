@@ -11,7 +11,6 @@ from typing import Self
 from edge_ttp.errors import InvalidInput, NotFound, checked_type
 from edge_ttp.exchange.records import Record
 from edge_ttp.history import forgetting, generations, items, judgments, learned_records, learning, recall, statistics
-from edge_ttp.history.backup import backup, restore_file
 from edge_ttp.history.connection import Connections
 from edge_ttp.history.health import Health, health
 from edge_ttp.history.importing_store import ImportingStore
@@ -333,6 +332,8 @@ class History(ImportingStore, LearnedStore):
 
         InvalidInput if something is there and `force` is not set, or where it cannot be written.
         """
+        from edge_ttp.history.backup import backup
+
         return backup(self._connections, checked_path(path), force=force)
 
     def restore_backup(
@@ -343,6 +344,8 @@ class History(ImportingStore, LearnedStore):
         NotFound; HistoryUnavailable if it is no history, of a newer version, or if rows of it are damaged: with
         `salvage` these are set aside in a file beside the history and returned. `advance`: told the rows done.
         """
+        from edge_ttp.history.backup import restore_file
+
         return restore_file(self._connections, checked_path(path), salvage=salvage, advance=advance)
 
     def health(self, *, full: bool = False) -> Health:

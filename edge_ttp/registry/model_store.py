@@ -13,11 +13,9 @@ from edge_ttp.registry.catalog import Entry
 from edge_ttp.registry.download import Downloader
 from edge_ttp.registry.integrity import bytes_below
 from edge_ttp.registry.manifest import Kind, PromptStyle, Source
-from edge_ttp.registry.newcomers import offer_named, pull_remote
-from edge_ttp.registry.offers import Offer
+from edge_ttp.registry.offers import Offer, offer_named
 from edge_ttp.registry.pull import Note, Progress, Puller
 from edge_ttp.registry.references import is_reference
-from edge_ttp.registry.remote import hub_address, hub_login
 from edge_ttp.registry.results import Located, ModelEntry
 from edge_ttp.registry.shelf import Shelf
 from edge_ttp.registry.sources import package_index
@@ -97,6 +95,9 @@ class Registry(Shelf):
         cancel: Event | None,
         note: Note | None,
     ) -> Path:
+        from edge_ttp.registry.newcomers import pull_remote
+        from edge_ttp.registry.remote import hub_address, hub_login
+
         tell = note or (lambda text: None)
         hub = self._hub or hub_address()
         try:

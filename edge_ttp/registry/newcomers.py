@@ -134,8 +134,3 @@ def _refuse_full_disk(downloads: Path, name: str, remote: Remote) -> None:
             f"the model {name!r} needs {need >> 20} MiB, but {free >> 20} MiB are free in {str(folder)!r}",
             "make room, or set EDGE_TTP_HOME to a folder on a larger disk",
         )
-
-
-def offer_named(offers: tuple[Offer, ...], name: str) -> Offer | None:
-    """The offer called `name`, None where there is none."""
-    return next((offer for offer in offers if offer.name == name), None)

@@ -105,3 +105,8 @@ def _judge(offer: Offer, memory_mb: float, cores: int, language: str) -> Suggest
         f"writes {language!r}, needs about {offer.memory_mb / 1000:.1f} of {memory_mb / 1000:.1f} GB, "
         f"{offer.parameters_b:g} billion parameters are fast enough on {cores} cores",
     )
+
+
+def offer_named(offers: tuple[Offer, ...], name: str) -> Offer | None:
+    """The offer called `name`, None where there is none."""
+    return next((offer for offer in offers if offer.name == name), None)

@@ -14,8 +14,6 @@ from typing import Unpack, cast
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.events import FinalText
-from edge_ttp.answer.explain import Explanation, explain
-from edge_ttp.answer.rewriting import described
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.errors import InvalidInput
 from edge_ttp.policy.job import EitherFlag, Priority
@@ -161,6 +159,8 @@ class Runtime(Teaching):
         """
         how = Rewrite(notes=notes, keep=keep)
         emit = on_event if on_text is None else FinalText(on_text, on_event)
+        from edge_ttp.answer.rewriting import described
+
         return described(self.history, self._answer(self.prepared(text, options, emit, rewrite=how)))
 
     def prepared(
@@ -277,6 +277,8 @@ class Runtime(Teaching):
         )
         with self._request(), self.models.using(within=ask.budget.memory_bytes) as ready:
             ready.measure()
+            from edge_ttp.answer.explain import explain
+
             return explain(self._rooms(ready, ask.rule, ask.budget, self._voice_for(ready, ask)), ask)
 
     def profile(self, *, advance: Callable[[float], None] | None = None) -> Profile:

@@ -29,7 +29,7 @@ from edge_ttp.server.endpoints import Endpoint, Exchange, routes_of
 from edge_ttp.server.guard import Doors, Guard, RefusedBody
 from edge_ttp.server.openapi import description
 from edge_ttp.server.replies import Refusal
-from edge_ttp.server.state import Full, State
+from edge_ttp.server.state import State
 from edge_ttp.server.unforeseen import FaultsEndHere, fault
 
 _PAGE = {
@@ -93,7 +93,7 @@ def application(state: State, doors: Doors) -> Guard:
 
     routes: list[BaseRoute] = [*routes_of(ENDPOINTS)]
     routes += [Route(f"/{name}", _page(name), methods=["GET"]) for name in _PAGE]
-    handlers: Any = {HTTPException: _no_route, Full: _full, RefusedBody: _refused_body, Exception: _unexpected}
+    handlers: Any = {HTTPException: _no_route, RefusedBody: _refused_body, Exception: _unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
     app.state.edge_ttp = state
     return Guard(FaultsEndHere(app), doors)
@@ -115,12 +115,6 @@ async def _no_route(request: Request, error: Exception) -> Response:
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     fact = f"{request.method} {path[:100]} is not served"
     return Refusal(error.status_code, code, fact, "see /ttp/v1/openapi.json", 8).answer(path)
-
-
-async def _full(request: Request, error: Exception) -> Response:
-    answer = Full.refusal.answer(request.url.path)
-    answer.headers["retry-after"] = "1"
-    return answer
 
 
 async def _refused_body(request: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from edge_ttp.server.access import Bearer
 from edge_ttp.server.protocol import shown
 from edge_ttp.server.replies import refusal_of
 from edge_ttp.server.sse import gone, message
-from edge_ttp.server.state import Full, State
+from edge_ttp.server.state import State
 from edge_ttp.server.wanted import Wanted
 
 T = TypeVar("T")
@@ -97,9 +97,8 @@ async def told(state: State, given: dict[str, Any], path: str) -> AsyncIterator[
                 if event.generation is not None and "rewrite" in given:
                     made = await run_in_threadpool(described, state.runtime.history, event.generation)
                     yield message({"type": "rewritten", "rewritten": made.model_dump(mode="json")}, "rewritten")
-    except (EdgeTTPError, Full) as error:
-        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
-        yield message(refusal.body(path), "error")
+    except EdgeTTPError as error:
+        yield message(refusal_of(error).body(path), "error")
 
 
 async def generation(state: State, given: dict[str, Any]) -> Generation:

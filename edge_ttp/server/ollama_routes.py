@@ -21,7 +21,6 @@ from edge_ttp.server.endpoints import Endpoint, Exchange, unknown
 from edge_ttp.server.protocol import finish_reason
 from edge_ttp.server.replies import Refusal, refusal_of
 from edge_ttp.server.sse import EventStream
-from edge_ttp.server.state import Full
 from edge_ttp.server.wanted import ME, Wanted, parse_json
 
 _OPTIONS = {
@@ -123,8 +122,8 @@ async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], *, chat:
                 elif event.type == "delta" and event.candidate == certain and event.text:
                     told += event.text
                     yield _line(_piece(asked, event.text, chat=chat))
-    except (EdgeTTPError, Full) as error:
-        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
+    except EdgeTTPError as error:
+        refusal = refusal_of(error)
         yield _line({"error": f"{refusal.fact}; {refusal.cure}"})
         return
     assert drawn is not None

@@ -28,7 +28,6 @@ from edge_ttp.server.protocol import (
 )
 from edge_ttp.server.replies import refusal_of
 from edge_ttp.server.sse import DONE, EventStream, comment, message
-from edge_ttp.server.state import Full
 from edge_ttp.server.wanted import ME, Wanted, parse_json
 
 Read = Callable[[Any], Wanted]
@@ -82,23 +81,18 @@ async def _answered(call: Exchange, read: Read, *, responses: bool = False) -> R
     given = drafting.options(asked, call.known)
     headers = {"x-edge-ttp-ignored": ", ".join(asked.ignored)[:1000]} if asked.ignored else {}
     headers["x-request-id"] = "req_" + secrets.token_hex(12)
-    try:
-        if responses:
-            form = ResponseForm("resp_" + secrets.token_hex(16), int(time.time()), asked.model)
-            if asked.stream:
-                return EventStream(_response_stream(call, asked, given, form), headers)
-            drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
-            best = drawn.candidates[drawn.chosen]
-            body = form.whole("completed", best.text, usage_of(drawn), best.finish_reason)
-            return JSONResponse({**body, **_extension(asked, drawn)}, headers=headers)
-        made = _form(asked)
+    if responses:
+        form = ResponseForm("resp_" + secrets.token_hex(16), int(time.time()), asked.model)
         if asked.stream:
-            return EventStream(_stream(call, asked, given, made), headers)
+            return EventStream(_response_stream(call, asked, given, form), headers)
         drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
-    except Full:
-        answer = Full.refusal.answer(call.path)
-        answer.headers["retry-after"] = "1"
-        return answer
+        best = drawn.candidates[drawn.chosen]
+        body = form.whole("completed", best.text, usage_of(drawn), best.finish_reason)
+        return JSONResponse({**body, **_extension(asked, drawn)}, headers=headers)
+    made = _form(asked)
+    if asked.stream:
+        return EventStream(_stream(call, asked, given, made), headers)
+    drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
     chosen = [drawn.candidates[index] for index in choices_of(drawn, asked.n)]
     return JSONResponse({**made.whole(chosen, usage_of(drawn)), **_extension(asked, drawn)}, headers=headers)
 
@@ -144,9 +138,6 @@ async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], form: Fo
     except EdgeTTPError as error:
         yield message(refusal_of(error).body(call.path))
         return
-    except Full:
-        yield message(Full.refusal.body(call.path))
-        return
     assert drawn is not None
     for index, place in enumerate(choices_of(drawn, asked.n)):
         best = drawn.candidates[place]
@@ -186,9 +177,8 @@ async def _response_stream(
                 elif event_.type == "delta" and event_.candidate == certain and event_.text:
                     told += event_.text
                     yield line(form.piece(event_.text))
-    except (EdgeTTPError, Full) as error:
-        refusal = Full.refusal if isinstance(error, Full) else refusal_of(error)
-        detail = refusal.body(call.path)["error"]
+    except EdgeTTPError as error:
+        detail = refusal_of(error).body(call.path)["error"]
         yield line({"type": "error", "code": detail["code"], "message": detail["message"], "param": None})
         return
     assert drawn is not None

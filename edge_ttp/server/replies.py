@@ -20,6 +20,16 @@ from edge_ttp.errors import (
     OutOfCapacity,
 )
 
+
+class Full(EdgeTTPError):
+    """More requests that draw than are taken at once."""
+
+    code, exit_code = "too_many_requests", 2
+
+    def __init__(self, fact: str = "too many requests are under way", cure: str = "try again in a moment") -> None:
+        super().__init__(fact, cure)
+
+
 STATUS: dict[type[EdgeTTPError], int] = {
     InvalidInput: 400,
     NotFound: 404,
@@ -30,9 +40,11 @@ STATUS: dict[type[EdgeTTPError], int] = {
     DownloadFailed: 502,
     ExtraMissing: 501,
     Cancelled: 499,
+    Full: 429,
 }
 """Error -> HTTP status. 503 is what another try may mend; SDKs try again by themselves then."""
 
+_RETRY_AFTER_S = {429: "1", 503: "2"}
 _OPENAI_CODES = {"out_of_capacity": "context_length_exceeded"}
 
 
@@ -70,11 +82,12 @@ class Refusal:
 
     def answer(self, path: str) -> JSONResponse:
         """The whole answer."""
-        headers = {"retry-after": "2"} if self.status == 503 else None
+        seconds = _RETRY_AFTER_S.get(self.status)
+        headers = None if seconds is None else {"retry-after": seconds}
         return JSONResponse(self.body(path), status_code=self.status, headers=headers)
 
 
 def refusal_of(error: EdgeTTPError) -> Refusal:
-    """What an error of the runtime is over HTTP."""
+    """What an error is over HTTP."""
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     return Refusal(status, error.code, error.fact, error.cure, error.exit_code)

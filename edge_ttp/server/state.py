@@ -14,13 +14,7 @@ from starlette.requests import Request
 from edge_ttp.aio import AsyncRuntime
 from edge_ttp.history.user import default_user
 from edge_ttp.server.access import Access, Bearer
-from edge_ttp.server.replies import Refusal
-
-
-class Full(Exception):
-    """More requests than are taken at once."""
-
-    refusal = Refusal(429, "too_many_requests", "too many requests are under way", "try again in a moment")
+from edge_ttp.server.replies import Full
 
 
 @dataclass

@@ -5,20 +5,22 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ttp.errors import ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library, messages
-from edge_ttp.policy.bindings.grammar import Grammar
 from edge_ttp.policy.bindings.library import llama_cpp
 from edge_ttp.policy.bindings.llama_model import Model
 from edge_ttp.policy.bindings.loaded_adapter import LoadedAdapter
 from edge_ttp.policy.decoder import Aborted, NoRoom
 from edge_ttp.policy.memory import CacheType
 from edge_ttp.policy.reading import GRAIN
+
+if TYPE_CHECKING:
+    from edge_ttp.policy.bindings.grammar import Grammar
 
 Logits = npt.NDArray[np.float32]
 
@@ -267,6 +269,8 @@ class Context:
 
     def constrain(self, grammar: str) -> Grammar:
         """The beginning of a text that follows a grammar. Raises InvalidInput, and Aborted as a computation does."""
+        from edge_ttp.policy.bindings.grammar import Grammar  # llguidance: most requests need none
+
         tokens = self._model.grammar_tokens()
         while not tokens.advance():  # once for a model, a second for large vocabularies
             if self._abort[0] != b"\x00":

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_ttp.errors import Cancelled, ModelUnavailable, OutOfCapacity
 from edge_ttp.policy.bindings import library, messages
-from edge_ttp.policy.bindings.grammar_tokens import GrammarTokens
 from edge_ttp.policy.bindings.library import llama_cpp
+
+if TYPE_CHECKING:
+    from edge_ttp.policy.bindings.grammar_tokens import GrammarTokens
 
 
 class Model:
@@ -198,6 +200,8 @@ class Model:
     def grammar_tokens(self) -> GrammarTokens:
         """The tokens for grammars, which need them all."""
         if self._grammar_tokens is None:
+            from edge_ttp.policy.bindings.grammar_tokens import GrammarTokens
+
             self._grammar_tokens = GrammarTokens(self)
         return self._grammar_tokens
 
