@@ -26,6 +26,8 @@ def main() -> None:
     """Runs the command line and leaves the process with its exit code."""
     if getsignal(SIGINT) != SIG_IGN:  # a job in the background is not to be interrupted
         signal(SIGINT, _end_at_once)
+    # numpy's matrices are small here: threads that wait for one another make them ten times slower on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         if getattr(sys, "frozen", False):
             from edge_ttp.system.confined import freeze_support

@@ -109,7 +109,7 @@ class Rooms:
     """Name of the voice adapter that is."""
     languages: tuple[str, ...] = ()
     """What the policy was measured to write, ISO 639-1 codes; empty where that was never measured."""
-    told: set[tuple[str, str]] = field(default_factory=set)
+    noted: set[tuple[str, str]] = field(default_factory=set)
     """(user, what was said) that is not to be said again."""
     observe: Callable[[Call], None] | None = None
     """Told what the request took."""

@@ -41,7 +41,7 @@ def encode(
         shown = [*examples, *reversed(core)]
         whole = kept(request, shown, turns, context=context, several_lines=several_lines)
         return whole._replace(core=alike(whole.tokens, kept("?", [*reversed(core)]).tokens))
-    told = partial(
+    composed = partial(
         compose,
         request,
         examples,
@@ -51,12 +51,12 @@ def encode(
         speaker=speaker,
         several_lines=several_lines,
     )
-    prompt = told(style)
+    prompt = composed(style)
     if prompt.style == "chat":
         tokens = policy.encode_chat(prompt.messages)
         if tokens is not None:
             return EncodedPrompt(prompt, tokens)
-        prompt = told("few-shot")
+        prompt = composed("few-shot")
     return EncodedPrompt(prompt, policy.encode_text(prompt.text))
 
 

@@ -34,7 +34,7 @@ class Fact:
     end: int
 
 
-def told(check: FactCheck) -> str:
+def in_words(check: FactCheck) -> str:
     """In words; empty where nothing is lost and nothing added."""
     parts = (("loses", check.missing), ("adds", check.added))
     return " and ".join(f"{verb} {', '.join(repr(one) for one in which)}" for verb, which in parts if which)

@@ -18,18 +18,18 @@ def examples(rooms: Rooms, ask: Ask, text: str, count: int, *, depth: Depth, str
     sought = content(text)
     kind = ask.kind if ask.kind is not None and rooms.history.items(ask.user, kind=ask.kind, limit=1) else None
     recalled = rooms.history.recall(ask.user, text, _RECALLED * count, kind=kind) if count else []
-    found: list[Example] = []
+    shown: list[Example] = []
     for one in recalled:
         passage = passage_of(one.item.output)
-        if len(found) == count:
+        if len(shown) == count:
             break
         if alike(content(one.item.output), sought) or alike(content(passage), sought):
             continue
         said = masked(passage).text if strict else passage
         plain = outline(said, depth)
         if plain and len(plain) <= EXAMPLE_INPUT_CHARS:
-            found.append((plain, said))
-    return tuple(found)
+            shown.append((plain, said))
+    return tuple(shown)
 
 
 def passage_of(text: str) -> str:

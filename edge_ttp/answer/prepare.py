@@ -181,9 +181,9 @@ def _left_out(
 def _language(rooms: Rooms, ask: Ask) -> list[str]:
     """What to say, once to each user, of a request in a language that the policy cannot write."""
     said = foreign(ask.prompt, rooms.languages, rooms.policy_name)
-    if said is None or (ask.user, said) in rooms.told:
+    if said is None or (ask.user, said) in rooms.noted:
         return []
-    rooms.told.add((ask.user, said))
+    rooms.noted.add((ask.user, said))
     return [said]
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 from edge_ttp import schema
 from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Policy, Rooms
-from edge_ttp.answer.facts import compared, signatures, told
+from edge_ttp.answer.facts import compared, in_words, signatures
 from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.masks import Masked, masked
 from edge_ttp.answer.merging import merged
@@ -254,7 +254,7 @@ class _Drawn:
         said = [one for one in notes if not one.startswith("the answer ")]
         if free and _words(self.ask):
             said.append(FREELY)
-        lost = told(compared(self.given, versions[index].text, own=self.own))
+        lost = in_words(compared(self.given, versions[index].text, own=self.own))
         if lost:
             said.append(f"the answer {lost}: no version keeps every fact")
         elif versions[index].made == "edited" and not any(
@@ -323,7 +323,7 @@ class _Drawn:
             for check, one in zip(checks, versions, strict=True)
         ]
         least = min(wrong)
-        said = [told(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
+        said = [in_words(check) if count > least else None for check, count in zip(checks, wrong, strict=True)]
         same = [one.text == self.given.strip() for one in versions]
         if versions[-1].made == "edited" and not same[-1]:  # which is sound: there is something better than to repeat
             said = [REPEATED if again else remark for again, remark in zip(same, said, strict=True)]

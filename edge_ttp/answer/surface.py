@@ -183,10 +183,10 @@ def _greeting(text: str) -> str:
     return found[0].rstrip(" ")
 
 
-def _repeated(found: Sequence[str]) -> tuple[tuple[str, float], ...]:
+def _repeated(said: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """What came twice or more, with its share of all that was looked at."""
-    counts = Counter(one for one in found if one)
-    return tuple((one, count / len(found)) for one, count in counts.most_common(3) if count > 1)
+    counts = Counter(one for one in said if one)
+    return tuple((one, count / len(said)) for one, count in counts.most_common(3) if count > 1)
 
 
 def _taken(rate: float, draw: random.Random) -> bool:
@@ -208,8 +208,8 @@ def _with_words(text: str, habits: Habits, draw: random.Random) -> str:
 def _said(text: str, pattern: str, word: str) -> str:
     """`word` in place of what the pattern finds, with the case of its first letter."""
 
-    def like(found: re.Match[str]) -> str:
-        return word[:1].upper() + word[1:] if found[0][:1].isupper() else word
+    def like(match: re.Match[str]) -> str:
+        return word[:1].upper() + word[1:] if match[0][:1].isupper() else word
 
     return re.sub(rf"\b{pattern}\b", like, text, flags=re.IGNORECASE)
 
@@ -271,10 +271,10 @@ def _with_lines(text: str, habits: Habits, draw: random.Random) -> str:
     return f"{text}\n{closing}" if closing else text
 
 
-def _drawn(found: Sequence[tuple[str, float]], draw: random.Random) -> str | None:
+def _drawn(rates: Sequence[tuple[str, float]], draw: random.Random) -> str | None:
     """One of what the user does, as often as they do it; None as often as they do not."""
     at = draw.random()
-    for one, rate in found:
+    for one, rate in rates:
         if at < rate:
             return one
         at -= rate

@@ -106,14 +106,14 @@ def lock(
 
 def _held(line: str, language: str | None) -> list[tuple[int, int, tuple[str, ...]]]:
     """The places of facts, a number's unit with it, and of what can be said for short, with the ways to write each."""
-    found: list[tuple[int, int, tuple[str, ...]]] = []
+    phrases: list[tuple[int, int, tuple[str, ...]]] = []
     short, long = _phrases(language or "")
     for match in () if short is None else short.finditer(line):
         said = match[0].lower().replace("’", "'")
         other = long[said]
-        found.append((*match.span(), tuple(dict.fromkeys(way for one in (match[0], other) for way in _cases(one)))))
+        phrases.append((*match.span(), tuple(dict.fromkeys(way for one in (match[0], other) for way in _cases(one)))))
     words = [match.span() for match in _WORD.finditer(line)]
-    taken = [(start, end) for start, end, _ in found]
+    taken = [(start, end) for start, end, _ in phrases]
     held: list[tuple[int, int, tuple[str, ...]]] = []
     for fact in facts_in(line):
         start, end, unit = fact.start, fact.end, fact.key.startswith("unit ")
@@ -130,7 +130,7 @@ def _held(line: str, language: str | None) -> list[tuple[int, int, tuple[str, ..
             held.append((start, end, (line[start:end],)))
         else:
             held.append((start, end, _cases(line[start:end])))
-    return sorted([*found, *held])
+    return sorted([*phrases, *held])
 
 
 @cache

@@ -136,24 +136,24 @@ def heat() -> tuple[float | None, bool]:
 
 def gpus() -> tuple[Gpu, ...]:
     """GPUs whose memory can be read: AMD's by the kernel's files, NVIDIA's by nvidia-smi where it is installed."""
-    found = []
+    cards = []
     for folder in sorted(_DRM.glob("card[0-9]*/device")):
         total, used = _number(folder / "mem_info_vram_total"), _number(folder / "mem_info_vram_used")
         if total and used is not None:
-            found.append(Gpu(folder.parent.name, total, max(0, total - used)))
+            cards.append(Gpu(folder.parent.name, total, max(0, total - used)))
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return tuple(found)
+        return tuple(cards)
     query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
         lines = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_TIMEOUT_S, check=True).stdout
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return tuple(found)
+        return tuple(cards)
     for line in lines.splitlines():
         name, *amounts = [part.strip() for part in line.split(",")]
         if len(amounts) == 2 and all(amount.isdigit() for amount in amounts):
-            found.append(Gpu(name, int(amounts[0]) * 2**20, int(amounts[1]) * 2**20))
-    return tuple(found)
+            cards.append(Gpu(name, int(amounts[0]) * 2**20, int(amounts[1]) * 2**20))
+    return tuple(cards)
 
 
 def _battery() -> Any:

@@ -53,7 +53,7 @@ def adapt(
         Runtime.open(model=model, reward=reward, threads=threads, policy_url=policy_url) as runtime,
         progress("learning", None, "texts") as advance,
     ):
-        found = runtime.adapt(
+        adapted = runtime.adapt(
             user,
             for_s=time,
             while_idle=while_idle,
@@ -61,56 +61,59 @@ def adapt(
             on_progress=lambda at: advance(at.calibrated + at.renewed),
         )
     if as_json:
-        emit_json(_as_dict(found))
+        emit_json(_as_dict(adapted))
         return
-    record = found.learned.record
+    record = adapted.learned.record
     typer.echo(
-        f"{found.calibrated} texts of {found.user} used in {found.seconds:.0f} s, {found.left} left; "
-        f"{_WHY[found.stopped]}"
+        f"{adapted.calibrated} texts of {adapted.user} used in {adapted.seconds:.0f} s, {adapted.left} left; "
+        f"{_WHY[adapted.stopped]}"
     )
-    typer.echo(in_words(found.improvement))
+    typer.echo(in_words(adapted.improvement))
     typer.echo(
-        f"in numbers: evidence {found.learned.evidence}, trust {found.learned.trust:.2f}; scores correlate "
+        f"in numbers: evidence {adapted.learned.evidence}, trust {adapted.learned.trust:.2f}; scores correlate "
         f"{record.rho:.2f} (sd {record.rho_sd:.2f}) with utilities that spread by {record.spread:.3f}"
     )
-    if found.renewed:
-        note(f"{found.renewed} earlier judgments were looked at again: the reward model is another one")
-    if found.passed_over:
-        note(f"{found.passed_over} texts are too long for this policy")
+    if adapted.renewed:
+        note(f"{adapted.renewed} earlier judgments were looked at again: the reward model is another one")
+    if adapted.passed_over:
+        note(f"{adapted.passed_over} texts are too long for this policy")
 
 
-def in_words(found: Improvement) -> str:
+def in_words(improvement: Improvement) -> str:
     """Did it get better, by how much, how sure."""
     from edge_ttp.learning.improvement import LEAST_TEXTS, SURE
 
-    if not found.known:
-        texts = f"{found.texts} of your texts" if found.texts != 1 else "1 of your texts"
+    if not improvement.known:
+        texts = f"{improvement.texts} of your texts" if improvement.texts != 1 else "1 of your texts"
         return f"Whether answers got better is unknown yet: {texts} could be compared, {LEAST_TEXTS} are needed."
-    more = found.after - found.before
+    more = improvement.after - improvement.before
     compared = (
-        f"on {found.texts} of your own texts, each judged without having been learned from, what is chosen now agrees "
-        f"{found.after:.1%} with what you wrote, before {found.before:.1%}, a random candidate {found.random:.1%}"
+        f"on {improvement.texts} of your own texts, each judged without having been learned from, what is chosen now "
+        f"agrees {improvement.after:.1%} with what you wrote, before {improvement.before:.1%}, a random candidate "
+        f"{improvement.random:.1%}"
     )
-    if found.sure >= SURE:
-        return f"Answers got better, by {more:.1%} ({found.sure:.0%} sure): {compared}."
-    if found.sure <= 1 - SURE:
-        return f"Answers got worse, by {-more:.1%} ({1 - found.sure:.0%} sure), so little is made of it: {compared}."
-    return f"No difference can be told yet ({found.sure:.0%} sure that answers got better): {compared}."
+    if improvement.sure >= SURE:
+        return f"Answers got better, by {more:.1%} ({improvement.sure:.0%} sure): {compared}."
+    if improvement.sure <= 1 - SURE:
+        return (
+            f"Answers got worse, by {-more:.1%} ({1 - improvement.sure:.0%} sure), so little is made of it: {compared}."
+        )
+    return f"No difference can be told yet ({improvement.sure:.0%} sure that answers got better): {compared}."
 
 
-def _as_dict(found: Adapted) -> dict[str, object]:
+def _as_dict(adapted: Adapted) -> dict[str, object]:
     return {
-        "user": found.user,
-        "calibrated": found.calibrated,
-        "renewed": found.renewed,
-        "passed_over": found.passed_over,
-        "left": found.left,
-        "yielded": found.yielded,
-        "stopped": found.stopped,
-        "seconds": found.seconds,
-        "evidence": found.learned.evidence,
-        "trust": found.learned.trust,
-        "version": found.learned.version,
-        "record": asdict(found.learned.record),
-        "improvement": {**asdict(found.improvement), "known": found.improvement.known},
+        "user": adapted.user,
+        "calibrated": adapted.calibrated,
+        "renewed": adapted.renewed,
+        "passed_over": adapted.passed_over,
+        "left": adapted.left,
+        "yielded": adapted.yielded,
+        "stopped": adapted.stopped,
+        "seconds": adapted.seconds,
+        "evidence": adapted.learned.evidence,
+        "trust": adapted.learned.trust,
+        "version": adapted.learned.version,
+        "record": asdict(adapted.learned.record),
+        "improvement": {**asdict(adapted.improvement), "known": adapted.improvement.known},
     }

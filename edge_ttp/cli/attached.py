@@ -203,12 +203,12 @@ def _last(what: str, user: str | None, wish: dict[str, Any], hear: Callable[[Eve
     return None
 
 
-def is_whole(what: str, told: Told) -> bool:
+def is_whole(what: str, event: Told) -> bool:
     """Whether this event ends the request and carries its result."""
-    return str(told["type"]) == ("rewritten" if what == "rewrite" else "done")
+    return str(event["type"]) == ("rewritten" if what == "rewrite" else "done")
 
 
-def _error(told: dict[str, Any]) -> EdgeTTPError:
+def _error(error: dict[str, Any]) -> EdgeTTPError:
     """The error that the server names, as this process would have raised it; ValueErrors excepted, see `generate`."""
     kinds = {kind.code: kind for kind in EdgeTTPError.__subclasses__()}
-    return kinds.get(str(told["code"]), EdgeTTPError)(str(told["message"]), str(told["cure"]))
+    return kinds.get(str(error["code"]), EdgeTTPError)(str(error["message"]), str(error["cure"]))

@@ -218,7 +218,7 @@ def formats_command(
 
     paths = locate()
     with stages() as report:
-        found = measure(
+        findings = measure(
             Registry(paths),
             paths,
             model,
@@ -231,14 +231,14 @@ def formats_command(
             report=report,
         )
     if as_json:
-        emit_json(found.as_dict() | {"chosen": choose})
+        emit_json(findings.as_dict() | {"chosen": choose})
         return
-    print_table(TABLE_HEADER, table(found))
-    for name, why in found.unfit.items():
+    print_table(TABLE_HEADER, table(findings))
+    for name, why in findings.unfit.items():
         note(f"{name} was left out: {why}")
-    console().print(found.reason, soft_wrap=True)
+    console().print(findings.reason, soft_wrap=True)
     if choose:
-        note(f"{found.model} now means {found.model}:{found.choice} on this device")
+        note(f"{findings.model} now means {findings.model}:{findings.choice} on this device")
 
 
 def _advance_from(advance: Callable[[float], None], before: int, done: float) -> None:

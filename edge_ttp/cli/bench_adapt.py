@@ -120,12 +120,12 @@ def _line(row: AdaptedShare, name: str) -> str:
     )
 
 
-def _carried(found: list[dict[str, Any]]) -> list[str]:
+def _carried(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["| task | users | pairs | same user | other users |", "| --- " * 5 + "|"]
     return lines + [
         f"| {one['task']} | {one['users']} | {one['pairs']} | {one['same']:+.4f} ({one['low']:+.4f} to "
         f"{one['high']:+.4f}) | {one['other']:+.4f} |"
-        for one in found
+        for one in rows
     ]
 
 
@@ -139,12 +139,12 @@ def _feedback(points: list[FeedbackRound]) -> list[str]:
     ]
 
 
-def _failures(found: list[dict[str, Any]]) -> list[str]:
+def _failures(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
         "| after | users | model | collapsed users | hacked queries | rho < 0 measured | mean rho |",
         "| --- " * 7 + "|",
     ]
-    for one in found:
+    for one in rows:
         for name in ("stock", "adapted"):
             part = one[name]
             lines.append(

@@ -53,7 +53,7 @@ def budget(
     from edge_ttp.paths import locate
     from edge_ttp.runtime import Runtime
 
-    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     tasks = chosen_tasks(options.data_folder(data), users)
     with temporary_home(locate()) as home, Runtime.open(home=home, model=model, threads=threads) as runtime:
         note("measuring this device")
@@ -62,14 +62,16 @@ def budget(
             deadlines.fill(runtime, tasks)
         if "prediction" in wanted:
             with progress("predicting", None, "calls") as advance:
-                found["prediction"] = deadlines.prediction(runtime, tasks, rounds=rounds, advance=advance)
+                measured["prediction"] = deadlines.prediction(runtime, tasks, rounds=rounds, advance=advance)
         if "deadlines" in wanted:
             seconds = deadline or list(deadlines.DEADLINES_S)
             with progress("deadlines", None, "calls") as advance:
-                found["deadlines"] = deadlines.deadlines(runtime, tasks, calls=calls, wanted=seconds, advance=advance)
+                measured["deadlines"] = deadlines.deadlines(
+                    runtime, tasks, calls=calls, wanted=seconds, advance=advance
+                )
         if "memory" in wanted:
             with progress("memory limits", len(deadlines.LIMITS_MB) * len(deadlines.LENGTHS), "limits") as advance:
-                found["memory"] = deadlines.memory(runtime, tasks, advance=advance)
+                measured["memory"] = deadlines.memory(runtime, tasks, advance=advance)
     if "adaptive" in wanted:
         from edge_ttp.lab.bench.adaptive_n import study
         from edge_ttp.lab.bench.scored_pools import TUNE, Rescoring
@@ -79,21 +81,21 @@ def budget(
         with progress("adaptive N on stored pools", None, "comparisons") as advance:
             folder = Registry(locate()).locate(reward or DEFAULT_REWARD, kind="reward").path
             rescoring = Rescoring(RewardModel.load(folder, threads=threads), history)
-            found["adaptive"] = study(pools or [], profile, advance=advance, tenths=TUNE, rescoring=rescoring)
+            measured["adaptive"] = study(pools or [], profile, advance=advance, tenths=TUNE, rescoring=rescoring)
     if as_json:
-        emit_json(found)
+        emit_json(measured)
         return
-    _print(found)
+    _print(measured)
 
 
-def _print(found: dict[str, Any]) -> None:
-    if "prediction" in found:
-        told = found["prediction"]
+def _print(measured: dict[str, Any]) -> None:
+    if "prediction" in measured:
+        told = measured["prediction"]
         groups = [("all", told["median_error"]), *told["by_state"].items()]
         groups += [(f"N={n}", error) for n, error in told["by_n"].items()]
         groups += [(f"{length} tokens", error) for length, error in told["by_prompt"].items()]
         print_table(("calls", "median error"), [(name, _percent(error)) for name, error in groups])
-    if "deadlines" in found:
+    if "deadlines" in measured:
         print_table(
             (
                 "deadline",
@@ -118,10 +120,10 @@ def _print(found: dict[str, Any]) -> None:
                     str(row["empty"]),
                     str(row["no_time_for_a_token"]),
                 )
-                for row in found["deadlines"]
+                for row in measured["deadlines"]
             ],
         )
-    if "memory" in found:
+    if "memory" in measured:
         print_table(
             ("limit, MB", "answer, tokens", "N", "bound by", "waves", "process, MB"),
             [
@@ -133,13 +135,13 @@ def _print(found: dict[str, Any]) -> None:
                     str(row["waves"]),
                     f"{row['process_mb']:.0f}",
                 )
-                for row in found["memory"]
+                for row in measured["memory"]
             ],
         )
-        for row in found["memory"]:
+        for row in measured["memory"]:
             for line in row["notes"]:
                 note(f"{row['limit_mb']} MB, {row['max_tokens']} tokens: {line}")
-    if "adaptive" in found:
+    if "adaptive" in measured:
         print_table(
             ("policy", "price", "seconds", "N", "gain over fixed", "90% interval", "oracle", "held out", "from saving"),
             [
@@ -154,7 +156,7 @@ def _print(found: dict[str, Any]) -> None:
                     f"{row['oracle_gain_held_out']:+.4f}",
                     _percent(row["saved_part"]),
                 )
-                for row in found["adaptive"]
+                for row in measured["adaptive"]
             ],
         )
 

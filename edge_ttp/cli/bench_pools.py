@@ -87,9 +87,9 @@ def drawn_and_judged(
     return found, judging.name
 
 
-def in_words(one: Difference) -> str:
+def in_words(difference: Difference) -> str:
     """A difference with its interval and its standard error."""
-    return f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f}; se {one.error:.3f})"
+    return f"{difference.mean:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}; se {difference.error:.3f})"
 
 
 def corpus_folder(data: Path | None) -> Path:

@@ -89,8 +89,8 @@ def quality(
         header, drawn = Resumable.read(file)
         with options.interruptible() as cancel, progress(f"judging {file.name}", len(drawn), "queries") as advance:
             judged = measurement.judge(judging, folder, file, tenths, advance=advance, cancel=cancel)
-        found |= judged.found
-        made.append(f"{len(judged.found)} queries, {header['results']}, policy file {str(header['model'])[:12]}")
+        found |= judged.answers
+        made.append(f"{len(judged.answers)} queries, {header['results']}, policy file {str(header['model'])[:12]}")
         if judged.halved:
             voices = measurement.voice_rows(judged, folder, tenths, int(header["each"]), trained=trained)
     if not found:
@@ -109,7 +109,7 @@ def quality(
 
 def _print(rows: list[QualityRow], voices: list[VoiceQuality]) -> None:
     from edge_ttp.lab.bench.quality import REFERENCE
-    from edge_ttp.lab.bench.quality_page import told
+    from edge_ttp.lab.bench.quality_page import with_interval
 
     print_table(
         ("tasks", "way", "queries", "users", "utility", f"over {REFERENCE}", "over greedy"),
@@ -120,8 +120,8 @@ def _print(rows: list[QualityRow], voices: list[VoiceQuality]) -> None:
                 str(row.queries),
                 str(row.users),
                 f"{row.utility:.3f}",
-                told(row.over_reference),
-                told(row.over_greedy),
+                with_interval(row.over_reference),
+                with_interval(row.over_greedy),
             )
             for row in rows
         ],
@@ -137,7 +137,7 @@ def _print(rows: list[QualityRow], voices: list[VoiceQuality]) -> None:
                     f"{row.voice['n-grams']:+.2f}",
                     f"{row.voice['learned']:+.2f}",
                     f"{row.human:.2f}",
-                    told(row.over_reference["n-grams"], 2),
+                    with_interval(row.over_reference["n-grams"], 2),
                 )
                 for row in voices
             ],
@@ -174,7 +174,7 @@ def swap(
     if as_json:
         emit_json({"rows": [row.as_dict() for row in rows]})
         return
-    from edge_ttp.lab.bench.quality_page import told
+    from edge_ttp.lab.bench.quality_page import with_interval
 
     print_table(
         ("in the prompt", "of the judge", "queries", "utility", "lost", "detects", "voice", "voice lost"),
@@ -184,10 +184,10 @@ def swap(
                 row.judge,
                 str(row.queries),
                 f"{row.utility:.3f}",
-                told(row.lost),
+                with_interval(row.lost),
                 f"{row.detects:.3f}",
                 f"{row.voice:+.2f}",
-                told(row.voice_lost, 2),
+                with_interval(row.voice_lost, 2),
             )
             for row in rows
         ],

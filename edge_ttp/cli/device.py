@@ -31,22 +31,22 @@ def show(as_json: options.AsJson = False) -> None:
     from edge_ttp.budget.device_profile import Profiles
     from edge_ttp.paths import locate
 
-    found = device.inspect()
+    machine = device.inspect()
     store = Profiles(locate().measured_costs)
     profiles = {key: profile for key in store.keys() if (profile := store.load(key)) is not None}  # noqa: SIM118
     if as_json:
-        emit_json({"device": asdict(found), "profiles": {key: facts(one) for key, one in profiles.items()}})
+        emit_json({"device": asdict(machine), "profiles": {key: facts(one) for key, one in profiles.items()}})
         return
-    busy = "unknown" if found.load_by_others is None else f"{found.load_by_others:.1f}"
+    busy = "unknown" if machine.load_by_others is None else f"{machine.load_by_others:.1f}"
     lines = [
-        ("cores", f"{found.cores}, kept busy by others: {busy}"),
-        ("memory", f"{found.memory_available / _GIB:.1f} of {found.memory_total / _GIB:.1f} GiB free"),
-        ("power", found.energy + ("" if found.battery_percent is None else f", {found.battery_percent:.0f}%")),
-        ("heat", _heat(found.temperature_c, found.hot)),
+        ("cores", f"{machine.cores}, kept busy by others: {busy}"),
+        ("memory", f"{machine.memory_available / _GIB:.1f} of {machine.memory_total / _GIB:.1f} GiB free"),
+        ("power", machine.energy + ("" if machine.battery_percent is None else f", {machine.battery_percent:.0f}%")),
+        ("heat", _heat(machine.temperature_c, machine.hot)),
     ]
     lines += [
         ("GPU", f"{one.name}: {one.memory_free / _GIB:.1f} of {one.memory_total / _GIB:.1f} GiB free")
-        for one in found.gpus
+        for one in machine.gpus
     ]
     for name, value in lines:
         typer.echo(f"{name:8} {value}")
@@ -81,11 +81,11 @@ def profile(
         Runtime.open(model=model, threads=threads) as runtime,
         progress("measuring", None, "thread counts") as advance,
     ):
-        found = runtime.profile(advance=advance)
+        measured = runtime.profile(advance=advance)
     if as_json:
-        emit_json(facts(found))
+        emit_json(facts(measured))
         return
-    _print_profile(found)
+    _print_profile(measured)
 
 
 def _in_background(arguments: list[str]) -> int:
@@ -128,7 +128,7 @@ def facts(profile: Profile) -> dict[str, Any]:
 
 def _print_profile(profile: Profile) -> None:
 
-    found = facts(profile)
+    told = facts(profile)
     widths = ("1", "4", "16", "32")
     print_table(
         ("threads", "prompt t/s", *(f"step of {rows}, ms" for rows in widths)),
@@ -138,17 +138,17 @@ def _print_profile(profile: Profile) -> None:
                 f"{speed['prompt_tps']:.0f}",
                 *(f"{1000 * speed['step_s'][rows]:.1f}" for rows in widths),
             )
-            for threads, speed in found["threads"].items()
+            for threads, speed in told["threads"].items()
         ],
     )
-    best, score = found["best_threads"], found["score_s"]
-    load = "" if found["load_s"] is None else f"; loading {found['load_s']:.2f} s"
-    size = "" if found["bytes_per_candidate"] is None else f"; {found['bytes_per_candidate'] / 1e6:.1f} MB a candidate"
+    best, score = told["best_threads"], told["score_s"]
+    load = "" if told["load_s"] is None else f"; loading {told['load_s']:.2f} s"
+    size = "" if told["bytes_per_candidate"] is None else f"; {told['bytes_per_candidate'] / 1e6:.1f} MB a candidate"
     typer.echo(
         f"threads: {best['prefill']} for prompts, {best['decode']} for drawing; scoring "
         f"{1000 * score['each_time']:.0f} ms + {1000 * score['each_candidate']:.1f} ms a candidate{load}{size}"
     )
-    typer.echo(f"measured {found['measured_at']}, corrected by {found['calls']} requests since")
+    typer.echo(f"measured {told['measured_at']}, corrected by {told['calls']} requests since")
 
 
 def _heat(degrees: float | None, hot: bool) -> str:

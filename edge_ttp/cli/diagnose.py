@@ -96,10 +96,10 @@ def diagnose(
     picked = None
     if model is not None:
         table, picked = _scored(table, source, model, history)
-    found = judge.judge(table, source.name, resamples=bootstrap, seed=seed, picked=picked)
-    wanted = [one.line for query in found.hacked for one in (query.preferred, query.best)]
+    diagnosis = judge.judge(table, source.name, resamples=bootstrap, seed=seed, picked=picked)
+    wanted = [one.line for query in diagnosis.hacked for one in (query.preferred, query.best)]
     written = candidate_texts.texts_of(source, wanted) if table.has_text else {}
-    _tell(found, table, written, out, None)
+    _tell(diagnosis, table, written, out, None)
 
 
 def _check(pools: str | None, user: str | None, model: str | None, history: Path | None, same: bool) -> None:
@@ -144,8 +144,8 @@ def _diagnose_user(name: str, model: str | None, out: _Out, bootstrap: int, seed
         evidence = own(history.sourced_evidence(user, reward.fingerprint, MAX_EVIDENCE), reward.stock)
         judged = judgments(history.iterate_generations(user), history.feedback_for(user))
     table, texts = own_table(user, evidence.pools)
-    found = judge.judge(table, f"{user}'s own evidence", resamples=bootstrap, seed=seed)
-    _tell(found, table, texts, out, (judged, evidence.trust, worth(evidence.record)))
+    diagnosis = judge.judge(table, f"{user}'s own evidence", resamples=bootstrap, seed=seed)
+    _tell(diagnosis, table, texts, out, (judged, evidence.trust, worth(evidence.record)))
 
 
 def _reward_model(name: str) -> RewardModel:
@@ -159,30 +159,32 @@ def _reward_model(name: str) -> RewardModel:
 
 
 def _tell(
-    found: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, float, Worth] | None
+    diagnosis: Diagnosis, table: Table, texts: dict[int, str], out: _Out, own: tuple[Judgments, float, Worth] | None
 ) -> None:
     """Writes and prints the answer in the forms asked for."""
     from edge_ttp.lab.diagnosis import json_report
     from edge_ttp.lab.diagnosis.verdict import limits, own_limits, own_verdict, verdict
 
     if own is None:
-        said, unsaid = verdict(found), limits(found, table, out.columns)
+        said, unsaid = verdict(diagnosis), limits(diagnosis, table, out.columns)
     else:
         judged, _, value = own
-        said, unsaid = own_verdict(found, judged, value), own_limits(found, table, judged)
+        said, unsaid = own_verdict(diagnosis, judged, value), own_limits(diagnosis, table, judged)
     if out.html is not None:
         from edge_ttp.lab.diagnosis.html_page import page
 
-        _write(out.html, page(found, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"), out.force)
+        _write(
+            out.html, page(diagnosis, table, texts, verdict=said, limits=unsaid).encode("utf-8", "replace"), out.force
+        )
     if out.plot is not None:
         from edge_ttp.lab.diagnosis.png_picture import picture
 
-        _write(out.plot, picture(found), out.force)
+        _write(out.plot, picture(diagnosis), out.force)
     if out.as_json:
-        shown = json_report.as_object(found, table, texts, verdict=said, limits=unsaid)
+        shown = json_report.as_object(diagnosis, table, texts, verdict=said, limits=unsaid)
         emit_json({**shown, "own": json_report.own_object(*own) if own is not None else None})
         return
-    _print(found, texts, said, unsaid)
+    _print(diagnosis, texts, said, unsaid)
 
 
 def _scored(table: Table, source: Source, model: str, history: Path | None) -> tuple[Table, Picked]:
@@ -219,29 +221,29 @@ def _write(path: Path, data: bytes, force: bool) -> None:
     note(f"wrote {path}")
 
 
-def _print(found: Diagnosis, texts: dict[int, str], said: list[str], unsaid: list[str]) -> None:
+def _print(diagnosis: Diagnosis, texts: dict[int, str], said: list[str], unsaid: list[str]) -> None:
     from edge_ttp.lab.diagnosis.verdict import printable
 
     out = console()
     out.print(
-        f"{found.candidates:,} candidates, {found.queries:,} queries ({found.informative:,} informative) of "
-        f"{printable(found.name)}",
+        f"{diagnosis.candidates:,} candidates, {diagnosis.queries:,} queries ({diagnosis.informative:,} informative) "
+        f"of {printable(diagnosis.name)}",
         markup=False,
     )
     for sentence in said:
         out.print(f"- {sentence}", markup=False)
-    _print_quantities(found)
-    _print_curve(found)
-    _print_users(found)
-    _print_queries(found, texts)
+    _print_quantities(diagnosis)
+    _print_curve(diagnosis)
+    _print_users(diagnosis)
+    _print_queries(diagnosis, texts)
     if unsaid:
         out.print("\nWhat these pools cannot tell:", markup=False)
         for sentence in unsaid:
             out.print(f"- {sentence}", markup=False)
 
 
-def _print_quantities(found: Diagnosis) -> None:
-    quantities = found.quantities
+def _print_quantities(diagnosis: Diagnosis) -> None:
+    quantities = diagnosis.quantities
     if quantities is None:
         return
     plain, naive, normal = quantities.heads, quantities.naive, quantities.normal
@@ -269,10 +271,10 @@ def _print_quantities(found: Diagnosis) -> None:
     )
 
 
-def _print_curve(found: Diagnosis) -> None:
+def _print_curve(diagnosis: Diagnosis) -> None:
     from edge_ttp.lab.diagnosis.judge import marked
 
-    if not found.curve:
+    if not diagnosis.curve:
         return
     _table(
         ("n", "measured", "90% interval", "law", "plain form", "oracle", "share"),
@@ -286,15 +288,15 @@ def _print_curve(found: Diagnosis) -> None:
                 _number(point.oracle, 4),
                 _number(point.share, 2),
             )
-            for point in marked(found.curve)
+            for point in marked(diagnosis.curve)
         ],
     )
 
 
-def _print_users(found: Diagnosis) -> None:
+def _print_users(diagnosis: Diagnosis) -> None:
     from edge_ttp.lab.diagnosis.verdict import printable
 
-    shown = [line for line in found.users if line.status in ("collapsed", "misled")]
+    shown = [line for line in diagnosis.users if line.status in ("collapsed", "misled")]
     if not shown:
         return
     _table(
@@ -315,13 +317,13 @@ def _print_users(found: Diagnosis) -> None:
         console().print(f"and {len(shown) - _SHOWN_USERS} more users (--json has all)", markup=False)
 
 
-def _print_queries(found: Diagnosis, texts: dict[int, str]) -> None:
+def _print_queries(diagnosis: Diagnosis, texts: dict[int, str]) -> None:
     from edge_ttp.lab.diagnosis.verdict import printable
 
     out = console()
-    if found.hacked:
-        out.print(f"\nHacked queries that cost most ({found.hacked_count} in all):", markup=False)
-    for query in found.hacked[:_SHOWN_QUERIES]:
+    if diagnosis.hacked:
+        out.print(f"\nHacked queries that cost most ({diagnosis.hacked_count} in all):", markup=False)
+    for query in diagnosis.hacked[:_SHOWN_QUERIES]:
         out.print(
             f"{printable(query.query, 40)} of {printable(query.user, 40)}: rho {query.rho:+.2f}, "
             f"hacked with probability {query.p_hacked:.2f}",

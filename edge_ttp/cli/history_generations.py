@@ -59,20 +59,20 @@ def stored(history: History, generation_id: str, user: str | None) -> Generation
     return newest[0]
 
 
-def _show(found: Generation, given: list[Feedback], as_json: bool) -> None:
+def _show(generation: Generation, given: list[Feedback], as_json: bool) -> None:
     if as_json:
-        emit_json(_as_dict(found, given))
+        emit_json(_as_dict(generation, given))
         return
     from edge_ttp.cli.generate import print_candidates
 
     out = console()
-    moment = found.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    out.print(plain(f"{found.generation_id} of {found.user}, {moment}, {found.model}"))
-    out.print(plain(f"prompt: {found.prompt}"))
-    print_candidates(found)
+    moment = generation.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    out.print(plain(f"{generation.generation_id} of {generation.user}, {moment}, {generation.model}"))
+    out.print(plain(f"prompt: {generation.prompt}"))
+    print_candidates(generation)
     for one in given:
         out.print(plain(f"judged: {_in_words(one)}" + ("" if one.text is None else f": {one.text}")))
-    for line in found.notes:
+    for line in generation.notes:
         note(f"note: {line}")
 
 
@@ -80,5 +80,5 @@ def _in_words(given: Feedback) -> str:
     return f"prefer {given.candidate + 1}" if given.kind == "prefer" else given.kind
 
 
-def _as_dict(found: Generation, given: list[Feedback]) -> dict[str, object]:
-    return {**found.model_dump(mode="json"), "feedback": [one.model_dump(mode="json") for one in given]}
+def _as_dict(generation: Generation, given: list[Feedback]) -> dict[str, object]:
+    return {**generation.model_dump(mode="json"), "feedback": [one.model_dump(mode="json") for one in given]}

@@ -159,29 +159,29 @@ def doctor(
         )
 
 
-def _tell_examined(found: Examined, as_json: bool) -> None:
+def _tell_examined(examined: Examined, as_json: bool) -> None:
     if as_json:
         emit_json(
             {
-                "path": str(found.path),
-                "sound": found.sound,
-                "problems": list(found.problems),
-                "damaged": [str(row) for row in found.damaged],
-                "rows": found.counts,
+                "path": str(examined.path),
+                "sound": examined.sound,
+                "problems": list(examined.problems),
+                "damaged": [str(row) for row in examined.damaged],
+                "rows": examined.counts,
             }
         )
     else:
-        for problem in found.problems:
+        for problem in examined.problems:
             note(problem)
-        for row in found.damaged[:NAMED]:
+        for row in examined.damaged[:NAMED]:
             note(f"damaged: {row}")
-        if found.sound:
-            typer.echo(f"{found.path} is sound: {counted(sum(found.counts.values()), 'row')} read")
-    if not found.sound:
-        count = len(found.problems) + len(found.damaged)
+        if examined.sound:
+            typer.echo(f"{examined.path} is sound: {counted(sum(examined.counts.values()), 'row')} read")
+    if not examined.sound:
+        count = len(examined.problems) + len(examined.damaged)
         end_with(
             HistoryUnavailable(
-                f"{counted(count, 'fault')} in {found.path}", "mend it: edge-ttp history doctor --repair"
+                f"{counted(count, 'fault')} in {examined.path}", "mend it: edge-ttp history doctor --repair"
             )
         )
 

@@ -109,11 +109,11 @@ def add(
     from edge_ttp.registry.adopt import suggest_name
 
     registry = models_options.registry()
-    found = None if path.exists() else _found(path.as_posix())
-    if found is not None and name is None:
-        stem = found.label.removesuffix(".gguf").partition("/")[2]  # without the program; the repository's owner too
+    foreign = None if path.exists() else _found(path.as_posix())
+    if foreign is not None and name is None:
+        stem = foreign.label.removesuffix(".gguf").partition("/")[2]  # without the program; the repository's owner too
         name = suggest_name(stem.rpartition("/")[2])
-    place = path if found is None else found.path
+    place = path if foreign is None else foreign.path
     with progress(f"Adding {path.name}", place.stat().st_size if place.is_file() else None, unit="bytes") as advance:
         entry = registry.add(
             place,
@@ -125,8 +125,8 @@ def add(
             licence_url=licence_url,
             description=description,
             derivable=derivable,
-            link=found is not None if link is None else link,
-            file_name=None if found is None or found.path.suffix.lower() == ".gguf" else f"{name}.gguf",
+            link=foreign is not None if link is None else link,
+            file_name=None if foreign is None or foreign.path.suffix.lower() == ".gguf" else f"{name}.gguf",
             progress=lambda done, _: advance(done),
             note=note,
         )
@@ -142,7 +142,7 @@ def find(as_json: AsJson = False) -> None:
     """List the models that Ollama, LM Studio, the Hugging Face cache, llama.cpp and GPT4All left on this disk."""
     from edge_ttp.registry.found import find_models
 
-    found = find_models()
+    foreign = find_models()
     if as_json:
         emit_json(
             {
@@ -155,15 +155,15 @@ def find(as_json: AsJson = False) -> None:
                         "description": one.description,
                         "problem": one.problem or None,
                     }
-                    for one in found
+                    for one in foreign
                 ]
             }
         )
         return
-    for one in found:
+    for one in foreign:
         typer.echo(f"{one.label}  {size(one.size)}")
         typer.echo(f"    {one.description}" if not one.problem else f"    cannot be used: {one.problem}")
-    usable = [one for one in found if not one.problem]
+    usable = [one for one in foreign if not one.problem]
     if usable:
         note(f"edge-ttp models add '{usable[0].label}' links one into the store, without a copy")
     else:

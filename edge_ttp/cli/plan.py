@@ -48,7 +48,7 @@ def plan(
         options.given(deadline_s=deadline, mode=mode, memory_bytes=memory, energy=energy, max_candidates=most)
     )
     with Runtime.open(model=model, reward=reward, threads=threads, memory_bytes=memory) as runtime:
-        found = runtime.plan(
+        explanation = runtime.plan(
             None if prompt is None else options.read_prompt(prompt),
             user=user,
             budget=budget,
@@ -58,9 +58,9 @@ def plan(
             examples=examples,
         )
     if as_json:
-        emit_json(found.as_dict())
+        emit_json(explanation.as_dict())
         return
-    _print(found)
+    _print(explanation)
 
 
 _WHY = {
@@ -74,9 +74,9 @@ _WHY = {
 }
 
 
-def in_words(found: Explanation) -> list[str]:
+def in_words(explanation: Explanation) -> list[str]:
     """What the plan means, before any number: how many, how long, why not more, and what is known of the user."""
-    plan, record = found.plan, found.calibration
+    plan, record = explanation.plan, explanation.calibration
     many = "one candidate" if plan.n == 1 else f"{plan.n} candidates, and choose among them"
     time = "" if plan.expected_s is None else f", in about {_duration(plan.expected_s)}"
     said = [f"This would draw {many}{time}: {_WHY.get(plan.bound_by, plan.bound_by.replace('_', ' '))}."]
@@ -89,10 +89,12 @@ def in_words(found: Explanation) -> list[str]:
         said.append("How well this user's candidates are judged is unknown yet: the average user's record holds.")
     elif not record.trusted:
         said.append("For this user the judge may point the wrong way; `edge-ttp adapt` learns from their texts.")
-    if found.price:
+    if explanation.price:
+        energy = explanation.energy
+        dearer = "" if energy == "mains" else f" (a second is dearer on {energy})"
         said.append(
-            f"Ten more seconds would have to make the answer agree {10 * found.price:.1%} better with what this user "
-            f"would write{'' if found.energy == 'mains' else ' (a second is dearer on ' + found.energy + ')'}."
+            f"Ten more seconds would have to make the answer agree {10 * explanation.price:.1%} better with what this "
+            f"user would write{dearer}."
         )
     return said
 
@@ -101,10 +103,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
-def _print(found: Explanation) -> None:
+def _print(explanation: Explanation) -> None:
 
-    plan, record = found.plan, found.calibration
-    for line in in_words(found):
+    plan, record = explanation.plan, explanation.calibration
+    for line in in_words(explanation):
         typer.echo(line)
     expected = "" if plan.expected_s is None else f", about {plan.expected_s:.2f} s"
     typer.echo(
@@ -121,19 +123,21 @@ def _print(found: Explanation) -> None:
                 "-" if point.seconds is None else f"{point.seconds:.2f}",
                 "-" if point.value is None else f"{point.value:+.4f}",
             )
-            for point in found.curve
+            for point in explanation.curve
         ],
     )
-    limits = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in found.limits.items())
+    limits = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in explanation.limits.items())
     typer.echo(f"limits on N: {limits}")
     known = f"{record.queries} judged queries" if record.queries else "no evidence yet: the population's"
     typer.echo(f"user: rho {record.rho:.2f} ± {record.rho_sd:.2f}, spread {record.spread:.3f} ({known})")
     threads = (
-        "" if found.threads is None else f", threads {found.threads[0]} for the prompt and {found.threads[1]} after"
+        ""
+        if explanation.threads is None
+        else f", threads {explanation.threads[0]} for the prompt and {explanation.threads[1]} after"
     )
     typer.echo(
-        f"a second costs {found.price:.4f} of utility on {found.energy}{', hot' if found.hot else ''}; "
-        f"{found.free_cores} free cores{threads}"
+        f"a second costs {explanation.price:.4f} of utility on {explanation.energy}"
+        f"{', hot' if explanation.hot else ''}; {explanation.free_cores} free cores{threads}"
     )
-    for line in found.notes:
+    for line in explanation.notes:
         note(f"note: {line}")

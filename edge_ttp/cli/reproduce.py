@@ -48,19 +48,19 @@ def reproduce_command(
         checked_output(out / "reproduction.md", force=force)  # before the work, not after it
     file = read_scores(scores)
     with progress("splitting users", 2 * splits, "splits") as advance:
-        found = reproduce(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
+        reproduction = reproduce(file, splits=splits, bootstrap=Bootstrap(bootstrap, seed), advance=advance)
     if as_json:
-        emit_json(found.as_object())
+        emit_json(reproduction.as_object())
         return
     try:
         (out / "reproduction").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"{out} cannot be written: {error.strerror or error}", "choose another --out") from error
-    drawn = {f"reproduction/{name}": picture for name, (_, picture) in found.figures.items()}
-    for name, text in (drawn | {"reproduction.md": document(found)}).items():
+    drawn = {f"reproduction/{name}": picture for name, (_, picture) in reproduction.figures.items()}
+    for name, text in (drawn | {"reproduction.md": document(reproduction)}).items():
         with text_output(out / name, force=force) as written:
             written.write(text)
-    note(f"wrote {out / 'reproduction.md'} and {len(found.figures)} figures")
+    note(f"wrote {out / 'reproduction.md'} and {len(reproduction.figures)} figures")
 
 
 def _ladder(scores: Path, out: Path, bootstrap: int, *, force: bool, as_json: bool) -> None:

@@ -137,7 +137,7 @@ def present(made: Rewritten, *, as_json: bool, diff: bool, show_candidates: bool
     if as_json:
         emit_json(made.model_dump(mode="json"))
         return
-    from edge_ttp.answer.facts import told
+    from edge_ttp.answer.facts import in_words
 
     for line in made.generation.notes:
         note(f"note: {line}")
@@ -145,7 +145,7 @@ def present(made: Rewritten, *, as_json: bool, diff: bool, show_candidates: bool
         print_candidates(made.generation)
         for number, check in enumerate(made.facts, 1):
             if not check.sound:
-                note(f"version {number} {told(check)}")
+                note(f"version {number} {in_words(check)}")
     if diff:
         _print_changes(made)
     else:

@@ -310,10 +310,10 @@ def _item(run: list[ChatLine], before: list[str], how: ChatReading, source: str)
     yield Numbered(run[0].number, item)
 
 
-def _text(one: ChatLine) -> str:
+def _text(message: ChatLine) -> str:
     """What was said, without what stands for a picture, and without Signal's quotations and reactions."""
     kept = []
-    for line in one.text.split("\n"):
+    for line in message.text.split("\n"):
         bare = _EDITED.sub("", line[-MAX_TEXT:].strip()) if line.endswith(">") else line.strip()
         short = len(bare) < 300
         if short and (_LEFT_OUT.search(bare) or _PICTURE.match(bare)):

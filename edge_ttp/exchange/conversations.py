@@ -251,7 +251,7 @@ def _part(part: object) -> str:
 
 def _claude(value: Mapping[str, Any]) -> list[_Message]:
     """All messages; one of an edited branch answers its own parent, not the message above it in the file."""
-    found = []
+    said = []
     texts: dict[str, str] = {}
     listed = value["chat_messages"]
     if not isinstance(listed, list):
@@ -271,8 +271,8 @@ def _claude(value: Mapping[str, Any]) -> list[_Message]:
         if isinstance(own, str):
             texts[own] = text or before or ""
         if text:
-            found.append(_Message(name == "human", text, _moment(message.get("created_at")), before))
-    return found
+            said.append(_Message(name == "human", text, _moment(message.get("created_at")), before))
+    return said
 
 
 def _moment(value: object) -> datetime | None:

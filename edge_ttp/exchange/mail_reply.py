@@ -162,12 +162,12 @@ def _next(lines: Sequence[str], at: int) -> int:
 
 def _attributions(lines: Sequence[str]) -> dict[int, int]:
     """First line -> the line after the last, for each attribution: `On Monday at 9:12, Ann <a@b> wrote:`."""
-    found: dict[int, int] = {}
+    ends: dict[int, int] = {}
     for last, line in enumerate(lines):
         text = _MARKS.sub("", line[:_LOOK]).rstrip() if line.strip() not in (">:", "> :") else ">:"
         text = text.translate(_DIRECTIONS) if not text.isascii() else text
         if text.startswith("---") and text.endswith("---") and _WROTE.search(text) and _TIME.search(text):
-            found[last] = last + 1
+            ends[last] = last + 1
             continue
         if not text.endswith((":", "：")) or len(line) > _LOOK:
             continue
@@ -175,8 +175,8 @@ def _attributions(lines: Sequence[str]) -> dict[int, int]:
         quote_follows = following < len(lines) and _is_marked(lines[following]) and not _is_marked(line)
         begin = _begin(lines, last, text, quote_follows)
         if begin is not None:
-            found[begin] = last + 1
-    return found
+            ends[begin] = last + 1
+    return ends
 
 
 def _begin(lines: Sequence[str], last: int, text: str, quote_follows: bool) -> int | None:
@@ -188,19 +188,19 @@ def _begin(lines: Sequence[str], last: int, text: str, quote_follows: bool) -> i
             if not above or len(joined) + len(above) > _LOOK:
                 break
             joined = f"{above} {joined}"
-        told = _WROTE.search(joined) is not None
-        if _BEGINS.match(joined) and (told or _ADDRESS.search(joined)):
+        wrote = _WROTE.search(joined) is not None
+        if _BEGINS.match(joined) and (wrote or _ADDRESS.search(joined)):
             if _TIME.search(joined) and ("@" in joined or _CLOCK.search(joined) or quote_follows):
                 return first
-            if quote_follows and told and weak is None:
+            if quote_follows and wrote and weak is None:
                 weak = first
     if weak is not None:
         return weak
-    told = _WROTE.search(text) is not None
+    wrote = _WROTE.search(text) is not None
     if len(text) < 300 and _CLOCK.search(text) and (_MAILBOX.search(text) or (quote_follows and _DAY.search(text))):
         return last  # who and when, in whatever language
     dated = _TIME.search(text) is not None and ("@" in text or (_CLOCK.search(text) and _DAY.search(text)))
-    if told and len(text) < 200 and (dated or quote_follows or _named(text)):
+    if wrote and len(text) < 200 and (dated or quote_follows or _named(text)):
         return last
     return None
 

@@ -102,12 +102,12 @@ def described(
         raise InvalidInput("the name of what to import is empty", "name a file or folder")
     if name != STDIN and wanted != "git":
         check_reachable(name)
-    found = wanted or format_of(name)
+    format = wanted or format_of(name)
     given = {"author": authors, "columns": columns, "encoding": encoding, "role": role, "body": body}
     for option, formats in _TAKES.items():
-        if given[option] and found not in formats:
+        if given[option] and format not in formats:
             spelled = {"columns": "--map"}.get(option, f"--{option}")
-            raise InvalidInput(f"{spelled} belongs to {', '.join(formats)}; {name} is {found}", "leave it out")
+            raise InvalidInput(f"{spelled} belongs to {', '.join(formats)}; {name} is {format}", "leave it out")
     if encoding is not None and known_encoding(encoding) is None:
         raise InvalidInput(f"there is no encoding {encoding!a}", "use such as utf-8, cp1252 or utf-16")
     if role not in (None, "user", "assistant"):
@@ -116,7 +116,7 @@ def described(
         name=name,
         user=user,
         fallback=fallback,
-        format=found,
+        format=format,
         kind=kind,
         authors=authors,
         columns=checked_columns(columns or {}),

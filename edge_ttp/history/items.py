@@ -120,7 +120,7 @@ def words_of(item: HistoryItem) -> list[str]:
 
 
 def _insert(
-    db: sqlite3.Connection, user: int, item: HistoryItem, found: list[str], of_import: int | None = None
+    db: sqlite3.Connection, user: int, item: HistoryItem, terms: list[str], of_import: int | None = None
 ) -> tuple[int, bool]:
     key = fingerprint(item)
     row = db.execute("SELECT id, source FROM items WHERE user = ? AND fingerprint = ?", (user, key)).fetchone()
@@ -136,7 +136,7 @@ def _insert(
             item.kind,
             to_milliseconds(item.created_at),
             item.source,
-            indexed_length(found),
+            indexed_length(terms),
             key,
             item.input,
             item.output,

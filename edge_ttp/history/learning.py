@@ -180,9 +180,9 @@ def sourced_evidence(db: sqlite3.Connection, user_id: str, reward: str, limit: i
     return [one for number, one in found if number in kept]
 
 
-def _of_one_width(found: Iterable[tuple[int, StoredEvidence]], sieve: Sieve) -> list[tuple[int, StoredEvidence]]:
+def _of_one_width(numbered: Iterable[tuple[int, StoredEvidence]], sieve: Sieve) -> list[tuple[int, StoredEvidence]]:
     """The evidence whose features are as many as those of most others: one reward model makes only one number."""
-    evidence = list(found)
+    evidence = list(numbered)
     widths = Counter(one.layer.features.shape[1] for _, one in evidence)
     if len(widths) < 2:
         return evidence

@@ -80,9 +80,9 @@ class Postings:
         return Postings(tuple(terms), numbers, self.document[kept], self.frequency[kept])
 
 
-def indexed_length(found: Sequence[str]) -> int:
+def indexed_length(terms: Sequence[str]) -> int:
     """|d| of an item with these words."""
-    return min(len(found), MAX_WORDS)
+    return min(len(terms), MAX_WORDS)
 
 
 def index_term(user: int, word: str) -> str:
@@ -231,7 +231,7 @@ def _best(
     order = len(scores) - 1 - np.argsort(-scores[::-1], kind="stable")  # equal scores by descending id
     if exclude:
         order = order[~np.isin(items[order], np.fromiter(exclude, np.int64, len(exclude)))]
-    found: list[tuple[float, int, int]] = []
+    best: list[tuple[float, int, int]] = []
     query = (
         "SELECT id, created_at FROM items WHERE id IN (SELECT value FROM json_each(?1)) "
         "AND iif(?2 IS NULL, kind <> ?3, kind = ?2) AND typeof(created_at) = 'integer'"
@@ -239,13 +239,13 @@ def _best(
     step = max(_LOOK, 2 * k)
     while len(order):
         part, order = order[:step], order[step:]
-        if len(found) >= k and scores[part[0]] < found[k - 1][0]:
+        if len(best) >= k and scores[part[0]] < best[k - 1][0]:
             break
         step *= 2
         times = dict(db.execute(query, (json.dumps(items[part].tolist()), kind, PROMPT_KIND)).fetchall())
-        found += [(float(scores[at]), times[number], number) for at in part if (number := int(items[at])) in times]
-    found.sort(reverse=True)
-    return [(number, score) for score, _, number in found[:k]]
+        best += [(float(scores[at]), times[number], number) for at in part if (number := int(items[at])) in times]
+    best.sort(reverse=True)
+    return [(number, score) for score, _, number in best[:k]]
 
 
 def _newest(

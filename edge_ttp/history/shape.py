@@ -37,18 +37,18 @@ def expected(steps: tuple[Step, ...]) -> dict[str, Entry]:
 def differences(db: sqlite3.Connection, steps: int) -> list[str]:
     """What is wrong with the schema of a file that `steps` migrations were applied to; empty where nothing is."""
     wanted = dict(expected(migrations.STEPS[:steps]))
-    found: list[str] = []
+    problems: list[str] = []
     for name, kind, table, sql in db.execute("SELECT name, type, tbl_name, sql FROM sqlite_master"):
         if not isinstance(name, str) or not isinstance(kind, str):
-            found.append("a name cannot be read")
+            problems.append("a name cannot be read")
             continue
         known = wanted.pop(name, None)
         if known is not None:
             if not _same((kind, table, sql), known):
-                found.append(f"{name} is another {_printable(kind)} than it was made")
+                problems.append(f"{name} is another {_printable(kind)} than it was made")
         elif not (name.startswith(_OWN_PREFIXES) and computes_nothing(kind, sql)):
-            found.append(f"the {_printable(kind)} {_printable(name)} is none of this program's")
-    return found + [f"the {kind} {name} is missing" for name, (kind, _, _) in wanted.items()]
+            problems.append(f"the {_printable(kind)} {_printable(name)} is none of this program's")
+    return problems + [f"the {kind} {name} is missing" for name, (kind, _, _) in wanted.items()]
 
 
 def in_words(problems: list[str]) -> str:

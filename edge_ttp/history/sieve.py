@@ -65,7 +65,7 @@ class Sieve:
         self._found: dict[tuple[str, str], DamagedRow] = {}
 
     @property
-    def found(self) -> tuple[DamagedRow, ...]:
+    def left_out(self) -> tuple[DamagedRow, ...]:
         """The rows left out so far, each once, in the order in which they were met."""
         with self._guard:
             return tuple(self._found.values())

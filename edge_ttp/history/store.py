@@ -82,7 +82,7 @@ class History(ImportingStore, LearnedStore):
     @property
     def damaged(self) -> tuple[DamagedRow, ...]:
         """Rows that were met so far and left out, because this program cannot have written them."""
-        return self._sieve.found
+        return self._sieve.left_out
 
     def close(self) -> None:
         """Closes the file. May be called twice; other methods raise HistoryUnavailable afterwards."""

@@ -74,37 +74,37 @@ def became(feedback: Feedback, generation: Generation) -> Sent | None:
 
 def sent_stats(history: History, user: str, *, by: str = "month", since: datetime | None = None) -> list[SentStats]:
     """One row a kind and span (`by` day or month), oldest first, then the same over all time."""
-    found = [
+    sent = [
         one
         for feedback, generation in history.judged_generations(user)
         if (since is None or feedback.created_at >= since) and (one := became(feedback, generation)) is not None
     ]
-    if not found:
+    if not sent:
         return []
     form = "%Y-%m-%d" if by == "day" else "%Y-%m"
-    spans = _rows(found, lambda one: (one.when.strftime(form), one.kind))
-    kinds = _rows(found, lambda one: ("", one.kind))
-    return [*spans, *kinds, _row(EVERYTHING, "", found)]
+    spans = _rows(sent, lambda one: (one.when.strftime(form), one.kind))
+    kinds = _rows(sent, lambda one: ("", one.kind))
+    return [*spans, *kinds, _row(EVERYTHING, "", sent)]
 
 
-def _rows(found: Iterable[Sent], key: Callable[[Sent], tuple[str, str]]) -> list[SentStats]:
+def _rows(sent: Iterable[Sent], key: Callable[[Sent], tuple[str, str]]) -> list[SentStats]:
     groups: dict[tuple[str, str], list[Sent]] = {}
-    for one in found:
+    for one in sent:
         groups.setdefault(key(one), []).append(one)
     return [_row(kind, since, groups[since, kind]) for since, kind in sorted(groups)]
 
 
-def _row(kind: str, since: str, found: list[Sent]) -> SentStats:
-    sent = [one for one in found if one.length]
+def _row(kind: str, since: str, suggestions: list[Sent]) -> SentStats:
+    sent = [one for one in suggestions if one.length]
     return SentStats(
         kind=kind,
         since=since,
-        judged=len(found),
-        rejected=len(found) - len(sent),
-        unedited=sum(one.unedited for one in found) / len(found),
+        judged=len(suggestions),
+        rejected=len(suggestions) - len(sent),
+        unedited=sum(one.unedited for one in suggestions) / len(suggestions),
         distance=sum(one.edits / one.length for one in sent) / len(sent) if sent else 0.0,
-        saved=sum(one.saved for one in found),
-        typed=sum(one.edits for one in found),
+        saved=sum(one.saved for one in suggestions),
+        typed=sum(one.edits for one in suggestions),
     )
 
 

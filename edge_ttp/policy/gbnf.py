@@ -185,18 +185,18 @@ class _Reader:
         return part._replace(low=low, high=high)
 
     def _counts(self) -> tuple[int, int | None]:
-        found = _COUNTS.match(self._text, self._at)
-        if found is None:
+        match = _COUNTS.match(self._text, self._at)
+        if match is None:
             raise self._wrong("a repetition should be {m}, {m,} or {m,n}")
-        if max(len(found[1]), len(found[3] or "")) > 9:
+        if max(len(match[1]), len(match[3] or "")) > 9:
             raise self._wrong(f"more than {MAX_REPETITIONS:,} repetitions")
-        low = int(found[1])
-        high = low if found[2] is None else int(found[3]) if found[3] else None
+        low = int(match[1])
+        high = low if match[2] is None else int(match[3]) if match[3] else None
         if max(low, high or 0) > MAX_REPETITIONS:
             raise self._wrong(f"more than {MAX_REPETITIONS:,} repetitions")
         if high is not None and high < low:
             raise self._wrong(f"at least {low} and at most {high} repetitions")
-        self._at = found.end()
+        self._at = match.end()
         return low, high
 
     def _literal(self) -> list[Part]:

@@ -21,7 +21,7 @@ class Running:
     logprob: float = 0.0
     finish: FinishReason | None = None
     constraint: Constraint | None = None
-    told: int = 0
+    characters_told: int = 0
     """Characters of its text that were told of already."""
 
     def result(self) -> Candidate:
@@ -43,7 +43,8 @@ class Running:
         if self.finish is None:
             data = data[: len(data) - _held_back(data, stops)]
         text = decode_text(data).strip()
-        new, self.told = text[self.told :], max(self.told, len(text))
+        new = text[self.characters_told :]
+        self.characters_told = max(self.characters_told, len(text))
         return new
 
 

@@ -56,7 +56,7 @@ def _drawing(
     context: Context, filler: list[int], position: int, widths: Sequence[int], stop: Flag
 ) -> Steps[list[tuple[int, int, float]]]:
     """Decode steps of these widths behind a prompt: (rows, cells, the quicker of two seconds)."""
-    found = []
+    steps = []
     for rows in widths:
         sequences = range(1, rows + 1)
         context.fork(sequences)
@@ -67,9 +67,9 @@ def _drawing(
             taken.append(time.perf_counter() - started)
         for sequence in sequences:
             context.drop(sequence)
-        found.append((rows, position + rows, min(taken)))
+        steps.append((rows, position + rows, min(taken)))
         yield from _rest(stop)
-    return found
+    return steps
 
 
 def _rest(stop: Flag) -> Steps[None]:

@@ -316,9 +316,9 @@ def _made_of(policy: Located) -> set[str]:
     return {policy.sha256, *([source] if isinstance(source, str) else [])}
 
 
-def _refuse_kind(text: str, found: Kind, wanted: Kind | None) -> None:
-    if wanted is not None and found != wanted:
-        raise ModelUnavailable(f"{text!r} is a model of kind {found}, not {wanted}", "see `edge-ttp models list`")
+def _refuse_kind(text: str, kind: Kind, wanted: Kind | None) -> None:
+    if wanted is not None and kind != wanted:
+        raise ModelUnavailable(f"{text!r} is a model of kind {kind}, not {wanted}", "see `edge-ttp models list`")
 
 
 def _located(manifest: Manifest, folder: Path, format: str) -> Located:

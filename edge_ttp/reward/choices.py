@@ -41,14 +41,14 @@ class Evidence:
     """The candidate that was judged; for the other kinds."""
 
 
-def scaled(one: Evidence) -> Floats:
+def scaled(evidence: Evidence) -> Floats:
     """(N, D) features in units of the learned noise: scores times these weights are logits.
 
     prefer: Gumbel noise of the learned spread (the softmax choice model, McFadden 1974). The others: logistic noise.
     """
-    if one.kind == "prefer":
-        return np.asarray(one.features / (sqrt(float(one.noise.mean())) * sqrt(6) / pi), dtype=np.float64)
-    return np.asarray(one.features / (np.sqrt(one.noise) * sqrt(3) / pi)[:, None], dtype=np.float64)
+    if evidence.kind == "prefer":
+        return np.asarray(evidence.features / (sqrt(float(evidence.noise.mean())) * sqrt(6) / pi), dtype=np.float64)
+    return np.asarray(evidence.features / (np.sqrt(evidence.noise) * sqrt(3) / pi)[:, None], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,6 @@ def _unity(outputs: Vectors) -> float:
     return (total - count) / (count * (count - 1))
 
 
-def _per_token(one: Candidate) -> float:
-    mean = one.logprob / one.tokens if one.tokens > 0 else 0.0
+def _per_token(candidate: Candidate) -> float:
+    mean = candidate.logprob / candidate.tokens if candidate.tokens > 0 else 0.0
     return min(0.0, max(-20.0, mean)) if math.isfinite(mean) else -20.0

@@ -143,9 +143,9 @@ class Habit:
 def habit_of(stock: Weights, evidence: Sequence[Evidence], weight: Floats) -> Habit:
     """The user's habit, the mode under ease ~ Normal(0, 1) and grip ~ Normal(1, 1), grip at least 0."""
 
-    def logits(one: Evidence) -> tuple[Floats, Floats]:
-        score = scaled(one) @ stock.mean
-        easy = np.full(len(score), 0.0 if one.kind == "prefer" else 1.0)
+    def logits(evidence: Evidence) -> tuple[Floats, Floats]:
+        score = scaled(evidence) @ stock.mean
+        easy = np.full(len(score), 0.0 if evidence.kind == "prefer" else 1.0)
         return np.stack([easy, score], axis=1), np.zeros(len(score))
 
     choices = Choices.of(evidence, 2, logits)
@@ -187,9 +187,9 @@ class Terms:
             moments.append(tempered.T @ (one.utility - one.utility.mean() - one.features @ stock.mean))
         habit = habit_of(stock, evidence, weight)
 
-        def logits(one: Evidence) -> tuple[Floats, Floats]:
-            columns = scaled(one)
-            return columns, habit.grip * (columns @ stock.mean) + (0.0 if one.kind == "prefer" else habit.ease)
+        def logits(evidence: Evidence) -> tuple[Floats, Floats]:
+            columns = scaled(evidence)
+            return columns, habit.grip * (columns @ stock.mean) + (0.0 if evidence.kind == "prefer" else habit.ease)
 
         return cls(
             stock,

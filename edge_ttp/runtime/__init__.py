@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 from edge_ttp.answer import generate
 from edge_ttp.answer.ask import Ask, Rooms
@@ -47,6 +47,9 @@ from edge_ttp.schema import (
     Speaker,
 )
 from edge_ttp.system.settings import settings_in_force
+
+if TYPE_CHECKING:
+    from edge_ttp.answer.explain import Explanation
 
 USUAL_PROMPT = "Please answer this in a sentence or two, the way I would."
 """What a plan is made for where there is no prompt and no history."""

@@ -77,7 +77,7 @@ class Life(metaclass=Page):
         self.history.on_forgotten(self.models.forget)
         self._foreground = Foreground(paths.cache / "foreground.lock")
         self._closing = threading.Event()
-        self._told: set[tuple[str, str]] = set()  # what users were told once, and need not hear again
+        self._noted: set[tuple[str, str]] = set()  # what users were told once, and need not hear again
         self._visitors = Visitors(unload_after_s, self.models.unload)
         # A runtime that was dropped without `close` must not keep its models for ever.
         self._finalizer = weakref.finalize(

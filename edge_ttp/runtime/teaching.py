@@ -74,10 +74,10 @@ class Teaching(Judging):
             adapters=() if voice is None else (LoraAdapter(path=str(voice.path)),),
             adapter_name=None if voice is None else voice.name,
             languages=ready.located.languages,
-            told=self._told,
+            noted=self._noted,
             logprobs=ready.logprobs,
             policy_url=None if ready.address is None else ready.address.url,
-            sent=None if ready.address is None else ready.address.told,
+            sent=None if ready.address is None else ready.address.remark,
         )
 
     def generations(self, user: str | None = None, *, limit: int | None = None) -> list[Generation]:

@@ -144,8 +144,8 @@ def _pooled_inflation(measured: QueryEvidence) -> float:
     return float(np.clip(mean, *_INFLATION))
 
 
-def _rates(found: Moments) -> Rates:
-    return Rates(float(found.h), float(found.rho_plus), float(found.rho_minus))
+def _rates(moments: Moments) -> Rates:
+    return Rates(float(moments.h), float(moments.rho_plus), float(moments.rho_minus))
 
 
 def _second_order(sums: Floats) -> Floats:
@@ -217,8 +217,8 @@ def estimate_resamples(
     return _draws(sums.sum(axis=0)[None], value), _draws(drawn_sums, found)
 
 
-def _draws(sums: Floats, found: Moments) -> Draws:
+def _draws(sums: Floats, moments: Moments) -> Draws:
     reach, below, alive, whole, spread, queries = sums.T[:6]
     with np.errstate(invalid="ignore", divide="ignore"):
         net = np.clip(reach / below, -1.0, 1.0)
-        return Draws(found.h, found.rho_plus, found.rho_minus, net, net * (alive / whole), spread / queries)
+        return Draws(moments.h, moments.rho_plus, moments.rho_minus, net, net * (alive / whole), spread / queries)

@@ -98,7 +98,7 @@ def four_quantities(
         raise InvalidInput(f"{resamples} resamples give no interval", "use at least 20")
     table = judge_users(evidence, user, users)
     rows = np.flatnonzero(evidence.informative)
-    told, present = evidence.take(rows), np.unique(user[rows])
+    informative, present = evidence.take(rows), np.unique(user[rows])
     owner = np.searchsorted(present, user[rows])
     alive = ~table.collapsed[user[rows]]
     # Intervals resample users; if they are few, queries: then they say nothing about other users.
@@ -107,9 +107,9 @@ def four_quantities(
     if unit is not None:
         group = np.unique(unit[rows], return_inverse=True)[1]
     groups = int(group.max(initial=-1)) + 1
-    gauge = Gauge.over(told, alive)
+    gauge = Gauge.over(informative, alive)
     value, draws = estimate_resamples(
-        told,
+        informative,
         alive,
         gauge,
         group=group,
@@ -121,7 +121,7 @@ def four_quantities(
     def estimate(name: str, low: float = 0.0, high: float = 1.0) -> Estimate:
         return interval(getattr(draws, name), float(getattr(value, name)[0]), groups, (low, high))
 
-    c, collapse = _collapse(table, told.weight, owner, present)
+    c, collapse = _collapse(table, informative.weight, owner, present)
     h, rho_plus, rho_minus = estimate("h"), estimate("rho_plus"), estimate("rho_minus")
     p_hacked = np.full(len(user), nan)
     if gauge is not None:
@@ -151,7 +151,7 @@ def four_quantities(
         p_hacked=p_hacked,
         queries=len(user),
         informative=len(rows),
-        flat=int((alive & (told.score_sd == 0)).sum()),
+        flat=int((alive & (informative.score_sd == 0)).sum()),
         used=gauge.queries if gauge is not None else 0,
         over="users" if over_users else "queries",
     )

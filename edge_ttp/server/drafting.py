@@ -85,7 +85,7 @@ async def events(state: State, given: dict[str, Any]) -> AsyncGenerator[Event, N
                 yield event
 
 
-async def told(state: State, given: dict[str, Any], path: str) -> AsyncIterator[bytes]:
+async def as_messages(state: State, given: dict[str, Any], path: str) -> AsyncIterator[bytes]:
     """The runtime's events for one request as server-sent messages, an error as the last one.
 
     A rewriting has one more behind `done`: `rewritten`, with what came of its facts.

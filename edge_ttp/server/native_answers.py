@@ -85,7 +85,7 @@ async def generate(call: Exchange) -> Response:
         "model": draft.model,
     }
     if draft.stream:
-        return EventStream(drafting.told(call.state, given, call.path))
+        return EventStream(drafting.as_messages(call.state, given, call.path))
     drawn = await drafting.unless_gone(call.request, drafting.generation(call.state, given))
     return JSONResponse(drawn.model_dump(mode="json"))
 

@@ -80,7 +80,7 @@ async def kept(call: Exchange) -> Kept:
     user, history, bearer = call.user(), call.state.runtime.history, call.bearer
 
     def look() -> Kept:
-        found, file = history.stats(user), history.path
+        stats, file = history.stats(user), history.path
         status = file.stat() if file.exists() else None
         others = [one for one in history.users() if bearer.owns(one) and one != bearer.user]
         prefix = "" if bearer.exact else bearer.user + "/"
@@ -90,10 +90,10 @@ async def kept(call: Exchange) -> Kept:
             bytes=status.st_size if status else 0,
             mode=f"{stat.S_IMODE(status.st_mode):04o}" if status else "",
             encrypted=history.health().encrypted,
-            items=found.items,
-            kinds=found.kinds,
-            generations=found.generations,
-            judgments=found.feedback,
+            items=stats.items,
+            kinds=stats.kinds,
+            generations=stats.generations,
+            judgments=stats.feedback,
             retention_days=history.retention(user),
             people=["", *(one.removeprefix(prefix) for one in sorted(others))],
         )

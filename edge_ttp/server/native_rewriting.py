@@ -56,7 +56,7 @@ async def rewrite(call: Exchange) -> Response:
     }
     if asked.stream:
         how = Rewrite(notes=asked.notes, keep=asked.keep)
-        return EventStream(drafting.told(call.state, {**given, "prompt": asked.text, "rewrite": how}, call.path))
+        return EventStream(drafting.as_messages(call.state, {**given, "prompt": asked.text, "rewrite": how}, call.path))
     work = drafting.rewritten(call.state, asked.text, {**given, "notes": asked.notes, "keep": asked.keep})
     made = await drafting.unless_gone(call.request, work)
     return JSONResponse(made.model_dump(mode="json"))

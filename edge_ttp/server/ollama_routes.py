@@ -111,7 +111,7 @@ async def _answered(call: Exchange, body: dict[str, Any], messages: Any, *, chat
 
 
 async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], *, chat: bool) -> AsyncIterator[bytes]:
-    told, certain, drawn = "", None, None
+    sent, certain, drawn = "", None, None
     try:
         async with aclosing(drafting.events(call.state, given)) as events:
             async for event in events:
@@ -120,15 +120,15 @@ async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], *, chat:
                 elif event.type == "selected":
                     certain = event.candidate
                 elif event.type == "delta" and event.candidate == certain and event.text:
-                    told += event.text
+                    sent += event.text
                     yield _line(_piece(asked, event.text, chat=chat))
     except EdgeTTPError as error:
         refusal = refusal_of(error)
         yield _line({"error": f"{refusal.fact}; {refusal.cure}"})
         return
     assert drawn is not None
-    if drawn.text.startswith(told) and drawn.text != told:
-        yield _line(_piece(asked, drawn.text[len(told) :], chat=chat))
+    if drawn.text.startswith(sent) and drawn.text != sent:
+        yield _line(_piece(asked, drawn.text[len(sent) :], chat=chat))
     yield _line(_whole(asked, drawn, "", chat=chat))
 
 
@@ -153,8 +153,8 @@ def _whole(asked: Wanted, drawn: Generation, text: str, *, chat: bool) -> dict[s
     }
 
 
-def _line(told: dict[str, Any]) -> bytes:
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+def _line(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 ENDPOINTS = (

@@ -110,12 +110,12 @@ def _extension(asked: Wanted, drawn: Generation) -> dict[str, Any]:
 
 async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], form: Form) -> AsyncIterator[bytes]:
     """Chunks: text as soon as one candidate alone can be chosen, else the chosen texts at once, comments meanwhile."""
-    told: list[str] = [""] * asked.n
+    sent: list[str] = [""] * asked.n
     begun = [False] * asked.n
 
     def piece(index: int, text: str) -> bytes:
         first, begun[index] = not begun[index], True
-        told[index] += text
+        sent[index] += text
         return message(form.piece(index, text, first=first))
 
     drawn: Generation | None = None
@@ -141,7 +141,7 @@ async def _stream(call: Exchange, asked: Wanted, given: dict[str, Any], form: Fo
     assert drawn is not None
     for index, place in enumerate(choices_of(drawn, asked.n)):
         best = drawn.candidates[place]
-        rest = best.text[len(told[index]) :] if best.text.startswith(told[index]) else ""
+        rest = best.text[len(sent[index]) :] if best.text.startswith(sent[index]) else ""
         if rest or not begun[index]:
             yield piece(index, rest)
         end = form.end(index, best.finish_reason)
@@ -164,7 +164,7 @@ async def _response_stream(
 
     for event in form.beginning():
         yield line(event)
-    told = ""
+    sent = ""
     certain: int | None = None
     drawn: Generation | None = None
     try:
@@ -175,7 +175,7 @@ async def _response_stream(
                 elif event_.type == "selected":
                     certain = event_.candidate
                 elif event_.type == "delta" and event_.candidate == certain and event_.text:
-                    told += event_.text
+                    sent += event_.text
                     yield line(form.piece(event_.text))
     except EdgeTTPError as error:
         detail = refusal_of(error).body(call.path)["error"]
@@ -183,8 +183,8 @@ async def _response_stream(
         return
     assert drawn is not None
     best = drawn.candidates[drawn.chosen]
-    if best.text.startswith(told) and best.text != told:
-        yield line(form.piece(best.text[len(told) :]))
+    if best.text.startswith(sent) and best.text != sent:
+        yield line(form.piece(best.text[len(sent) :]))
     for event in form.ending(best.text, usage_of(drawn), best.finish_reason):
         yield line(event)
 

@@ -108,7 +108,7 @@ def make_pools(
     checked_pools(out)  # continued where they are there; never the history or a model
     policy = _policy(model, policy_url, patience)
     recipe = styled(recipe, policy)
-    header = {"task": task_of(data), "data": file_sha256(data), **policy.told, **recipe.as_dict()}
+    header = {"task": task_of(data), "data": file_sha256(data), **policy.in_header, **recipe.as_dict()}
     with append_pools(out, header) as file, Recall.over(users) as recall:
         todo = [query for query in wanted if _key(query) not in file.keys]
         tasks = (_task(query, recall, recipe.examples) for query in todo)

@@ -143,14 +143,14 @@ class FormModel:
         last = Session(heads, name="heads.onnx", inputs=HEADS_INPUTS, outputs=HEADS_OUTPUTS, threads=1)
         self.model = RewardModel(config, form.name, reads, last)
 
-    def say(self, one: JudgedQuery) -> tuple[Scores, float, float]:
+    def say(self, query: JudgedQuery) -> tuple[Scores, float, float]:
         """Scores, and the seconds that encoding and scoring took."""
-        profile = self.model.profile(one.query.history[-HISTORY_ITEMS:])
-        source = self.model.prepare(one.query.item.input)
+        profile = self.model.profile(query.query.history[-HISTORY_ITEMS:])
+        source = self.model.prepare(query.query.item.input)
         started = time.perf_counter()
-        self.model.encoder.encode([candidate.text for candidate in one.drawn])
+        self.model.encoder.encode([candidate.text for candidate in query.drawn])
         between = time.perf_counter()
-        scores = self.model.score(profile, source, one.drawn)
+        scores = self.model.score(profile, source, query.drawn)
         return scores, between - started, time.perf_counter() - between
 
     def alone(self, texts: Sequence[str]) -> float:
@@ -195,21 +195,21 @@ def compare(
 
 
 def _row(
-    one: FormModel,
+    model: FormModel,
     said: Mapping[str, list[Scores]],
     times: Mapping[str, list[tuple[float, float]]],
     utilities: Sequence[npt.NDArray[np.float64]],
     alone: float,
 ) -> FormRow:
-    name = one.form.name
+    name = model.form.name
     gates = ranking_gates(said[FLOAT], said[name], utilities)
     ranks = [spearman(ours.mean, theirs.mean) for ours, theirs in zip(said[name], said[FLOAT], strict=True)]
     ratios = [mine[1] / theirs[1] for mine, theirs in zip(times[name], times[WEIGHTS], strict=True)]
     encoding, scoring = (1000 * statistics.median(one) for one in zip(*times[name], strict=True))
     return FormRow(
         name=name,
-        megabytes=len(one.bytes) / 1e6,
-        load_ms=one.load_ms,
+        megabytes=len(model.bytes) / 1e6,
+        load_ms=model.load_ms,
         encode_ms=encoding,
         score_ms=scoring,
         of_weights=statistics.median(ratios),

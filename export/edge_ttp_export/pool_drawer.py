@@ -72,7 +72,7 @@ class PolicyFile:
         return LlamaPolicy(self.path, threads=threads)
 
     @property
-    def told(self) -> dict[str, Any]:
+    def in_header(self) -> dict[str, Any]:
         """What a pool file says of it."""
         return {"model": self.sha256}
 
@@ -101,7 +101,7 @@ class PolicyElsewhere:
         return EnginePolicy(self.address, self.name, patience=self.patience)
 
     @property
-    def told(self) -> dict[str, Any]:
+    def in_header(self) -> dict[str, Any]:
         """What a pool file says of it."""
         fingerprint = hashlib.sha256(f"{self.address.url} {self.name}".encode()).hexdigest()
         said = {"policy_url": self.address.url, "policy": self.name, "logprobs": self.logprobs}

@@ -87,8 +87,8 @@ def fingerprint(path: Path) -> str:
 class PoolFolder:
     """A folder of shards open for appending. `keys` holds (user_id, order) of every pool in it."""
 
-    def __init__(self, folder: Path, told: dict[str, Any], keys: set[tuple[str, int]]) -> None:
-        self._folder, self._told, self.keys = folder, told, keys
+    def __init__(self, folder: Path, fingerprints: dict[str, Any], keys: set[tuple[str, int]]) -> None:
+        self._folder, self._told, self.keys = folder, fingerprints, keys
         self._stack, self._records = ExitStack(), list[dict[str, Any]]()
 
     @classmethod
@@ -100,20 +100,20 @@ class PoolFolder:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
             _tell(folder, {"format": FORMAT, "made": header, "shards": {}})
-        told = _told(folder)
-        if told["made"] != header:
-            found = told["made"]
-            differing = sorted(key for key in {*found, *header} if found.get(key) != header.get(key))
+        fingerprints = _told(folder)
+        if fingerprints["made"] != header:
+            made = fingerprints["made"]
+            differing = sorted(key for key in {*made, *header} if made.get(key) != header.get(key))
             raise InvalidInput(f"{folder} was made with another {', '.join(differing)}", "choose another --out")
         keys = {
             (str(row["user_id"]), int(row["order"]))
-            for shard in _sound_shards(folder, told)
+            for shard in _sound_shards(folder, fingerprints)
             for row in rows_of(shard, ["user_id", "order"], _CURE)
         }
         for old in folder.glob("pools-*.jsonl.zst"):
-            if old != _filling(folder, len(told["shards"])):
+            if old != _filling(folder, len(fingerprints["shards"])):
                 old.unlink()  # its shard was told of before a stop kept it from going
-        pools = cls(folder, told, keys)
+        pools = cls(folder, fingerprints, keys)
         with pools._stack:
             pools._fill()
             yield pools
@@ -184,14 +184,14 @@ def _told(folder: Path) -> dict[str, Any]:
     return dict(told)
 
 
-def _tell(folder: Path, told: dict[str, Any]) -> None:
+def _tell(folder: Path, fingerprints: dict[str, Any]) -> None:
     with output_file(folder / FINGERPRINTS, force=True) as stream:
-        stream.write(json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n")
+        stream.write(json.dumps(fingerprints, ensure_ascii=False, indent=1).encode() + b"\n")
 
 
-def _sound_shards(folder: Path, told: dict[str, Any]) -> Iterator[Path]:
+def _sound_shards(folder: Path, fingerprints: dict[str, Any]) -> Iterator[Path]:
     """The shards in their order, each what its fingerprint says."""
-    for number, (name, one) in enumerate(told["shards"].items()):
+    for number, (name, one) in enumerate(fingerprints["shards"].items()):
         shard = folder / name
         if name != f"pools-{number:05}.parquet" or not shard.is_file():
             raise InvalidInput(f"{folder} lacks its shard {name[:40]}", "copy the folder again")

@@ -192,10 +192,10 @@ def _writers(users: Mapping[str, Sequence[Item]], texts: TextEncoder, report: Ca
     return found
 
 
-def _user(one: Writer, place: int) -> tuple[Vectors, Vectors]:
+def _user(writer: Writer, place: int) -> tuple[Vectors, Vectors]:
     """Mean vectors of what the writer wrote before, plain and by how close the input is (UserProfile)."""
     first = max(0, place - HISTORY_ITEMS)
-    return user_vectors(one.outputs[first:place], one.inputs[first:place], one.inputs[place])
+    return user_vectors(writer.outputs[first:place], writer.inputs[first:place], writer.inputs[place])
 
 
 def _batches(rows: Sequence[Row], examples: _Examples, source: random.Random) -> list[list[Row]]:

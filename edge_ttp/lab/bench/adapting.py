@@ -137,7 +137,7 @@ def carry_over(stock: Weights, users: Users) -> list[dict[str, Any]]:
     for (task, _), pools in sorted(users.items()):
         by_task.setdefault(task, []).append(np.stack([_gradient(stock, pool.evidence) @ root for pool in pools]))
     rng = np.random.default_rng(1)
-    found = []
+    rows = []
     for task, each in by_task.items():
         own = np.array([float(np.square(one.sum(axis=0)).sum() - np.square(one).sum()) for one in each])
         pairs = np.array([len(one) * (len(one) - 1) for one in each])
@@ -150,7 +150,7 @@ def carry_over(stock: Weights, users: Users) -> list[dict[str, Any]]:
         drawn = rng.integers(0, len(each), (_RESAMPLES, len(each)))
         ratios = own[drawn].sum(axis=1) / np.maximum(pairs[drawn].sum(axis=1), 1) / norm
         low, high = np.quantile(ratios, (0.025, 0.975))
-        found.append(
+        rows.append(
             {
                 "task": task,
                 "users": len(each),
@@ -161,7 +161,7 @@ def carry_over(stock: Weights, users: Users) -> list[dict[str, Any]]:
                 "other": between / others / norm,
             }
         )
-    return found
+    return rows
 
 
 def _gradient(stock: Weights, pool: Evidence) -> Floats:
@@ -171,12 +171,12 @@ def _gradient(stock: Weights, pool: Evidence) -> Floats:
     return np.asarray((missed / pool.noise) @ pool.features / len(pool.noise))
 
 
-def outcome(stock: Weights, one: Tested, posterior: Any) -> UserSums:
+def outcome(stock: Weights, tested: Tested, posterior: Any) -> UserSums:
     """What choosing by the posterior's mean gives on the user's latest pools, and what the stock model's gives."""
     chosen, by_stock, best = (
-        sum(gain_of(pool, weights) for pool in one.latest) for weights in (posterior.weights.mean, stock.mean, None)
+        sum(gain_of(pool, weights) for pool in tested.latest) for weights in (posterior.weights.mean, stock.mean, None)
     )
-    return UserSums(one.task, chosen, by_stock, best, len(one.latest), posterior.trust)
+    return UserSums(tested.task, chosen, by_stock, best, len(tested.latest), posterior.trust)
 
 
 def gain_of(pool: Evidence, weights: Floats | None) -> float:
@@ -225,7 +225,7 @@ def failures(stock: Weights, users: Sequence[Tested], count: int) -> dict[str, A
     correlation is negative.
     """
     able = [one for one in users if len(one.earlier) >= count]
-    found: dict[str, Any] = {"items": count, "users": len(able)}
+    rows: dict[str, Any] = {"items": count, "users": len(able)}
     adapted = [fit_user(stock, one.earlier[:count]).weights.mean for one in able]
     for name, by_user in (("stock", [stock.mean] * len(able)), ("adapted", adapted)):
         parts = []
@@ -239,10 +239,10 @@ def failures(stock: Weights, users: Sequence[Tested], count: int) -> dict[str, A
         told = gather(parts, len(owner))
         quantities = four_quantities(told, np.array(owner, dtype=np.int64), len(able), resamples=100)
         rho = told.rho[told.informative]
-        found[name] = {
+        rows[name] = {
             "collapsed": quantities.c_heads,
             "hacked": quantities.heads.h,
             "negative": float((rho < 0).mean()),
             "mean_rho": float(rho.mean()),
         }
-    return found
+    return rows

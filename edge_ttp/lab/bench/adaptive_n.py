@@ -111,15 +111,15 @@ def compare(
     users = sorted({pool.user for pool in pools})
     owner = np.array([users.index(pool.user) for pool in pools])
     everything = np.ones(len(pools))
-    found = _difference(utility, seconds, fixed_u, fixed_t, everything)
+    gain = _difference(utility, seconds, fixed_u, fixed_t, everything)
     oracle_u, oracle_t = _oracle(fixed_u, fixed_u, fixed_t, float(seconds.mean()))
     oracle = _difference(oracle_u, oracle_t, fixed_u, fixed_t, everything)
     halves = [np.arange(start, most, 2) for start in (0, 1)]
     half_u = [np.array([_fixed(pool, [half[order] for order in _orders(len(half), place)], len(half))
                         for place, pool in enumerate(pools)]) for half in halves]  # fmt: skip
     size = half_u[0].shape[1] if half_u[0].shape == half_u[1].shape else half_u[1].shape[1]
-    told, true = half_u[0][:, :size], half_u[1][:, :size]
-    held_u, held_t = _oracle(told, true, fixed_t[:, :size], float(seconds.mean()))
+    seen, true = half_u[0][:, :size], half_u[1][:, :size]
+    held_u, held_t = _oracle(seen, true, fixed_t[:, :size], float(seconds.mean()))
     held_out = _difference(held_u, held_t, true, fixed_t[:, :size], everything)
     weights = rng.multinomial(len(users), np.full(len(users), 1 / len(users)), size=RESAMPLES)[:, owner]
     draws = [_difference(utility, seconds, fixed_u, fixed_t, weight.astype(np.float64)) for weight in weights]
@@ -130,12 +130,12 @@ def compare(
         "users": len(users),
         "mean_s": float(seconds.mean()),
         "mean_n": float(np.mean([one.n for one in adaptive])),
-        "gain_over_best_fixed": found,
+        "gain_over_best_fixed": gain,
         "low": float(low),
         "high": float(high),
         "oracle_gain": oracle,
         "oracle_gain_held_out": held_out,
-        "share": found / oracle if oracle > 0 else None,
+        "share": gain / oracle if oracle > 0 else None,
         "saved_part": _saved_part(utility, seconds, fixed_u, fixed_t),
     }
 
@@ -206,18 +206,18 @@ def _difference(utility: Floats, seconds: Floats, fixed_u: Floats, fixed_t: Floa
     return float(weight @ utility / total - np.interp(weight @ seconds / total, curve_t, curve_u))
 
 
-def _oracle(told: Floats, true: Floats, fixed_t: Floats, mean_s: float) -> tuple[Floats, Floats]:
+def _oracle(seen: Floats, true: Floats, fixed_t: Floats, mean_s: float) -> tuple[Floats, Floats]:
     """True utility and seconds of each query where N is chosen by what the oracle is `told`, (queries, n) each.
 
     The price of time is the lowest at which the average stays within `mean_s`.
     """
-    rows = np.arange(len(told))
+    rows = np.arange(len(seen))
     low, high = 0.0, 1e3
     for _ in range(80):
         middle = float(np.sqrt(max(low, 1e-9) * high))
-        chosen = np.argmax(told - middle * fixed_t, axis=1)
+        chosen = np.argmax(seen - middle * fixed_t, axis=1)
         low, high = (middle, high) if fixed_t[rows, chosen].mean() > mean_s else (low, middle)
-    chosen = np.argmax(told - high * fixed_t, axis=1)
+    chosen = np.argmax(seen - high * fixed_t, axis=1)
     return true[rows, chosen], fixed_t[rows, chosen]
 
 

@@ -155,13 +155,13 @@ def measure(
 def _look(
     policy: LlamaPolicy,
     asked: Request,
-    found: tuple[Sampled, float],
+    timed: tuple[Sampled, float],
     *,
     long: tuple[int, ...] | None,
     pace: Sequence[tuple[int, float]],
     bare: Bare,
 ) -> _Look:
-    drawn, seconds = found
+    drawn, seconds = timed
     tokens = _tokens(drawn)
     plain, plain_seconds = _ours(
         policy, replace(asked, sampling=asked.sampling.model_copy(update={"share_prefixes": False}))

@@ -172,20 +172,20 @@ Found = Mapping[tuple[str, str, int], tuple[float, Mapping[str, Mapping[int, Jud
 POOLED = "all"
 
 
-def rows(found: Found, reference: str) -> list[Row]:
+def rows(answers: Found, reference: str) -> list[Row]:
     """Rows of all tasks together and of each, over the queries that have every arm and size.
 
     `reference` names the arm that `over_default` compares with. In POOLED every query counts the same.
     """
-    tasks = sorted({task for task, _, _ in found})
-    arms = list(dict.fromkeys(arm for _, judged in found.values() for arm in judged))
+    tasks = sorted({task for task, _, _ in answers})
+    arms = list(dict.fromkeys(arm for _, judged in answers.values() for arm in judged))
     table = []
     for task in (POOLED, *tasks):
         for arm in arms:
             for n in COUNTS:
                 mine = [
                     (f"{key[0]}/{key[1]}", greedy, judged[arm][n], judged[reference][n])
-                    for key, (greedy, judged) in found.items()
+                    for key, (greedy, judged) in answers.items()
                     if task in (POOLED, key[0]) and n in judged.get(arm, {}) and n in judged.get(reference, {})
                 ]
                 if mine:

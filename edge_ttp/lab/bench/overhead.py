@@ -99,10 +99,10 @@ def overhead(
             ]
             for way in ways:
                 way(_asked(0, n, tokens))  # what is loaded and measured at the first request is not timed
-            told = _Progress(advance, cancel)
-            alone = _alone(ways, n, tokens, pairs, told)
-            together = _together(ways[:2], n, tokens, rounds, told)
-            spent = _commands(home, commands, told)
+            progress = _Progress(advance, cancel)
+            alone = _alone(ways, n, tokens, pairs, progress)
+            together = _together(ways[:2], n, tokens, rounds, progress)
+            spent = _commands(home, commands, progress)
     if cancel.is_set():
         return None
     return _found(alone, together, spent)
@@ -121,18 +121,18 @@ class _Progress:
         return not self._cancel.is_set()
 
 
-def _alone(ways: list[Way], n: int, tokens: int, pairs: int, told: _Progress) -> list[list[_TimedAnswer]]:
+def _alone(ways: list[Way], n: int, tokens: int, pairs: int, progress: _Progress) -> list[list[_TimedAnswer]]:
     """The ways' times of every pair, each beginning with another one."""
     runs: list[list[_TimedAnswer]] = [[] for _ in ways]
     for at in range(pairs):
         for way in [*range(at % len(ways), len(ways)), *range(at % len(ways))]:
             runs[way].append(_timed(ways[way], _asked(at + 1, n, tokens)))
-        if not told.step():
+        if not progress.step():
             break
     return runs
 
 
-def _together(ways: list[Way], n: int, tokens: int, rounds: int, told: _Progress) -> list[list[float]]:
+def _together(ways: list[Way], n: int, tokens: int, rounds: int, progress: _Progress) -> list[list[float]]:
     """Tokens a second of AT_ONCE users at once, by each way, in turns."""
     rates: list[list[float]] = [[] for _ in ways]
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -142,12 +142,12 @@ def _together(ways: list[Way], n: int, tokens: int, rounds: int, told: _Progress
                 began = time.perf_counter()
                 made = list(threads.map(ways[place], asked))
                 rates[place].append(sum(one.usage.completion_tokens for one in made) / (time.perf_counter() - began))
-            if not told.step():
+            if not progress.step():
                 break
     return rates
 
 
-def _commands(home: Path, count: int, told: _Progress) -> list[float]:
+def _commands(home: Path, count: int, progress: _Progress) -> list[float]:
     """Seconds of `edge-ttp generate` beside the server, less those that the answer says it took."""
     command = [sys.executable, "-m", "edge_ttp", "generate", "Say hello.", "--n", "2", "--max-tokens", "4"]
     spent = []
@@ -163,7 +163,7 @@ def _commands(home: Path, count: int, told: _Progress) -> list[float]:
         if done.returncode != 0:
             raise EdgeTTPError(f"edge-ttp generate ended with {done.returncode}", "run it by hand to see why")
         spent.append(passed - float(json.loads(done.stdout)["timings"]["total_s"]))
-        if not told.step():
+        if not progress.step():
             break
     return spent
 

@@ -45,7 +45,7 @@ EVERY = 10**6
 class JudgedPools:
     """One file of pools, judged."""
 
-    found: Found
+    answers: Found
     halved: dict[Key, Halved]
     """Queries with a hidden half, whose voice can be told; empty for pools of other kinds."""
 
@@ -120,13 +120,13 @@ def tasks_trained_on(reward: RewardModel) -> frozenset[str]:
     return frozenset(str(file["task"]) for file in reward.config.made.get("files", ()))
 
 
-def utility_rows(found: Mapping[Key, Mapping[str, WayAnswer]], trained: Collection[str] = ()) -> list[QualityRow]:
+def utility_rows(answers: Mapping[Key, Mapping[str, WayAnswer]], trained: Collection[str] = ()) -> list[QualityRow]:
     """Rows of every way, for all tasks, those `trained` on, the others, and each."""
-    ways = list(dict.fromkeys(way for answers in found.values() for way in answers))
+    ways = list(dict.fromkeys(way for answers in answers.values() for way in answers))
     table = []
-    for group in (*GROUPS, *tasks_of(found)):
+    for group in (*GROUPS, *tasks_of(answers)):
         for way in ways:
-            mine = {key: answers for key, answers in found.items() if way in answers and _in(group, key[0], trained)}
+            mine = {key: answers for key, answers in answers.items() if way in answers and _in(group, key[0], trained)}
             if mine:
                 table.append(_utility_row(group, way, mine))
     return table
@@ -228,7 +228,7 @@ def _bags(judged: JudgedPools) -> dict[tuple[str, str, str], dict[int, list[str]
     """By task, user and way: the answers by the half that was hidden from them."""
     bags: dict[tuple[str, str, str], dict[int, list[str]]] = {}
     for key, one in judged.halved.items():
-        answers = {way: found.texts[0] for way, found in judged.found.get(key, {}).items()}
+        answers = {way: found.texts[0] for way, found in judged.answers.get(key, {}).items()}
         if answers:
             answers[OWN_TEXTS] = one.query.item.output
         for way, text in answers.items():

@@ -69,8 +69,8 @@ def _utility(rows: Sequence[QualityRow]) -> list[str]:
                 str(row.queries),
                 str(row.users),
                 f"{row.utility:.3f}",
-                told(row.over_reference),
-                told(row.over_greedy),
+                with_interval(row.over_reference),
+                with_interval(row.over_greedy),
             )
             for row in ranked
         ),
@@ -108,21 +108,21 @@ def _voice(rows: Sequence[VoiceQuality]) -> list[str]:
                 f"{row.bag:.0f}",
                 *(f"{row.voice[name]:+.2f}" for name in VERIFIERS),
                 f"{row.human:.2f}",
-                told(row.over_reference["n-grams"], 2),
-                told(row.over_reference["learned"], 2),
+                with_interval(row.over_reference["n-grams"], 2),
+                with_interval(row.over_reference["learned"], 2),
             )
             for row in ranked
         ),
     )
 
 
-def told(one: Difference, digits: int = 3) -> str:
+def with_interval(difference: Difference, digits: int = 3) -> str:
     """A difference with its interval; a dash where there is none."""
-    if not isfinite(one.mean):
+    if not isfinite(difference.mean):
         return "-"
-    if not isfinite(one.low):
-        return f"{one.mean:+.{digits}f}"
-    return f"{one.mean:+.{digits}f} ({one.low:+.{digits}f} to {one.high:+.{digits}f})"
+    if not isfinite(difference.low):
+        return f"{difference.mean:+.{digits}f}"
+    return f"{difference.mean:+.{digits}f} ({difference.low:+.{digits}f} to {difference.high:+.{digits}f})"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -102,21 +102,21 @@ def draw(
         return len(state.done)
 
 
-def _record(artist: Artist, one: Halved, number: int, recipe: QualityRecipe) -> dict[str, Any]:
-    by = number % len(one.strangers) if one.strangers else 0
+def _record(artist: Artist, halved: Halved, number: int, recipe: QualityRecipe) -> dict[str, Any]:
+    by = number % len(halved.strangers) if halved.strangers else 0
     asked: dict[str, tuple[Query, tuple[float, ...]]] = {
-        "own": (one.query, (0.0, *(DRAWN_AT,) * recipe.n, *(COLDER,) * recipe.colder)),
-        "none": (one.without, (0.0, *(DRAWN_AT,) * recipe.colder)),
+        "own": (halved.query, (0.0, *(DRAWN_AT,) * recipe.n, *(COLDER,) * recipe.colder)),
+        "none": (halved.without, (0.0, *(DRAWN_AT,) * recipe.colder)),
     }
-    if one.strangers:
-        asked["stranger"] = (one.strangers[by], (0.0, *(DRAWN_AT,) * recipe.n))
+    if halved.strangers:
+        asked["stranger"] = (halved.strangers[by], (0.0, *(DRAWN_AT,) * recipe.n))
     record: dict[str, Any] = {"stranger": [], "recalled": "", "by": by, "seconds": {}}
     for name, (query, temperatures) in asked.items():
         examples = artist.examples(query, recipe.examples) if name != "none" else []
         if name == "own" and examples:
             record["recalled"] = examples[0][1]
         # The lengths of candidates and the seeds are the user's own whatever stands in the prompt.
-        found = artist.draw(one.query, examples, temperatures)
+        found = artist.draw(halved.query, examples, temperatures)
         record[name] = [text.as_list() for text in found.candidates]
         record["seconds"][name] = round(found.seconds, 2)
     return record

@@ -189,7 +189,7 @@ def _drawn(
 
 def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]]) -> list[SaidAgain]:
     """What every way and rule makes of each query that all ways were drawn for. `drawn`: by the way's name."""
-    found: list[SaidAgain] = []
+    rows: list[SaidAgain] = []
     for query in saying.queries:
         given, written = saying.given(query), query.item.output
         lines = {name: lines[query.key] for name, lines in drawn.items() if query.key in lines}
@@ -212,7 +212,7 @@ def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]])
                 said.append((f"{name}, {made}", (found_made or [candidates[line["chosen"]].text])[0], seconds))
             best = max(candidates, key=lambda one: utility(one.text, written))
             said.append((f"{name}, oracle", best.text, seconds))
-        found += [
+        rows += [
             SaidAgain(
                 query.task,
                 query.item.user_id,
@@ -226,15 +226,15 @@ def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]])
             )
             for way, text, seconds in said
         ]
-    return found
+    return rows
 
 
-def table(found: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, Any]]:
+def table(said: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, Any]]:
     """By way, in their order: means, and what the way has over `reference`, paired, users resampled."""
     rows = []
-    before = {(one.task, one.user, one.place): one.utility for one in found if one.way == reference}
-    for way in dict.fromkeys(one.way for one in found):
-        of_way = [one for one in found if one.way == way]
+    before = {(one.task, one.user, one.place): one.utility for one in said if one.way == reference}
+    for way in dict.fromkeys(one.way for one in said):
+        of_way = [one for one in said if one.way == way]
         over = Difference.of(
             [one.utility - before[one.task, one.user, one.place] for one in of_way],
             [f"{one.task}/{one.user}" for one in of_way],
@@ -254,7 +254,7 @@ def table(found: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, 
     return rows
 
 
-def voices(saying: Saying, found: Sequence[SaidAgain]) -> dict[str, float]:
+def voices(saying: Saying, said: Sequence[SaidAgain]) -> dict[str, float]:
     """Way -> how often a user's outputs sound more like them than like another user of the task, 0 to 1.
 
     Content words are shapes (voice_score.py). The users' earlier texts tell their voices; tasks of fewer than three
@@ -274,7 +274,7 @@ def voices(saying: Saying, found: Sequence[SaidAgain]) -> dict[str, float]:
             (query.item.user_id, query.place): query.item.output for query in saying.queries if query.task == name
         }
         bags: dict[tuple[str, str], list[str]] = {}
-        for one in found:
+        for one in said:
             if one.task == name:
                 bags.setdefault((one.way, one.user), []).append(one.text)
                 if one.way == GIVEN:
@@ -320,15 +320,15 @@ def _consensus(candidates: Sequence[Candidate]) -> int:
     return select(pool, "consensus").index
 
 
-def _kept(one: Candidate) -> dict[str, Any]:
+def _kept(candidate: Candidate) -> dict[str, Any]:
     """What is kept of a candidate."""
     fields = ("text", "tokens", "logprob", "finish_reason", "mean", "epistemic", "remark", "made")
-    return one.model_dump(mode="json", include=set(fields))
+    return candidate.model_dump(mode="json", include=set(fields))
 
 
-def groups(found: Sequence[SaidAgain], left_out: Sequence[str]) -> Iterator[tuple[str, list[SaidAgain]]]:
+def groups(said: Sequence[SaidAgain], left_out: Sequence[str]) -> Iterator[tuple[str, list[SaidAgain]]]:
     """The results of the tasks that the adapter was trained on, of those left out, and of each task alone."""
-    yield "tasks in training", [one for one in found if one.task not in left_out]
-    yield "tasks left out", [one for one in found if one.task in left_out]
-    for task in dict.fromkeys(one.task for one in found):
-        yield task, [one for one in found if one.task == task]
+    yield "tasks in training", [one for one in said if one.task not in left_out]
+    yield "tasks left out", [one for one in said if one.task in left_out]
+    for task in dict.fromkeys(one.task for one in said):
+        yield task, [one for one in said if one.task == task]

@@ -81,21 +81,21 @@ def simulate(stock: Weights, users: Sequence[Tested], *, rounds: int = ROUNDS, s
     return points
 
 
-def _run(stock: Weights, one: Tested, kind: str, rounds: int, rng: np.random.Generator) -> list[list[float]]:
+def _run(stock: Weights, tested: Tested, kind: str, rounds: int, rng: np.random.Generator) -> list[list[float]]:
     """(rounds + 1, 4): gains on the latest pools of own, stock and online, and the best possible, after each round."""
     own: list[Evidence] = []
     online: list[Evidence] = []
     blank = Weights(np.zeros_like(stock.mean), WIDE * float(np.diag(stock.covariance).mean()) * np.eye(len(stock.mean)))
     weights, free = stock.mean, blank.mean
-    found = [_gains(one, weights, stock.mean, free)]
-    for pool in reversed(one.earlier[:rounds]):  # the oldest of them comes first, as in life
+    found = [_gains(tested, weights, stock.mean, free)]
+    for pool in reversed(tested.earlier[:rounds]):  # the oldest of them comes first, as in life
         draws = rng.integers(2**31)
         for arm, seen in ((weights, own), (free, online)):
             chosen = int(np.argmax(pool.features @ arm))
             seen.insert(0, judgment(kind, pool, chosen, np.random.default_rng(draws)))
         weights = fit_user(stock, own).weights.mean
         free = _online(blank, online)
-        found.append(_gains(one, weights, stock.mean, free))
+        found.append(_gains(tested, weights, stock.mean, free))
     return found
 
 
@@ -105,8 +105,8 @@ def _online(blank: Weights, seen: Sequence[Evidence]) -> Floats:
     return Terms.of(blank, seen, weight, settings).fit(weight).mean
 
 
-def _gains(one: Tested, *arms: Floats) -> list[float]:
-    return [sum(gain_of(pool, weights) for pool in one.latest) for weights in (*arms, None)]
+def _gains(tested: Tested, *arms: Floats) -> list[float]:
+    return [sum(gain_of(pool, weights) for pool in tested.latest) for weights in (*arms, None)]
 
 
 def _points(kind: str, runs: Floats) -> list[FeedbackRound]:

@@ -253,11 +253,11 @@ def study(
     return [row for row in rows if row.truth == row.truth]
 
 
-def _row(place: tuple[str, Shape, int], name: str, true: float, found: list[Quantities]) -> EstimatorError:
-    estimates: list[Estimate] = [getattr(one, name) for one in found]
+def _row(place: tuple[str, Shape, int], name: str, true: float, estimated: list[Quantities]) -> EstimatorError:
+    estimates: list[Estimate] = [getattr(one, name) for one in estimated]
     known = [one for one in estimates if one.known]
     values = np.array([one.value for one in known])
-    rivals = [[getattr(one.naive, name, nan), getattr(one.normal, name, nan)] for one in found]
+    rivals = [[getattr(one.naive, name, nan), getattr(one.normal, name, nan)] for one in estimated]
     naive, normal = np.array(rivals).mean(axis=0) - true
     setting, shape, size = place
     return EstimatorError(
@@ -270,8 +270,8 @@ def _row(place: tuple[str, Shape, int], name: str, true: float, found: list[Quan
         sd=float(values.std()) if known else nan,
         coverage=float(np.mean([one.low <= true <= one.high for one in known])) if known else nan,
         width=float(np.mean([one.high - one.low for one in known])) if known else nan,
-        unknown=len(found) - len(known),
+        unknown=len(estimated) - len(known),
         naive_bias=float(naive),
         normal_bias=float(normal),
-        runs=len(found),
+        runs=len(estimated),
     )

@@ -67,7 +67,7 @@ def measure(
         raise InvalidInput(f"{pools} holds {header['results']}", "give a file of `bench quality`")
     each = int(header["each"])
     ways = Answering(reward)
-    found: dict[Key, dict[str, WayAnswer]] = {}
+    answers: dict[Key, dict[str, WayAnswer]] = {}
     halved: dict[Key, Halved] = {}
     every = halved_queries(folder, tasks_of(drawn), tenths=tenths, users=EVERY, each=each)
     for number, one in enumerate((one for one in every if one.query.key in drawn and one.strangers), 1):
@@ -75,43 +75,43 @@ def measure(
             break
         record = DrawnQuery.of(drawn[one.query.key])
         halved[one.query.key] = one
-        found[one.query.key] = _combinations(ways, one, record)
+        answers[one.query.key] = _combinations(ways, one, record)
         advance(number)
-    if not found:
+    if not answers:
         raise InvalidInput("no query has a stranger", "draw tasks with more users")
-    voices = voice_values(JudgedPools(found, halved), folder, tenths, each, ("n-grams",))
-    return [_row(prompt, judge, found, voices) for prompt in (OWN, STRANGER) for judge in (OWN, STRANGER)]
+    voices = voice_values(JudgedPools(answers, halved), folder, tenths, each, ("n-grams",))
+    return [_row(prompt, judge, answers, voices) for prompt in (OWN, STRANGER) for judge in (OWN, STRANGER)]
 
 
-def _combinations(ways: Answering, one: Halved, drawn: DrawnQuery) -> dict[str, WayAnswer]:
-    found = {}
+def _combinations(ways: Answering, halved: Halved, drawn: DrawnQuery) -> dict[str, WayAnswer]:
+    answers = {}
     for prompt, candidates in ((OWN, drawn.own), (STRANGER, drawn.stranger)):
         at = [text for text in candidates if text.temperature == DRAWN_AT]
         pool = ways.encode(at)
         for judge, histories in (
-            (OWN, [one.query.history]),
-            (STRANGER, [other.history for other in _in_turn(one, drawn.by)]),
+            (OWN, [halved.query.history]),
+            (STRANGER, [other.history for other in _in_turn(halved, drawn.by)]),
         ):
-            picks = [chosen(ways.scores(history, one.query, pool), pool) for history in histories]
-            found[f"{prompt}/{judge}"] = WayAnswer.of([at[pick].text for pick in picks], one.query.item.output)
-    return found
+            picks = [chosen(ways.scores(history, halved.query, pool), pool) for history in histories]
+            answers[f"{prompt}/{judge}"] = WayAnswer.of([at[pick].text for pick in picks], halved.query.item.output)
+    return answers
 
 
-def _in_turn(one: Halved, by: int) -> list[Any]:
+def _in_turn(halved: Halved, by: int) -> list[Any]:
     """The strangers, the one that stood in the prompt first."""
-    return [*one.strangers[by:], *one.strangers[:by]]
+    return [*halved.strangers[by:], *halved.strangers[:by]]
 
 
 def _row(
     prompt: str,
     judge: str,
-    found: dict[Key, dict[str, WayAnswer]],
+    answers: dict[Key, dict[str, WayAnswer]],
     voices: dict[tuple[str, str], dict[str, Any]],
 ) -> SwapRow:
     way, base = f"{prompt}/{judge}", f"{OWN}/{OWN}"
-    users = [user_of(key) for key in found]
-    lost = Difference.of([one[base].utility - one[way].utility for one in found.values()], users)
-    told = {
+    users = [user_of(key) for key in answers]
+    lost = Difference.of([one[base].utility - one[way].utility for one in answers.values()], users)
+    swapped = {
         user: one.voice["n-grams"]
         for (_, where), by_user in voices.items()
         if where == way
@@ -126,11 +126,11 @@ def _row(
     return SwapRow(
         prompt=prompt,
         judge=judge,
-        queries=len(found),
+        queries=len(answers),
         users=len(set(users)),
-        utility=float(np.mean([one[way].utility for one in found.values()])),
+        utility=float(np.mean([one[way].utility for one in answers.values()])),
         lost=lost,
         detects=SEEN * lost.error,
-        voice=float(np.mean(list(told.values()))) if told else float("nan"),
-        voice_lost=Difference.of([own[user] - told[user] for user in told], list(told)),
+        voice=float(np.mean(list(swapped.values()))) if swapped else float("nan"),
+        voice_lost=Difference.of([own[user] - swapped[user] for user in swapped], list(swapped)),
     )

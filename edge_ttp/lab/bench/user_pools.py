@@ -51,7 +51,7 @@ def load(
     are not in `data`.
     """
     texts = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(data.glob("*.jsonl"))}
-    found: dict[tuple[str, str], list[UserPool]] = {}
+    users_pools: dict[tuple[str, str], list[UserPool]] = {}
     done = 0
     for file in files:
         lines = _records(file)
@@ -67,12 +67,12 @@ def load(
             if record.get("part", part) != part:
                 continue
             pool = _scored(str(header["task"]), users, record, reward, memory)
-            found.setdefault((pool.task, pool.user), []).append(pool)
+            users_pools.setdefault((pool.task, pool.user), []).append(pool)
             done += 1
             advance(done)
-    for pools in found.values():
+    for pools in users_pools.values():
         pools.sort(key=lambda pool: -pool.place)
-    return found
+    return users_pools
 
 
 def _scored(

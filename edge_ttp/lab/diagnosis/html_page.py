@@ -28,16 +28,16 @@ _STATUS = {
 }
 
 
-def page(found: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list[str], limits: list[str]) -> str:
+def page(diagnosis: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list[str], limits: list[str]) -> str:
     """The page. `texts` are by line; `verdict` and `limits` are sentences."""
-    name = escape(printable(found.name.replace("\\", "/").rsplit("/", 1)[-1]))
+    name = escape(printable(diagnosis.name.replace("\\", "/").rsplit("/", 1)[-1]))
     sections = [
-        _quantities(found),
-        _curves(found),
-        _correlations(found),
-        _map(found),
-        _queries(found, texts),
-        _suspects(found),
+        _quantities(diagnosis),
+        _curves(diagnosis),
+        _correlations(diagnosis),
+        _map(diagnosis),
+        _queries(diagnosis, texts),
+        _suspects(diagnosis),
         _limits(limits, table),
     ]
     return f"""<!doctype html>
@@ -54,7 +54,7 @@ def page(found: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list
 <header>
 <p class="kicker">Best-of-N diagnosis</p>
 <h1>{name}</h1>
-<p class="counts">{found.candidates:,} candidates · {found.queries:,} queries, {found.informative:,} of them
+<p class="counts">{diagnosis.candidates:,} candidates · {diagnosis.queries:,} queries, {diagnosis.informative:,} of them
 informative · {len(table.users):,} users</p>
 </header>
 <main>
@@ -85,8 +85,8 @@ def _figure(chart: str, caption: str) -> str:
     return f"<figure>{chart}<figcaption>{caption}</figcaption></figure>" if chart else ""
 
 
-def _quantities(found: Diagnosis) -> str:
-    quantities = found.quantities
+def _quantities(diagnosis: Diagnosis) -> str:
+    quantities = diagnosis.quantities
     if quantities is None:
         return ""
     tiles = [
@@ -113,8 +113,8 @@ def _tile(title: str, symbol: str, value: Estimate, meaning: str) -> str:
     )
 
 
-def _curves(found: Diagnosis) -> str:
-    curve = found.curve
+def _curves(diagnosis: Diagnosis) -> str:
+    curve = diagnosis.curve
     if not curve:
         return ""
     ns = [float(point.n) for point in curve]
@@ -138,7 +138,7 @@ def _curves(found: Diagnosis) -> str:
         [
             Line("measured", "measured", ns, [point.share for point in curve]),
             Line("law", "law", ns, [_of_oracle(point) for point in curve]),
-            Line("plain form", "rival", ns, [_share(found) if point.n > 1 else float("nan") for point in curve]),
+            Line("plain form", "rival", ns, [_share(diagnosis) if point.n > 1 else float("nan") for point in curve]),
         ],
         title="Share of the best candidate's gain by n",
         x_label="candidates n",
@@ -148,14 +148,14 @@ def _curves(found: Diagnosis) -> str:
     figures = [
         _figure(gain, "Utility gained over a random pick, with its 90% interval, beside the best candidate's."),
         _figure(share, "The same as a share of the ceiling. Where it falls, more candidates buy less than they could."),
-        _figure(_ceiling(found, ns), "The best candidate's gain and the two forms it might have."),
+        _figure(_ceiling(diagnosis, ns), "The best candidate's gain and the two forms it might have."),
     ]
     return _section(
         "What more candidates buy",
         "From random subsets of each pool, each scored anew, since these scores depend on the other candidates."
-        if found.rescored
+        if diagnosis.rescored
         else "Every n up to the size of the pools, without bias, from all subsets of each pool.",
-        f'<div class="figures">{"".join(figures)}{_curve_table(found)}</div>',
+        f'<div class="figures">{"".join(figures)}{_curve_table(diagnosis)}</div>',
     )
 
 
@@ -163,18 +163,18 @@ def _of_oracle(point: CurvePoint) -> float:
     return point.predicted / point.oracle if point.n > 1 and point.oracle > 0 else float("nan")
 
 
-def _share(found: Diagnosis) -> float:
-    return found.quantities.share.value if found.quantities is not None else float("nan")
+def _share(diagnosis: Diagnosis) -> float:
+    return diagnosis.quantities.share.value if diagnosis.quantities is not None else float("nan")
 
 
-def _ceiling(found: Diagnosis, ns: Sequence[float]) -> str:
-    if found.ceilings is None:
+def _ceiling(diagnosis: Diagnosis, ns: Sequence[float]) -> str:
+    if diagnosis.ceilings is None:
         return ""
     return lines_chart(
         [
-            Line("best candidate", "oracle", ns, [point.oracle for point in found.curve]),
-            Line("exponential", "other", ns, list(exponential_ceiling(ns, found.ceilings.exponential.scale))),
-            Line("Gaussian", "rival", ns, list(gaussian_ceiling(ns, found.ceilings.gaussian.scale))),
+            Line("best candidate", "oracle", ns, [point.oracle for point in diagnosis.curve]),
+            Line("exponential", "other", ns, list(exponential_ceiling(ns, diagnosis.ceilings.exponential.scale))),
+            Line("Gaussian", "rival", ns, list(gaussian_ceiling(ns, diagnosis.ceilings.gaussian.scale))),
         ],
         title="The ceiling and its fits",
         x_label="candidates n",
@@ -182,7 +182,7 @@ def _ceiling(found: Diagnosis, ns: Sequence[float]) -> str:
     )
 
 
-def _curve_table(found: Diagnosis) -> str:
+def _curve_table(diagnosis: Diagnosis) -> str:
     rows = "".join(
         f"<tr><th>{point.n}</th>"
         + "".join(
@@ -198,7 +198,7 @@ def _curve_table(found: Diagnosis) -> str:
             )
         )
         + "</tr>"
-        for point in marked(found.curve)
+        for point in marked(diagnosis.curve)
     )
     return (
         "<figure><table><thead><tr><th>n</th><th>selected</th><th>low</th><th>high</th>"
@@ -207,8 +207,8 @@ def _curve_table(found: Diagnosis) -> str:
     )
 
 
-def _correlations(found: Diagnosis) -> str:
-    bars = found.histogram
+def _correlations(diagnosis: Diagnosis) -> str:
+    bars = diagnosis.histogram
     if bars is None:
         return ""
     chart = bars_chart(
@@ -227,8 +227,8 @@ def _correlations(found: Diagnosis) -> str:
     )
 
 
-def _map(found: Diagnosis) -> str:
-    drawn = [line for line in found.users if isfinite(line.spread) and isfinite(line.rho)]
+def _map(diagnosis: Diagnosis) -> str:
+    drawn = [line for line in diagnosis.users if isfinite(line.spread) and isfinite(line.rho)]
     if len(drawn) < 2:
         return ""
     sick = [line for line in drawn if line.status in ("collapsed", "misled")]
@@ -284,13 +284,13 @@ def _sick(users: list[UserLine], most: int = 25) -> str:
     )
 
 
-def _queries(found: Diagnosis, texts: dict[int, str]) -> str:
-    if not found.hacked:
+def _queries(diagnosis: Diagnosis, texts: dict[int, str]) -> str:
+    if not diagnosis.hacked:
         return ""
-    cards = "".join(_card(query, texts) for query in found.hacked)
+    cards = "".join(_card(query, texts) for query in diagnosis.hacked)
     return _section(
         "Hacked queries that cost most",
-        f"{found.hacked_count:,} queries are more likely hacked than not. In each of these the score preferred the "
+        f"{diagnosis.hacked_count:,} queries are more likely hacked than not. In each of these the score preferred the "
         "first candidate; the second was the best there was.",
         f'<div class="cards">{cards}</div>',
     )
@@ -314,17 +314,17 @@ def _candidate(what: str, shown: Shown, texts: dict[int, str]) -> str:
     )
 
 
-def _suspects(found: Diagnosis) -> str:
+def _suspects(diagnosis: Diagnosis) -> str:
     rows = []
-    if found.length is not None:
-        length = found.length
+    if diagnosis.length is not None:
+        length = diagnosis.length
         rows.append(
             f"Length in {length.unit}: correlation with the score {length.score:+.2f}, with the utility "
             f"{length.utility:+.2f}. Score and utility {length.rho:+.2f}, with length taken out "
             f"{length.rho_without:+.2f}."
         )
-    if found.variance is not None:
-        variance = found.variance
+    if diagnosis.variance is not None:
+        variance = diagnosis.variance
         shares = ", ".join(f"{-kappa:+g} sd: {share:.0%}" for kappa, share in variance.shares.items())
         rows.append(
             f"Variance: squared errors are {variance.ratio:.2g} times what it says, rank correlation with them "

@@ -15,21 +15,21 @@ _FOUR = ("c", "h", "rho_plus", "rho_minus")
 
 
 def as_object(
-    found: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list[str], limits: list[str]
+    diagnosis: Diagnosis, table: Table, texts: dict[int, str], *, verdict: list[str], limits: list[str]
 ) -> dict[str, Any]:
     """The object; what is unknown is nan here and null in JSON. `texts` are by line."""
-    quantities = found.quantities
+    quantities = diagnosis.quantities
     four = {name: _estimate(getattr(quantities, name) if quantities else UNKNOWN) for name in _FOUR}
     return {
         **four,
         "sigma": _estimate(quantities.sigma)["value"] if quantities else None,
         "net": _estimate(quantities.net if quantities else UNKNOWN),
         "share": _estimate(quantities.share if quantities else UNKNOWN),
-        "curve": [asdict(point) for point in found.curve],
-        "skewness": asdict(found.skewness) if found.skewness else None,
-        "ceiling": _ceiling(found),
-        "users": [asdict(line) for line in found.users],
-        "queries": [_query(query, texts) for query in found.hacked],
+        "curve": [asdict(point) for point in diagnosis.curve],
+        "skewness": asdict(diagnosis.skewness) if diagnosis.skewness else None,
+        "ceiling": _ceiling(diagnosis),
+        "users": [asdict(line) for line in diagnosis.users],
+        "queries": [_query(query, texts) for query in diagnosis.hacked],
         "verdict": " ".join(verdict),
         "limits": limits,
         "heads": _heads(quantities) if quantities else None,
@@ -37,21 +37,21 @@ def as_object(
         "c_at": {f"{part:g}": value for part, value in quantities.c_at.items()} if quantities else None,
         "inflation": quantities.inflation if quantities else None,
         "intervals": {"level": 0.9, "over": quantities.over} if quantities else None,
-        "length": {**asdict(found.length), "followed": found.length.followed} if found.length else None,
-        "variance": asdict(found.variance) if found.variance else None,
-        "constant_scores": found.constant_scores,
+        "length": {**asdict(diagnosis.length), "followed": diagnosis.length.followed} if diagnosis.length else None,
+        "variance": asdict(diagnosis.variance) if diagnosis.variance else None,
+        "constant_scores": diagnosis.constant_scores,
         "counts": {
             "rows_read": table.read,
             "share_of_users": table.share.users,
             "share_of_queries": table.share.queries,
-            "candidates": found.candidates,
-            "queries": found.queries,
-            "informative": found.informative,
+            "candidates": diagnosis.candidates,
+            "queries": diagnosis.queries,
+            "informative": diagnosis.informative,
             "used_for_h": quantities.used if quantities else 0,
             "flat_scores": quantities.flat if quantities else 0,
             "users": len(table.users),
-            "hacked_queries": found.hacked_count,
-            "left_out_of_curve": found.left_out,
+            "hacked_queries": diagnosis.hacked_count,
+            "left_out_of_curve": diagnosis.left_out,
         },
         "bad_lines": {
             "count": table.bad_count,
@@ -82,13 +82,13 @@ def _heads(quantities: Quantities) -> dict[str, float]:
     return {"c": quantities.c_heads, **asdict(quantities.heads)}
 
 
-def _ceiling(found: Diagnosis) -> dict[str, Any] | None:
-    if found.ceilings is None:
+def _ceiling(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    if diagnosis.ceilings is None:
         return None
     return {
-        **asdict(found.ceilings),
-        "better": found.ceilings.better,
-        "exponential_better_in": found.exponential_better,
+        **asdict(diagnosis.ceilings),
+        "better": diagnosis.ceilings.better,
+        "exponential_better_in": diagnosis.exponential_better,
     }
 
 

@@ -220,12 +220,12 @@ def judge(table: Table, name: str, *, resamples: int, seed: int, picked: Picked 
     )
 
 
-def _measured_as(found: Gains, picked: Picked, evidence: QueryEvidence, group: Ints, groups: int) -> Gains:
+def _measured_as(whole: Gains, picked: Picked, evidence: QueryEvidence, group: Ints, groups: int) -> Gains:
     """The gains with what was picked from smaller pools, over the queries that the curve is made of."""
-    counted = evidence.informative & (evidence.size >= found.n[-1])
+    counted = evidence.informative & (evidence.size >= whole.n[-1])
     measured = np.zeros((groups, len(picked.n)))
     np.add.at(measured, group[counted], picked.utility[counted] - evidence.utility_mean[counted, None])
-    return found.measured_as(picked.n, measured)
+    return whole.measured_as(picked.n, measured)
 
 
 def marked(curve: list[CurvePoint]) -> list[CurvePoint]:
@@ -241,36 +241,36 @@ class _Curves:
     oracle: Floats
 
 
-def _curves(found: Gains, groups: int, resamples: int, seed: int) -> _Curves:
+def _curves(whole: Gains, groups: int, resamples: int, seed: int) -> _Curves:
     measured, oracle = [], []
     for times in resampled(groups, resamples, seed):
-        count = float(times @ found.queries)
+        count = float(times @ whole.queries)
         if count > 0:
-            measured.append(times @ found.measured / count)
-            oracle.append(times @ found.oracle / count)
+            measured.append(times @ whole.measured / count)
+            oracle.append(times @ whole.oracle / count)
     return _Curves(np.array(measured), np.array(oracle))
 
 
-def _points(found: Gains, draws: _Curves, quantities: Quantities | None, skewness: Skewness | None) -> list[CurvePoint]:
-    total = found.queries.sum()
-    measured, oracle = found.measured.sum(axis=0) / total, found.oracle.sum(axis=0) / total
-    predicted = found.spaced.sum(axis=0) / total
-    unknown = np.full(len(found.n), np.nan)
+def _points(whole: Gains, draws: _Curves, quantities: Quantities | None, skewness: Skewness | None) -> list[CurvePoint]:
+    total = whole.queries.sum()
+    measured, oracle = whole.measured.sum(axis=0) / total, whole.oracle.sum(axis=0) / total
+    predicted = whole.spaced.sum(axis=0) / total
+    unknown = np.full(len(whole.n), np.nan)
     plain, corrected, gaussian = unknown, unknown, unknown
     if quantities is not None and quantities.share.known:
         plain = quantities.share.value * oracle
         if skewness is not None and isfinite(skewness.score) and isfinite(skewness.utility):
             shares = skewed_share(
-                found.n,
+                whole.n,
                 quantities.share.value,
                 score_skewness=skewness.score,
                 utility_skewness=skewness.utility,
             )
-            corrected = np.where(found.n > 1, shares * oracle, 0.0)
-        gaussian = quantities.share.value * quantities.sigma.value * expected_maximum(found.n)
+            corrected = np.where(whole.n > 1, shares * oracle, 0.0)
+        gaussian = quantities.share.value * quantities.sigma.value * expected_maximum(whole.n)
     points = []
-    for place, n in enumerate(found.n):
-        band = interval(draws.measured[:, place], float(measured[place]), int((found.queries > 0).sum()))
+    for place, n in enumerate(whole.n):
+        band = interval(draws.measured[:, place], float(measured[place]), int((whole.queries > 0).sum()))
         known = quantities is not None
         points.append(
             CurvePoint(
@@ -326,15 +326,15 @@ def _hacked(
     """The hacked queries that cost most, and how many there are in all."""
     p_hacked = quantities.p_hacked
     suspects = np.flatnonzero(np.nan_to_num(p_hacked) > 0.5)
-    found = []
+    queries = []
     for query in suspects:
         at = np.arange(pools.start[query], pools.start[query + 1])
         preferred = int(at[np.argmax(pools.score[at])])
         best = int(at[np.argmax(pools.utility[at])])
-        found.append(
+        queries.append(
             (float(p_hacked[query] * (pools.utility[best] - pools.utility[preferred])), query, preferred, best)
         )
-    found.sort(key=lambda one: (-one[0], one[1]))
+    queries.sort(key=lambda one: (-one[0], one[1]))
 
     def shown(place: int) -> Shown:
         return Shown(int(table.line[order[place]]), float(pools.score[place]), float(pools.utility[place]))
@@ -349,7 +349,7 @@ def _hacked(
             preferred=shown(preferred),
             best=shown(best),
         )
-        for _, query, preferred, best in found[:WORST]
+        for _, query, preferred, best in queries[:WORST]
     ]
     return worst, len(suspects)
 

@@ -64,10 +64,10 @@ class Judgments:
     without any."""
 
 
-def own(found: Sequence[Sourced], stock: Weights) -> Own:
+def own(sourced: Sequence[Sourced], stock: Weights) -> Own:
     """The pools and the calibration record of a user with this evidence, newest first."""
     size = len(stock.mean)
-    usable = [one for one in found if one.evidence.layer.features.shape[1] == size]
+    usable = [one for one in sourced if one.evidence.layer.features.shape[1] == size]
     evidence = [as_evidence(one.evidence) for one in usable]
     made = fit_user(stock, evidence)
     pools = []

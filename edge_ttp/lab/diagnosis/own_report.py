@@ -19,12 +19,12 @@ def own_report(history: History, reward: RewardModel, user: str, *, resamples: i
     evidence = own(history.sourced_evidence(user, reward.fingerprint, MAX_EVIDENCE), reward.stock)
     judged = judgments(history.iterate_generations(user), history.feedback_for(user))
     table, texts = own_table(user, evidence.pools)
-    found = judge.judge(table, f"{user}'s own evidence", resamples=resamples, seed=seed)
+    diagnosis = judge.judge(table, f"{user}'s own evidence", resamples=resamples, seed=seed)
     value = worth(evidence.record)
-    said, unsaid = own_verdict(found, judged, value), own_limits(found, table, judged)
-    told = {
-        **json_report.as_object(found, table, texts, verdict=said, limits=unsaid),
+    said, unsaid = own_verdict(diagnosis, judged, value), own_limits(diagnosis, table, judged)
+    report = {
+        **json_report.as_object(diagnosis, table, texts, verdict=said, limits=unsaid),
         "own": json_report.own_object(judged, evidence.trust, value),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(told, default=str), parse_constant=lambda _: None)
+    plain: dict[str, Any] = json.loads(json.dumps(report, default=str), parse_constant=lambda _: None)
     return plain

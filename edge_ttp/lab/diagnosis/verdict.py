@@ -32,28 +32,28 @@ def printable(text: str, limit: int = 200) -> str:
     return line + ("…" if len(text) > limit else "")
 
 
-def verdict(found: Diagnosis) -> list[str]:
+def verdict(diagnosis: Diagnosis) -> list[str]:
     """Sentences, the most important first: what selection reaches, what holds it back, what to do about it."""
-    quantities = found.quantities
+    quantities = diagnosis.quantities
     if quantities is None:
-        return _without_law(found)
-    said = [*_reach(found, quantities), *_collapse(found, quantities), *_hacking(found, quantities)]
-    said += _length(found)
+        return _without_law(diagnosis)
+    said = [*_reach(diagnosis, quantities), *_collapse(diagnosis, quantities), *_hacking(diagnosis, quantities)]
+    said += _length(diagnosis)
     if quantities.rho_plus.known and quantities.rho_plus.high < WEAK:
         said.append(
             f"Even where it points the right way the score says little (correlation {quantities.rho_plus.value:.2f}): "
             "give the reward model more to go by, or rank by consensus."
         )
-    misled = [one.user for one in found.users if one.status == "misled"]
+    misled = [one.user for one in diagnosis.users if one.status == "misled"]
     if misled:
         said.append(
             f"For {_named(misled)} the score as a whole points the wrong way: "
             "use consensus or N=1 for them until there is feedback to correct it."
         )
-    return [*said, *_departure(found, quantities), *_variance(found), *_ceiling(found)]
+    return [*said, *_departure(diagnosis, quantities), *_variance(diagnosis), *_ceiling(diagnosis)]
 
 
-def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[str]:
+def own_verdict(diagnosis: Diagnosis, judgments: Judgments, worth: Worth) -> list[str]:
     """Sentences about one user's own evidence: how many candidates it justifies, then what its pools say."""
     if worth.known:
         said = [f"N = {worth.n} is justified: {worth.reason}."]
@@ -70,14 +70,14 @@ def own_verdict(found: Diagnosis, judgments: Judgments, worth: Worth) -> list[st
             f"Of {count} candidates that the user preferred themselves, the score had put "
             f"{judgments.preferred_rank:.0%} of the others below them on average (50% is chance)."
         )
-    return [*said, *verdict(found)] if found.informative else said
+    return [*said, *verdict(diagnosis)] if diagnosis.informative else said
 
 
-def own_limits(found: Diagnosis, table: Table, judgments: Judgments) -> list[str]:
+def own_limits(diagnosis: Diagnosis, table: Table, judgments: Judgments) -> list[str]:
     """What one user's own evidence cannot tell."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in judgments.kinds.items()) or "none"
     said = [f"{judgments.answers} answers are stored, {judgments.judged} of them judged ({kinds})."]
-    if found.queries == 0:
+    if diagnosis.queries == 0:
         return [
             *said,
             "There is no text of the user's own beside candidates: nothing is known beyond the population's record. "
@@ -85,44 +85,44 @@ def own_limits(found: Diagnosis, table: Table, judgments: Judgments) -> list[str
         ]
     if judgments.kinds.get("edit"):
         said.append("An edit starts from the answer that was shown, which flatters the score somewhat.")
-    return [*said, *limits(found, table, ("utility", "score"))]
+    return [*said, *limits(diagnosis, table, ("utility", "score"))]
 
 
-def _without_law(found: Diagnosis) -> list[str]:
-    if found.curve:
-        last = found.curve[-1]
-        return [f"The best of {last.n} candidates is {last.oracle:+.4f} above a random one.", *_ceiling(found)]
-    if found.constant_scores:
+def _without_law(diagnosis: Diagnosis) -> list[str]:
+    if diagnosis.curve:
+        last = diagnosis.curve[-1]
+        return [f"The best of {last.n} candidates is {last.oracle:+.4f} above a random one.", *_ceiling(diagnosis)]
+    if diagnosis.constant_scores:
         return [
-            f"The scores never differ within a query for {_named(found.constant_scores)}: any candidate is picked "
+            f"The scores never differ within a query for {_named(diagnosis.constant_scores)}: any candidate is picked "
             "there. Gather history for them, or lower N for them."
         ]
     return ["Scores differ within queries for every user; whether they point the right way cannot be told."]
 
 
-def _reach(found: Diagnosis, quantities: Quantities) -> list[str]:
-    if not found.curve or found.curve[-1].n < 2:
+def _reach(diagnosis: Diagnosis, quantities: Quantities) -> list[str]:
+    if not diagnosis.curve or diagnosis.curve[-1].n < 2:
         return []
-    last = found.curve[-1]
+    last = diagnosis.curve[-1]
     text = f"At N={last.n} selection gains {last.measured:+.4f} over a random pick"
     if isfinite(last.share):
         text += f", {last.share:.0%} of what the best candidate would gain"
     if isfinite(last.predicted) and last.oracle > 0:
         text += f" (the law says {last.predicted / last.oracle:.0%})"
-    half = next((point for point in found.curve if point.n == max(last.n // 2, 1)), None)
+    half = next((point for point in diagnosis.curve if point.n == max(last.n // 2, 1)), None)
     if half is None or half.n == last.n:
         return [text + "."]
     return [f"{text}; going from {half.n} to {last.n} candidates adds {last.measured - half.measured:+.4f}."]
 
 
-def _collapse(found: Diagnosis, quantities: Quantities) -> list[str]:
+def _collapse(diagnosis: Diagnosis, quantities: Quantities) -> list[str]:
     collapsed = int(quantities.users.collapsed.sum())
     users = len(quantities.users.collapsed)
     if not quantities.c.known:
         return []
     if collapsed == 0:
         return [f"No user collapsed (at most {quantities.c.high:.0%}, at 90% confidence)."]
-    names = [one.user for one in found.users if one.status == "collapsed"]
+    names = [one.user for one in diagnosis.users if one.status == "collapsed"]
     whom = f": {_named(names)}" if names else " (none with enough queries to be named)"
     text = f"{collapsed / users:.0%} of users collapsed ({collapsed} of {users}{whom})"
     if quantities.users.majority:
@@ -130,7 +130,7 @@ def _collapse(found: Diagnosis, quantities: Quantities) -> list[str]:
     return [f"{text}: their scores hardly differ, so any candidate is picked. Gather history or lower N for them."]
 
 
-def _hacking(found: Diagnosis, quantities: Quantities) -> list[str]:
+def _hacking(diagnosis: Diagnosis, quantities: Quantities) -> list[str]:
     h = quantities.h
     if not h.known:
         return []
@@ -147,8 +147,8 @@ def _hacking(found: Diagnosis, quantities: Quantities) -> list[str]:
     ]
 
 
-def _length(found: Diagnosis) -> list[str]:
-    length = found.length
+def _length(diagnosis: Diagnosis) -> list[str]:
+    length = diagnosis.length
     if length is None or not length.followed:
         return []
     wants = "long" if length.score > 0 else "short"
@@ -159,9 +159,9 @@ def _length(found: Diagnosis) -> list[str]:
     ]
 
 
-def _departure(found: Diagnosis, quantities: Quantities) -> list[str]:
+def _departure(diagnosis: Diagnosis, quantities: Quantities) -> list[str]:
     """Where the law misses, and which of its forms holds here."""
-    points = [point for point in found.curve if isfinite(point.share) and isfinite(point.predicted)]
+    points = [point for point in diagnosis.curve if isfinite(point.share) and isfinite(point.predicted)]
     if not points or not quantities.share.known:
         return []
 
@@ -175,7 +175,7 @@ def _departure(found: Diagnosis, quantities: Quantities) -> list[str]:
     said = []
     if abs(plainly(plain)) >= MISSES:
         said.append(
-            f"One share for all n would be off by {plainly(plain):+.2f} at n={plain.n}, {_why_plain(found)}"
+            f"One share for all n would be off by {plainly(plain):+.2f} at n={plain.n}, {_why_plain(diagnosis)}"
             + ("; the law with the scores' own spacing holds." if abs(missed(worst)) < MISSES else ".")
         )
     if abs(missed(worst)) >= MISSES:
@@ -186,9 +186,9 @@ def _departure(found: Diagnosis, quantities: Quantities) -> list[str]:
     return said
 
 
-def _why_plain(found: Diagnosis) -> str:
+def _why_plain(diagnosis: Diagnosis) -> str:
     """What the plain form takes for granted, and how far these pools are from it."""
-    skewness = found.skewness
+    skewness = diagnosis.skewness
     if skewness is None or not (isfinite(skewness.score) and isfinite(skewness.utility)):
         return "which holds only where scores and utilities are spaced alike"
     return (
@@ -197,8 +197,8 @@ def _why_plain(found: Diagnosis) -> str:
     )
 
 
-def _variance(found: Diagnosis) -> list[str]:
-    variance = found.variance
+def _variance(diagnosis: Diagnosis) -> list[str]:
+    variance = diagnosis.variance
     if variance is None:
         return []
     best = max(variance.shares, key=lambda kappa: variance.shares[kappa])
@@ -217,12 +217,12 @@ def _variance(found: Diagnosis) -> list[str]:
     return said
 
 
-def _ceiling(found: Diagnosis) -> list[str]:
-    if found.ceilings is None:
+def _ceiling(diagnosis: Diagnosis) -> list[str]:
+    if diagnosis.ceilings is None:
         return []
-    better = found.ceilings.better
-    sure = found.exponential_better if better == "exponential" else 1 - found.exponential_better
-    fit = found.ceilings.exponential if better == "exponential" else found.ceilings.gaussian
+    better = diagnosis.ceilings.better
+    sure = diagnosis.exponential_better if better == "exponential" else 1 - diagnosis.exponential_better
+    fit = diagnosis.ceilings.exponential if better == "exponential" else diagnosis.ceilings.gaussian
     form = "b (H_n - 1), b" if better == "exponential" else "sigma m_n, sigma"
     return [
         f"The ceiling grows like {form} = {fit.scale:.4f} ({better} tail, better in {sure:.0%} of "
@@ -230,7 +230,7 @@ def _ceiling(found: Diagnosis) -> list[str]:
     ]
 
 
-def limits(found: Diagnosis, table: Table, columns: tuple[str, str]) -> list[str]:
+def limits(diagnosis: Diagnosis, table: Table, columns: tuple[str, str]) -> list[str]:
     """What these pools cannot tell, and what they still can. `columns`: names of the utility and the score."""
     utility, score = columns
     said = []
@@ -248,19 +248,21 @@ def limits(found: Diagnosis, table: Table, columns: tuple[str, str]) -> list[str
             f"No row has `{score}`: c, h, rho and what selection gains cannot be estimated. What can be: the oracle's "
             "curve and the ceiling."
         )
-    if found.largest_pool < 2:
+    if diagnosis.largest_pool < 2:
         said.append("Every query has one candidate: there is nothing to select from, and nothing can be estimated.")
-    elif table.utility is not None and found.informative == 0:
+    elif table.utility is not None and diagnosis.informative == 0:
         said.append("All utilities are equal within their queries: neither the score nor the ceiling can be judged.")
-    elif table.utility is not None and found.informative < found.queries:
+    elif table.utility is not None and diagnosis.informative < diagnosis.queries:
         said.append(
-            f"{found.queries - found.informative} of {found.queries} queries carry no information (one candidate, or "
-            "equal utilities) and are counted apart."
+            f"{diagnosis.queries - diagnosis.informative} of {diagnosis.queries} queries carry no information "
+            "(one candidate, or equal utilities) and are counted apart."
         )
-    if found.left_out:
-        said.append(f"The curve leaves out {found.left_out} queries with fewer than {found.curve[-1].n} candidates.")
-    if found.quantities is not None and found.informative:
-        said += _limits_of_law(found, found.quantities, table)
+    if diagnosis.left_out:
+        said.append(
+            f"The curve leaves out {diagnosis.left_out} queries with fewer than {diagnosis.curve[-1].n} candidates."
+        )
+    if diagnosis.quantities is not None and diagnosis.informative:
+        said += _limits_of_law(diagnosis, diagnosis.quantities, table)
     return said
 
 
@@ -275,7 +277,7 @@ def _kept(table: Table) -> str:
     )
 
 
-def _limits_of_law(found: Diagnosis, quantities: Quantities, table: Table) -> list[str]:
+def _limits_of_law(diagnosis: Diagnosis, quantities: Quantities, table: Table) -> list[str]:
     said = []
     if not table.has_users:
         said.append("No row has `user_id`: c, the share of collapsed users, cannot be estimated.")
@@ -285,7 +287,7 @@ def _limits_of_law(found: Diagnosis, quantities: Quantities, table: Table) -> li
         few = f"with fewer than {ENOUGH_USERS} users " if len(table.users) > 1 else ""
         said.append(f"Intervals {few}tell how these users' queries vary, not how other users would.".replace("  ", " "))
     if not quantities.h.known:
-        if found.largest_pool < SMALLEST_POOL:
+        if diagnosis.largest_pool < SMALLEST_POOL:
             said.append(
                 f"No pool has {SMALLEST_POOL} candidates: h, rho_plus and rho_minus are unknown. The mean "
                 f"correlation ({quantities.net.value:.2f}) and the share are known."
@@ -297,11 +299,11 @@ def _limits_of_law(found: Diagnosis, quantities: Quantities, table: Table) -> li
             )
     elif not quantities.rho_minus.known:
         said.append("Too few hacked queries to say how wrong the score is there: rho_minus is unknown.")
-    unknown = sum(one.status == "unknown" for one in found.users)
+    unknown = sum(one.status == "unknown" for one in diagnosis.users)
     if unknown:
         said.append(
-            f"{unknown} of {len(found.users)} users have fewer than {ENOUGH_QUERIES} informative queries: a verdict on "
-            "them alone is unknown."
+            f"{unknown} of {len(diagnosis.users)} users have fewer than {ENOUGH_QUERIES} informative queries: a "
+            "verdict on them alone is unknown."
         )
     if quantities.flat:
         said.append(f"{quantities.flat} queries have equal scores throughout; they count as correlation 0.")

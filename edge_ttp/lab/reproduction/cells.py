@@ -63,28 +63,28 @@ def cells(file: ScoreFile, parts: Sequence[str]) -> list[Cell]:
     return [cell for one in file.sets for cell in _of_set(one, parts)]
 
 
-def _of_set(one: ScoreSet, parts: Sequence[str]) -> Iterator[Cell]:
-    rows = rows_of(one, parts)
+def _of_set(pools: ScoreSet, parts: Sequence[str]) -> Iterator[Cell]:
+    rows = rows_of(pools, parts)
     if not rows.any():
         return
-    mean = one.utility[rows].mean(axis=1, keepdims=True)
-    oracle = oracle_of_n(one.utility[rows], one.sizes) - mean
-    for name, scored in one.variants.items():
+    mean = pools.utility[rows].mean(axis=1, keepdims=True)
+    oracle = oracle_of_n(pools.utility[rows], pools.sizes) - mean
+    for name, scored in pools.variants.items():
         yield Cell(
-            one.task,
-            one.policy,
+            pools.task,
+            pools.policy,
             name,
-            one.sizes,
-            Pools.from_matrices(one.utility[rows], scored.score[rows], numbered(one.user[rows])),
-            one.user[rows],
+            pools.sizes,
+            Pools.from_matrices(pools.utility[rows], scored.score[rows], numbered(pools.user[rows])),
+            pools.user[rows],
             scored.picked[rows] - mean,
             oracle,
         )
 
 
-def rows_of(one: ScoreSet, parts: Sequence[str]) -> Booleans:
+def rows_of(pools: ScoreSet, parts: Sequence[str]) -> Booleans:
     """(queries,) whether the query's user is of one of these parts."""
-    return np.isin(one.part, [PARTS.index(part) for part in parts])
+    return np.isin(pools.part, [PARTS.index(part) for part in parts])
 
 
 def numbered(user: Ints) -> Ints:

@@ -56,34 +56,35 @@ chosen on tune users from a grid that holds 0 and negative values.
 """
 
 
-def document(found: Reproduction) -> str:
+def document(reproduction: Reproduction) -> str:
     """The page. Figures are named beside it, in `reproduction/`."""
     parts = [
-        _opening(found),
-        _claims(found),
-        _pools(found.file),
-        _ceiling(found),
-        _law(found),
-        _quantities(found),
-        _variance(found),
-        _reading(found),
+        _opening(reproduction),
+        _claims(reproduction),
+        _pools(reproduction.file),
+        _ceiling(reproduction),
+        _law(reproduction),
+        _quantities(reproduction),
+        _variance(reproduction),
+        _reading(reproduction),
     ]
     return "\n".join(parts)
 
 
-def _opening(found: Reproduction) -> str:
-    queries = sum(len(one) for one in found.file.sets)
+def _opening(reproduction: Reproduction) -> str:
+    file = reproduction.file
+    queries = sum(len(one) for one in file.sets)
     return f"""# Reproduction
 
 Made by `make reproduce` (`edge-ttp reproduce`) from `docs/measured/reproduction/scores.npz`; edits here are lost.
 
 What the abstract of "Test-Time Personalization" (Zhang & He, arXiv 2605.10991) claims, tested on {queries:,} queries
-of real users, {len(found.file.sets)} sets of pools (a task and a policy each) and {len(found.file.made)} ways to score.
+of real users, {len(file.sets)} sets of pools (a task and a policy each) and {len(file.made)} ways to score.
 The formulas are this project's own reading of the abstract ([scaling.md](../scaling.md)); the paper's own were not at
 hand. The score file holds numbers only: utilities and scores under salted hashes of ids, no texts. Its format is
 described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
 
-{_whose(found.file)}
+{_whose(file)}
 Users are split once into train, tune and report users ([reward.md](../reward.md)). How good a variant is, is told from
 report users, whom no training has seen. Every user counts the same: wine has a single report user, and would be a
 quarter of the whole if tasks or queries counted. Intervals are 90% bootstrap intervals over users; over queries where a
@@ -100,10 +101,10 @@ fingerprint, are part of [the ladder](failure-modes.md), and a test compares tha
 """
 
 
-def _claims(found: Reproduction) -> str:
-    exponential = sum(one.fits.better == "exponential" for one in found.ceilings)
-    sets = len(found.ceilings)
-    growth = [float(one.doublings[-1] / one.doublings[1]) for one in found.ceilings if len(one.doublings) > 2]
+def _claims(reproduction: Reproduction) -> str:
+    exponential = sum(one.fits.better == "exponential" for one in reproduction.ceilings)
+    sets = len(reproduction.ceilings)
+    growth = [float(one.doublings[-1] / one.doublings[1]) for one in reproduction.ceilings if len(one.doublings) > 2]
     lines = [
         "## The claims, and what is found here",
         "",
@@ -111,13 +112,13 @@ def _claims(found: Reproduction) -> str:
         "| --- | --- |",
         f"| The oracle's utility grows logarithmically in N | {_oracle_words(exponential, sets, growth)} |",
     ]
-    for name, test in (("report users", found.law_report), ("everybody", found.law_everybody)):
+    for name, test in (("report users", reproduction.law_report), ("everybody", reproduction.law_everybody)):
         if test is not None:
             lines.append(f"| One law gives any score's curve ({name}) | {_law_words(test)} |")
     lines += [
-        f"| User-level collapse happens | {_mode_words(found.measured, 'c')} |",
-        f"| Query-level hacking happens | {_mode_words(found.measured, 'h')} |",
-        f"| A learned variance mitigates both | {_variance_words(found.ranked)} |",
+        f"| User-level collapse happens | {_mode_words(reproduction.measured, 'c')} |",
+        f"| Query-level hacking happens | {_mode_words(reproduction.measured, 'h')} |",
+        f"| A learned variance mitigates both | {_variance_words(reproduction.ranked)} |",
         "",
     ]
     return "\n".join(lines)
@@ -220,34 +221,37 @@ def _fact(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _ceiling(found: Reproduction) -> str:
+def _ceiling(reproduction: Reproduction) -> str:
     rows = [
         (one.task, one.policy, _scale(one), f"{one.fits.exponential.rmse:.4f}", f"{one.fits.gaussian.rmse:.4f}",
          one.fits.better, f"{_sure(one):.0%}", f"{one.log_r2:.3f}",
          " ".join(f"{value:.3f}" for value in one.doublings))
-        for one in found.ceilings
+        for one in reproduction.ceilings
     ]  # fmt: skip
     header = ("task", "policy", "b; sigma", "rmse exponential", "rmse Gaussian", "better", "in resamples",
               "R² of a + b ln n", "gain added by each doubling")  # fmt: skip
-    pictures = [f"![The oracle's gain, {name}](reproduction/{file})" for name, file in found.figure_names("ceiling")]
+    pictures = [
+        f"![The oracle's gain, {name}](reproduction/{file})" for name, file in reproduction.figure_names("ceiling")
+    ]
     return "\n".join([_CEILING_TEXT, *_table(header, rows), "", *pictures, ""])
 
 
-def _scale(one: Ceiling) -> str:
-    return f"{one.fits.exponential.scale:.3f}; {one.fits.gaussian.scale:.3f}"
+def _scale(ceiling: Ceiling) -> str:
+    return f"{ceiling.fits.exponential.scale:.3f}; {ceiling.fits.gaussian.scale:.3f}"
 
 
-def _sure(one: Ceiling) -> float:
-    return one.exponential_better if one.fits.better == "exponential" else 1 - one.exponential_better
+def _sure(ceiling: Ceiling) -> float:
+    return ceiling.exponential_better if ceiling.fits.better == "exponential" else 1 - ceiling.exponential_better
 
 
-def _law(found: Reproduction) -> str:
+def _law(reproduction: Reproduction) -> str:
     lines = [_LAW_TEXT]
-    for name, test in (("Report users", found.law_report), ("Everybody", found.law_everybody)):
+    for name, test in (("Report users", reproduction.law_report), ("Everybody", reproduction.law_everybody)):
         lines += [f"### {name}", ""]
         lines += _law_table(test) if test is not None else ["Too few queries.", ""]
     lines += [
-        f"![Predicted and measured shares, {name}](reproduction/{file})" for name, file in found.figure_names("law")
+        f"![Predicted and measured shares, {name}](reproduction/{file})"
+        for name, file in reproduction.figure_names("law")
     ]
     return "\n".join([*lines, ""])
 
@@ -282,28 +286,28 @@ def _skewed(test: LawTest) -> str:
     return ": these scores tell the bad candidates apart better than the best ones, and a correlation counts both alike"
 
 
-def _quantities(found: Reproduction) -> str:
+def _quantities(reproduction: Reproduction) -> str:
     rows = []
-    for row in found.measured:
+    for row in reproduction.measured:
         one = row.quantities
         rows.append(
             (row.task, row.policy, row.variant, str(row.queries), _estimate(one.c), _estimate(one.h),
              _estimate(one.rho_plus), _estimate(one.rho_minus), _estimate(one.share), _estimate(row.share))
         )  # fmt: skip
     header = ("task", "policy", "variant", "queries", "c", "h", "rho+", "rho-", "share by the law", "share measured")
-    pictures = [f"![Share by n, {name}](reproduction/{file})" for name, file in found.figure_names("curves")]
+    pictures = [f"![Share by n, {name}](reproduction/{file})" for name, file in reproduction.figure_names("curves")]
     return "\n".join([_QUANTITIES_TEXT, *_table(header, rows), "", *pictures, ""])
 
 
-def _variance(found: Reproduction) -> str:
-    if not any(row.way.variant != _base(found.ranked) for row in found.ranked):
+def _variance(reproduction: Reproduction) -> str:
+    if not any(row.way.variant != _base(reproduction.ranked) for row in reproduction.ranked):
         return ""
     rows = [
         (row.policy, _way(row), _estimate(row.quantities.c), _estimate(row.quantities.h),
          _estimate(row.quantities.rho_plus), _estimate(row.share), _signed(row.against))
-        for row in found.ranked
+        for row in reproduction.ranked
     ]  # fmt: skip
-    header = ("policy", "ranked by", "c", "h", "rho+", "share measured", f"minus {_base(found.ranked)}")
+    header = ("policy", "ranked by", "c", "h", "rho+", "share measured", f"minus {_base(reproduction.ranked)}")
     return "\n".join([_VARIANCE_TEXT, *_table(header, rows), ""])
 
 
@@ -318,8 +322,8 @@ def _taken(row: Ranked) -> str:
     return f"{-row.way.kappa:+g}" if row.way.kappa else "- 0"
 
 
-def _reading(found: Reproduction) -> str:
-    smallest = min(int(rows_of(one, REPORT).sum()) for one in found.file.sets)
+def _reading(reproduction: Reproduction) -> str:
+    smallest = min(int(rows_of(one, REPORT).sum()) for one in reproduction.file.sets)
     return f"""## How to read this
 
 - Report users are few: {smallest} queries in the smallest set. Halves of them are smaller still, so much of a
@@ -334,12 +338,12 @@ def _reading(found: Reproduction) -> str:
 """
 
 
-def _estimate(one: Estimate) -> str:
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if one.known else "-"
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "-"
 
 
-def _signed(one: Estimate) -> str:
-    return f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})" if isfinite(one.value) else "-"
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if isfinite(estimate.value) else "-"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

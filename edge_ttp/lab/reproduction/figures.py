@@ -20,9 +20,9 @@ def styles(names: Sequence[str]) -> dict[str, str]:
     return {name: STYLES[place % len(STYLES)] for place, name in enumerate(names)}
 
 
-def ceiling_figure(found: Sequence[Ceiling], policy: str) -> str:
+def ceiling_figure(ceilings: Sequence[Ceiling], policy: str) -> str:
     """The oracle's gain of one policy's tasks, each as a part of its own gain at n = 2, with both forms."""
-    here = [one for one in found if one.policy == policy]
+    here = [one for one in ceilings if one.policy == policy]
     longest = max((one.n for one in here), key=len).astype(np.float64)
     of_task = styles([one.task for one in here])
     lines = [
@@ -35,9 +35,9 @@ def ceiling_figure(found: Sequence[Ceiling], policy: str) -> str:
     return standalone(chart) if chart else ""
 
 
-def curves_figure(found: Sequence[Curve], policy: str) -> str:
+def curves_figure(curves: Sequence[Curve], policy: str) -> str:
     """Share of the oracle's gain by n for every variant, mean over a policy's tasks."""
-    here = [one for one in found if one.policy == policy]
+    here = [one for one in curves if one.policy == policy]
     of_variant = styles([one.variant for one in here])
     lines = [Line(one.variant, of_variant[one.variant], list(one.sizes), list(one.share)) for one in here]
     chart = lines_chart(
@@ -50,7 +50,7 @@ def curves_figure(found: Sequence[Curve], policy: str) -> str:
     return standalone(chart) if chart else ""
 
 
-def law_figure(found: LawTest, variants: Sequence[str]) -> str:
+def law_figure(test: LawTest, variants: Sequence[str]) -> str:
     """Every point's predicted share against the measured one, means over splits."""
     of_variant = styles(variants)
     dots = [
@@ -60,7 +60,7 @@ def law_figure(found: LawTest, variants: Sequence[str]) -> str:
             of_variant[case.variant],
             f"{case.task}, {case.policy}, {case.variant}, n = {case.n}: {case.predicted:.2f}, {case.measured:.2f}",
         )
-        for case in found.cases
+        for case in test.cases
     ]
     chart = scatter_chart(
         dots,

@@ -76,20 +76,20 @@ class VariantQuantities:
 
 def ceilings(file: ScoreFile, bootstrap: Bootstrap) -> list[Ceiling]:
     """The oracle's curve of each set with both forms fitted."""
-    found = []
-    for one in file.sets:
-        n = np.arange(1, one.sizes[-1] + 1)
-        gains = oracle_of_n(one.utility) - one.utility.mean(axis=1, keepdims=True)
+    curves = []
+    for pools in file.sets:
+        n = np.arange(1, pools.sizes[-1] + 1)
+        gains = oracle_of_n(pools.utility) - pools.utility.mean(axis=1, keepdims=True)
         gain = gains.mean(axis=0)
-        user = numbered(one.user)
+        user = numbered(pools.user)
         groups = int(user.max()) + 1
         sums, count = by_user(gains, user, groups), np.bincount(user, minlength=groups)
         draws = [times @ sums / (times @ count) for times in resampled(groups, bootstrap.times, bootstrap.seed)]
         doubled = gain[[2**k - 1 for k in range(int(np.log2(len(n))) + 1)]]
-        found.append(
+        curves.append(
             Ceiling(
-                task=one.task,
-                policy=one.policy,
+                task=pools.task,
+                policy=pools.policy,
                 n=n,
                 gain=gain,
                 fits=fit_ceilings(n, gain),
@@ -98,7 +98,7 @@ def ceilings(file: ScoreFile, bootstrap: Bootstrap) -> list[Ceiling]:
                 log_r2=_log_fit(n[1:], gain[1:]),
             )
         )
-    return found
+    return curves
 
 
 def by_user(values: Floats, user: Ints, groups: int) -> Floats:

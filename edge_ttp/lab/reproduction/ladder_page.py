@@ -198,8 +198,8 @@ def _bottom(rows: Sequence[LadderRow]) -> str:
     )
 
 
-def _estimate(one: Estimate) -> str:
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if one.known else "-"
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "-"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -95,10 +95,10 @@ class LawTest:
 
 
 def law_test(
-    found: Sequence[Cell], *, splits: int, seed: int, advance: Callable[[float], None] = lambda done: None
+    cells: Sequence[Cell], *, splits: int, seed: int, advance: Callable[[float], None] = lambda done: None
 ) -> LawTest | None:
     """The test over all cells that have enough informative queries in both halves; None if there are none."""
-    usable = [cell for cell in found if int(cell.pools.evidence().informative.sum()) >= _ENOUGH]
+    usable = [cell for cell in cells if int(cell.pools.evidence().informative.sum()) >= _ENOUGH]
     if not usable:
         return None
     scores: dict[str, list[tuple[float, float]]] = {form: [] for form in FORMS}
@@ -137,13 +137,13 @@ def _halves(cell: Cell, rng: np.random.Generator) -> tuple[Cell, Cell]:
     return cell.take(first), cell.take(~first)
 
 
-def _predict(found: Sequence[Cell], halves: Sequence[tuple[Cell, Cell]], role: int) -> Floats:
+def _predict(cells: Sequence[Cell], halves: Sequence[tuple[Cell, Cell]], role: int) -> Floats:
     """(points, 2 + forms): measured gain, the oracle's, and every form's prediction, for the half `1 - role`."""
     known, tested = [pair[role] for pair in halves], [pair[1 - role] for pair in halves]
     total = sum(cell.gain.mean(axis=0).sum() for cell in known) / sum(cell.oracle.mean(axis=0).sum() for cell in known)
     slopes = _slopes(known)
     rows = []
-    for whole, learned, new in zip(found, known, tested, strict=True):
+    for whole, learned, new in zip(cells, known, tested, strict=True):
         measured, oracle = new.gain.mean(axis=0), new.oracle.mean(axis=0)
         share = predicted_share(learned)
         forms = {
@@ -208,11 +208,11 @@ def _form(values: Floats) -> Form:
     return Form(float(mean[0]), float(low[0]), float(high[0]), float(mean[1]), float(low[1]), float(high[1]))
 
 
-def _cases(found: Sequence[Cell], shares: Floats) -> list[LawCase]:
+def _cases(cells: Sequence[Cell], shares: Floats) -> list[LawCase]:
     """`shares`: (splits x 2, points, 3) measured, by the law, and by the other half's curve."""
     off = np.abs(shares[:, :, 0:1] - shares[:, :, 1:]).mean(axis=0)
     mean = shares.mean(axis=0)
-    labels = [(cell, n) for cell in found for n in cell.sizes]
+    labels = [(cell, n) for cell in cells for n in cell.sizes]
     return [
         LawCase(
             cell.task,
@@ -228,15 +228,15 @@ def _cases(found: Sequence[Cell], shares: Floats) -> list[LawCase]:
     ]
 
 
-def _departure(found: Sequence[Cell], shares: Floats) -> dict[int, float]:
+def _departure(cells: Sequence[Cell], shares: Floats) -> dict[int, float]:
     mean = shares.mean(axis=0)
-    sizes = np.array([n for cell in found for n in cell.sizes])
+    sizes = np.array([n for cell in cells for n in cell.sizes])
     return {int(n): float((mean[sizes == n, 0] - mean[sizes == n, 1]).mean()) for n in np.unique(sizes)}
 
 
-def _kept(found: Sequence[Cell]) -> dict[int, float]:
+def _kept(cells: Sequence[Cell]) -> dict[int, float]:
     misses: dict[int, list[float]] = {}
-    for cell in found:
+    for cell in cells:
         utility = _matrix(cell, cell.pools.utility)
         gain = best_of_n(utility, _matrix(cell, cell.pools.score), cell.sizes) - utility.mean(axis=1, keepdims=True)
         share = gain.sum(axis=0) / cell.oracle.sum(axis=0) - predicted_share(cell)

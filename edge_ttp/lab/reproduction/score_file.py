@@ -93,14 +93,14 @@ def write_scores(path: Path, file: ScoreFile, *, force: bool = False) -> int:
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
     sets = []
-    for place, one in enumerate(file.sets):
+    for place, pools in enumerate(file.sets):
         put: dict[str, npt.NDArray[Any]] = {
-            "user": one.user.astype(np.uint32),
-            "query": one.query.astype(np.uint32),
-            "part": one.part.astype(np.uint8),
-            "utility": _steps(one.utility),
+            "user": pools.user.astype(np.uint32),
+            "query": pools.query.astype(np.uint32),
+            "part": pools.part.astype(np.uint8),
+            "utility": _steps(pools.utility),
         }
-        for name, scored in one.variants.items():
+        for name, scored in pools.variants.items():
             scale = np.abs(scored.score - scored.score.mean(axis=1, keepdims=True)).max(axis=1)
             centred = scored.score - scored.score.mean(axis=1, keepdims=True)
             code = np.divide(centred, scale[:, None], out=np.zeros_like(centred), where=scale[:, None] > 0)
@@ -112,7 +112,7 @@ def write_scores(path: Path, file: ScoreFile, *, force: bool = False) -> int:
                     code = -_PER_DECADE * np.log10(np.maximum(values, 1e-9))
                     put[f"{kind}.{name}"] = np.clip(np.rint(code), 0, 255).astype(np.uint8)
         arrays |= {f"{place}.{name}": values for name, values in put.items()}
-        sets.append({"task": one.task, "policy": one.policy, "sizes": list(one.sizes)})
+        sets.append({"task": pools.task, "policy": pools.policy, "sizes": list(pools.sizes)})
     meta = json.dumps({"format": FORMAT, "variants": file.made, "sets": sets}).encode()
     arrays["meta"] = np.frombuffer(meta, np.uint8)
     held = BytesIO()

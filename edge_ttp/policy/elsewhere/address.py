@@ -50,7 +50,7 @@ class EngineAddress:
         return cls(f"{parts.scheme}://{place}{path}", _is_local(host), parts.scheme == "https")
 
     @property
-    def told(self) -> str:
+    def remark(self) -> str:
         """What every answer says of where it was drawn."""
         open_way = "" if self.local or self.encrypted else ", unencrypted"
         return f"drawn by the engine at {self.url}: the prompt with what it recalls was sent there{open_way}"

@@ -36,8 +36,8 @@ class Heard:
 
     def begin_again(self) -> None:
         """Forgets what came of an answer that broke off. What was told of its text stays told."""
-        told = self.running.told
-        self.running = Running(self.index, self.seed, told=told)
+        heard = self.running.characters_told
+        self.running = Running(self.index, self.seed, characters_told=heard)
         self.tokens = self.scored = 0
 
     def take(self, piece: Piece) -> None:

@@ -94,7 +94,7 @@ def body(
 ) -> dict[str, Any]:
     """What is posted for `n` candidates of `request`."""
     sampling = request.sampling
-    told = as_messages(request.prompt)
+    messages = as_messages(request.prompt)
     asked: dict[str, Any] = {
         "model": model,
         "max_tokens": request.max_tokens,
@@ -104,12 +104,12 @@ def body(
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if told is None:
+    if messages is None:
         asked["prompt"] = read(request.prompt)
         if abilities.logprobs:
             asked["logprobs"] = 1
     else:
-        asked["messages"] = [{"role": role, "content": text} for role, text in told[0]]
+        asked["messages"] = [{"role": role, "content": text} for role, text in messages[0]]
         if abilities.logprobs:
             asked |= {"logprobs": True, "top_logprobs": 1}
     if n > 1:

@@ -104,7 +104,7 @@ class Findings:
 
 def decide(
     own: str,
-    found: Mapping[str, FormatSpeed],
+    speeds: Mapping[str, FormatSpeed],
     losses: Mapping[str, Fidelity | None],
     sizes: Mapping[str, int],
     *,
@@ -116,12 +116,12 @@ def decide(
     the smaller file among equally fast ones. The own file unless that is faster by LEAST_GAIN and in four of five
     rounds.
     """
-    gain = {name: speed.request_ratio for name, speed in found.items()}
-    loss = {name: one.mean_kl if (one := losses[name]) is not None else 0.0 for name in found}
-    lossy = [name for name in found if loss[name] > max_kl and gain[name] > 1]
+    gain = {name: speed.request_ratio for name, speed in speeds.items()}
+    loss = {name: one.mean_kl if (one := losses[name]) is not None else 0.0 for name in speeds}
+    lossy = [name for name in speeds if loss[name] > max_kl and gain[name] > 1]
     surely = [
         name
-        for name, speed in found.items()
+        for name, speed in speeds.items()
         if name != own
         and loss[name] <= max_kl
         and gain[name] >= LEAST_GAIN
@@ -132,11 +132,13 @@ def decide(
     )
     tail = passed_over if lossy else ""
     if not surely:
-        others = "no other format was measured" if len(found) == 1 else "no other format is clearly faster at that loss"
+        others = (
+            "no other format was measured" if len(speeds) == 1 else "no other format is clearly faster at that loss"
+        )
         return own, f"{own}, the model's own file: {others} (mean KL at most {max_kl:g} nats){tail}"
     fastest = max(gain[name] for name in surely)
     choice = min((name for name in surely if gain[name] >= fastest * (1 - TIE)), key=lambda name: (sizes[name], name))
-    speed = found[choice]
+    speed = speeds[choice]
     why = (
         f"{choice}: {gain[choice]:.2f} times as fast as {own} for a usual request ({PROMPT_TOKENS} prompt tokens, "
         f"{USUAL[0]} to {USUAL[-1]} candidates of {ANSWER_TOKENS}), in {speed.rounds_faster} of {speed.rounds} rounds, "
@@ -149,14 +151,14 @@ TABLE_HEADER = ("format", "MB", "KL", "top-1", "n", "prompt t/s", "decode t/s", 
 """Names of the columns of `table`; the last two relative to the model's own file."""
 
 
-def table(found: Findings) -> list[tuple[str, ...]]:
+def table(findings: Findings) -> list[tuple[str, ...]]:
     """The measurements as lines of text, one per format and number of candidates."""
     lines = []
-    for name, speed in found.speeds.items():
-        loss = found.losses[name]
+    for name, speed in findings.speeds.items():
+        loss = findings.losses[name]
         head = (
             name,
-            f"{found.sizes[name] / 1e6:.0f}",
+            f"{findings.sizes[name] / 1e6:.0f}",
             f"{loss.mean_kl:.4f}" if loss is not None else "own",
             f"{loss.top1_agreement:.1%}" if loss is not None else "",
         )
@@ -236,7 +238,7 @@ class Maker:
             advance=lambda done: self._report("measuring speeds", done, total),
         )
 
-    def facts(self, format: str, loss: Fidelity, found: Mapping[str, FormatSpeed]) -> Facts:
+    def facts(self, format: str, loss: Fidelity, speeds: Mapping[str, FormatSpeed]) -> Facts:
         """Recipe and measurements for the manifest of a format that `write` made."""
         recipe = {
             "tool": f"llama_model_quantize of llama-cpp-python {bindings.version()}",
@@ -244,8 +246,8 @@ class Maker:
             "fallback_tensors": self._fallbacks[format],
         }
         measurements: dict[str, Any] = {"loss": {"text": self._text.name, **loss.as_dict()}}
-        if format in found:
-            measured = asdict(found[format])
+        if format in speeds:
+            measured = asdict(speeds[format])
             for key in ("decode_tps", "decode_ratio"):
                 measured[key] = {str(n): value for n, value in measured[key].items()}
             measurements["speed"] = {"device": processor(), "threads": self._threads, **measured}
@@ -311,19 +313,19 @@ def measure(
             maker.write(format, files[format])
         for format, path in files.items():
             losses[format] = _recorded(here.get(format), text) or maker.comparison.of(path, format)
-        found, unfit = maker.speeds(files)
+        speeds, unfit = maker.speeds(files)
         sizes = {format: path.stat().st_size for format, path in {own.format: own.path, **files}.items()}
-        choice, reason = decide(own.format, found, losses, sizes, max_kl=max_kl)
+        choice, reason = decide(own.format, speeds, losses, sizes, max_kl=max_kl)
         if choose:
             loss = losses[choice]
             if choice in wanted and loss is not None:
-                _keep(registry, own, choice, files[choice], maker.facts(choice, loss, found))
+                _keep(registry, own, choice, files[choice], maker.facts(choice, loss, speeds))
             registry.choose(name, choice, reason)
     return Findings(
         model=own.manifest.name if own.manifest is not None else own.name,
         own=own.format,
         sizes=sizes,
-        speeds=found,
+        speeds=speeds,
         losses=losses,
         unfit=unfit,
         choice=choice,

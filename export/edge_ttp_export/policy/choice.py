@@ -28,11 +28,11 @@ def pareto(measured: Sequence[MeasuredFormat]) -> tuple[str, ...]:
     """The formats for which no other one is as fast and as useful, and better in one of the two; the fastest first."""
     usable = [one for one in measured if one.speed is not None]
 
-    def beaten(one: MeasuredFormat) -> bool:
+    def beaten(format: MeasuredFormat) -> bool:
         return any(
-            _speed(other) >= _speed(one)
-            and other.benefit.chosen >= one.benefit.chosen
-            and (_speed(other), other.benefit.chosen) != (_speed(one), one.benefit.chosen)
+            _speed(other) >= _speed(format)
+            and other.benefit.chosen >= format.benefit.chosen
+            and (_speed(other), other.benefit.chosen) != (_speed(format), format.benefit.chosen)
             for other in usable
         )
 
@@ -50,17 +50,17 @@ def choose(measured: Sequence[MeasuredFormat], limits: FormatLimits, reference: 
     largest = limits.max_kl if limits.max_kl is not None else MAX_KL
     why: list[str] = []
     left = []
-    for one in measured:
-        if one.own:
-            why.append(f"{one.format} (the source was {one.format} already, so its loss says nothing)")
-        elif not keeps(one, limits):
-            why.append(f"{one.format} (misses a limit)")
-        elif one.kl > largest:
-            why.append(f"{one.format} (KL {one.kl:.3f})")
-        elif _loses(one.benefit):
-            why.append(f"{one.format} (utility {one.benefit.difference:+.3f})")
+    for format in measured:
+        if format.own:
+            why.append(f"{format.format} (the source was {format.format} already, so its loss says nothing)")
+        elif not keeps(format, limits):
+            why.append(f"{format.format} (misses a limit)")
+        elif format.kl > largest:
+            why.append(f"{format.format} (KL {format.kl:.3f})")
+        elif _loses(format.benefit):
+            why.append(f"{format.format} (utility {format.benefit.difference:+.3f})")
         else:
-            left.append(one)
+            left.append(format)
     passed_over = f"; passed over: {', '.join(why)}" if why else ""
     if not left:
         raise InvalidInput(f"no format keeps the limits{passed_over}", "allow more loss or size, or name a format")
@@ -80,6 +80,6 @@ def _loses(benefit: Benefit) -> bool:
     return benefit.queries >= LEAST_QUERIES and benefit.difference < -2 * benefit.difference_error
 
 
-def _speed(one: MeasuredFormat) -> float:
+def _speed(format: MeasuredFormat) -> float:
     """Speed of a usual request, relative to the reference's."""
-    return one.speed.request_ratio if one.speed is not None else 0.0
+    return format.speed.request_ratio if format.speed is not None else 0.0

@@ -52,9 +52,9 @@ class WorkFolder:
         found: dict[str, Any] = notes[key]
         return found
 
-    def note(self, key: str, found: Mapping[str, Any]) -> None:
+    def note(self, key: str, facts: Mapping[str, Any]) -> None:
         """Notes an object under `key`, in place of what was noted there."""
-        write_private(self.path / _DONE, json.dumps({**self._notes(), key: dict(found)}))
+        write_private(self.path / _DONE, json.dumps({**self._notes(), key: dict(facts)}))
 
     def _notes(self) -> dict[str, dict[str, Any]]:
         try:

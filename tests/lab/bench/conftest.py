@@ -1,4 +1,4 @@
-"""What several of these tests want: less of everything random; users of known styles; judged pools of four users."""
+"""What several of these tests want: less of everything random; users of known styles; pools of three of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from repository import SHIPPED_REWARD
 from edge_ttp.lab.bench import adaptive_n
 from edge_ttp.lab.bench.drawing import DrawnText
 from edge_ttp.lab.bench.halves import Halved, halved_queries
-from edge_ttp.lab.bench.quality import JudgedPools, judge
 from edge_ttp.lab.bench.quality_pools import QualityRecipe
 from edge_ttp.lab.bench.resumable import Resumable
 from edge_ttp.lab.bench.scored_pools import TUNE
@@ -45,7 +44,7 @@ def reward() -> RewardModel:
     return RewardModel.load(SHIPPED_REWARD, threads=1)
 
 
-def line(one: Halved) -> dict[str, object]:
+def line(one: Halved, n: int = N) -> dict[str, object]:
     """Greedy says half of the truth, some of those drawn say all of it; strangers' are theirs."""
     written = one.query.item.output
     half = " ".join(written.split()[: len(written.split()) // 2])
@@ -53,8 +52,8 @@ def line(one: Halved) -> dict[str, object]:
     def said(text: str, temperature: float) -> list[object]:
         return DrawnText(text, 9, -9.0, "stop", temperature).as_list()
 
-    drawn = [said(f"{half} number {place}", 0.8) for place in range(N - 4)] + [said(written, 0.8)] * 4
-    theirs = [said(f"{one.strangers[0].history[place % 4].output}", 0.8) for place in range(N)]
+    drawn = [said(f"{half} number {place}", 0.8) for place in range(n - 4)] + [said(written, 0.8)] * 4
+    theirs = [said(f"{one.strangers[0].history[place % 4].output}", 0.8) for place in range(n)]
     return {
         "own": [said(half, 0.0), *drawn, said(half, 0.4)],
         "none": [said("something else", 0.0), said("something else", 0.8)],
@@ -67,16 +66,14 @@ def line(one: Halved) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A corpus and a file of pools of four of its users."""
-    folder = write(tmp_path_factory.mktemp("corpus"))
-    pools = folder / "pools"
-    with Resumable.append(pools, QualityRecipe("0" * 64, "chat").header()) as state:
-        for one in halved_queries(folder, ["notes"], tenths=TUNE, users=4):
-            state.write(one.query.key, line(one))
+    """A corpus and a file of pools of three of its users."""
+    return pools_of(tmp_path_factory.mktemp("corpus"), users=3)
+
+
+def pools_of(folder: Path, *, users: int, n: int = N) -> tuple[Path, Path]:
+    """A corpus and a file of pools of some of its users, as `bench quality` would have drawn them."""
+    pools = write(folder) / "pools"
+    with Resumable.append(pools, QualityRecipe("0" * 64, "chat", n=n).header()) as state:
+        for one in halved_queries(folder, ["notes"], tenths=TUNE, users=users):
+            state.write(one.query.key, line(one, n))
     return folder, pools
-
-
-@pytest.fixture(scope="session")
-def judged(made: tuple[Path, Path], reward: RewardModel) -> JudgedPools:
-    """The same, judged."""
-    return judge(reward, *made, TUNE, advance=lambda done: None)

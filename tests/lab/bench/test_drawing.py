@@ -77,8 +77,10 @@ def test_each_temperature_gives_one_candidate_from_the_querys_own_seed(artist: A
 
 def test_examples_that_do_not_fit_are_left_out(artist: Artist, policy: FakePolicy) -> None:
     long = [("word " * 1500, "fern"), ("what is it", "heath")]
-    policy.context = 1000
-    assert artist.draw(NEWEST, long, (0.8,)).examples < 2
+    assert artist.draw(NEWEST, long, (0.8,)).examples == 2
+    policy.context = 200
+    assert artist.draw(NEWEST, long[1:], (0.8,)).examples == 1
+    assert artist.draw(NEWEST, [long[1], *[("word " * 40, "fern")] * 5], (0.8,)).examples < 6
 
 
 def test_what_prompts_with_one_core_share_is_counted(artist: Artist) -> None:

@@ -18,11 +18,11 @@ def test_every_way_is_told_in_utility_with_paired_differences(made: tuple[Path, 
     folder, pools = made
     done: list[int] = []
     judged = judge(reward, folder, pools, TUNE, advance=done.append)
-    assert done[-1] == len(judged.found) == 32
-    rows = {(row.group, row.way): row for row in utility_rows(judged.found)}
+    assert done[-1] == len(judged.answers) == 24
+    rows = {(row.group, row.way): row for row in utility_rows(judged.answers)}
     best, greedy = rows["all", REFERENCE], rows["all", "greedy"]
-    assert best.users == 4
-    assert best.queries == 32
+    assert best.users == 3
+    assert best.queries == 24
     assert best.utility > greedy.utility > rows["all", "no history, greedy"].utility
     assert best.over_greedy.mean == pytest.approx(best.utility - greedy.utility)
     assert greedy.over_reference.mean == pytest.approx(greedy.utility - best.utility)
@@ -32,16 +32,16 @@ def test_every_way_is_told_in_utility_with_paired_differences(made: tuple[Path, 
             "top recalled output", "first words of the input", "stranger's history, TTP 16"} < {
         way for _, way in rows}  # fmt: skip
     assert ("in training", "greedy") not in rows
-    assert rows["not in training", "greedy"].queries == 32
+    assert rows["not in training", "greedy"].queries == 24
     assert tasks_trained_on(reward) == {
         "acl_title_first",
         "amazon_review_title",
         "huffpost_headline",
         "wine_review",
     }
-    assert utility_rows(judged.found, {"notes"})[-1].group == "notes"
+    assert utility_rows(judged.answers, {"notes"})[-1].group == "notes"
     kept = pools.with_name(f"{pools.name}.{reward.fingerprint}.ways").read_bytes()
-    assert judge(reward, folder, pools, TUNE, advance=done.append).found == judged.found
+    assert judge(reward, folder, pools, TUNE, advance=done.append).answers == judged.answers
     assert pools.with_name(f"{pools.name}.{reward.fingerprint}.ways").read_bytes() == kept  # judged once
 
 
@@ -52,7 +52,7 @@ def test_voice_is_the_users_where_the_words_are(made: tuple[Path, Path], reward:
         for row in voice_rows(judge(reward, folder, pools, TUNE, advance=lambda done: None), folder, TUNE)
         if row.group == "all"
     }
-    assert rows[OWN_TEXTS].users == 4
+    assert rows[OWN_TEXTS].users == 3
     assert rows[OWN_TEXTS].bag == 8
     assert rows[OWN_TEXTS].voice["n-grams"] > 1
     for verifier in ("n-grams", "learned"):
@@ -72,7 +72,7 @@ def test_the_commands_judge_and_write_the_page(made: tuple[Path, Path], models_h
     assert run.exit_code == 0, run.output
     told = json.loads(run.stdout)
     assert {row["way"] for row in told["voice"]} >= {OWN_TEXTS, REFERENCE}
-    assert f"| {REFERENCE} | 32 | 4 |" in out.read_text(encoding="utf-8")
+    assert f"| {REFERENCE} | 24 | 3 |" in out.read_text(encoding="utf-8")
     assert CliRunner().invoke(app, quality).exit_code != 0  # the page is there already
     run = CliRunner().invoke(app, ["bench", "swap", *given, "--json"])
     assert run.exit_code == 0, run.output

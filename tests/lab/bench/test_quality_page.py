@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from math import nan
-from pathlib import Path
 
 from edge_ttp.lab.bench.ladders import Difference
-from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, JudgedPools, QualityRow, utility_rows, voice_rows
-from edge_ttp.lab.bench.quality_page import page, told
-from edge_ttp.lab.bench.scored_pools import TUNE
+from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, QualityRow, VoiceQuality
+from edge_ttp.lab.bench.quality_page import page, with_interval
+from edge_ttp.lab.bench.voice_scale import VERIFIERS
 
 FACTS = {"policy": "p", "reward": "r", "part": "tune", "made": ["32 queries"]}
 NONE = Difference(nan, nan, nan, nan)
+"""No difference can be told."""
 
 
 def row(group: str, way: str, utility: float, over: float) -> QualityRow:
-    return QualityRow(group, way, 9, 3, utility, Difference(over, over - 0.01, over + 0.01, 0.005), NONE)
+    return QualityRow(group, way, 9, 3, utility, Difference(over, 0.005, over - 0.01, over + 0.01), NONE)
 
 
 def test_a_difference_is_told_with_its_interval_where_there_is_one() -> None:
-    assert told(Difference(0.0214, -0.004, 0.0433, 0.01)) == "+0.021 (-0.004 to +0.043)"
-    assert told(Difference(-1.25, -2, -0.5, 0.3), 1) == "-1.2 (-2.0 to -0.5)"
-    assert told(Difference(0.5, nan, nan, nan)) == "+0.500"
-    assert told(NONE) == "-"
+    assert with_interval(Difference(0.0214, 0.01, -0.004, 0.0433)) == "+0.021 (-0.004 to +0.043)"
+    assert with_interval(Difference(-1.25, 0.3, -2, -0.5), 1) == "-1.2 (-2.0 to -0.5)"
+    assert with_interval(Difference(0.5, nan, nan, nan)) == "+0.500"
+    assert with_interval(NONE) == "-"
 
 
 def test_the_best_way_comes_first_and_tasks_stand_side_by_side() -> None:
@@ -43,7 +43,14 @@ def test_the_best_way_comes_first_and_tasks_stand_side_by_side() -> None:
     assert "## Voice" not in text
 
 
-def test_the_page_has_every_way_and_says_how_it_was_made(made: tuple[Path, Path], judged: JudgedPools) -> None:
-    text = page(utility_rows(judged.found), voice_rows(judged, made[0], TUNE), FACTS)
-    for words in ("| TTP 4 | 32 | 4 |", "| top recalled output |", OWN_TEXTS, "- 32 queries", "## Voice"):
-        assert words in text
+def test_voices_are_told_with_the_users_own_texts_first() -> None:
+    def voice(way: str, value: float) -> VoiceQuality:
+        over = {name: Difference(value - 1, 0.1, value - 1.2, value - 0.8) for name in ("n-grams", "learned")}
+        return VoiceQuality("all", way, 4, 8.0, dict.fromkeys(VERIFIERS, value), 0.25, over)
+
+    text = page([], [voice("greedy", 0.5), voice(OWN_TEXTS, 2.0), voice(REFERENCE, 1.0)], FACTS)
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [OWN_TEXTS, REFERENCE, "greedy"]
+    assert lines[4].startswith("| greedy | 4 | 8 | +0.50 | ")
+    assert lines[4].endswith("| 0.25 | -0.50 (-0.70 to -0.30) | -0.50 (-0.70 to -0.30) |")
+    assert text.endswith("- 32 queries\n")

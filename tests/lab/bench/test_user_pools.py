@@ -48,9 +48,9 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def pools(data: Path, *records: dict[str, Any] | str, **header: Any) -> Path:
-    digest = hashlib.sha256((data / "notes.jsonl").read_bytes()).hexdigest()
-    lines = [{"task": "notes", "data": digest, **header}, *records]
+def pools(data: Path, *records: dict[str, Any] | str, digest: str | None = None) -> Path:
+    digest = digest or hashlib.sha256((data / "notes.jsonl").read_bytes()).hexdigest()
+    lines = [{"task": "notes", "data": digest}, *records]
     path = data.parent / "pools.jsonl"
     texts = (one if isinstance(one, str) else json.dumps(one) for one in lines)
     path.write_text("\n".join(texts) + "\n\n", encoding="utf-8")
@@ -77,7 +77,7 @@ def test_a_pool_is_scored_with_what_its_user_had_written_before(data: Path) -> N
     evidence = users["notes", "ann"][1].evidence
     assert evidence.kind == "written"
     np.testing.assert_allclose(evidence.utility, [utility(one["text"], "fern heath number 2 of ann") for one in DRAWN])
-    assert evidence.utility[0] > evidence.utility[1] == evidence.utility[2] == 0
+    assert evidence.utility[0] > evidence.utility[1] > evidence.utility[2] == 0
     np.testing.assert_array_equal(evidence.layer.features, np.float32(np.arange(6).reshape(3, 2) / 3))
 
 
@@ -97,7 +97,7 @@ def test_what_fits_no_text_is_named(data: Path, lines: list[Any], words: str) ->
 
 def test_other_files_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="was drawn from are not in"):
-        read(pools(data, data="0" * 64), data)
+        read(pools(data, digest="0" * 64), data)
     (tmp_path / "other").write_text('{"results": "x"}\n')
     (tmp_path / "nothing").write_text("")
     for name in ("other", "nothing"):

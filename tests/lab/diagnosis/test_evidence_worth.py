@@ -50,6 +50,6 @@ def test_few_queries_say_nothing_of_this_user() -> None:
     enough = worth(Calibration(rho=0.4, rho_sd=0.1, spread=0.07, queries=LEAST_QUERIES))
     assert (few.known, enough.known) == (False, True)
     assert few.n == enough.n
-    assert few.reason.startswith("by the population's record, 16 candidates are worth +0.049 over one; going on to 32")
-    assert enough.reason.startswith("by 8 queries of this user, 16 candidates are worth +0.049 over one")
+    assert few.reason.startswith("by the population's record, 32 candidates are worth +0.058 over one; going on to 64")
+    assert enough.reason.startswith("by 8 queries of this user, 32 candidates are worth +0.058 over one")
     assert not worth(POPULATION).known

@@ -68,11 +68,11 @@ def test_a_weak_score_is_called_weak_only_where_that_is_sure(good: tuple[Table, 
 
 def test_gains_are_told_with_their_share_and_what_the_last_doubling_adds(good: tuple[Table, Diagnosis]) -> None:
     curve = [
-        replace(point, measured=0.01 * place, oracle=0.02 * place, share=0.5, predicted=0.0098 * place, plain=0.01)
-        for place, point in enumerate(good[1].curve)
+        replace(point, measured=0.01 * n, oracle=0.02 * n, share=0.5, predicted=0.0098 * n, plain=0.01 * n)
+        for n, point in enumerate(good[1].curve, 1)
     ]
     assert said(good[1], curve=curve).startswith(
-        "At N=16 selection gains +0.1500 over a random pick, 50% of what the best candidate would gain (the law says "
+        "At N=16 selection gains +0.1600 over a random pick, 50% of what the best candidate would gain (the law says "
         "49%); going from 8 to 16 candidates adds +0.0800."
     )
 

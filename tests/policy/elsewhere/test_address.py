@@ -48,8 +48,8 @@ def test_a_login_in_the_address_is_refused_and_not_repeated(given: str) -> None:
 
 
 def test_what_goes_over_a_network_unencrypted_is_said() -> None:
-    assert EngineAddress.of("http://10.0.0.7").told.endswith("sent there, unencrypted")
-    assert EngineAddress.of("http://127.0.0.1").told.endswith("sent there")
+    assert EngineAddress.of("http://10.0.0.7").remark.endswith("sent there, unencrypted")
+    assert EngineAddress.of("http://127.0.0.1").remark.endswith("sent there")
 
 
 def test_the_key_is_read_from_the_environment() -> None:
