@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # before numpy: its matrices here are small, and two tests run at once
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: its matrices here are small
 
 import random
 import secrets
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes import Models
+from fakes.real import linked_policy
 from hypothesis import settings
 from repository import ROOT
 
@@ -67,8 +66,5 @@ def policy_path() -> Path:
 @pytest.fixture
 def models_home(home: Path, policy_path: Path) -> Path:
     """A home whose model store has the default policy (linked, not copied)."""
-    store = locate(home).models / policy_path.parent.name
-    store.mkdir(parents=True)
-    for file in policy_path.parent.iterdir():
-        (store / file.name).symlink_to(file)
+    linked_policy(home, policy_path)
     return home

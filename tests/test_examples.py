@@ -10,9 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.real import spare_measuring
 from repository import ROOT
 
 EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def warm_home(models_home: Path) -> Path:
+    """A home with the real policy in which the device was measured already."""
+    spare_measuring(models_home)
+    return models_home
 
 
 def run(program: str, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -31,8 +39,8 @@ def run(program: str, home: Path, *arguments: str, **variables: str) -> subproce
 @pytest.mark.parametrize(
     "program", ["quickstart.py", "assistant.py", "async_assistant.py", "desktop_app.py", "fastapi_route.py"]
 )
-def test_example_runs_and_answers(program: str, models_home: Path) -> None:
-    done = run(program, models_home)
+def test_example_runs_and_answers(program: str, warm_home: Path) -> None:
+    done = run(program, warm_home)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "Traceback" not in done.stderr
@@ -57,8 +65,8 @@ def test_the_window_asks_edits_and_sends(models_home: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_demo_tells_what_is_personal_about_the_answers(models_home: Path) -> None:
-    done = run("demo.py", models_home)
+def test_the_demo_tells_what_is_personal_about_the_answers(warm_home: Path) -> None:
+    done = run("demo.py", warm_home)
     assert done.returncode == 0, done.stderr
     told: dict[str, list[str]] = {}
     for user, text in re.findall(r"^([a-z-]+) says: (.*)$", done.stdout, re.MULTILINE):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import mailbox
-import os
+import runpy
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -57,21 +58,34 @@ def assistant_home(models_home: Path) -> Path:
     return models_home
 
 
-def run(home: Path, box: mailbox.Maildir) -> str:
-    command = [sys.executable, str(ROOT / "examples/assistant/drafts.py"), str(box._path), "--address", ADA]  # type: ignore[attr-defined]
-    done = subprocess.run(
-        command, env={**os.environ, "EDGE_TTP_HOME": str(home)}, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Run = Callable[[], str]
+
+
+@pytest.fixture
+def run(
+    box: mailbox.Maildir, assistant_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """The example as it is started, in this process: what it prints."""
+    program = ROOT / "examples/assistant/drafts.py"
+    monkeypatch.setattr(sys, "argv", [str(program), str(box._path), "--address", ADA])  # type: ignore[attr-defined]
+
+    def once() -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(program), run_name="__main__")
+        said = capsys.readouterr()
+        assert ended.value.code == 0, said.err
+        return said.out
+
+    return once
 
 
 def drafts(box: mailbox.Maildir) -> dict[str, mailbox.MaildirMessage]:
     return {str(one["In-Reply-To"]): one for one in box.get_folder("Drafts")}
 
 
-def test_new_mails_get_drafts_and_what_was_sent_teaches(box: mailbox.Maildir, assistant_home: Path) -> None:
-    told = run(assistant_home, box)
+def test_new_mails_get_drafts_and_what_was_sent_teaches(box: mailbox.Maildir, assistant_home: Path, run: Run) -> None:
+    told = run()
     assert told.count("drafted: ") == 2
     assert told.count("passed over: ") == 4
     left = drafts(box)
@@ -80,7 +94,7 @@ def test_new_mails_get_drafts_and_what_was_sent_teaches(box: mailbox.Maildir, as
     assert (first["To"], first["Subject"], first.get_flags()) == ("Ben <ben@example.net>", "Re: lift 1", "D")
     assert first.get_payload().strip()
     assert left["<2@example.net>"]["Bcc"] is None
-    assert "drafted" not in run(assistant_home, box)  # once for each mail
+    assert "drafted" not in run()  # once for each mail
 
     sent = box.add_folder("Sent")
     answer = mail(11, ADA, "lift 1 lives!! take it\n\n> Lift 1 was repaired.\n", To="ben@example.net")
@@ -89,7 +103,7 @@ def test_new_mails_get_drafts_and_what_was_sent_teaches(box: mailbox.Maildir, as
     unchanged = mail(12, ADA, left["<2@example.net>"].get_payload(), To="eve@example.net")
     unchanged["In-Reply-To"] = "<2@example.net>"
     sent.add(unchanged)
-    told = run(assistant_home, box)
+    told = run()
     assert "(as you changed it)" in told
     assert "(as drafted)" in told
     assert drafts(box) == {}  # another answer went out in their place
@@ -97,7 +111,7 @@ def test_new_mails_get_drafts_and_what_was_sent_teaches(box: mailbox.Maildir, as
         kinds = sorted(one.kind for one in history.feedback_for("me"))
         assert kinds == ["accept", "edit"]
         assert "lift 1 lives!! take it" in [item.output for item in history.items("me")]
-    assert "learned" not in run(assistant_home, box)
+    assert "learned" not in run()
     record = locate(assistant_home).data / "assistant.json"
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
     assert all(one["learned"] for one in json.loads(record.read_text()).values())

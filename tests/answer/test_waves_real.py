@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from fakes.command import edge_ttp, one_object
-from fakes.real import spare_measuring
+from fakes.real import linked_policy, spare_measuring
 from policy import tiny
 
+from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput, ModelUnavailable
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import Generation, HistoryItem, LoraAdapter, Sampling
@@ -27,17 +28,32 @@ DATE = 'root ::= [0-9]{4} "-" [01] [0-9] "-" [0-3] [0-9]'
 WIDTH, KEYS = 576, 192  # of SmolLM2-135M: the embedding, and the keys of a layer
 
 
-@pytest.fixture
-def warm_home(models_home: Path) -> Path:
+@pytest.fixture(scope="module")
+def warm_home(tmp_path_factory: pytest.TempPathFactory, policy_path: Path) -> Path:
     """A home with the real policy in which the device was measured already."""
-    spare_measuring(models_home)
-    return models_home
+    home = tmp_path_factory.mktemp("warm")
+    linked_policy(home, policy_path)
+    spare_measuring(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def opened(warm_home: Path) -> Iterator[Runtime]:
+    with Runtime.open(home=warm_home, threads=1) as runtime:
+        yield runtime
 
 
 @pytest.fixture
-def runtime(warm_home: Path) -> Iterator[Runtime]:
-    with Runtime.open(home=warm_home, threads=1) as opened:
-        yield opened
+def runtime(opened: Runtime) -> Iterator[Runtime]:
+    """With an empty history."""
+    yield opened
+    opened.history.forget("ann")
+
+
+@pytest.fixture
+def in_home(warm_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is run here and in processes of its own finds that home."""
+    monkeypatch.setenv("EDGE_TTP_HOME", str(warm_home))
 
 
 @pytest.fixture
@@ -109,26 +125,31 @@ def test_a_conversation_is_read_on_and_not_anew(runtime: Runtime) -> None:
     assert first.timings.device == "cpu" or first.timings.device.startswith("gpu")
 
 
-@pytest.mark.usefixtures("warm_home")
-def test_the_command_line_draws_by_schema_grammar_and_adapter(lora: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_home")
+def test_the_command_line_draws_by_schema_grammar_and_adapter(
+    lora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*arguments: str) -> str:
+        assert run(arguments) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
     plain = ("generate", "How is the weather?", "--n", "3", "--select", "consensus", "--seed", "1", "--threads", "1")
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
     found = one_object(edge_ttp(*plain, "--json-schema", str(schema), "--json").stdout)
     assert [set(json.loads(one["text"])) for one in found["candidates"]] == [{"city", "sunny"}] * 3
-    dated = edge_ttp(*plain, "--grammar", DATE)
-    assert re.fullmatch(r"\d{4}-[01]\d-[0-3]\d\n", dated.stdout), dated.stderr
+    assert re.fullmatch(r"\d{4}-[01]\d-[0-3]\d\n", said(*plain, "--grammar", DATE))
     short = (*plain, "--max-tokens", "8", "--json")
-    without, changed = one_object(edge_ttp(*short).stdout), one_object(edge_ttp(*short, "--lora", str(lora)).stdout)
+    without, changed = one_object(said(*short)), one_object(said(*short, "--lora", str(lora)))
     assert [one["text"] for one in changed["candidates"]] != [one["text"] for one in without["candidates"]]
     assert changed["sampling"]["adapters"] == [{"path": str(lora), "scale": 1.0}]
-    refused = edge_ttp(*plain, "--grammar", 'root ::= "a')
-    assert refused.returncode == 2
-    assert "the grammar is not valid" in refused.stderr
-    assert refused.stderr.count("\n") == 1
+    assert run([*plain, "--grammar", 'root ::= "a']) == 2
+    refused = capsys.readouterr().err
+    assert "the grammar is not valid" in refused
+    assert refused.count("\n") == 1
 
 
-@pytest.mark.usefixtures("warm_home")
+@pytest.mark.usefixtures("in_home")
 def test_a_chat_answers_by_the_schema(tmp_path: Path) -> None:
     options = ("--n", "2", "--select", "consensus", "--threads", "1", "--json-schema", json.dumps(SCHEMA))
     done = edge_ttp("chat", *options, stdin=b"How is it?\nAnd there?\n")

@@ -20,6 +20,14 @@ def _measurements(policy: Path) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in locate(folder).cache.glob("device.json")}
 
 
+def linked_policy(home: Path, policy: Path) -> None:
+    """Puts the default policy, whose file is `policy`, into the model store of `home`: linked, not copied."""
+    store = locate(home).models / policy.parent.name
+    store.mkdir(parents=True)
+    for file in policy.parent.iterdir():
+        (store / file.name).symlink_to(file)
+
+
 def spare_measuring(home: Path) -> None:
     """Puts what the device was measured to cost into the cache of `home`, which has the default policy."""
     paths = locate(home)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.real import spare_measuring
+from fakes.real import linked_policy, spare_measuring
 
 from edge_ttp.history import History
 from edge_ttp.paths import locate
@@ -21,12 +21,8 @@ from .serving import Running, served
 def server_home(tmp_path_factory: pytest.TempPathFactory, policy_path: Path) -> Path:
     """A home with the real policy and the samples of `mara` as the texts of `me`."""
     home = tmp_path_factory.mktemp("served")
-    paths = locate(home)
-    store = paths.models / policy_path.parent.name
-    store.mkdir(parents=True)
-    for file in policy_path.parent.iterdir():
-        (store / file.name).symlink_to(file)
-    with History.open(paths.database) as history:
+    linked_policy(home, policy_path)
+    with History.open(locate(home).database) as history:
         history.add_many(
             HistoryItem(user_id="me", input=item["input"], output=item["output"]) for item in sample_items("mara")
         )

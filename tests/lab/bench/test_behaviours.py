@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fakes.real import spare_measuring
 
 from edge_ttp.lab.bench import rival_servers
 from edge_ttp.lab.bench.behaviours import CHECKS, observe
@@ -14,6 +15,7 @@ from edge_ttp.registry import DEFAULT_POLICY
 
 @pytest.mark.real
 def test_our_server_keeps_every_one_of_them(models_home: Path, policy_path: Path) -> None:
+    spare_measuring(models_home)
     end = rival_servers.end_token(policy_path)
     assert end is not None
     with rival_servers.ours(Ground(DEFAULT_POLICY, policy_path, 2, 2048, 8, end)) as served:

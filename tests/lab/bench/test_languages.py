@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from edge_ttp.answer.language import NAMES, detect
 from edge_ttp.cli.main import app
 from edge_ttp.errors import InvalidInput
+from edge_ttp.lab.bench import languages
 from edge_ttp.lab.bench.languages import REQUESTS, LanguageRow, measure, written
 
 
@@ -25,7 +26,9 @@ def test_a_language_is_written_where_answers_stay_in_it_and_its_texts_cost_littl
 
 @pytest.mark.real
 @pytest.mark.usefixtures("models_home")
-def test_bench_languages_tells_what_the_default_policy_can_write() -> None:
+def test_bench_languages_tells_what_the_default_policy_can_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "CANDIDATES", 2)
+    monkeypatch.setattr(languages, "LONGEST", 24)
     run = CliRunner().invoke(app, ["bench", "languages", "--language", "ja", "--language", "en", "--json"])
     assert run.exit_code == 0, run.output
     told = json.loads(run.stdout)
