@@ -47,7 +47,7 @@ def opened(warm_home: Path) -> Iterator[Runtime]:
 def runtime(opened: Runtime) -> Iterator[Runtime]:
     """With an empty history."""
     yield opened
-    opened.history.forget("ann")
+    opened.history.forget("ann", everything=True)
 
 
 @pytest.fixture

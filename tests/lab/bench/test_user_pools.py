@@ -78,7 +78,7 @@ def test_a_pool_is_scored_with_what_its_user_had_written_before(data: Path) -> N
     assert evidence.kind == "written"
     np.testing.assert_allclose(evidence.utility, [utility(one["text"], "fern heath number 2 of ann") for one in DRAWN])
     assert evidence.utility[0] > evidence.utility[1] > evidence.utility[2] == 0
-    np.testing.assert_array_equal(evidence.layer.features, np.float32(np.arange(6).reshape(3, 2) / 3))
+    np.testing.assert_array_equal(evidence.features, np.float32(np.arange(6).reshape(3, 2) / 3))
 
 
 @pytest.mark.parametrize(
