@@ -18,6 +18,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # For `make house` and `make same-answers`: the commit to compare with, as in `make house BEFORE=0964d67`.
 BEFORE ?=
+AFTER ?=
+WHEN ?=
 
 .PHONY: help demo test test-fast test-export test-clients test-server test-scale test-app app test-frozen soak hostile lint house docs bench reproduce same-answers models converter clean
 .DEFAULT_GOAL := demo
@@ -175,8 +177,8 @@ soak: $(VENV)/.test models  ## minutes-long tests: many threads, many kills, lar
 hostile: $(VENV)/.test models  ## 850 hostile inputs of each kind, part of soak; writes docs/measured/hostile-inputs.md
 	$(BIN)/python -m tests.hostile --each 850 --write
 
-same-answers: $(VENV)/.test models  ## compares answers with those of the commit BEFORE, to the byte
-	$(BIN)/python tests/same_answers.py $(BEFORE)
+same-answers: $(VENV)/.test models  ## compares answers of commits, to the byte: BEFORE=, AFTER= (HEAD); WHEN=1 names who changed them
+	$(BIN)/python tests/same_answers.py $(BEFORE) $(if $(AFTER),--after $(AFTER)) $(if $(WHEN),--when)
 
 bench: models  ## speed of candidates on this device
 	EDGE_TTP_HOME=$(HOME_DIR) $(BIN)/edge-ttp bench candidates

@@ -148,7 +148,7 @@ def measure(paths: Paths, *, rounds: int, advance: Callable[[float], None]) -> R
         if ready == "no":
             raise ModelUnavailable("there is no policy on this device", "run `edge-ttp models pull`")
         driver.value('localStorage.setItem("edge-ttp-forgetful:" + person, "yes"); 0')
-        for one in range(rounds):
+        for turn in range(rounds):
             driver.value(_ASK + "0")
             driver.until(lambda: driver.value('document.querySelectorAll(".card p:not(:empty)").length'))
             driver.value(_PAGE_TICKS + "0")
@@ -159,7 +159,7 @@ def measure(paths: Paths, *, rounds: int, advance: Callable[[float], None]) -> R
             page_lags += json.loads(driver.value("clearInterval(pageTimer); JSON.stringify(pageLags)"))
             driver.value(_STOP + "0")
             stops.append(float(driver.until(lambda: driver.value("stopMs"))))
-            advance(one + 1)
+            advance(turn + 1)
         driver.value('localStorage.removeItem("edge-ttp-forgetful:" + person); 0')
     finally:
         driver.close()

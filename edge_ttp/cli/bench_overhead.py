@@ -34,25 +34,26 @@ def overhead(
         options.interruptible() as cancel,
         progress("measuring", pairs + rounds + commands, "steps") as advance,
     ):
-        found = measure(
+        overheads = measure(
             ground, n=n, tokens=tokens, pairs=pairs, rounds=rounds, commands=commands, advance=advance, cancel=cancel
         )
-    if found is None:
+    if overheads is None:
         raise Cancelled("interrupted before all was measured")
     if as_json:
-        emit_json({**found.as_dict(), "n": n, "tokens": tokens, "commands": commands, "threads": ground.threads})
+        emit_json({**overheads.as_dict(), "n": n, "tokens": tokens, "commands": commands, "threads": ground.threads})
         return
-    times = f"x {found.throughput:.3f}"
+    api, server = overheads.api_s * 1e3, overheads.server_s * 1e3
+    times = f"x {overheads.throughput:.3f}"
     print_table(
         ("", "Python API", "server", "difference"),
         [
-            ("a request, ms", f"{found.api_s * 1e3:.1f}", f"{found.server_s * 1e3:.1f}", f"{found.added_s * 1e3:+.1f}"),
-            ("as a stream, ms", "", "", f"{found.streamed_s * 1e3:+.1f}"),
-            (f"{AT_ONCE} at once, tokens/s", f"{found.api_rate:.0f}", f"{found.server_rate:.0f}", times),
-            ("command line, start to text, s", "", "", f"{found.command_s:.3f}"),
+            ("a request, ms", f"{api:.1f}", f"{server:.1f}", f"{overheads.added_s * 1e3:+.1f}"),
+            ("as a stream, ms", "", "", f"{overheads.streamed_s * 1e3:+.1f}"),
+            (f"{AT_ONCE} at once, tokens/s", f"{overheads.api_rate:.0f}", f"{overheads.server_rate:.0f}", times),
+            ("command line, start to text, s", "", "", f"{overheads.command_s:.3f}"),
         ],
     )  # fmt: skip
-    same = "every seed said the same" if found.same else "the texts DIFFER"
+    same = "every seed said the same" if overheads.same else "the texts DIFFER"
     note(
         f"{ground.model}, {ground.threads} threads, n={n}, {tokens} tokens; the command line beyond its drawing; {same}"
     )

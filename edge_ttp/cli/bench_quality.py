@@ -82,20 +82,20 @@ def quality(
         note(f"{pools[0]} holds {held} queries of {len(wanted)}")
     judging = RewardModel.load(registry.locate(reward or DEFAULT_REWARD, kind="reward").path, threads=threads)
     trained = measurement.tasks_trained_on(judging)
-    found: measurement.Found = {}
+    answers: measurement.Found = {}
     voices: list[VoiceQuality] = []
     made = []
     for file in pools:
         header, drawn = Resumable.read(file)
         with options.interruptible() as cancel, progress(f"judging {file.name}", len(drawn), "queries") as advance:
             judged = measurement.judge(judging, folder, file, tenths, advance=advance, cancel=cancel)
-        found |= judged.answers
+        answers |= judged.answers
         made.append(f"{len(judged.answers)} queries, {header['results']}, policy file {str(header['model'])[:12]}")
         if judged.halved:
             voices = measurement.voice_rows(judged, folder, tenths, int(header["each"]), trained=trained)
-    if not found:
+    if not answers:
         raise InvalidInput("the files hold no pools of these users", "draw some with --users")
-    rows = measurement.utility_rows(found, trained)
+    rows = measurement.utility_rows(answers, trained)
     facts: dict[str, Any] = {"policy": located.name, "reward": judging.name, "part": part, "made": made}
     if out is not None:
         with text_output(out, force=force) as written:

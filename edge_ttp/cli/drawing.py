@@ -125,7 +125,7 @@ _WRITTEN = {
 
 def _options() -> dict[str, Any]:
     """Field of schema.Sampling -> its option. None stands for the field's own default, which the help line names."""
-    found = {}
+    options = {}
     for name, field in Sampling.model_fields.items():
         written = _WRITTEN.get(name, _Written())
         number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
@@ -136,8 +136,8 @@ def _options() -> dict[str, Any]:
             help=" ".join(part for part in (field.description, written.more, default) if part),
         )
         kind: Any = written.type or field.annotation
-        found[name] = Annotated[kind | None, option]
-    return found
+        options[name] = Annotated[kind | None, option]
+    return options
 
 
 OPTIONS = _options()

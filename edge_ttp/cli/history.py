@@ -140,7 +140,7 @@ def search(
 
     name = user_named(user)
     with open_history() as history:
-        found = history.search(name, text, limit)
+        hits = history.search(name, text, limit)
     if as_json:
         rows = [
             {
@@ -149,15 +149,15 @@ def search(
                 "snippet": each.snippet,
                 "highlights": [list(span) for span in each.highlights],
             }
-            for each in found
+            for each in hits
         ]
         emit_json({"user": name, "found": rows})
         return
-    if not found:
+    if not hits:
         note(f"nothing found in the history of {name}")
         return
     table = text_table("id", "date", "kind", "field", "text")
-    for each in found:
+    for each in hits:
         line = Text(each.snippet)
         for start, end in each.highlights:
             line.stylize("bold", start, end)
@@ -173,26 +173,27 @@ def stats(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fals
 
     name = selected(user, all_users)
     with open_history() as history:
-        found = history.stats(name)
+        statistics = history.stats(name)
         retention = None if name is None else history.retention(name)
         size = history.path.stat().st_size
     if as_json:
-        ends = (("oldest", found.oldest), ("newest", found.newest))
+        ends = (("oldest", statistics.oldest), ("newest", statistics.newest))
         moments = {key: moment and moment.isoformat() for key, moment in ends}
-        emit_json({**asdict(found), **moments, "retention_days": retention, "database_bytes": size})
+        emit_json({**asdict(statistics), **moments, "retention_days": retention, "database_bytes": size})
         return
     table = text_table("", "", header=False)
-    span = "" if found.oldest is None else f"{found.oldest.date()} to {found.newest.date()}"  # type: ignore[union-attr]
+    oldest, newest = statistics.oldest, statistics.newest
+    span = "" if oldest is None or newest is None else f"{oldest.date()} to {newest.date()}"
     rows = [
-        ("users", str(found.users)) if name is None else ("user", plain(name)),
-        ("texts", str(found.items)),
-        ("kinds", plain(_tally(found.kinds))),
-        ("sources", plain(_tally(found.sources))),
+        ("users", str(statistics.users)) if name is None else ("user", plain(name)),
+        ("texts", str(statistics.items)),
+        ("kinds", plain(_tally(statistics.kinds))),
+        ("sources", plain(_tally(statistics.sources))),
         ("written", span),
-        ("mean length", f"input {found.mean_input:.0f}, output {found.mean_output:.0f} characters"),
-        ("generations", f"{found.generations} with {found.candidates} candidates"),
+        ("mean length", f"input {statistics.mean_input:.0f}, output {statistics.mean_output:.0f} characters"),
+        ("generations", f"{statistics.generations} with {statistics.candidates} candidates"),
         ("kept for", "ever" if retention is None else f"{retention} days"),
-        ("feedback", _tally(found.feedback)),
+        ("feedback", _tally(statistics.feedback)),
         ("database", f"{size / 1e6:.1f} MB (all users)"),
     ]
     labels, values = table.columns  # a narrow terminal folds what is said, not what it is
@@ -230,19 +231,19 @@ def export(
         raise InvalidInput("--all and --preferences exclude each other", "give one of them")
     count = 0
     with open_history() as history:
-        found = (
+        rows = (
             preference_lines(history.judged_generations(name))
             if preferences
             else map(line_of, history.records(name, everything=everything))
         )
         if output is None:
-            for line in found:
+            for line in rows:
                 sys.stdout.buffer.write(line.encode())  # UTF-8, whatever the terminal speaks
                 count += 1
             sys.stdout.buffer.flush()
         else:
             with text_output(output, force=force, database=history.path) as file:
-                for line in found:
+                for line in rows:
                     file.write(line)
                     count += 1
             note(f"{counted(count, 'line')} written to {output}")

@@ -26,7 +26,7 @@ def imports(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fa
     """List what was imported, newest first, with the number that `undo-import` takes."""
     owner = selected(user, all_users)
     with open_history() as history:
-        found = history.imports(owner)
+        taken_in = history.imports(owner)
     if as_json:
         rows = [
             {
@@ -37,15 +37,15 @@ def imports(user: User = None, all_users: AllUsers = False, as_json: AsJson = Fa
                 "items": one.items,
                 "generations": one.generations,
             }
-            for one in found
+            for one in taken_in
         ]
         emit_json({"imports": rows})
         return
-    if not found:
+    if not taken_in:
         note("nothing was imported yet" if owner is None else f"nothing was imported yet for {owner}")
         return
     shown = text_table("import", "date", "user", "texts", "answers", "from")
-    for one in found:
+    for one in taken_in:
         day = f"{one.created_at.astimezone():%Y-%m-%d %H:%M}"
         shown.add_row(
             str(one.id),

@@ -211,7 +211,7 @@ class _Reader:
         self._at += 1
         negated = self._here() == "^"
         self._at += negated
-        found = ""
+        members = ""
         while self._here() != "]":
             first = self._character()
             last = first
@@ -221,13 +221,13 @@ class _Reader:
                 last = self._character()
                 if last < first:
                     raise self._wrong(f"a range from {first!r} back to {last!r}")
-            found += _escaped(first) + (f"-{_escaped(last)}" if last != first else "")
+            members += _escaped(first) + (f"-{_escaped(last)}" if last != first else "")
         self._at += 1
-        if not found:
+        if not members:
             if negated:
                 return "(?s:.)"
             raise self._wrong("a class without characters")
-        return f"[{'^' if negated else ''}{found}]"
+        return f"[{'^' if negated else ''}{members}]"
 
     def _here(self) -> str:
         if self._at >= len(self._text):

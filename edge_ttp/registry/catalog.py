@@ -162,7 +162,7 @@ class Catalog:
         return frozenset(entry.manifest.sha256 for entry in self.entries() if entry.shipped)
 
     def _read(self) -> tuple[list[Entry], list[str]]:
-        found: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         problems: list[str] = []
         shipped = [*self._shipped.glob("*.toml"), *self._shipped.glob(f"*/{MANIFEST_NAME}")]
         stored = [*self._store.glob(f"*/{MANIFEST_NAME}")]
@@ -176,8 +176,8 @@ class Catalog:
             if own != manifest.name:
                 problems.append(f"the manifest {str(path)!r} names another model: {manifest.name!r}")
                 continue
-            if manifest.name not in found:
+            if manifest.name not in entries:
                 beside = (self._shipped if is_shipped else self._store) / manifest.name
                 folder = beside if is_shipped and manifest.bundled else self._store / manifest.name
-                found[manifest.name] = Entry(manifest, beside, folder, is_shipped)
-        return [found[name] for name in sorted(found)], problems
+                entries[manifest.name] = Entry(manifest, beside, folder, is_shipped)
+        return [entries[name] for name in sorted(entries)], problems

@@ -188,7 +188,7 @@ class _HeaderReader:
 
     def _tensors(self, count: int, metadata: dict[str, Scalar]) -> tuple[ListedTensor, ...]:
         """The list of tensors. Refuses a file that ends before the last of them."""
-        found = []
+        tensors = []
         end = 0
         for _ in range(count):
             name = self._string(MAX_KEY)
@@ -199,7 +199,7 @@ class _HeaderReader:
                 shape.append(self._integer("<Q"))
                 weights = self._bounded(weights * shape[-1], 1 << 48, "weights in one tensor")
             kind = self._integer("<I")
-            found.append(ListedTensor(name, tuple(shape), kind))
+            tensors.append(ListedTensor(name, tuple(shape), kind))
             offset = self._integer("<Q")
             per_block, block_bytes = _BLOCKS.get(kind, (1, 0))
             end = max(end, offset + -(-weights // per_block) * block_bytes)
@@ -207,12 +207,12 @@ class _HeaderReader:
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise self._absurd(f"an alignment of {alignment}")
         start = -(-self._at // alignment) * alignment
-        if found and start + end > self._size:
+        if tensors and start + end > self._size:
             raise ModelUnavailable(
                 f"the GGUF file {str(self._path)!r} is truncated: {self._size} of {start + end} bytes",
                 "fetch or copy it again",
             )
-        return tuple(found)
+        return tuple(tensors)
 
     def _take(self, count: int) -> int:
         """Moves on by `count` bytes; returns where they begin."""

@@ -50,7 +50,7 @@ def usage_of(generation: Generation) -> dict[str, Any]:
 def extension_of(generation: Generation, *, all_candidates: bool) -> dict[str, Any]:
     """What OpenAI's objects have no field for: the generation's id, the rule and its reason, the notes."""
     chosen = generation.candidates[generation.chosen]
-    found: dict[str, Any] = {
+    extension: dict[str, Any] = {
         "generation_id": generation.generation_id,
         "stored": generation.stored,
         "rule": generation.selection.rule,
@@ -61,9 +61,9 @@ def extension_of(generation: Generation, *, all_candidates: bool) -> dict[str, A
         "notes": list(generation.notes),
     }
     if all_candidates:
-        found["candidates"] = [one.model_dump(mode="json") for one in generation.candidates]
-        found["plan"] = generation.plan.model_dump(mode="json")
-    return found
+        extension["candidates"] = [one.model_dump(mode="json") for one in generation.candidates]
+        extension["plan"] = generation.plan.model_dump(mode="json")
+    return extension
 
 
 @dataclass(frozen=True)

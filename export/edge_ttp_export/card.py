@@ -98,7 +98,7 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     largest = max(row["n"] for row in rows)
     rules = list(dict.fromkeys(row["selector"] for row in rows))
-    found = {(row["selector"], row["task"], row["n"]): row for row in rows}
+    results = {(row["selector"], row["task"], row["n"]): row for row in rows}
     lines = [
         "## Results on report users",
         "",
@@ -110,12 +110,12 @@ def _results(measured: Mapping[str, Any]) -> list[str]:
         f"| rule | {' | '.join(tasks)} |",
         f"| --- |{' --- |' * len(tasks)}",
     ]
-    lines += [f"| {rule} | {' | '.join(_cell(found[rule, task, largest]) for task in tasks)} |" for rule in rules]
+    lines += [f"| {rule} | {' | '.join(_cell(results[rule, task, largest]) for task in tasks)} |" for rule in rules]
     lines += ["", "Mean utility of what is chosen, all tasks:", ""]
     sizes = sorted({row["n"] for row in rows})
     lines += [f"| rule | {' | '.join(f'N = {size}' for size in sizes)} |", f"| --- |{' --- |' * len(sizes)}"]
     lines += [
-        f"| {rule} | {' | '.join(format(found[rule, 'all', size]['utility'], '.4f') for size in sizes)} |"
+        f"| {rule} | {' | '.join(format(results[rule, 'all', size]['utility'], '.4f') for size in sizes)} |"
         for rule in rules
     ]
     lines += [

@@ -48,7 +48,7 @@ def evaluate_files(
     parts: tuple[Part, ...] = ("tune", "report") if networks else ("report",)
     pools, tasks, headers = load_pools(files, data, model.salience, report, parts=parts)
     policies = _by_policy(pools, headers, parts)
-    found: dict[str, Any] = {name: [] for name in LISTS}
+    lists: dict[str, Any] = {name: [] for name in LISTS}
     rules: dict[str, Fixed] = {}
     seen: set[str] = set()
     if networks:
@@ -58,11 +58,11 @@ def evaluate_files(
             raise InvalidInput("no pool of a tune user to fix the selection rules on", "give the training's pool files")
         chosen = fix_rules(networks[PROBABILISTIC], tune)
         rules = {name: fixed for name, (fixed, _) in chosen.items()}
-        found["rules"] = {
+        lists["rules"] = {
             name: {"rule": fixed.rule, "constant": fixed.constant, "tune_share": share}
             for name, (fixed, share) in chosen.items()
         }
-    found["policies"] = {}
+    lists["policies"] = {}
     reported_of = {policy: [pool for pool in part if pool.part == "report"] for policy, part in policies.items()}
     for policy, reported in reported_of.items():
         if not reported:
@@ -95,13 +95,13 @@ def evaluate_files(
             for name, values in compare(
                 reported, networks, strangers, rules, {"policy": policy, "seen": policy in seen}, judge=known
             ).items():
-                found[name] += values
+                lists[name] += values
             of_model["rows"] = [row for row in of_model["rows"] if row["selector"] == "model"]
         for name in LISTS:
-            found[name] += of_model.pop(name, [])
-        found["policies"][policy] = of_model
-    first = next(iter(found["policies"].values()))
-    return {**found, **first}
+            lists[name] += of_model.pop(name, [])
+        lists["policies"][policy] = of_model
+    first = next(iter(lists["policies"].values()))
+    return {**lists, **first}
 
 
 def _by_loss(trained: Sequence[Path]) -> dict[str, list[Checkpoint]]:

@@ -34,7 +34,7 @@ def encoder_forms(
     need_torch(threads)
     from edge_ttp_export.encoder_forms import CANDIDATES, compare
 
-    found = compare(
+    compared = compare(
         reward_folder(model),
         _judged(pools, data, CANDIDATES, most),
         threads=threads,
@@ -43,7 +43,7 @@ def encoder_forms(
         only=form or (),
     )
     if as_json:
-        emit_json({"candidates": CANDIDATES, "threads": threads, "rows": [row.as_dict() for row in found]})
+        emit_json({"candidates": CANDIDATES, "threads": threads, "rows": [row.as_dict() for row in compared]})
         return
     header = (
         "form",
@@ -74,7 +74,7 @@ def encoder_forms(
                 f"{row.alone:.0e}",
                 "pass" if row.gates else "missed",
             )
-            for row in found
+            for row in compared
         ],
     )
 

@@ -226,7 +226,7 @@ def evaluate(
             raise InvalidInput(f"--left-out {one!r} names no folder", "write TASK=FOLDER")
         strangers[task] = Path(path)
     with place_at(on, workers=workers, threads=used or 1) as place:
-        found = evaluate_files(
+        evaluation = evaluate_files(
             RewardModel.load(folder, threads=used),
             pools,
             data,
@@ -238,13 +238,13 @@ def evaluate(
             threads=used,
         )
     if as_json:
-        emit_json(found)
+        emit_json(evaluation)
         return
     from rich.table import Table
 
-    sizes = sorted({row["n"] for row in found["rows"] if row["n"] > 1})
-    for policy in found["policies"]:
-        rows = [row for row in found["rows"] if row["policy"] == policy]
+    sizes = sorted({row["n"] for row in evaluation["rows"] if row["n"] > 1})
+    for policy in evaluation["policies"]:
+        rows = [row for row in evaluation["rows"] if row["policy"] == policy]
         for task in dict.fromkeys(row["task"] for row in rows):
             title = f"{task}, policy {policy}: share of headroom"
             table = Table("rule", *(f"N={size}" for size in sizes), title=title)

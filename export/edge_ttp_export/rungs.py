@@ -263,12 +263,12 @@ def write_ladder(
     """Writes what `climb` left in `work`, and what the shipped model says, as a score file; returns its bytes."""
     salt = b"ladder" + work.name.encode()
     made: dict[str, dict[str, Any]] = {SHIPPED: {"loss": "beta-nll", "name": reward.name, "reward": reward.fingerprint}}
-    found: dict[str, dict[str, Floats]] = {}
+    columns: dict[str, dict[str, Floats]] = {}
     for rung, name in enumerate(RUNGS):
         for arm in ARMS:
             for seed in range(seeds):
                 with np.load(work / f"{rung}-{arm}-{seed}.npz") as held:
-                    found[variant(name, arm, seed)] = {key: held[key] for key in held.files}
+                    columns[variant(name, arm, seed)] = {key: held[key] for key in held.files}
                 made[variant(name, arm, seed)] = {"rung": name, "loss": arm, "seed": seed}
     sets = []
     for task in sorted({pool.task for pool in pools}):
@@ -280,7 +280,7 @@ def write_ladder(
                   for name in ("score", "picked", "sd", "epistemic"))
             )
         }  # fmt: skip
-        for name, held in found.items():
+        for name, held in columns.items():
             likelihood = made[name]["loss"] in ("gaussian", "beta-nll")
             variants[name] = Scored(
                 held["score"][rows],

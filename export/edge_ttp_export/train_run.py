@@ -94,14 +94,14 @@ def run_trainings(
             raise InvalidInput(f"no file has the task {one.without!r}", f"choose {', '.join(sorted(known))}")
     made = {"files": headers, **reader.fingerprints()}
     folders = {one.name: out if len(trainings) == 1 else out / one.name for one in trainings}
-    found: dict[str, dict[str, Any]] = {}
+    losses: dict[str, dict[str, Any]] = {}
     todo = []
     for one in trainings:
         kept = None if len(trainings) == 1 or force else _kept(folders[one.name], one, made)
         if kept is None:
             todo.append(one)
         else:
-            found[one.name] = kept
+            losses[one.name] = kept
     where = place or Here()
     maker = TrainerMaker(pools, threads, report if isinstance(where, Here) else None)
     results: Iterator[Trained] = where.run(maker, todo)
@@ -109,9 +109,9 @@ def run_trainings(
         for one, trained in zip(todo, results, strict=True):
             with output_folder(folders[one.name], force=force) as folder:
                 save_checkpoint(folder, trained, {**made, "without": one.without})
-            found[one.name] = trained.facts
+            losses[one.name] = trained.facts
             report(f"{one.name}: share {trained.facts['tune_share']:.3f} of the headroom on tune users")
-    return {one.name: found[one.name] for one in trainings}
+    return {one.name: losses[one.name] for one in trainings}
 
 
 def _kept(folder: Path, wanted: Training, made: dict[str, Any]) -> dict[str, Any] | None:

@@ -68,7 +68,7 @@ def company(
 
     Ends with the rows that were measured whole where `cancel` is set.
     """
-    found: list[CompanyCost] = []
+    costs: list[CompanyCost] = []
     done = 0
     for others in counts:
         alone, queued, turns = [], [], []
@@ -77,11 +77,11 @@ def company(
             queued.append(_queued(runtime, others, n=n, tokens=tokens, seed=at))
             turns.append(_turns(runtime, others, n=n, tokens=tokens, seed=at))
             if cancel.is_set():
-                return found
+                return costs
             done += 1
             advance(done)
-        found.append(_row(others, alone, queued, turns))
-    return found
+        costs.append(_row(others, alone, queued, turns))
+    return costs
 
 
 def _row(others: int, alone: list[_Round], queued: list[_Round], turns: list[_Round]) -> CompanyCost:

@@ -144,7 +144,7 @@ def written(rows: Sequence[LanguageRow]) -> list[str]:
 
 def _answered(policy: LlamaPolicy, style: Style, language: str) -> float:
     """Share of answers that are in the language of the request, of those long enough to tell."""
-    found = []
+    right = []
     for place, request in enumerate(REQUESTS[language]):
         encoded = encode(policy, style, request, ())
         drawn = policy.sample(
@@ -158,8 +158,8 @@ def _answered(policy: LlamaPolicy, style: Style, language: str) -> float:
             ),
             Control(),
         )
-        found += [told == language for one in drawn.candidates if (told := detect(one.text)) is not None]
-    return float(np.mean(found)) if found else 0.0
+        right += [told == language for one in drawn.candidates if (told := detect(one.text)) is not None]
+    return float(np.mean(right)) if right else 0.0
 
 
 def _nats(scorer: PolicyScorer, tokens: Sequence[int]) -> float:

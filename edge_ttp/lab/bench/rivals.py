@@ -183,7 +183,7 @@ def speeds(
     In every round all rivals answer the same prompt, each round beginning with another one. Ends with the rows that
     were measured whole where `cancel` is set.
     """
-    found: list[RivalSpeed] = []
+    rows: list[RivalSpeed] = []
     done = 0
     for rival in rivals:
         with rival.awake():  # what is loaded at the first request is not timed
@@ -203,9 +203,9 @@ def speeds(
                         done += len(each[at].timed)
                         advance(done)
                         if cancel.is_set():
-                            return found
-            found += [_row(rival, situation, n, own, runs[0]) for rival, own in zip(rivals, runs, strict=True)]
-    return found
+                            return rows
+            rows += [_row(rival, situation, n, own, runs[0]) for rival, own in zip(rivals, runs, strict=True)]
+    return rows
 
 
 def _run(rival: Rival, errand: Errand, n: int, tokens: int, *, seed: int) -> list[_Timed]:

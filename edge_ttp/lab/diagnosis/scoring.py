@@ -92,7 +92,7 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
 
     Raises InvalidInput for a file that cannot be read, or for its first line that is no item.
     """
-    found: dict[str, list[HistoryItem]] = {}
+    by_user: dict[str, list[HistoryItem]] = {}
     try:
         with path.open("rb") as stream:
             reading = LineReading(user=None, fallback="me")
@@ -102,10 +102,10 @@ def read_history(path: Path) -> dict[str, list[HistoryItem]]:
                     raise InvalidInput(f"line {one.number} of {path}: {one.reason}", "correct the line")
                 if isinstance(one, Numbered) and isinstance(one.record, HistoryItem):
                     item = one.record.model_copy(update={"id": one.number})
-                    found.setdefault(item.user_id, []).append(item)
+                    by_user.setdefault(item.user_id, []).append(item)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}", "give a JSON lines file") from error
-    return found
+    return by_user
 
 
 def read_queries(source: Source, table: Table) -> dict[int, AskedQuery]:

@@ -90,7 +90,7 @@ def _has_variance(file: ScoreFile, names: Sequence[str]) -> bool:
 
 def _scores(file: ScoreFile, name: str, selection: str) -> Floats:
     """(queries, N) what the selection ranks by, the sets one after another."""
-    found = []
+    by_set = []
     for one in file.sets:
         scored = one.variants[name]
         rule, _, by = selection.partition(", ")
@@ -102,8 +102,8 @@ def _scores(file: ScoreFile, name: str, selection: str) -> Floats:
             else:
                 centre = score.mean(axis=1, keepdims=True)
                 score = centre + T2 / (T2 + spread**2) * (score - centre)
-        found.append(score)
-    return np.concatenate(found)
+        by_set.append(score)
+    return np.concatenate(by_set)
 
 
 def _users(file: ScoreFile) -> npt.NDArray[np.int64]:

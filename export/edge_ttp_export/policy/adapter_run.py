@@ -75,19 +75,19 @@ def export_adapter(
     source = inspect(base)
     if source.is_gguf:
         raise InvalidInput("an adapter is converted with the checkpoint it was trained on", "give that folder")
-    found = inspect_lora(lora, source.path)
-    wanted = free_name(registry, name, source, found)
+    inspected = inspect_lora(lora, source.path)
+    wanted = free_name(registry, name, source, inspected)
     scripts = [converter(paths), converter(paths, ADAPTER_SCRIPT)]
     texts = read_texts(data, user)
     used = threads or cores()
-    origin = Origin(fingerprint(source, cancel), lora="".join(file_sha256(file) for file in found.files))
+    origin = Origin(fingerprint(source, cancel), lora="".join(file_sha256(file) for file in inspected.files))
     parts = {**vars(origin), "what": "adapter", "llama.cpp": bindings.version(), "data": texts.name}
     with work_folder(paths, parts, note) as folder:
         folder.need(source.full_bytes + (64 << 20), f"exporting the adapter of {source.name!r}")
         shop = Workshop(source, folder, scripts[0], None, used, report, cancel)
         path = folder.made(
             "adapter.gguf",
-            lambda partial: convert_adapter(scripts[1], found, source.path, partial, report=report, cancel=cancel),
+            lambda partial: convert_adapter(scripts[1], inspected, source.path, partial, report=report, cancel=cancel),
         )
         effect = measure_effect(shop.full, path, texts, positions=positions, threads=used, report=report)
         fields: dict[str, Any] = {

@@ -54,7 +54,7 @@ class MeasuredFormat:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON and manifests: no null, and keys that are text."""
-        found: dict[str, Any] = {
+        gates: dict[str, Any] = {
             "format": self.format,
             "size_bytes": self.size_bytes,
             "fallback_tensors": self.fallbacks,
@@ -62,13 +62,13 @@ class MeasuredFormat:
             "utility": self.benefit.as_dict(),
         }
         if self.loss is not None:
-            found["loss"] = self.loss.as_dict()
+            gates["loss"] = self.loss.as_dict()
         if self.speed is not None:
             speed = asdict(self.speed)
             for key in ("decode_tps", "decode_ratio"):
                 speed[key] = {str(n): value for n, value in speed[key].items()}
-            found["speed"] = speed
-        return found
+            gates["speed"] = speed
+        return gates
 
 
 def parse_size(text: str) -> int:

@@ -197,18 +197,18 @@ def _bases(registry: Registry, wanted: str | None, source: PolicySource, made_of
         if entry.kind == "policy" and entry.installed and entry.variant_of is None:
             recipe = registry.manifest(entry.name).recipe
             names += [entry.name] if recipe.get("source_sha256") == made_of else []
-    found = []
+    bases = []
     for name in dict.fromkeys(names):
         try:
-            found.append(registry.own(name))
+            bases.append(registry.own(name))
         except (NotFound, InvalidInput):
             continue
-    if not found:
+    if not bases:
         raise InvalidInput(
             f"no policy on this device was made of {source.name!r}",
             "name one with --base, or make one: edge-ttp export policy",
         )
-    return found
+    return bases
 
 
 def _settled(settings: LoraSettings) -> LoraSettings:
