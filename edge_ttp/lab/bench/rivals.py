@@ -115,7 +115,7 @@ class _Timed:
 
 
 @dataclass(frozen=True)
-class Errand:
+class RivalRound:
     """What a rival is asked in one round: first, without being timed, what it may remember; then what is timed."""
 
     before: tuple[Messages, ...]
@@ -140,31 +140,31 @@ def _turns(task: Task, places: Sequence[int], mark: str) -> Messages:
     return turns
 
 
-def errands(situation: Situation, tasks: Sequence[Task], *, ours: bool, mark: str) -> Iterator[Errand]:
+def rounds_of(situation: Situation, tasks: Sequence[Task], *, ours: bool, mark: str) -> Iterator[RivalRound]:
     """What is asked of ours or another rival in a round over `tasks`, the same prompt at the same place for each."""
     whole = [conversation(task, mark=f"({mark}.{place}) ") for place, task in enumerate(tasks)]
     if situation == "turns":
-        yield Errand(tuple(whole), tuple(whole))
+        yield RivalRound(tuple(whole), tuple(whole))
         return
     for place, (task, asked) in enumerate(zip(tasks, whole, strict=True)):
         if situation == "new":
-            yield Errand((), (asked,))
+            yield RivalRound((), (asked,))
         elif situation == "again":
-            yield Errand((asked,), (asked,))
+            yield RivalRound((asked,), (asked,))
         else:
             yield _second(task, ours=ours, mark=f"{mark}.{place}")
 
 
-def _second(task: Task, *, ours: bool, mark: str) -> Errand:
+def _second(task: Task, *, ours: bool, mark: str) -> RivalRound:
     """Two requests of one user that recall different texts: behind a core which stays, or nothing but recalled ones."""
     count = len(task.history)
     core = list(range(min(CORE, count)))
     recalled = [place for place in range(count) if place >= CORE] or core
     if ours:
-        return Errand(
+        return RivalRound(
             (_turns(task, [*core, recalled[0]], f"({mark}) "),), (_turns(task, [*core, recalled[-1]], f"({mark}) "),)
         )
-    return Errand((_turns(task, recalled[:4], f"({mark}a) "),), (_turns(task, recalled[-4:], f"({mark}b) "),))
+    return RivalRound((_turns(task, recalled[:4], f"({mark}a) "),), (_turns(task, recalled[-4:], f"({mark}b) "),))
 
 
 def speeds(
@@ -194,7 +194,7 @@ def speeds(
             for turn in range(rounds):
                 mark = f"{situation} {n}.{turn}"
                 asked = zip(
-                    *(errands(situation, tasks, ours=at == 0, mark=mark) for at in range(len(rivals))), strict=True
+                    *(rounds_of(situation, tasks, ours=at == 0, mark=mark) for at in range(len(rivals))), strict=True
                 )
                 for place, each in enumerate(asked):
                     first = (turn * len(tasks) + place) % len(rivals)
@@ -208,12 +208,12 @@ def speeds(
     return rows
 
 
-def _run(rival: Rival, errand: Errand, n: int, tokens: int, *, seed: int) -> list[_Timed]:
+def _run(rival: Rival, asked: RivalRound, n: int, tokens: int, *, seed: int) -> list[_Timed]:
     timed = []
     with rival.awake():
-        for messages in errand.before:
+        for messages in asked.before:
             rival.choices(messages, n, tokens=min(2, tokens), seed=seed)
-        for messages in errand.timed:
+        for messages in asked.timed:
             began = perf_counter()
             made = rival.choices(messages, n, tokens=tokens, seed=seed)
             timed.append(_Timed(perf_counter() - began, made))

@@ -12,7 +12,7 @@ import pytest
 from edge_ttp.cli import bench_rivals
 from edge_ttp.cli.main import run
 from edge_ttp.lab.bench import rival_servers
-from edge_ttp.lab.bench.rivals import CORE, DrawnTexts, conversation, errands, speeds
+from edge_ttp.lab.bench.rivals import CORE, DrawnTexts, conversation, rounds_of, speeds
 from edge_ttp.lab.bench.tasks import sample_tasks
 
 
@@ -85,16 +85,16 @@ def test_a_cancel_keeps_whole_rows() -> None:
 
 def test_situations_differ_in_what_was_asked_before() -> None:
     tasks = sample_tasks(3)
-    new = list(errands("new", tasks, ours=False, mark="1"))
+    new = list(rounds_of("new", tasks, ours=False, mark="1"))
     assert [(len(one.before), len(one.timed)) for one in new] == [(0, 1)] * 3
     assert len({one.timed[0][0]["content"][:6] for one in new}) == 3  # no beginning is shared
-    again = list(errands("again", tasks, ours=False, mark="2"))
+    again = list(rounds_of("again", tasks, ours=False, mark="2"))
     assert all(one.before == one.timed for one in again)
-    (turns,) = errands("turns", tasks, ours=False, mark="3")
+    (turns,) = rounds_of("turns", tasks, ours=False, mark="3")
     assert turns.before == turns.timed
     assert len(turns.timed) == 3
     for ours in (True, False):
-        (second, *_) = errands("second", tasks, ours=ours, mark="4")
+        (second, *_) = rounds_of("second", tasks, ours=ours, mark="4")
         before, after = second.before[0], second.timed[0]
         assert (before[: 2 * CORE] == after[: 2 * CORE]) == ours
         assert before != after
