@@ -18,6 +18,7 @@ from edge_ttp.server import (
     native_history,
     native_imports,
     native_learning,
+    native_memory,
     native_models,
     native_privacy,
     native_rewriting,
@@ -78,6 +79,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native_imports.ENDPOINTS,
     *native_learning.ENDPOINTS,
     *native_models.ENDPOINTS,
+    *native_memory.ENDPOINTS,
     *native_setup.ENDPOINTS,
     *native_privacy.ENDPOINTS,
 )

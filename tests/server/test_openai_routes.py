@@ -62,6 +62,13 @@ def test_me_drafts_as_the_person_and_is_stored(server: Running) -> None:
     assert kept["text"] == answer["choices"][0]["message"]["content"]
 
 
+def test_all_candidates_are_told_where_they_are_asked_for(server: Running) -> None:
+    told = chat(server, edge_ttp={"candidates": 4, "all_candidates": True}, store=False).json()["edge_ttp"]
+    assert told["generation_id"]
+    assert len(told["candidates"]) == 4
+    assert all(one["text"] and one["mean"] is not None and one["variance"] >= 0 for one in told["candidates"])
+
+
 def test_store_false_is_honoured_and_a_bare_policy_is_never_stored(server: Running) -> None:
     unstored = chat(server, store=False).json()["edge_ttp"]
     bare = chat(server, model=BARE, store=True).json()["edge_ttp"]

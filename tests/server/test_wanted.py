@@ -32,6 +32,14 @@ def test_me_drafts_as_the_person_and_a_name_is_the_bare_policy() -> None:
     assert chat({"model": "gemma", **asked}).policy == "gemma"
 
 
+def test_the_user_is_named_by_either_field_and_store_may_be_refused() -> None:
+    asked = {"model": "me", "messages": messages("hi")}
+    assert chat({**asked, "user": "ann"}).user == chat({**asked, "safety_identifier": "ann"}).user == "ann"
+    assert chat({**asked, "user": "ann", "safety_identifier": "bob"}).user == "ann"
+    assert chat(asked).store is None
+    assert chat({**asked, "store": False}).store is False
+
+
 def test_a_developer_message_is_a_system_message() -> None:
     given = [{"role": "developer", "content": "Be brief."}, *messages("hi")]
     assert chat({"model": MODEL, "messages": given}).messages[0] == ("system", "Be brief.")

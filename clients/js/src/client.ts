@@ -99,6 +99,19 @@ export class Client {
     await this.#json(feedbackPath(generationId), { ...options, method: "DELETE" });
   }
 
+  /** Loads the models now instead of with the next request. The owner's token only. */
+  async load(options: CallOptions = {}): Promise<void> {
+    for await (const data of messages(await this.#fetch("/models/load", { ...options, method: "POST", body: {} }))) {
+      const told = JSON.parse(data);
+      if (told.error) throw errorOf(told, 0);
+    }
+  }
+
+  /** Gives the models' memory back; they come again when they are needed. The owner's token only. */
+  async unload(options: CallOptions = {}): Promise<void> {
+    await this.#json("/models/unload", { ...options, method: "POST", body: {} });
+  }
+
   async #json(path: string, asked: Asked): Promise<unknown> {
     return (await this.#fetch(path, asked)).json();
   }

@@ -34,6 +34,14 @@ test("one answer, and what was done with it", async () => {
   await assert.rejects(sidecar.feedback("no-such", { kind: "accept" }), { code: "not_found", status: 404 });
 });
 
+test("models leave the memory and come back", async () => {
+  await sidecar.unload();
+  await sidecar.load();
+  assert.ok((await sidecar.generate(SHORT)).text !== undefined);
+  const guest = new Client(sidecar.url, "no token");
+  await assert.rejects(guest.unload(), { code: "no_token", status: 401 });
+});
+
 test("events add up to the answer", async () => {
   const texts = ["", ""];
   let last;
