@@ -1,4 +1,8 @@
-"""Policies behind real engines: llama.cpp's own server (xllamacpp) and llama-cpp-python's."""
+"""Policies behind real engines: llama.cpp's own server (xllamacpp), llama-cpp-python's, and one that runs already.
+
+`EDGE_TTP_ENGINE_URL=http://127.0.0.1:8000 pytest -m scale tests/scale/test_real_engines.py -k given` tries vLLM or any
+other engine.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +92,17 @@ def llama_cpp_python(policy: Path) -> Iterator[str]:
         yield waited_for(f"http://127.0.0.1:{port}")
 
 
-@pytest.fixture(scope="module", params=[llama_cpp, llama_cpp_python], ids=["llama.cpp", "llama-cpp-python"])
+@contextmanager
+def given(policy: Path) -> Iterator[str]:
+    yield waited_for(os.environ["EDGE_TTP_ENGINE_URL"].rstrip("/").removesuffix("/v1"))
+
+
+ENGINES = {"llama.cpp": llama_cpp, "llama-cpp-python": llama_cpp_python}
+if "EDGE_TTP_ENGINE_URL" in os.environ:
+    ENGINES["given"] = given
+
+
+@pytest.fixture(scope="module", params=list(ENGINES.values()), ids=list(ENGINES))
 def url(request: pytest.FixtureRequest, policy_path: Path) -> Iterator[str]:
     with request.param(policy_path) as address:
         yield address
