@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -73,7 +74,9 @@ def rivals(
             with ExitStack() as open_now:
                 met = _opened(open_now, wanted, ground)
                 total = len(met) * len(counts) * rounds * len(tasks) * len(situations)
-                advance = open_now.enter_context(progress("measuring", total, "requests"))
+                groups = [f"{name}, n={count}" for name in situations for count in counts]
+                bar = open_now.enter_context(progress("measuring", total, "requests"))
+                advance = _noting(bar, groups, total)
                 rows = speeds(
                     met,
                     tasks,
@@ -126,12 +129,26 @@ def _wanted(only: Sequence[str] | None) -> dict[str, Any]:
     return {name: one for name, one in CONTESTANTS.items() if only is None or one.ours or name in only}
 
 
+def _noting(bar: Callable[[float], None], groups: Sequence[str], total: int) -> Callable[[float], None]:
+    """Moves the bar, and says on stderr what was measured and how long the rest will take: servers take minutes."""
+    began, each = monotonic(), total // len(groups)
+
+    def advance(done: float) -> None:
+        bar(done)
+        if done % each == 0:
+            left = (monotonic() - began) / done * (total - done)
+            note(f"{groups[int(done // each) - 1]}: measured; about {left:.0f} s left")
+
+    return advance
+
+
 def _opened(open_now: ExitStack, wanted: dict[str, Any], ground: Ground) -> list[Rival]:
     """The rivals that could be started; the first one is ours. The others are named on stderr with the reason."""
     met: list[Rival] = []
     for name, one in wanted.items():
         try:
             met.append(open_now.enter_context(one.open(ground)))
+            note(f"{name} is up")
         except ExtraMissing as missing:
             if one.ours:
                 raise

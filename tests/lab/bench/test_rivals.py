@@ -148,3 +148,14 @@ def test_the_table_of_behaviours_says_what_was_seen(capsys: pytest.CaptureFixtur
     assert "1 models" in told.out
     assert "b: 1 models: none" in told.err
     assert "a:" not in told.err
+
+
+def test_what_was_measured_is_said_as_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    moved: list[float] = []
+    advance = bench_rivals._noting(moved.append, ["new, n=1", "new, n=8"], 4)
+    for done in range(1, 5):
+        advance(done)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("new, n=1: measured; about ")
+    assert last == "new, n=8: measured; about 0 s left"
+    assert moved == [1, 2, 3, 4]
