@@ -95,9 +95,11 @@ class Deconvolution:
         blocks = []
         for size in sizes:
             centre, variance = self.grid + _shift(self.rho, size), inflation * _variance(self.rho, size)
-            block = np.exp(-0.5 * (middle[:, None] - centre) ** 2 / variance)
-            blocks.append(block / block.sum(axis=0))
-        self.likelihood: Floats = np.concatenate(blocks)
+            block = -0.5 * (middle[:, None] - centre) ** 2 / variance
+            block -= block.max(axis=0)
+            blocks.append(block - np.log(np.exp(block).sum(axis=0)))
+        self._log: Floats = np.concatenate(blocks)
+        self.likelihood: Floats = np.exp(self._log)
 
     def weigh(self, weight: Floats) -> Floats:
         """How much every cell holds, (cells,), if each query counts `weight`, (queries,)."""
@@ -113,9 +115,14 @@ class Deconvolution:
         precision: npt.DTypeLike = np.float32 if len(held) > 1 else np.float64
         floor = _FLOOR if len(held) > 1 else 0.0
         share = (held[:, kept] / held.sum(axis=1, keepdims=True)).astype(precision)
-        start = np.ones(GRID_POINTS) if allowed is None else allowed.astype(np.float64)
+        some = np.ones(GRID_POINTS, dtype=np.bool_) if allowed is None else allowed
+        start = some.astype(np.float64)
         prior = np.tile(start / start.sum(), (len(held), 1)).astype(precision)
-        likelihood = np.ascontiguousarray(np.maximum(self.likelihood[kept], floor).astype(precision))
+        # Relative to what the allowed points make most likely, which EM does not notice: a cell far from all of them
+        # (every score wrong, and only rho > 0 allowed) would underflow to a likelihood of 0 everywhere.
+        log = self._log[kept]
+        near = np.minimum(log - log[:, some].max(axis=1, keepdims=True), 0.0)
+        likelihood = np.ascontiguousarray(np.maximum(np.where(some, np.exp(near), 0.0), floor).astype(precision))
         turned = np.ascontiguousarray(likelihood.T)
         for _ in range(steps):
             prior *= (share / np.maximum(prior @ turned, _FLOOR)) @ likelihood

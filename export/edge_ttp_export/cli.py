@@ -12,15 +12,13 @@ from edge_ttp.cli.options import PolicyUrl
 from edge_ttp.cli.output import emit_json, note, progress
 from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
-from edge_ttp_export import reward_commands
+from edge_ttp_export import ladder_commands, reward_commands
 from edge_ttp_export.command_options import (
     Data,
-    EncoderFolder,
     Force,
     Json,
     On,
     Pools,
-    SalienceFolder,
     Seed,
     Threads,
     Workers,
@@ -37,6 +35,7 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help=__doc__
 )
 policy_commands.add_to(app)
+ladder_commands.add_to(app)
 app.add_typer(
     reward_commands.reward,
     name="reward",
@@ -121,12 +120,20 @@ def pools(
 def scores(
     pools: Pools,
     data: Data,
-    encoder: EncoderFolder,
-    salience: SalienceFolder,
-    trained: Annotated[
-        list[str], typer.Option("--trained", metavar="NAME=FOLDER", help="A trained network. Repeat for several.")
-    ],
     out: Annotated[Path, typer.Option(help="Score file to write (.npz).")],
+    model: Annotated[
+        str | None, typer.Option("--reward", help="A finished reward model: a name in the model store, or its folder.")
+    ] = None,
+    trained: Annotated[
+        list[str] | None,
+        typer.Option("--trained", metavar="NAME=FOLDER", help="A trained network. Repeat for several."),
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option("--encoder", help="The trained networks': folder made by `export reward encoder`.")
+    ] = None,
+    salience: Annotated[
+        Path | None, typer.Option("--salience", help="The trained networks': folder made by `export reward salience`.")
+    ] = None,
     policy: Annotated[
         list[str] | None,
         typer.Option("--policy", metavar="NAME=SHA256", help="Name of a policy, by how its file's SHA-256 begins."),
@@ -136,55 +143,31 @@ def scores(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts."""
+    """Write what `edge-ttp reproduce` reads: scores and utilities under hashed ids, without texts.
+
+    Of a finished reward model (--reward), of networks in training (--trained, with --encoder and --salience), or both.
+    """
     need_torch(threads)
+    from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.graphs import ReaderFolders
     from edge_ttp_export.scores import run_scores
 
     prepared_output(out, force=force)
-    networks = {name: Path(folder) for name, folder in map(_pair, trained)}
+    networks = {name: Path(folder) for name, folder in map(_pair, trained or [])}
     policies = {digest: name for name, digest in map(_pair, policy or [])}
     facts = run_scores(
         pools,
         data,
-        ReaderFolders(encoder, salience),
+        ReaderFolders(encoder, salience) if encoder and salience else None,
         networks,
         out,
+        reward=RewardModel.load(reward_folder(model), threads=threads) if model else None,
         policies=policies,
         queries=queries,
         report=note,
         force=force,
     )
     print_result(facts, as_json, f"{out}: {facts['queries']} queries, {facts['bytes']:,} bytes")
-
-
-@app.command()
-def ladder(
-    pools: Annotated[list[Path], typer.Option("--pools", help="File of `bench temperature`. Repeat for several.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of the users' texts.")],
-    work: Annotated[Path, typer.Option("--work", help="Folder for what is trained, to go on with later.")],
-    out: Annotated[Path, typer.Option(help="Score file to write (.npz).")],
-    model: Annotated[str, typer.Option("--reward", help="The shipped reward model, whose encoder all rungs use.")] = (
-        "reward-minilm-1"
-    ),
-    seeds: Annotated[int, typer.Option(min=1, help="Of every rung and arm.")] = 5,
-    threads: Threads = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train the ladder from the standard reward model up, and write its scores for `edge-ttp reproduce --ladder`."""
-    need_torch(threads)
-    from edge_ttp.reward.model import RewardModel
-    from edge_ttp_export.rungs import climb, read_pools, write_ladder
-
-    prepared_output(out, force=force)
-    reward = RewardModel.load(reward_folder(model), threads=threads)
-    read = read_pools(pools, data, reward, note)
-    climb(read, work, seeds=seeds, report=note)
-    size = write_ladder(read, work, out, reward, seeds=seeds, force=force)
-    print_result(
-        {"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes"
-    )
 
 
 @app.command()

@@ -120,19 +120,23 @@ def cold_start(
 
     Known to the model, that is: the candidates were drawn with the examples that the pools' recipe names.
     """
-    by_name = {task.name: task for task in tasks}
     size = max(pool.size for pool in pools)
     members = cut(pools, size)
     found = []
     for items in COLD_ITEMS:
         scores = []
         for pool, rows in members:
-            profile = by_name[pool.task].profile(pool.user_id, min(items, pool.place))
+            profile = _task(tasks, pool).profile(pool.user_id, min(items, pool.place))
             scores.append(by_default_rule(model.score(profile, pool.source, pool.encoded.take(rows))))
         by_task = choose(members, [scores])
         for task in [*sorted(by_task), "all"]:
             found.append({"policy": policy, "items": items, **describe(by_task, task, "model", size)})
     return found
+
+
+def _task(tasks: Sequence[TaskFile], pool: LabelledPool) -> TaskFile:
+    """The texts of the pool's user: a task may have several files."""
+    return next(task for task in tasks if task.name == pool.task and pool.user_id in task.users)
 
 
 def calibration(model: RewardModel, pools: Sequence[LabelledPool]) -> dict[str, Any]:
@@ -172,10 +176,9 @@ def shuffle_test(model: RewardModel, pools: Sequence[LabelledPool], tasks: Seque
     `low` to `high` its central 95% bootstrap interval over users.
     """
     source = random.Random(1)
-    by_name = {task.name: task for task in tasks}
     own, other, owners = [], [], []
     for pool in pools:
-        task = by_name[pool.task]
+        task = _task(tasks, pool)
         strangers = [
             user for user, items in task.users.items() if user != pool.user_id and len(items) >= pool.place
         ] or [user for user in task.users if user != pool.user_id]

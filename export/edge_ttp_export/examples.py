@@ -121,7 +121,7 @@ def load_pools(
     Raises InvalidInput where the texts that a file was made from are not among `data`.
     """
     by_hash = {file_sha256(path): path for path in data}
-    tasks: dict[str, TaskFile] = {}
+    tasks: dict[Path, TaskFile] = {}
     pools: list[LabelledPool] = []
     headers = []
     for file in files:
@@ -130,7 +130,9 @@ def load_pools(
         if source is None:
             raise InvalidInput(f"the texts that {file} was made from are not given", "pass their file with --data")
         before = len(pools)
-        task = tasks.setdefault(header["task"], TaskFile(header["task"], read_items(source), reader))
+        if source not in tasks:  # several files may hold users of one task
+            tasks[source] = TaskFile(header["task"], read_items(source), reader)
+        task = tasks[source]
         for record in records:
             if part_of(record["user_id"]) not in parts:
                 continue

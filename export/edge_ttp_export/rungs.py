@@ -80,11 +80,12 @@ def read_pools(
     memories: dict[str, VectorMemory] = {}
     found = []
     for query, drawn in tune_queries(files, folder, SIZE, report):
-        found.append(_pool(query, drawn, reward, memories.setdefault(query.task, VectorMemory())))
+        found.append(ladder_pool(query, drawn, reward, memories.setdefault(query.task, VectorMemory())))
     return found
 
 
-def _pool(query: Query, drawn: Sequence[Candidate], reward: RewardModel, memory: VectorMemory) -> LadderPool:
+def ladder_pool(query: Query, drawn: Sequence[Candidate], reward: RewardModel, memory: VectorMemory) -> LadderPool:
+    """One query's SIZE candidates as every rung sees them."""
     profile = reward.profile(query.history[-HISTORY_ITEMS:], memory)
     source = reward.prepare(query.item.input)
     encoded = reward.encode(drawn)
@@ -93,7 +94,7 @@ def _pool(query: Query, drawn: Sequence[Candidate], reward: RewardModel, memory:
         profile, source.vector, source.words, encoded.candidates, words=encoded.words, vectors=encoded.vectors
     )
     picks = []
-    for n, parts in zip(SIZES, _cuts(query.place), strict=True):
+    for n, parts in zip(SIZES, cuts(query.place), strict=True):
         scores = [by_default_rule(reward.score(profile, source, encoded.take(part))) for part in parts]
         picks.append(np.mean([picked(utility, part, one) for part, one in zip(parts, scores, strict=True)]))
         if n == SIZE:
@@ -108,7 +109,7 @@ def _pool(query: Query, drawn: Sequence[Candidate], reward: RewardModel, memory:
     )  # fmt: skip
 
 
-def _cuts(place: int) -> list[list[list[int]]]:
+def cuts(place: int) -> list[list[list[int]]]:
     """The same subsets of every pool for all variants."""
     return [cut_up(SIZE, n, np.random.default_rng([place, n])) for n in SIZES]
 
@@ -160,7 +161,8 @@ def _inputs(pools: Sequence[LadderPool], rows: Sequence[Sequence[int]], rung: in
     return first, second, third
 
 
-def _loss(arm: str, mean: Tensor, noise: Tensor, target: Tensor) -> Tensor:
+def rung_loss(arm: str, mean: Tensor, noise: Tensor, target: Tensor) -> Tensor:
+    """The arm's loss of (pools, candidates) means and log variances."""
     error = (target - mean).square()
     if arm == "bradley-terry":
         better = target.unsqueeze(2) - target.unsqueeze(1) > 1e-6
@@ -175,14 +177,21 @@ def _loss(arm: str, mean: Tensor, noise: Tensor, target: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _RungView:
+class RungView:
+    """What a network says, (pools, candidates) each; variances."""
+
     mean: Floats
     noise: Floats
     epistemic: Floats
 
 
-def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Callable[..., _RungView]:
-    """Trains one network; returns what says of pools cut to rows. No early stopping, no gate."""
+def train_rung(
+    pools: Sequence[LadderPool], rung: int, arm: str, seed: int, *, steps: int | None = None
+) -> Callable[..., RungView]:
+    """Trains one network; returns what says of pools cut to rows. No early stopping, no gate.
+
+    `steps`: as many of gradient descent in place of EPOCHS, so that few pools are not learned less thoroughly.
+    """
     torch.manual_seed(seed)
     network = _Rung(rung, len(pools[0].source))
     optimizer = torch.optim.AdamW(
@@ -191,12 +200,13 @@ def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Calla
     everyone = [range(SIZE)] * len(pools)
     vectors, features, utility = _inputs(pools, everyone, rung)
     target = utility - utility.mean(1, keepdim=True) if rung >= RUNGS.index("differences") else utility
-    for _ in range(EPOCHS):
+    rounds = EPOCHS if steps is None else -(-steps // -(-len(pools) // 16))
+    for _ in range(rounds):
         order = torch.randperm(len(pools))
         for start in range(0, len(pools), 16):
             batch = order[start : start + 16]
             mean, noise, _ = network(vectors[batch], features[batch])
-            loss = _loss(arm, mean, noise, target[batch])
+            loss = rung_loss(arm, mean, noise, target[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -208,11 +218,11 @@ def _train(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -> Calla
         prior = float(network.mean.weight.square().mean())
     covariance = np.linalg.inv(gram + np.eye(HIDDEN) / max(prior, 1e-9))
 
-    def say(asked: Sequence[LadderPool], rows: Sequence[Sequence[int]]) -> _RungView:
+    def say(asked: Sequence[LadderPool], rows: Sequence[Sequence[int]]) -> RungView:
         with torch.no_grad():
             found = network(*_inputs(asked, rows, rung)[:2])
         mean, noise, last = (one.double().numpy() for one in found)
-        return _RungView(mean, np.exp(noise), np.maximum(np.einsum("bnd,de,bne->bn", last, covariance, last), 0))
+        return RungView(mean, np.exp(noise), np.maximum(np.einsum("bnd,de,bne->bn", last, covariance, last), 0))
 
     return say
 
@@ -244,13 +254,13 @@ def _cross_fitted(pools: Sequence[LadderPool], rung: int, arm: str, seed: int) -
     score, picks = np.zeros((len(pools), SIZE)), np.zeros((len(pools), len(SIZES)))
     noise, epistemic = np.ones((len(pools), SIZE)), np.ones((len(pools), SIZE))
     for part in range(FOLDS):
-        say = _train([pool for pool, one in zip(pools, fold, strict=True) if one != part], rung, arm, seed)
+        say = train_rung([pool for pool, one in zip(pools, fold, strict=True) if one != part], rung, arm, seed)
         rows = np.flatnonzero(fold == part).tolist()
         asked = [pools[row] for row in rows]
         said = say(asked, [range(SIZE)] * len(asked))
         score[rows], noise[rows], epistemic[rows] = said.mean, said.noise, said.epistemic
         for row, pool in zip(rows, asked, strict=True):
-            for column, parts in enumerate(_cuts(pool.place)):
+            for column, parts in enumerate(cuts(pool.place)):
                 each = say([pool] * len(parts), parts).mean
                 chosen = [picked(pool.utility, one, own) for one, own in zip(parts, each, strict=True)]
                 picks[row, column] = np.mean(chosen)

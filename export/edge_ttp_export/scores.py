@@ -18,8 +18,12 @@ import numpy.typing as npt
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.lab.diagnosis.scoring import Rows, cut_up, picked
+from edge_ttp.lab.reproduction.ladder import SHIPPED
 from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
+from edge_ttp.reward.model import RewardModel, Scores
+from edge_ttp.schema import DEFAULT_RULE
 from edge_ttp_export.checkpoint import Checkpoint, load_checkpoint
+from edge_ttp_export.evaluate import by_default_rule
 from edge_ttp_export.examples import LabelledPool, load_pools
 from edge_ttp_export.graphs import ReaderFolders
 from edge_ttp_export.network import Batch
@@ -29,6 +33,9 @@ from edge_ttp_export.trained_rules import judge_batch
 
 SUM = "untrained sum"
 """The rule that every trained network has to beat; it is always in the file."""
+
+BY_DEFAULT = f"{SHIPPED}, default rule"
+"""The finished model as `generate` chooses by it."""
 
 _SALT_BYTES = 16
 _BATCH = 64
@@ -47,10 +54,11 @@ class _NetworkView:
 def run_scores(
     files: Sequence[Path],
     data: Sequence[Path],
-    reader: ReaderFolders,
+    reader: ReaderFolders | None,
     trained: Mapping[str, Path],
     out: Path,
     *,
+    reward: RewardModel | None = None,
     policies: Mapping[str, str],
     queries: int,
     report: Callable[[str], None],
@@ -58,27 +66,45 @@ def run_scores(
 ) -> dict[str, Any]:
     """Writes the score file and returns what is in it.
 
-    `trained`: folders of networks by the variant's name. `policies`: names by how their file's SHA-256 begins.
+    `trained`: folders of networks by the variant's name, which read by `reader`. `reward`: a finished model, by its
+    mean (SHIPPED) and by a request's default rule (BY_DEFAULT); it reads where there is no `reader`. Files of one task
+    and one policy become one set. `policies`: names by how their file's SHA-256 begins.
     At most `queries` pools of each file are taken, the first.
     """
     networks = {name: load_checkpoint(folder) for name, folder in trained.items()}
     if SUM in networks:
         raise InvalidInput(f"{SUM!r} is the rule without a network", "give the network another name")
-    pools, _, headers = load_pools(files, data, reader.graphs().runtime(), report)
+    if reader is None and (reward is None or networks):
+        raise InvalidInput("nothing reads the texts", "name the networks' encoder and salience, or a reward model")
+    reading = reader.graphs().runtime() if reader is not None else reward.salience  # type: ignore[union-attr]
+    pools, _, headers = load_pools(files, data, reading, report)
     salt = secrets.token_bytes(_SALT_BYTES)  # kept nowhere: ids cannot be guessed and tried
-    sets, start = [], 0
+    together: dict[tuple[str, str], list[LabelledPool]] = {}
+    start = 0
     for header in headers:
         part = pools[start : start + header["pools"]][:queries]
         start += header["pools"]
         policy = next((name for digest, name in policies.items() if header["model"].startswith(digest)), None)
-        sets.append(score_set(part, policy or header["model"][:12], networks, salt))
-        report(f"{header['file']}: {len(part)} pools scored by {len(networks)} networks")
-    made = {name: _facts(network) for name, network in networks.items()}
+        together.setdefault((header["task"], policy or header["model"][:12]), []).extend(part)
+    sets = []
+    for (task, name), held in together.items():
+        sets.append(score_set(held, name, networks, salt, reward))
+        report(f"{task}, {name}: {len(held)} pools scored")
+    made: dict[str, dict[str, Any]] = {name: _facts(network) for name, network in networks.items()}
+    if reward is not None:
+        facts = {"loss": "beta-nll", "name": reward.name, "reward": reward.fingerprint}
+        made |= {SHIPPED: facts, BY_DEFAULT: facts | {"rule": DEFAULT_RULE}}
     size = write_scores(out, ScoreFile(tuple(sets), {SUM: {"loss": "none"}, **made}), force=force)
     return {"file": str(out), "bytes": size, "variants": [SUM, *made], "queries": sum(len(one) for one in sets)}
 
 
-def score_set(pools: Sequence[LabelledPool], policy: str, networks: Mapping[str, Checkpoint], salt: bytes) -> ScoreSet:
+def score_set(
+    pools: Sequence[LabelledPool],
+    policy: str,
+    networks: Mapping[str, Checkpoint],
+    salt: bytes,
+    reward: RewardModel | None = None,
+) -> ScoreSet:
     """The numbers of one task's pools drawn from one policy, ids hashed with `salt`.
 
     Raises InvalidInput for pools of several tasks or sizes.
@@ -90,6 +116,8 @@ def score_set(pools: Sequence[LabelledPool], policy: str, networks: Mapping[str,
     cuts = [[cut_up(largest, n, np.random.default_rng([place, n])) for n in sizes] for place in range(len(pools))]
     variants = {SUM: _by_rule(untrained()["sum"], pools, cuts)}
     variants |= _by_network(networks, pools, cuts)
+    if reward is not None:
+        variants |= _by_reward(reward, pools, cuts)
     return ScoreSet(
         task=pools[0].task,
         policy=policy,
@@ -113,6 +141,38 @@ def _by_rule(rank: Rank, pools: Sequence[LabelledPool], cuts: Sequence[Sequence[
         for pool, cut in zip(pools, cuts, strict=True)
     ]
     return Scored(score=np.stack([rank(pool, range(pool.size)) for pool in pools]), picked=np.array(found))
+
+
+def _by_reward(
+    reward: RewardModel, pools: Sequence[LabelledPool], cuts: Sequence[Sequence[Sequence[Rows]]]
+) -> dict[str, Scored]:
+    """A finished model by its mean and by the default rule, every subset scored anew."""
+    means, chosen, sds, epistemics, picks = [], [], [], [], []
+    for pool, cut in zip(pools, cuts, strict=True):
+        said = [[reward.score(pool.profile, pool.source, pool.encoded.take(rows)) for rows in parts] for parts in cut]
+        whole = said[-1][0]
+        means.append(whole.mean)
+        chosen.append(by_default_rule(whole))
+        sds.append(np.sqrt(whole.variance))
+        epistemics.append(np.sqrt(whole.epistemic))
+        picks.append(
+            [
+                [
+                    np.mean([picked(pool.utility, rows, rank(one)) for rows, one in zip(parts, each, strict=True)])
+                    for parts, each in zip(cut, said, strict=True)
+                ]
+                for rank in (_mean, by_default_rule)
+            ]
+        )
+    by_mean, by_rule = np.array(picks).transpose(1, 0, 2)
+    return {
+        SHIPPED: Scored(np.stack(means), by_mean, np.stack(sds), np.stack(epistemics)),
+        BY_DEFAULT: Scored(np.stack(chosen), by_rule),
+    }
+
+
+def _mean(scores: Scores) -> Floats:
+    return scores.mean
 
 
 def _by_network(

@@ -44,7 +44,7 @@ def pool(seed: int) -> LadderPool:
 def test_every_rung_and_arm_learns_and_the_file_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(climbing, "EPOCHS", 12)
     monkeypatch.setattr(climbing, "FOLDS", 2)
-    monkeypatch.setattr(climbing, "_cuts", lambda place: [[list(range(n))] for n in SIZES])
+    monkeypatch.setattr(climbing, "cuts", lambda place: [[list(range(n))] for n in SIZES])
     pools = [pool(seed) for seed in range(30)]
     said: list[str] = []
     assert not climb(pools, tmp_path / "work", seeds=1, report=said.append, most=3)

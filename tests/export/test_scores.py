@@ -17,13 +17,15 @@ from repository import SHIPPED_REWARD  # noqa: E402
 from edge_ttp.errors import InvalidInput  # noqa: E402
 from edge_ttp.lab.bench.scored_pools import read  # noqa: E402
 from edge_ttp.lab.diagnosis.line_source import LineSource  # noqa: E402
+from edge_ttp.lab.reproduction.ladder import SHIPPED  # noqa: E402
 from edge_ttp.lab.reproduction.score_file import ScoreFile, read_scores, write_scores  # noqa: E402
+from edge_ttp.reward.model import RewardModel  # noqa: E402
 from edge_ttp_export.candidate_rows import write_rows  # noqa: E402
 from edge_ttp_export.checkpoint import Checkpoint  # noqa: E402
 from edge_ttp_export.examples import LabelledPool  # noqa: E402
 from edge_ttp_export.network import DIMENSION, RewardNetwork  # noqa: E402
-from edge_ttp_export.pool_file import PoolFile  # noqa: E402
-from edge_ttp_export.scores import SUM, hashed, score_set  # noqa: E402
+from edge_ttp_export.pool_file import PoolFile, read_pool_file  # noqa: E402
+from edge_ttp_export.scores import BY_DEFAULT, SUM, hashed, run_scores, score_set  # noqa: E402
 from edge_ttp_export.selectors import untrained  # noqa: E402
 from edge_ttp_export.text_files import file_sha256  # noqa: E402
 from edge_ttp_export.train import predict  # noqa: E402
@@ -66,6 +68,51 @@ def test_scores_are_those_of_the_networks_and_the_rule(pools: list[LabelledPool]
     rule = untrained()["sum"]
     np.testing.assert_allclose(found.variants[SUM].score[3], rule(pools[3], range(8)))
     assert found.part.tolist() == [("train", "tune", "report").index(one.part) for one in pools]
+
+
+def test_a_finished_model_is_scored_by_its_mean_and_by_the_default_rule(
+    tmp_path: Path, pool_file: tuple[Path, Path]
+) -> None:
+    data, out = pool_file
+    reward = RewardModel.load(SHIPPED_REWARD, threads=1)
+    facts = run_scores(
+        [out],
+        [data],
+        None,
+        {},
+        tmp_path / "scores.npz",
+        reward=reward,
+        policies={"ab": "small"},
+        queries=9,
+        report=print,
+    )
+    assert facts["variants"] == [SUM, SHIPPED, BY_DEFAULT]
+    file = read_scores(tmp_path / "scores.npz")
+    assert file.made[SHIPPED]["reward"] == file.made[BY_DEFAULT]["reward"] == reward.fingerprint
+    (found,) = file.sets
+    assert (found.task, found.policy, found.sizes) == ("notes", "small", (2,))
+    assert found.variants[SHIPPED].sd is not None
+    assert found.variants[BY_DEFAULT].sd is None
+    best = found.utility[0, found.variants[SHIPPED].score[0].argmax()]
+    assert found.variants[SHIPPED].picked[0, 0] == pytest.approx(best, abs=1e-4)
+    with pytest.raises(InvalidInput, match="nothing reads the texts"):
+        run_scores([out], [data], None, {}, tmp_path / "more.npz", policies={}, queries=9, report=print)
+
+
+def test_two_files_of_one_task_are_one_set(tmp_path: Path, pool_file: tuple[Path, Path]) -> None:
+    data, out = pool_file
+    (tmp_path / "more").mkdir()
+    texts, pools = tmp_path / "more" / "notes.jsonl", tmp_path / "more" / "notes.jsonl.zst"
+    texts.write_text(data.read_text().replace('"user_id": "a"', '"user_id": "b"'))
+    _, (record,) = read_pool_file(out)
+    with PoolFile.append(pools, {"task": "notes", "data": file_sha256(texts), "model": "ab" * 32}) as file:
+        file.write({**record, "user_id": "b"})
+    reward = RewardModel.load(SHIPPED_REWARD, threads=1)
+    run_scores(
+        [out, pools], [data, texts], None, {}, tmp_path / "all.npz", reward=reward, policies={}, queries=9, report=print
+    )
+    (found,) = read_scores(tmp_path / "all.npz").sets
+    assert len(np.unique(found.user)) == 2
 
 
 def test_ids_are_hashed_with_the_salt_and_no_text_is_left(tmp_path: Path, pools: list[LabelledPool]) -> None:

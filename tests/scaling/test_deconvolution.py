@@ -121,3 +121,18 @@ def test_moments_of_an_empty_side_are_unknown() -> None:
     assert found.rho_plus == pytest.approx(0.35)
     assert np.isnan(found.rho_minus)
     assert found.net == pytest.approx(0.35)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_lies_far_from_every_allowed_correlation_goes_to_the_nearest() -> None:
+    """Scores that are wrong everywhere, and only correlations above 0 allowed: once every likelihood was 0."""
+    rng = np.random.default_rng(2)
+    utility = rng.standard_normal((40, 64))
+    evidence = correlate(utility, -utility)
+    held = Deconvolution(evidence, 1.0)
+    allowed = held.grid > 1e-9
+    prior = held.fit(held.weigh(evidence.weight)[None], allowed=allowed)
+    assert np.isfinite(prior).all()
+    assert prior.sum() == pytest.approx(1)
+    assert prior[0, ~allowed].sum() == 0
+    assert prior[0, np.flatnonzero(allowed)[0]] > 0.99

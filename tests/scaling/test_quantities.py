@@ -72,6 +72,7 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     assert one.h.low != other.h.low
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_the_oracle_and_its_opposite_are_the_ends() -> None:
     pools = gaussian_pools(np.full(600, 0.5), np.repeat(np.arange(60), 10))
     oracle = judged(pools.rescored(pools.utility))
@@ -81,6 +82,7 @@ def test_the_oracle_and_its_opposite_are_the_ends() -> None:
     assert not oracle.rho_minus.known
     opposite = judged(pools.rescored(-pools.utility))
     assert opposite.h.value == pytest.approx(1, abs=1e-6)
+    assert opposite.h.low > 0.9, "and it is told from none"
     assert opposite.net.value == pytest.approx(-1)
 
 

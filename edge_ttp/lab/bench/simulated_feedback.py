@@ -10,7 +10,7 @@ Judgments come from the true utilities of real pools. Every arm sees the same po
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,22 +81,31 @@ def simulate(stock: Weights, users: Sequence[Tested], *, rounds: int = ROUNDS, s
     return points
 
 
-def _run(stock: Weights, tested: Tested, kind: str, rounds: int, rng: np.random.Generator) -> list[list[float]]:
-    """(rounds + 1, 4): gains on the latest pools of own, stock and online, and the best possible, after each round."""
+def weights_by_round(
+    stock: Weights, pools: Sequence[Evidence], kind: str, rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats]]:
+    """(D,) mean weights of own and of online before any judgment and after each; `pools` are the oldest first."""
     own: list[Evidence] = []
     online: list[Evidence] = []
     blank = Weights(np.zeros_like(stock.mean), WIDE * float(np.diag(stock.covariance).mean()) * np.eye(len(stock.mean)))
     weights, free = stock.mean, blank.mean
-    found = [_gains(tested, weights, stock.mean, free)]
-    for pool in reversed(tested.earlier[:rounds]):  # the oldest of them comes first, as in life
+    yield weights, free
+    for pool in pools:
         draws = rng.integers(2**31)
         for arm, seen in ((weights, own), (free, online)):
             chosen = int(np.argmax(pool.features @ arm))
             seen.insert(0, judgment(kind, pool, chosen, np.random.default_rng(draws)))
         weights = fit_user(stock, own).weights.mean
         free = _online(blank, online)
-        found.append(_gains(tested, weights, stock.mean, free))
-    return found
+        yield weights, free
+
+
+def _run(stock: Weights, tested: Tested, kind: str, rounds: int, rng: np.random.Generator) -> list[list[float]]:
+    """(rounds + 1, 4): gains on the latest pools of own, stock and online, and the best possible, after each round."""
+    oldest_first = list(reversed(tested.earlier[:rounds]))  # as in life
+    return [
+        _gains(tested, weights, stock.mean, free) for weights, free in weights_by_round(stock, oldest_first, kind, rng)
+    ]
 
 
 def _online(blank: Weights, seen: Sequence[Evidence]) -> Floats:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import isfinite
+from collections.abc import Sequence
 
 import numpy as np
 
 from edge_ttp.lab.reproduction.cells import REPORT, rows_of
 from edge_ttp.lab.reproduction.findings import ALL, Ceiling, VariantQuantities
 from edge_ttp.lab.reproduction.law_test import CONSTANT, CORRECTED, FORMS, ORDER, PLAIN, SPACED, TRANSFER, LawTest
+from edge_ttp.lab.reproduction.markdown import estimate, signed, table
 from edge_ttp.lab.reproduction.reproduce import R2_TARGET, SHARE_TARGET, Reproduction
 from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.lab.reproduction.variance import Ranked
-from edge_ttp.scaling import Estimate
 
 _FORM_NAMES = {
     SPACED: "**the law**, with the scores' own spacing",
@@ -76,13 +75,14 @@ def _opening(reproduction: Reproduction) -> str:
     queries = sum(len(one) for one in file.sets)
     return f"""# Reproduction
 
-Made by `make reproduce` (`edge-ttp reproduce`) from `docs/measured/reproduction/scores.npz`; edits here are lost.
+Made by `make reproduce` (`edge-ttp reproduce`) from `scores.npz` (the shipped model) and `four-losses.npz` in
+`docs/measured/reproduction/`; edits here are lost.
 
 What the abstract of "Test-Time Personalization" (Zhang & He, arXiv 2605.10991) claims, tested on {queries:,} queries
 of real users, {len(file.sets)} sets of pools (a task and a policy each) and {len(file.made)} ways to score.
 The formulas are this project's own reading of the abstract ([scaling.md](../scaling.md)); the paper's own were not at
-hand. The score file holds numbers only: utilities and scores under salted hashes of ids, no texts. Its format is
-described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes one.
+hand. The score files hold numbers only: utilities and scores under salted hashes of ids, no texts. Their format is
+described in `edge_ttp/lab/reproduction/score_file.py`, and `edge-ttp export scores` makes them.
 
 {_whose(file)}
 Users are split once into train, tune and report users ([reward.md](../reward.md)). How good a variant is, is told from
@@ -93,11 +93,18 @@ task has fewer than 8 report users, which then say nothing about other users.
 
 
 def _whose(file: ScoreFile) -> str:
-    """Whether the shipped model is among the variants."""
-    if any("reward" in facts for facts in file.made.values()):
-        return ""
-    return """None of these networks is the shipped model: its pools were not kept. Its scores on other pools, under its
-fingerprint, are part of [the ladder](failure-modes.md), and a test compares that fingerprint with the model's.
+    """Which of the variants is the shipped model, and on how many pools."""
+    shipped = [name for name, facts in file.made.items() if "reward" in facts]
+    if not shipped:
+        return "None of these networks is the shipped model.\n"
+    sets = [one for one in file.sets if shipped[0] in one.variants]
+    report = sum(int(rows_of(one, REPORT).sum()) for one in sets)
+    total = sum(len(one) for one in sets)
+    return f"""`{shipped[0]}` is the model in `models/reward-minilm-1`, by its fingerprint, which a test compares. It is
+scored on {total} pools of the default policy that were drawn for this, {report} of them of report users who had been in
+no pool before and are looked at once; the others are of tune users. The pools that it was trained on were not kept, so
+that the other networks (the same architecture with four losses, on 1,092 pools, their seeds as below) cannot be scored
+beside it: between losses, [the ladder](failure-modes.md) with its five seeds each decides.
 """
 
 
@@ -165,36 +172,40 @@ def _mode_words(rows: Sequence[VariantQuantities], name: str) -> str:
     sure = sum(one.low > 0 and one.value > 0.005 for _, one in known)
     return (
         f"Told from 0 in {sure} of {len(known)} variants x policies; most in {row.variant} on {row.policy}: "
-        f"{name} = {_estimate(value)}."
+        f"{name} = {estimate(value)}."
     )
 
 
 def _variance_words(rows: Sequence[Ranked]) -> str:
-    probabilistic = [row for row in rows if row.way.variant != _base(rows)]
+    probabilistic = [row for row in rows if not _plain(row)]
     if not probabilistic:
         return "No variant in the file has a variance."
     better = [row for row in probabilistic if row.against.low > 0]
     worse = [row for row in probabilistic if row.against.high < 0]
     text = (
-        f"Of {len(probabilistic)} ways to use it, {len(better)} reach a larger share than {_base(rows)} by more than "
+        f"Of {len(probabilistic)} ways to use it, {len(better)} reach a larger share than {_bases(rows)} by more than "
         f"chance, {len(worse)} a smaller one"
     )
     best = max(probabilistic, key=lambda row: row.against.value)
-    text += f"; the best is {_signed(best.against)} ({_way(best)}, {best.policy})."
-    plain = next(row for row in rows if (row.policy, row.way.variant, row.way.by) == (best.policy, _base(rows), "mean"))
+    text += f"; the best is {signed(best.against)} ({_way(best)}, {best.policy})."
+    plain = next(row for row in rows if (row.policy, row.way.variant, row.way.by) == (best.policy, best.base, "mean"))
     for name in ("c", "h"):
         without, with_it = getattr(plain.quantities, name), getattr(best.quantities, name)
         if without.known and with_it.known:
             apart = with_it.high < without.low
-            text += f" There {name} is {_estimate(with_it)} with it and {_estimate(without)} without" + (
+            text += f" There {name} is {estimate(with_it)} with it and {estimate(without)} without" + (
                 "." if apart else ": not told apart."
             )
     return text
 
 
-def _base(rows: Sequence[Ranked]) -> str:
-    """The variant that others are compared with has a difference of exactly 0 from itself."""
-    return next(row.way.variant for row in rows if row.way.by == "mean" and row.against.value == 0)
+def _plain(row: Ranked) -> bool:
+    """Whether it is what its policy's others are compared with."""
+    return (row.way.variant, row.way.by) == (row.base, "mean")
+
+
+def _bases(rows: Sequence[Ranked]) -> str:
+    return " or ".join(dict.fromkeys(row.base for row in rows))
 
 
 def _pools(file: ScoreFile) -> str:
@@ -213,8 +224,8 @@ def _pools(file: ScoreFile) -> str:
         (name, ", ".join(f"{key} {_fact(value)}" for key, value in facts.items()))
         for name, facts in file.made.items()
     ]  # fmt: skip
-    return "\n".join(["## The pools and the variants", "", *_table(header, rows), "",
-                      *_table(("variant", "how it was made"), made), ""])  # fmt: skip
+    return "\n".join(["## The pools and the variants", "", *table(header, rows), "",
+                      *table(("variant", "how it was made"), made), ""])  # fmt: skip
 
 
 def _fact(value: object) -> str:
@@ -233,15 +244,15 @@ def _ceiling(reproduction: Reproduction) -> str:
     pictures = [
         f"![The oracle's gain, {name}](reproduction/{file})" for name, file in reproduction.figure_names("ceiling")
     ]
-    return "\n".join([_CEILING_TEXT, *_table(header, rows), "", *pictures, ""])
+    return "\n".join([_CEILING_TEXT, *table(header, rows), "", *pictures, ""])
 
 
-def _scale(ceiling: Ceiling) -> str:
-    return f"{ceiling.fits.exponential.scale:.3f}; {ceiling.fits.gaussian.scale:.3f}"
+def _scale(one: Ceiling) -> str:
+    return f"{one.fits.exponential.scale:.3f}; {one.fits.gaussian.scale:.3f}"
 
 
-def _sure(ceiling: Ceiling) -> float:
-    return ceiling.exponential_better if ceiling.fits.better == "exponential" else 1 - ceiling.exponential_better
+def _sure(one: Ceiling) -> float:
+    return one.exponential_better if one.fits.better == "exponential" else 1 - one.exponential_better
 
 
 def _law(reproduction: Reproduction) -> str:
@@ -270,7 +281,7 @@ def _law_table(test: LawTest) -> list[str]:
         f"{test.splits} splits of {test.points} points. Targets: R² at least {R2_TARGET}, error at most "
         f"{SHARE_TARGET}.",
         "",
-        *_table(("prediction", "R² of the gain", "over splits", "mean error of the share", "over splits"), rows),
+        *table(("prediction", "R² of the gain", "over splits", "mean error of the share", "over splits"), rows),
         "",
         f"Worst case: {worst.task}, {worst.policy}, {worst.variant}, n={worst.n}: predicted {worst.predicted:.2f}, "
         f"measured {worst.measured:.2f}. Measured minus predicted share, mean over cells: {by_n}. "
@@ -291,24 +302,24 @@ def _quantities(reproduction: Reproduction) -> str:
     for row in reproduction.measured:
         one = row.quantities
         rows.append(
-            (row.task, row.policy, row.variant, str(row.queries), _estimate(one.c), _estimate(one.h),
-             _estimate(one.rho_plus), _estimate(one.rho_minus), _estimate(one.share), _estimate(row.share))
+            (row.task, row.policy, row.variant, str(row.queries), estimate(one.c), estimate(one.h),
+             estimate(one.rho_plus), estimate(one.rho_minus), estimate(one.share), estimate(row.share))
         )  # fmt: skip
     header = ("task", "policy", "variant", "queries", "c", "h", "rho+", "rho-", "share by the law", "share measured")
     pictures = [f"![Share by n, {name}](reproduction/{file})" for name, file in reproduction.figure_names("curves")]
-    return "\n".join([_QUANTITIES_TEXT, *_table(header, rows), "", *pictures, ""])
+    return "\n".join([_QUANTITIES_TEXT, *table(header, rows), "", *pictures, ""])
 
 
 def _variance(reproduction: Reproduction) -> str:
-    if not any(row.way.variant != _base(reproduction.ranked) for row in reproduction.ranked):
+    if all(_plain(row) for row in reproduction.ranked):
         return ""
     rows = [
-        (row.policy, _way(row), _estimate(row.quantities.c), _estimate(row.quantities.h),
-         _estimate(row.quantities.rho_plus), _estimate(row.share), _signed(row.against))
+        (row.policy, _way(row), estimate(row.quantities.c), estimate(row.quantities.h),
+         estimate(row.quantities.rho_plus), estimate(row.share), f"{row.base}, mean", signed(row.against))
         for row in reproduction.ranked
     ]  # fmt: skip
-    header = ("policy", "ranked by", "c", "h", "rho+", "share measured", f"minus {_base(reproduction.ranked)}")
-    return "\n".join([_VARIANCE_TEXT, *_table(header, rows), ""])
+    header = ("policy", "ranked by", "c", "h", "rho+", "share measured", "minus", "that")
+    return "\n".join([_VARIANCE_TEXT, *table(header, rows), ""])
 
 
 def _way(row: Ranked) -> str:
@@ -336,16 +347,3 @@ def _reading(reproduction: Reproduction) -> str:
 - A network's score depends on the other candidates, so rho at the whole pool need not be rho at n=2: the departure by n
   shows it.
 """
-
-
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "-"
-
-
-def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if isfinite(estimate.value) else "-"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
-    return [f"| {line} |" for line in lines]

@@ -120,9 +120,9 @@ def measure(file: ScoreFile, bootstrap: Bootstrap) -> list[VariantQuantities]:
     rows = [_measured(cell.task, [cell], bootstrap) for cell in found]
     for policy in dict.fromkeys(cell.policy for cell in found):
         for variant in file.made:
-            rows.append(
-                _measured(ALL, [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)], bootstrap)
-            )
+            many = [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)]
+            if many:
+                rows.append(_measured(ALL, many, bootstrap))
     return rows
 
 
@@ -180,6 +180,8 @@ def curves(file: ScoreFile) -> list[Curve]:
     for policy in dict.fromkeys(cell.policy for cell in found):
         for variant in file.made:
             many = [cell for cell in found if (cell.policy, cell.variant) == (policy, variant)]
+            if not many:
+                continue
             sizes = tuple(n for n in many[0].sizes if all(n in cell.sizes for cell in many))
             shares = [[cell.share[cell.sizes.index(n)] for n in sizes] for cell in many]
             users = [cell.pools.users for cell in many]

@@ -14,7 +14,17 @@ from edge_ttp.lab.diagnosis.score_table import Table
 from edge_ttp.lab.diagnosis.verdict import verdict
 from edge_ttp.lab.reproduction.cells import numbered
 from edge_ttp.lab.reproduction.score_file import ScoreFile
-from edge_ttp.scaling import Estimate, Pools, best_of_n, four_quantities, gains, interval, oracle_of_n, resampled
+from edge_ttp.scaling import (
+    Estimate,
+    Pools,
+    best_of_n,
+    four_quantities,
+    gains,
+    interval,
+    oracle_of_n,
+    resampled,
+    skewed_share,
+)
 from edge_ttp.scaling.quantities import ENOUGH_USERS
 
 Floats = npt.NDArray[np.float64]
@@ -24,9 +34,22 @@ RUNGS = ("standard", "differences", "standardized in the pool", "word features",
 BOTTOM = RUNGS[0]
 ARMS = ("mse", "bradley-terry", "gaussian", "beta-nll")
 SHIPPED = "shipped model"
+OWN = ("2 pools of one's own", "4 pools of one's own", "8 pools of one's own", "20 pools of one's own")
+"""The standard reward model of one user alone."""
+POPULATION = "pools of other users"
+"""The same, learned from others and judged on the same later pools."""
+ONLINE, PRIOR = "20 judgments, online without a prior", "20 judgments, with the prior"
+"""The shipped model's last layer after judgments of one user."""
+STOCK = "no judgment"
+TUNED, CROSSED = "fine-tuned encoder", "cross-encoder"
+"""The standard reward model with the encoder's last layers trained; one that reads candidate and context together."""
 KAPPA = 1.0
 """Standard deviations that lcb takes off: the shipped model's, not chosen on these pools."""
 T2 = 0.003
+APPEARS = 0.05
+"""Collapse and hacking rates from which on a failure is said to appear."""
+BEYOND = 32
+"""Candidates that the law is asked for where pools are smaller."""
 SELECTIONS = ("mean", "lcb, learned", "shrink, learned", "lcb, epistemic", "shrink, epistemic")
 """By mean; or with the learned variance, or the mean's own error, taken off or shrunk by."""
 
@@ -53,12 +76,15 @@ class LadderRow:
     utility: float
     """Of what is chosen at the largest n."""
     over_mse: Estimate
-    """Share minus that of the rung's mse by its mean, paired over users."""
+    """Share minus that of the rung's first arm (mse on the ladder) by its mean, paired over users."""
     n: tuple[int, ...]
     measured: tuple[float, ...]
-    """Share by n; below the largest n only for selection by mean."""
+    """Share by n; below the largest n nan where a selection leans on the other candidates."""
     predicted: tuple[float, ...]
     """By the law, with the scores' own spacing."""
+    beyond: float
+    """Share at n = BEYOND by the law's closed form (skewness of scores and utilities), which needs no pools so large;
+    nan where the pools are as large."""
     by_seed: tuple[float, ...]
     """Share at the largest n, of each seed."""
 
@@ -67,25 +93,40 @@ class LadderRow:
         return asdict(self)
 
 
-def ladder(file: ScoreFile, *, resamples: int = 200) -> list[LadderRow]:
-    """Every rung, arm and selection of the file, the shipped model last."""
+def rungs_of(file: ScoreFile) -> list[str]:
+    """The file's rungs, in its order."""
+    return list(dict.fromkeys(str(facts["rung"]) for facts in file.made.values() if "rung" in facts))
+
+
+def ladder(file: ScoreFile, *, resamples: int = 200, alone: bool = False) -> list[LadderRow]:
+    """Every rung, arm and selection of the file, the shipped model last.
+
+    `alone`: its scores ignore the other candidates, so that curves by lcb follow from those of the whole pool.
+    """
     rows = []
-    for rung in RUNGS:
-        seeds = {arm: [name for name in file.made if name.startswith(f"{rung}/{arm}/")] for arm in ARMS}
-        if not any(seeds.values()):
-            continue
-        base = _gain(file, seeds["mse"], "mean") if seeds["mse"] else None
+    for rung in rungs_of(file):
+        seeds: dict[str, list[str]] = {}
+        for name, facts in file.made.items():
+            if facts.get("rung") == rung:
+                seeds.setdefault(str(facts["loss"]), []).append(name)
+        base = _gain(file, next(iter(seeds.values())), "mean")
         for arm, names in seeds.items():
-            for selection in SELECTIONS if _has_variance(file, names) else SELECTIONS[:1]:
-                if names:
-                    rows.append(_row(file, (rung, arm, selection), names, base=base, resamples=resamples))
+            for selection in _selections(file, names):
+                rows.append(_row(file, (rung, arm, selection), names, base=base, resamples=resamples, alone=alone))
     if SHIPPED in file.made:
         rows.append(_row(file, (SHIPPED, "beta-nll", "mean"), [SHIPPED], base=None, resamples=resamples))
     return rows
 
 
-def _has_variance(file: ScoreFile, names: Sequence[str]) -> bool:
-    return bool(names) and all(one.variants[names[0]].sd is not None for one in file.sets)
+def _selections(file: ScoreFile, names: Sequence[str]) -> list[str]:
+    """The mean, and every use of a variance that the file has of these networks."""
+    kinds = {"learned": "sd", "epistemic": "epistemic"}
+    scored = [one.variants[names[0]] for one in file.sets]
+    return [
+        selection
+        for selection in SELECTIONS
+        if selection == "mean" or all(getattr(one, kinds[selection.split(", ")[1]]) is not None for one in scored)
+    ]
 
 
 def _scores(file: ScoreFile, name: str, selection: str) -> Floats:
@@ -124,7 +165,13 @@ def _gain(file: ScoreFile, names: Sequence[str], selection: str) -> Floats:
 
 
 def _row(
-    file: ScoreFile, label: tuple[str, str, str], names: Sequence[str], *, base: Floats | None, resamples: int
+    file: ScoreFile,
+    label: tuple[str, str, str],
+    names: Sequence[str],
+    *,
+    base: Floats | None,
+    resamples: int,
+    alone: bool = False,
 ) -> LadderRow:
     rung, arm, selection = label
     utility, user = _utility(file), _users(file)
@@ -142,8 +189,12 @@ def _row(
     predicted = found.spaced[0, columns] / found.oracle[0, columns]
     gain = _gain(file, names, selection)
     measured = [float("nan")] * (len(n) - 1) + [float(gain.sum() / oracle[:, -1].sum())]
+    picked = None
     if selection == "mean":
         picked = np.mean([np.concatenate([one.variants[name].picked for one in file.sets]) for name in names], axis=0)
+    elif alone and not selection.startswith("shrink"):  # shrinking leans on the pool's mean
+        picked = np.mean([best_of_n(utility, score, n) for score in by_seed], axis=0)
+    if picked is not None:
         shares = (picked - utility.mean(axis=1, keepdims=True)).sum(axis=0) / oracle.sum(axis=0)
         measured = [*shares[:-1].tolist(), measured[-1]]
     return LadderRow(
@@ -161,8 +212,16 @@ def _row(
         n=n,
         measured=tuple(measured),
         predicted=tuple(predicted.tolist()),
+        beyond=_beyond(pools, four.share.value, n[-1]),
         by_seed=tuple(float(_gain(file, [name], selection).sum() / oracle[:, -1].sum()) for name in names),
     )
+
+
+def _beyond(pools: Pools, share: float, largest: int) -> float:
+    if largest >= BEYOND:
+        return float("nan")
+    skewness = pools.skewness()
+    return float(skewed_share([BEYOND], share, score_skewness=skewness.score, utility_skewness=skewness.utility)[0])
 
 
 def _share(gain: Floats, oracle: Floats, user: npt.NDArray[np.int64], resamples: int) -> Estimate:
@@ -172,10 +231,19 @@ def _share(gain: Floats, oracle: Floats, user: npt.NDArray[np.int64], resamples:
     return interval(drawn, float(above.sum() / below.sum()), groups)
 
 
-def reproduced(rows: Sequence[LadderRow], least: float = 0.05) -> Mapping[str, bool]:
-    """Whether collapse (c) and hacking (h) are at least so large for mse on the bottom rung."""
+def reproduced(rows: Sequence[LadderRow]) -> Mapping[str, bool]:
+    """Whether collapse (c) and hacking (h) appear for mse on the bottom rung."""
     bottom = next(row for row in rows if (row.rung, row.arm, row.selection) == (BOTTOM, "mse", "mean"))
-    return {name: bool(getattr(bottom, name).known and getattr(bottom, name).value >= least) for name in ("c", "h")}
+    return {name: bool(getattr(bottom, name).known and getattr(bottom, name).value >= APPEARS) for name in ("c", "h")}
+
+
+def appears(one: Estimate) -> str:
+    """In words, whether a failure of this rate does."""
+    if not one.known:
+        return "cannot be told"
+    if one.value < APPEARS:
+        return f"is **not reproduced on these data** (below {APPEARS:g})"
+    return "appears" if one.low > 0 else "cannot be told from none"
 
 
 def diagnosed(file: ScoreFile, name: str, *, resamples: int = 100) -> list[str]:

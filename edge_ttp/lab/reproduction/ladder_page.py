@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_ttp.lab.diagnosis.charts import Line, lines_chart, standalone
-from edge_ttp.lab.reproduction.ladder import BOTTOM, RUNGS, SHIPPED, LadderRow, diagnosed, reproduced, variant
+from edge_ttp.lab.reproduction.further_page import encoder_part, own_part
+from edge_ttp.lab.reproduction.ladder import BEYOND, BOTTOM, RUNGS, SHIPPED, LadderRow, appears, diagnosed, variant
+from edge_ttp.lab.reproduction.markdown import estimate, number, table
 from edge_ttp.lab.reproduction.score_file import ScoreFile
-from edge_ttp.scaling import Estimate
+from edge_ttp.lab.reproduction.simulated_modes import SimulatedMode
+from edge_ttp.lab.reproduction.simulated_page import simulated_part
 
 _RUNG_TEXT = """Rungs, each with the cures of those before it: (1) absolute utility; (2) trained on differences within a
 pool; (3) candidates' vectors standardized in their pool; (4) features of words, history and pool; (5) a start at the
 untrained sum of consensus, similarity to the input and to the history.
+Pools have 16 candidates, so that curves are measured to 16; `law at 32` is the law's closed form, from the
+skewnesses of scores and utilities ([scaling.md](../scaling.md)).
 """
 
 _VARIANCE_TEXT = """## With the variance
@@ -21,15 +26,11 @@ lcb takes one standard deviation off, shrink draws towards the pool's mean (t2 =
 chosen here. `learned`: the variance that the likelihood has learned; `epistemic`: the last layer's own error.
 """
 
-_ELSE_TEXT = """## What else has failed here
+_ELSE_TEXT = """## What these numbers cannot tell
 
-- Updates from a user's judgments without a prior: share .06 to .30 in place of .43 ([learning.md](learning.md)).
-- The encoder fine-tuned as a cross-encoder on 1,092 pools: share .206, headlines .03 ([reward.md](reward.md)).
-
-## What these numbers cannot tell
-
-- Training sees about 80 pools. Networks of one user alone, with up to 20 pools of theirs, were not trained: these users
-  have one pool each.
+- The ladder's training sees about 80 pools. On 1,092 pools, which were not kept, the encoder fine-tuned as a
+  cross-encoder reached a share of .206 ([reward.md](reward.md)), and online updates without a prior .06 to .30 in place
+  of .31 to .32 ([learning.md](learning.md)): other users and pools than here.
 - They are tune users: nothing is decided here that report users are kept for.
 - The shipped model saw 1,155 pools in training, and was stopped by tune users, some of these among them.
 """
@@ -44,16 +45,31 @@ class LadderPage:
     """SVG by file name."""
 
 
-def ladder_page(file: ScoreFile, rows: Sequence[LadderRow]) -> LadderPage:
-    """The page, with a picture of what each rung reaches and one of the bottom rung's curves."""
+@dataclass(frozen=True)
+class Further:
+    """What stands beside the ladder on its page; each may be missing."""
+
+    own: tuple[ScoreFile, Sequence[LadderRow]] | None = None
+    """Networks of one user alone."""
+    encoder: Sequence[LadderRow] = ()
+    """Encoders that are trained too."""
+    modes: Sequence[SimulatedMode] = ()
+    """Simulated users."""
+
+
+def ladder_page(file: ScoreFile, rows: Sequence[LadderRow], further: Further = Further()) -> LadderPage:
+    """The page, with pictures of what each rung reaches, of the bottom rung's curves, and of what stands beside."""
     queries = sum(len(one) for one in file.sets)
     users = len({int(user) for one in file.sets for user in one.user})
     seeds = max(row.seeds for row in rows)
+    simulated, pictures = simulated_part(further.modes) if further.modes else ([], {})
+    own, drawn = own_part(*further.own) if further.own else ([], {})
+    pictures |= drawn
     lines = [
         "# The two failure modes: a ladder from the standard reward model to the shipped one",
         "",
-        "Made by `edge-ttp reproduce --ladder` from `docs/measured/reproduction/ladder.npz`, which `edge-ttp export",
-        "ladder` writes; edits here are lost.",
+        "Made by `edge-ttp reproduce --ladder` from `docs/measured/reproduction/ladder*.npz`, which `edge-ttp export",
+        "ladder`, `ladder-own` and `ladder-encoder` write; edits here are lost.",
         "",
         f"{queries} queries of {users} tune users, {file.sets[0].sizes[-1]} candidates of SmolLM2-135M at T=.8 each,",
         f"{seeds} seeds of everything. Every network is trained on the pools of two thirds of the users and scores the",
@@ -83,28 +99,30 @@ def ladder_page(file: ScoreFile, rows: Sequence[LadderRow]) -> LadderPage:
         _VARIANCE_TEXT,
         *_variances(rows),
         "",
+        *own,
+        *(encoder_part(further.encoder) if further.encoder else ()),
+        *simulated,
         _ELSE_TEXT,
         "## Every seed",
         "",
-        *_table(
+        *table(
             ("rung", "arm", "selection", "share by seed"),
             ((row.rung, row.arm, row.selection, " ".join(f"{one:.2f}" for one in row.by_seed)) for row in rows),
         ),
         "",
     ]
-    return LadderPage("\n".join(lines), {"ladder-rungs.svg": _rungs(rows), "ladder-bottom.svg": _bottom(rows)})
+    pictures |= {"ladder-rungs.svg": _rungs(rows), "ladder-bottom.svg": _bottom(rows)}
+    return LadderPage("\n".join(lines), pictures)
 
 
 def _words(rows: Sequence[LadderRow]) -> list[str]:
     """Which failure appears on the bottom rung, and what mends it, as far as intervals tell."""
-    there = reproduced(rows)
     bottom = [row for row in rows if row.rung == BOTTOM]
     plain = next(row for row in bottom if (row.arm, row.selection) == ("mse", "mean"))
     lines = []
     for name, what in (("c", "Collapse"), ("h", "Hacking")):
-        found = _estimate(getattr(plain, name))
-        verdict = "appears" if there[name] else "is **not reproduced on these data** (below .05)"
-        lines.append(f"- {what} of the standard model with squared error {verdict}: {name} = {found}.")
+        one = getattr(plain, name)
+        lines.append(f"- {what} of the standard model with squared error {appears(one)}: {name} = {estimate(one)}.")
     better = [row for row in bottom if row is not plain and row.over_mse.low > 0]
     worse = [row for row in bottom if row is not plain and row.over_mse.high < 0]
     mends = f"gained by {_listed(better)}" if better else "gained by no other loss and by no use of the variance"
@@ -112,7 +130,7 @@ def _words(rows: Sequence[LadderRow]) -> list[str]:
     if worse:
         lines.append(f"- It is lost by {_listed(worse)}.")
     reached = [row for row in rows if row.selection == "mean" and (row.arm == "mse" or row.rung == SHIPPED)]
-    told = "; ".join(f"{row.rung} {_estimate(row.share)}, h {_estimate(row.h)}" for row in reached)
+    told = "; ".join(f"{row.rung} {estimate(row.share)}, h {estimate(row.h)}" for row in reached)
     lines.append(f"- Share with squared error, rung by rung: {told}.")
     return lines
 
@@ -135,20 +153,22 @@ def _means(rows: Sequence[LadderRow]) -> list[str]:
         *sizes,
         f"share at {shown[0].n[-1]}",
         "law",
+        f"law at {BEYOND}",
         "over mse",
     )
-    return _table(
+    return table(
         header,
         (
             (
                 row.rung,
                 row.arm,
-                *(_estimate(one) for one in (row.c, row.h, row.rho_plus, row.rho_minus)),
+                *(estimate(one) for one in (row.c, row.h, row.rho_plus, row.rho_minus)),
                 f"{row.utility:.3f}",
                 *(f"{one:.2f}" for one in row.measured[:-1]),
-                _estimate(row.share),
+                estimate(row.share),
                 " ".join(f"{one:.2f}" for one in row.predicted),
-                _estimate(row.over_mse),
+                number(row.beyond),
+                estimate(row.over_mse),
             )
             for row in shown
         ),
@@ -157,10 +177,10 @@ def _means(rows: Sequence[LadderRow]) -> list[str]:
 
 def _variances(rows: Sequence[LadderRow]) -> list[str]:
     shown = [row for row in rows if row.selection != "mean"]
-    return _table(
+    return table(
         ("rung", "arm", "selection", "c", "h", "share", "over mse"),
         (
-            (row.rung, row.arm, row.selection, *(_estimate(one) for one in (row.c, row.h, row.share, row.over_mse)))
+            (row.rung, row.arm, row.selection, *(estimate(one) for one in (row.c, row.h, row.share, row.over_mse)))
             for row in shown
         ),
     )
@@ -196,12 +216,3 @@ def _bottom(rows: Sequence[LadderRow]) -> str:
     return standalone(
         lines_chart(lines, title="Share by n on the bottom rung", x_label="candidates n", y_label="share", percent=True)
     )
-
-
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "-"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
-    return [f"| {line} |" for line in lines]

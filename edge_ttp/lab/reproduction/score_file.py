@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -84,6 +84,14 @@ class ScoreFile:
     sets: tuple[ScoreSet, ...]
     made: Mapping[str, Mapping[str, Any]]
     """Facts about each variant: its loss, its seed ... Numbers and short texts."""
+
+
+def joined(files: Sequence[ScoreFile]) -> ScoreFile:
+    """Several files as one: sets one after another, each with its own variants."""
+    return ScoreFile(
+        tuple(one for file in files for one in file.sets),
+        {name: facts for file in files for name, facts in file.made.items()},
+    )
 
 
 def write_scores(path: Path, file: ScoreFile, *, force: bool = False) -> int:

@@ -35,30 +35,41 @@ class Ranked:
 
     policy: str
     way: VarianceUse
+    base: str
+    """The variant that it is compared with, by its mean."""
     quantities: Quantities
     share: Estimate
     against: Estimate
     """Its share minus that of the base, by the same resampled users."""
 
 
-def base_of(file: ScoreFile) -> str:
-    """The variant that the others are compared with: the one trained by squared error, else the file's first."""
-    return next((name for name, facts in file.made.items() if facts.get("loss") == "mse"), next(iter(file.made)))
+def base_of(file: ScoreFile, policy: str) -> str:
+    """What the policy's variants are compared with: squared error, else the first with a variance, else the first."""
+    sets = [one for one in file.sets if one.policy == policy]
+    here = [name for name in file.made if all(name in one.variants for one in sets)]
+    by_error = [name for name in here if file.made[name].get("loss") == "mse"]
+    sure = [name for name in here if all(one.variants[name].sd is not None for one in sets)]
+    return next(iter([*by_error, *sure, *here]))
 
 
 def variance_use(file: ScoreFile, bootstrap: Bootstrap) -> list[Ranked]:
     """Ranking by mean, and by mean - kappa x standard deviation with kappa chosen on tune users; all tasks together."""
-    base = base_of(file)
     rows: list[Ranked] = []
     for policy in dict.fromkeys(one.policy for one in file.sets):
+        sets = [one for one in file.sets if one.policy == policy]
+        if not any(rows_of(one, REPORT).any() for one in sets):
+            continue
+        base = base_of(file, policy)
         reference = gains_of(_pools(file, policy, VarianceUse(base), REPORT))
         for variant in file.made:
+            if not all(variant in one.variants for one in sets):
+                continue
             ways = [VarianceUse(variant)]
             for by in ("sd", "epistemic"):
-                if all(getattr(one.variants[variant], by) is not None for one in file.sets):
+                if all(getattr(one.variants[variant], by) is not None for one in sets):
                     ways.append(VarianceUse(variant, by, _chosen_kappa(file, policy, variant, by)))
             if len(ways) > 1 or variant == base:
-                rows += [_ranked(file, policy, way, reference, bootstrap) for way in ways]
+                rows += [_ranked(file, policy, way, (base, reference), bootstrap) for way in ways]
     return rows
 
 
@@ -68,6 +79,9 @@ def _chosen_kappa(file: ScoreFile, policy: str, variant: str, by: str) -> float:
     def reached(kappa: float) -> float:
         gains = gains_of(_pools(file, policy, VarianceUse(variant, by, kappa), ("tune",)))
         return float(gains[:, 0].sum() / gains[:, 1].sum())
+
+    if not any(rows_of(one, ("tune",)).any() for one in file.sets if one.policy == policy):
+        return 0.0  # nobody to choose on
 
     return max(sorted(KAPPAS, key=abs), key=reached)
 
@@ -97,14 +111,15 @@ def gains_of(many: Sequence[Pools]) -> Floats:
     return np.concatenate(rows)
 
 
-def _ranked(file: ScoreFile, policy: str, way: VarianceUse, reference: Floats, bootstrap: Bootstrap) -> Ranked:
+def _ranked(file: ScoreFile, policy: str, way: VarianceUse, base: tuple[str, Floats], bootstrap: Bootstrap) -> Ranked:
     many = _pools(file, policy, way, REPORT)
     pools, ours = together(many), gains_of(many)
-    sums = [by_group(gains, pools) for gains in (ours, reference)]
+    sums = [by_group(gains, pools) for gains in (ours, base[1])]
     value = float(np.subtract(*(part[:, 0].sum() / part[:, 1].sum() for part in sums)))
     return Ranked(
         policy=policy,
         way=way,
+        base=base[0],
         quantities=bootstrap.quantities(pools),
         share=share_of(ours, pools, bootstrap),
         against=interval(ratios(sums[0], bootstrap) - ratios(sums[1], bootstrap), value, len(sums[0])),

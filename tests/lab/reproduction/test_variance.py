@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edge_ttp.lab.reproduction.findings import Bootstrap
-from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet
+from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, joined
 from edge_ttp.lab.reproduction.variance import KAPPAS, base_of, gains_of, variance_use
 from edge_ttp.scaling import Pools
 
@@ -18,9 +20,28 @@ def test_gains_are_of_the_largest_score_and_of_the_best() -> None:
     np.testing.assert_allclose(gains, [[-0.2, 0.6], [0.3, 0.3]])
 
 
-def test_the_base_is_the_one_of_squared_error_else_the_first() -> None:
-    assert base_of(ScoreFile((), {"sum": {"loss": "none"}, "plain": {"loss": "mse"}})) == "plain"
-    assert base_of(ScoreFile((), {"sum": {"loss": "none"}, "other": {}})) == "sum"
+def scored(facts: dict[str, dict[str, str]], *sure: str) -> ScoreFile:
+    """One set with these variants, those that are `sure` with a variance."""
+    ones = np.ones((4, 2))
+    variants = {name: Scored(ones, np.zeros((4, 1)), ones if name in sure else None) for name in facts}
+    user = np.arange(4)
+    return ScoreFile((ScoreSet("notes", "small", (2,), user, user, user % 3, ones / 2, variants),), facts)
+
+
+def test_the_base_is_the_one_of_squared_error_else_the_first_that_is_sure_else_the_first() -> None:
+    assert base_of(scored({"sum": {"loss": "none"}, "plain": {"loss": "mse"}}), "small") == "plain"
+    assert (
+        base_of(scored({"sum": {"loss": "none"}, "shipped": {}, "other": {}}, "shipped", "other"), "small") == "shipped"
+    )
+    assert base_of(scored({"sum": {"loss": "none"}, "other": {}}), "small") == "sum"
+
+
+def test_a_policy_has_its_own_variants_and_its_own_base() -> None:
+    first = made(1.0)
+    one = replace(first.sets[0], policy="other", variants={"shipped": first.sets[0].variants["mse"]})
+    rows = variance_use(joined([first, ScoreFile((one,), {"shipped": {}})]), Bootstrap(20))
+    assert [(row.policy, row.base) for row in rows] == [("small", "mse")] * 2 + [("other", "shipped")] * 2
+    assert rows[1].against.value == rows[3].against.value
 
 
 def made(sign: float) -> ScoreFile:
