@@ -66,7 +66,7 @@ WORLDS = (COLLAPSE, HACKING, HEALTHY)
 
 
 @dataclass(frozen=True)
-class JudgedPools:
+class UserJudgments:
     """Pools with what their user said of them."""
 
     features: Floats
@@ -134,7 +134,7 @@ def simulated_scores(world: World, *, seeds: int) -> ScoreFile:
     return ScoreFile((ScoreSet("simulated", "simulated", SIZES, user, query, part, utility, variants),), made)
 
 
-def judged(world: World, wanted: Floats, place: int, rng: np.random.Generator) -> JudgedPools:
+def judged(world: World, wanted: Floats, place: int, rng: np.random.Generator) -> UserJudgments:
     """What the user of these weights says of JUDGED pools; `place` among the USERS decides what is wrong with it."""
     features, utility, gloss = _pools(rng, wanted, JUDGED, SHOWN)
     careless = np.arange(JUDGED) < (CARELESS_POOLS if place < world.careless * USERS else 0)
@@ -142,10 +142,12 @@ def judged(world: World, wanted: Floats, place: int, rng: np.random.Generator) -
     said = utility + DAZZLE * praised * np.maximum(gloss - 1, 0)
     said += CARELESS_NOISE * careless[:, None] * rng.standard_normal(gloss.shape)
     noise = np.stack([np.ones_like(gloss), np.broadcast_to(careless[:, None], gloss.shape), gloss], axis=-1)
-    return JudgedPools(features.reshape(-1, FEATURES), _centred(said).ravel(), noise.reshape(-1, 3).astype(np.float64))
+    return UserJudgments(
+        features.reshape(-1, FEATURES), _centred(said).ravel(), noise.reshape(-1, 3).astype(np.float64)
+    )
 
 
-def learn(seen: JudgedPools, arm: str) -> Network:
+def learn(seen: UserJudgments, arm: str) -> Network:
     """Weights by the arm's loss: `mse` has one variance, `gaussian` learns one for every judgment."""
     noise = seen.noise if arm == "gaussian" else seen.noise[:, :1]
     log_variance = np.zeros(3)
