@@ -3,7 +3,7 @@
 The examples are the user's own texts with a plain version of each as what was given (answer/outline.py). Under
 `keep="words"` drawing follows a grammar by which every word that says something stays (answer/word_lock.py); under
 `strict` facts are masked while versions are drawn, and put back. One version more is edited by rule
-(answer/surface.py): it keeps every fact, so that a sound one is always there. A version that loses or adds one is
+(answer/by_rule.py): it keeps every fact, so that a sound one is always there. A version that loses or adds one is
 marked down.
 """
 
@@ -14,24 +14,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from edge_ttp import schema
 from edge_ttp.answer import choosing, ending, prepare, record, waves
 from edge_ttp.answer.ask import DEFAULT_EXAMPLES, Ask, Policy, Rooms
+from edge_ttp.answer.by_rule import ByRule, agreed
 from edge_ttp.answer.facts import compared, in_words, signatures
 from edge_ttp.answer.lengths import AnswerLengths
 from edge_ttp.answer.masks import Masked, masked
-from edge_ttp.answer.merging import merged
 from edge_ttp.answer.plain_examples import examples
 from edge_ttp.answer.prompt import Example
 from edge_ttp.answer.recollection import Recollection, recollect
 from edge_ttp.answer.select import Choice
-from edge_ttp.answer.small_words import language_of
-from edge_ttp.answer.surface import Habits, edited
+from edge_ttp.answer.surface import Habits
 from edge_ttp.answer.text_parts import parts
 from edge_ttp.answer.word_diff import changes
-from edge_ttp.answer.word_lock import lock, locked_words
 from edge_ttp.history import History
 from edge_ttp.policy.job import Paused
 from edge_ttp.reward.model import Scores
@@ -49,8 +46,6 @@ FREELY = "its language has no list of small words: versions are drawn freely, fa
 _ROOM = {False: 1.5, True: 3.0}
 """A version may be longer than the text by this factor; notes grow more."""
 _MORE_TOKENS = 24
-_HABIT = 0.2
-"""Share of a user's texts from which an opening or closing line may be drawn."""
 _NOTHING_SAID = 1_000_000
 """Facts that an empty version counts as losing."""
 _DRAFT = "The user is given a text. Say the same in the user's own words"
@@ -207,11 +202,13 @@ class _Drawn:
         drawing = yield from waves.draw(rooms, asked, prepared, seed=seed, deadline=deadline)
         versions = [self._restored(one, hidden) for one in drawing.candidates]
         if not single:
-            versions += self._made(versions, locked=asked.lock is not None)
+            versions += self._rule.versions(versions, locked=asked.lock is not None)
         drawn_only = hidden is None and len(versions) == len(drawing.candidates)
         scores = drawing.scores if drawn_only else _scored(rooms, self.known, self.given, versions)
-        chosen = choosing.choose(self.ask.rule, versions, scores, seed=seed, against=self._against(versions))
-        index = chosen.choice.index
+        against = self._against(versions)
+        chosen = choosing.choose(self.ask.rule, versions, scores, seed=seed, against=against)
+        choice = agreed(self.ask.rule, chosen.choice, versions, [one is None for one in against])
+        index = choice.index
         end, said = ending.Ending(versions[index]), versions[index].text
         if versions[index].made == "drawn":
             end = yield from ending.end(rooms, asked, prepared, drawing, index, deadline=deadline)
@@ -220,32 +217,15 @@ class _Drawn:
         if single and end.added:
             asked.tell(schema.Event(type="delta", candidate=0, text=end.added))
         notes = self._notes(versions, index, chosen.notes, free=asked.lock is None)
-        chosen = replace(chosen, choice=_told(chosen.choice, versions), notes=notes)
+        chosen = replace(chosen, choice=choice, notes=notes)
         end = replace(end, candidate=versions[index])
         return _SaidPart(self.given, (asked.prompt, said), tuple(versions), scores, chosen, end, prepared, drawing)
 
-    def _made(self, versions: Sequence[schema.Candidate], *, locked: bool) -> list[schema.Candidate]:
-        """The versions that are not drawn, unless one that is says the same."""
-        whole = [one.text for one in versions if one.finish_reason == "stop"]
-        merge = merged(whole, locked_words(self.given, self._language, self._own_words)) if locked else None
-        found = {} if merge is None else {merge: "merged"}
-        found.setdefault(edited(self.given, self.habits), "edited")
-        there = {one.text for one in versions}
-        return [
-            schema.Candidate(text=text, tokens=0, logprob=0.0, made=made)  # type: ignore[arg-type]  # one of the two
-            for text, made in found.items()
-            if text not in there
-        ]
-
     @cached_property
-    def _language(self) -> str | None:
-        """Of the text: of notes that of the user, since they have few small words to tell by."""
-        said, known = language_of(self.given), None if self.habits is None else self.habits.language
-        return (known or said) if _notes(self.ask) else (said or known)
-
-    @cached_property
-    def _own_words(self) -> frozenset[str]:
-        return frozenset(word for item in self.known.recent for word in item.output.lower().split())
+    def _rule(self) -> ByRule:
+        """What can be made of the part without drawing."""
+        said = tuple(item.output for item in self.known.recent)
+        return ByRule(self.given, said, self.habits, self.own, _notes(self.ask))
 
     def _notes(
         self, versions: Sequence[schema.Candidate], index: int, notes: Sequence[str], *, free: bool
@@ -273,22 +253,8 @@ class _Drawn:
             rewrite=None,
             emit=self._emit(hidden),
         )
-        return self._locked(asked) if _words(self.ask) and self.rooms.policy_url is None else asked
-
-    def _locked(self, asked: Ask) -> Ask:
-        """The request with the grammar that keeps every word, where the language has one."""
-        grammar = lock(
-            self.given,
-            self._language,
-            own=self._own_words,
-            openings=[f"{one}{'' if one.endswith(chr(10)) else ' '}" for one in self._usual("openings")],
-            closings=[f"\n{one}" for one in self._usual("closings")],
-        )
-        return asked if grammar is None else replace(asked, lock=grammar)
-
-    def _usual(self, which: Literal["openings", "closings"]) -> list[str]:
-        found: tuple[tuple[str, float], ...] = () if self.habits is None else getattr(self.habits, which)
-        return [one for one, share in found if share >= _HABIT]
+        free = not _words(self.ask) or self.rooms.policy_url is not None
+        return asked if free or (grammar := self._rule.lock()) is None else replace(asked, lock=grammar)
 
     def _emit(self, hidden: Masked | None) -> Callable[[schema.Event], None] | None:
         """Whom the events of drawing this part are told: of parts and marks nobody hears as they are drawn."""
@@ -328,13 +294,6 @@ class _Drawn:
         if versions[-1].made == "edited" and not same[-1]:  # which is sound: there is something better than to repeat
             said = [REPEATED if again else remark for again, remark in zip(same, said, strict=True)]
         return said
-
-
-def _told(choice: Choice, versions: Sequence[schema.Candidate]) -> Choice:
-    """The choice, which says where what was chosen was not drawn."""
-    how = {"drawn": "", "merged": "made of what most versions have", "edited": "the text edited by rule, not drawn"}
-    said = how[versions[choice.index].made]
-    return replace(choice, reason=f"{choice.reason}; it is {said}") if said else choice
 
 
 def _scored(rooms: Rooms, known: Recollection, given: str, versions: Sequence[schema.Candidate]) -> Scores | None:

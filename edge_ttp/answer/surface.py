@@ -102,6 +102,14 @@ def edited(text: str, habits: Habits | None) -> str:
     return body
 
 
+def edited_words(text: str, habits: Habits | None) -> str:
+    """`text` in the user's own contractions and words for neutral ones; all else as it is."""
+    if habits is None:
+        return text
+    changed = _with_words(text, habits, random.Random(text))
+    return changed if compared(text, changed, own=habits.signed).sound else text
+
+
 def _share(values: Sequence[bool]) -> float:
     return sum(values) / len(values) if values else 0.0
 

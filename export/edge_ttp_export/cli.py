@@ -30,12 +30,14 @@ from edge_ttp_export.command_options import (
 from edge_ttp_export.extra import need, need_torch
 from edge_ttp_export.places.named import place_at
 from edge_ttp_export.policy import commands as policy_commands
+from edge_ttp_export.restoring_commands import small_words
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, help=__doc__
 )
 policy_commands.add_to(app)
 ladder_commands.add_to(app)
+app.command()(small_words)
 app.add_typer(
     reward_commands.reward,
     name="reward",

@@ -20,9 +20,10 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_ttp.answer.ask import NO_ADAPTER
+from edge_ttp.answer.by_rule import agreed
 from edge_ttp.answer.facts import compared, signatures
 from edge_ttp.answer.outline import Depth, outline, stiff
-from edge_ttp.answer.select import Pool, select
+from edge_ttp.answer.select import Choice, Pool, select
 from edge_ttp.lab.bench.corpus import Query, seed_of
 from edge_ttp.lab.bench.drawing import owner_of
 from edge_ttp.lab.bench.ladders import Difference
@@ -206,7 +207,7 @@ def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]])
             for rule in RULES:
                 said.append((f"{name}, {rule}", candidates[_choice(candidates, rule, line["chosen"])].text, seconds))
             drawn_alone = [one for one in candidates if one.made == "drawn"]
-            said.append((f"{name}, {DRAWN}", drawn_alone[_consensus(drawn_alone)].text, seconds))
+            said.append((f"{name}, {DRAWN}", drawn_alone[_consensus(drawn_alone).index].text, seconds))
             for made in ("merged", "edited"):
                 found_made = [one.text for one in candidates if one.made == made]
                 said.append((f"{name}, {made}", (found_made or [candidates[line["chosen"]].text])[0], seconds))
@@ -293,7 +294,8 @@ def file_of(folder: Path, way: Way, header: Mapping[str, Any]) -> Path:
 def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
     """The place of the candidate that `rule` takes; `chosen` is the runtime's own."""
     if rule == "consensus":
-        return _consensus(candidates)
+        usable = [one.remark is None for one in candidates]
+        return agreed(rule, _consensus(candidates), candidates, usable).index
     if rule == "lcb" or any(one.mean is None or one.epistemic is None for one in candidates):
         return chosen
     pool = Pool(
@@ -308,8 +310,8 @@ def _choice(candidates: Sequence[Candidate], rule: Rule, chosen: int) -> int:
     return select(pool, rule).index
 
 
-def _consensus(candidates: Sequence[Candidate]) -> int:
-    """The place of the candidate that agrees most with the others, of those that nothing speaks against."""
+def _consensus(candidates: Sequence[Candidate]) -> Choice:
+    """The candidate that agrees most with the others, of those that nothing speaks against."""
     pool = Pool(
         logprob=np.array([one.logprob for one in candidates]),
         tokens=np.array([one.tokens for one in candidates]),
@@ -317,7 +319,7 @@ def _consensus(candidates: Sequence[Candidate]) -> int:
         marked=np.array([one.remark is not None for one in candidates]),
         similarity=agreement_matrix([one.text for one in candidates]),
     )
-    return select(pool, "consensus").index
+    return select(pool, "consensus")
 
 
 def _kept(candidate: Candidate) -> dict[str, Any]:
