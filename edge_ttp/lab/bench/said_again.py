@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,16 +21,18 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_ttp.answer.ask import NO_ADAPTER
-from edge_ttp.answer.by_rule import agreed
+from edge_ttp.answer.by_rule import ByRule, agreed
 from edge_ttp.answer.facts import compared, signatures
 from edge_ttp.answer.outline import Depth, outline, stiff
 from edge_ttp.answer.select import Choice, Pool, select
+from edge_ttp.answer.surface import Habits
 from edge_ttp.lab.bench.corpus import Query, seed_of
 from edge_ttp.lab.bench.drawing import owner_of
 from edge_ttp.lab.bench.ladders import Difference
 from edge_ttp.lab.bench.resumable import Key, Resumable
 from edge_ttp.lab.bench.voice_score import Verifier
 from edge_ttp.learning.sent import edits
+from edge_ttp.reward.user_profile import HISTORY_ITEMS
 from edge_ttp.reward.utility import agreement_matrix, utility
 from edge_ttp.runtime import Runtime
 from edge_ttp.schema import Budget, Candidate, Keep, Rule, Sampling
@@ -37,6 +40,7 @@ from edge_ttp.schema import Budget, Candidate, Keep, Rule, Sampling
 Plainness = Literal[Depth, "stiff"]
 """How plain the given version is; `stiff`: as another model might have written it."""
 GIVEN = "as given"
+EDITED = "edited, nothing drawn"
 RULES: tuple[Rule, ...] = ("lcb", "mean", "consensus", "logprob")
 """Rules that choose from the same pool. `lcb` stands for what the runtime does: consensus where the reward model knows
 nothing of such texts."""
@@ -81,6 +85,11 @@ class Saying:
         """The plain version of a query's text; empty where nothing is left of it."""
         written = query.item.output
         return stiff(written) if self.depth == "stiff" else outline(written, self.depth)
+
+    @property
+    def notes(self) -> bool:
+        """Whether what is given are notes."""
+        return self.depth in ("words", "sparse")
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,7 @@ def _drawn(
     """What is kept of one query drawn in one way."""
     made = runtime.rewrite(
         saying.given(query),
-        notes=saying.depth in ("words", "sparse"),
+        notes=saying.notes,
         keep=saying.keep,
         user=user,
         kind=query.task,
@@ -213,25 +222,49 @@ def judged(saying: Saying, drawn: Mapping[str, Mapping[Key, Mapping[str, Any]]])
                 said.append((f"{name}, {made}", (found_made or [candidates[line["chosen"]].text])[0], seconds))
             best = max(candidates, key=lambda one: utility(one.text, written))
             said.append((f"{name}, oracle", best.text, seconds))
-        rows += [
-            SaidAgain(
-                query.task,
-                query.item.user_id,
-                query.place,
-                way,
-                text,
-                utility(text, written),
-                compared(given, text, own=own).sound,
-                edits(text.strip(), written.strip()) / max(1, len(written.strip())),
-                seconds,
-            )
-            for way, text, seconds in said
-        ]
+        rows += [_said(query, given, own, one) for one in said]
     return rows
 
 
-def table(said: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, Any]]:
-    """By way, in their order: means, and what the way has over `reference`, paired, users resampled."""
+def _said(query: Query, given: str, own: frozenset[str], made: tuple[str, str, float]) -> SaidAgain:
+    """The way, text and seconds that were `made` of a query, measured. `own`: names that may be added."""
+    (way, text, seconds), written = made, query.item.output
+    return SaidAgain(
+        query.task,
+        query.item.user_id,
+        query.place,
+        way,
+        text,
+        utility(text, written),
+        compared(given, text, own=own).sound,
+        edits(text.strip(), written.strip()) / max(1, len(written.strip())),
+        seconds,
+    )
+
+
+def by_rule(saying: Saying) -> list[SaidAgain]:
+    """What is made of each query without drawing: the text as it is given, and the edited version."""
+    rows: list[SaidAgain] = []
+    for query in saying.queries:
+        given = saying.given(query)
+        if not given:
+            continue
+        said = tuple(one.output for one in reversed(query.history[-_EARLIER:]) if one.output.strip())[:HISTORY_ITEMS]
+        own = signatures([one.output for one in query.history])
+        began = time.perf_counter()
+        made = ByRule(given, said, Habits.of(said), own, saying.notes).edited()
+        seconds = time.perf_counter() - began
+        rows += [_said(query, given, own, one) for one in ((GIVEN, given, 0.0), (EDITED, made, seconds))]
+    return rows
+
+
+def table(
+    said: Sequence[SaidAgain], reference: str = GIVEN, heard: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
+    """By way, in their order: means, and what the way has over `reference`, paired, users resampled.
+
+    `heard`: the voice of each way (`voices`).
+    """
     rows = []
     before = {(one.task, one.user, one.place): one.utility for one in said if one.way == reference}
     for way in dict.fromkeys(one.way for one in said):
@@ -250,6 +283,7 @@ def table(said: Sequence[SaidAgain], reference: str = GIVEN) -> list[dict[str, A
                 "facts_kept": float(np.mean([one.kept for one in of_way])),
                 "edits": float(np.mean([one.edits for one in of_way])),
                 "seconds": float(np.mean([one.seconds for one in of_way])),
+                "voice": None if heard is None else heard.get(way),
             }
         )
     return rows
