@@ -61,7 +61,7 @@ def rewrite(
 
     Compares the plain text itself, greedy and best of N by several rules, without and with the voice adapter. Draws
     what --pools lacks, and may be interrupted and run again to go on. Report users unless --tune. Intervals: central
-    95%, users resampled.
+    95%, users resampled. Facts: texts that keep all; edits: for each character of the true text; voice: chance is .50.
     """
     from edge_ttp.answer.ask import NO_ADAPTER
     from edge_ttp.answer.outline import DEPTHS
@@ -139,33 +139,25 @@ def rewrite(
 def _print(rows: list[dict[str, Any]], against: str) -> None:
     from edge_ttp.lab.bench.ladders import Difference
 
-    print_table(
-        (
-            "tasks",
-            "way",
-            "texts",
-            "utility",
-            f"over {against}",
-            "facts kept",
-            "edits per character",
-            "voice",
-            "seconds",
-        ),
-        [
-            (
-                row["tasks"],
-                row["way"],
-                str(row["texts"]),
-                f"{row['utility']:.3f}",
-                in_words(Difference(**row["over"])),
-                f"{row['facts_kept']:.0%}",
-                f"{row['edits']:.2f}",
-                "-" if row["voice"] is None else f"{row['voice']:.2f}",
-                f"{row['seconds']:.1f}",
-            )
-            for row in rows
-        ],
-    )
+    for group in dict.fromkeys(row["tasks"] for row in rows):
+        typer.echo(f"{group}:")
+        print_table(
+            ("way", "texts", "utility", f"over {against}", "facts", "edits", "voice", "seconds"),
+            [
+                (
+                    row["way"],
+                    str(row["texts"]),
+                    f"{row['utility']:.3f}",
+                    in_words(Difference(**row["over"])),
+                    f"{row['facts_kept']:.0%}",
+                    f"{row['edits']:.2f}",
+                    "-" if row["voice"] is None else f"{row['voice']:.2f}",
+                    f"{row['seconds']:.1f}",
+                )
+                for row in rows
+                if row["tasks"] == group
+            ],
+        )
 
 
 def _speed(
