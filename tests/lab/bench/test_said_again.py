@@ -59,13 +59,6 @@ def test_every_way_is_compared_with_the_text_that_was_written(
     assert list(undrawn) == ["as given", "edited, nothing drawn"]
     assert undrawn["edited, nothing drawn"]["facts_kept"] == 1.0
     assert undrawn["as given"]["utility"] == found["as given"]["utility"]
-    speed = ["bench", "rewrite", "--speed", "--model", policy, "--reward", reward, "--n", "2", "--queries", "2"]
-    assert run([*speed, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["words"], told["n"], told["rounds"]) == (60, 2, 2)
-    assert 0 < told["first_s"] <= told["choice_s"]
-    assert run(speed) == 0
-    assert "first version" in capsys.readouterr().out
     assert run(["bench", "rewrite", *options, "--skip", "9"]) != 0
     assert "no such users" in capsys.readouterr().err
     assert run(["bench", "rewrite", *options, "--keep", "strict", "--depth", "stiff", "--tune"]) != 0  # no tune users
