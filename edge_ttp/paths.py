@@ -28,6 +28,11 @@ class Paths:
         return self.data / "history.db"
 
     @property
+    def states(self) -> Path:
+        """What policies have read of this history's users, in a folder for each."""
+        return self.data / "states"
+
+    @property
     def server_socket(self) -> Path:
         """Where the owner's programs reach a running server of this home."""
         return self.run / "server.sock"

@@ -10,6 +10,7 @@ from edge_ttp.cli.main import COMPLETION_VARIABLE
 from edge_ttp.cli.options import AsJson
 from edge_ttp.cli.output import emit_json, note
 from edge_ttp.errors import InvalidInput
+from edge_ttp.system.settings import NAMES
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -17,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="What is set once for all: user, model, mode, language, retention_days.",
+    help=f"What is set once for all: {', '.join(NAMES)}.",
 )
 
 
@@ -56,7 +57,7 @@ def show(as_json: AsJson = False) -> None:
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(help="user, model, mode, language or retention_days.")],
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],
     value: Annotated[str, typer.Argument(help="What it is to be.")],
     as_json: AsJson = False,
 ) -> None:
@@ -77,9 +78,7 @@ def set_(
 
 
 @app.command()
-def unset(
-    name: Annotated[str, typer.Argument(help="user, model, mode, language or retention_days.")], as_json: AsJson = False
-) -> None:
+def unset(name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")], as_json: AsJson = False) -> None:
     """Go back to the default."""
     from edge_ttp.paths import locate
     from edge_ttp.system.settings import change_settings

@@ -48,7 +48,7 @@ def examine(paths: Paths, policy_url: str | None = None) -> Iterator[Check]:
     yield from _guarded("settings", lambda: _settings(paths))
     yield from _guarded("models", lambda: _models(paths))
     yield from _guarded("history", lambda: _history(paths))
-    yield from _states(paths)
+    yield from _guarded("disk", lambda: _made_here(paths))
 
 
 def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -207,15 +207,28 @@ def _history(paths: Paths) -> Iterator[Check]:
 _COUNTED = ("users", "items", "generations", "feedback")
 
 
-def _states(paths: Paths) -> Iterator[Check]:
-    from edge_ttp.history.read_states import states_folder
-    from edge_ttp.policy.prefix_files import MOST_BYTES, held_bytes
+def _made_here(paths: Paths) -> Iterator[Check]:
+    from edge_ttp.registry import Registry
+    from edge_ttp.registry.made_files import limit_bytes
 
-    count, held = held_bytes(states_folder(paths.database))
+    held = Registry(paths).made_files()
+    parts = []
+    for kind, words in (
+        ("state", "files of what was read of users' examples"),
+        ("derived", "formats made here"),
+        ("merged", "merged policies"),
+    ):
+        sizes = [one.size for one in held if one.kind == kind]
+        parts.append(f"{len(sizes)} {words} ({sum(sizes) / 1e6:.0f} MB)")
+    total, limit = sum(one.size for one in held), limit_bytes(paths)
+    first = next((one for one in held if one.kind == "derived"), None)
+    goes = f"; {first.name} would go first" if first is not None else ""
+    fits = total <= limit
     yield Check(
-        "states",
-        "ok",
-        f"{count} files of what was read of users' examples, {held / 1e6:.0f} of {MOST_BYTES / 1e6:.0f} MB",
+        "disk",
+        "ok" if fits else "warn",
+        f"{', '.join(parts)}: {total / 1e9:.2f} of {limit / 1e9:g} GB{goes}",
+        "" if fits else "edge-ttp models rm NAME, or allow more: edge-ttp config set disk_gb 20",
     )
 
 

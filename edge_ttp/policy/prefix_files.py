@@ -25,14 +25,15 @@ import numpy as np
 from edge_ttp.paths import private_folder
 from edge_ttp.policy.prefixes import Prefix, ReadWith
 from edge_ttp.policy.reading import alike
+from edge_ttp.registry.made_files import STATE_ENDING, STATES_BYTES
 
-MOST_BYTES = 512 * 2**20
+MOST_BYTES = STATES_BYTES
 """All users' files together."""
 MOST_OF_ONE = 3
 """Files of one user: another model, another kind of text."""
 SPARE = 2**30
 """Bytes that stay free on the disk."""
-ENDING = ".state"
+ENDING = STATE_ENDING
 
 _MAGIC = b"edge-ttp state 1\n"
 _TAG = 32
@@ -105,15 +106,6 @@ class PrefixFiles:
             "adapters": [[digest, scale] for digest, scale in read_with.adapters],
             "cache": read_with.cache_type,
         }
-
-
-def held_bytes(states: Path) -> tuple[int, int]:
-    """Files and bytes of all users' states below the folder `states`."""
-    sizes = []
-    for file in states.glob(f"*/*{ENDING}"):
-        with suppress(OSError):
-            sizes.append(file.stat().st_size)
-    return len(sizes), sum(sizes)
 
 
 def _read(file: Path, key: bytes | None, wanted: Mapping[str, Any]) -> tuple[Any, Any] | None:

@@ -12,6 +12,7 @@ from edge_ttp.registry.adopt import Adoption, prepare, take_in
 from edge_ttp.registry.catalog import Entry
 from edge_ttp.registry.download import Downloader
 from edge_ttp.registry.integrity import bytes_below
+from edge_ttp.registry.made_files import make_room, room_for_formats
 from edge_ttp.registry.manifest import Kind, PromptStyle, Source
 from edge_ttp.registry.offers import Offer, offer_named
 from edge_ttp.registry.pull import Note, Progress, Puller
@@ -19,7 +20,7 @@ from edge_ttp.registry.references import is_reference
 from edge_ttp.registry.results import Located, ModelEntry
 from edge_ttp.registry.shelf import Shelf
 from edge_ttp.registry.sources import package_index
-from edge_ttp.registry.variants import Make, refuse_derivation, split_name
+from edge_ttp.registry.variants import Facts, Make, refuse_derivation, split_name
 from edge_ttp.system.arguments import checked_arguments
 
 
@@ -231,14 +232,31 @@ class Registry(Shelf):
                 known = next((one for one in self._catalog.variants(entry) if one.format == format), None)
                 usable = known is not None and not known.stale
                 if known is None or force or not usable or not self._integrity.is_sound(known.manifest, known.folder):
-                    made = self._variants.make(own, own.place(entry.folder), format, make)
+                    made = self._variants.make(own, own.place(entry.folder), format, self._within_limit(make))
                     self._integrity.remember(made.place(self._variants.folder(own.name, format)), made.sha256)
+                    for gone in make_room(self._paths, self._catalog, self._variants, keep=made.label):
+                        tell(f"{gone.name} was removed: formats made here may take no more (setting disk_gb)")
         except OSError as error:
             raise OutOfCapacity(
                 f"the format {format} of {own.name!r} cannot be stored: {error.strerror or error}",
                 "make room or fix the folder's permissions",
             ) from error
         return self.locate(f"{own.name}:{format}", cancel=cancel)
+
+    def _within_limit(self, make: Make) -> Make:
+        """`make`, and OutOfCapacity where what it made alone is more than such files may take."""
+
+        def made(source: Path, target: Path) -> Facts:
+            facts = make(source, target)
+            size, most = target.stat().st_size, room_for_formats(self._paths, self._catalog)
+            if size > most:
+                raise OutOfCapacity(
+                    f"the format takes {size / 1e9:.1f} GB, and formats made here may take {most / 1e9:.1f} GB",
+                    "allow more: edge-ttp config set disk_gb 20",
+                )
+            return facts
+
+        return made
 
     def choose(self, name: str, format: str, reason: str = "") -> Located:
         """Makes `format` the one that this device uses where the model `name` is asked for by its name alone.

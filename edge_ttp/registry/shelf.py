@@ -17,6 +17,7 @@ from edge_ttp.registry.gguf import read_header
 from edge_ttp.registry.gguf_bounds import misfit
 from edge_ttp.registry.integrity import Integrity, bytes_below, size_of
 from edge_ttp.registry.locking import exclusive
+from edge_ttp.registry.made_files import MadeFile, made_files, used
 from edge_ttp.registry.manifest import MANIFEST_NAME, Kind, Manifest, Use, read_manifest
 from edge_ttp.registry.offers import Offer, read_offers
 from edge_ttp.registry.results import Located, ModelEntry, Verification
@@ -87,6 +88,7 @@ class Shelf(metaclass=Page):
         if ":" not in text:
             entry = self._catalog.preferred(entry)
         self._check(entry, cancel=cancel)
+        used(entry)
         return self._tried(self._located(entry, explicit=":" in text), cancel)
 
     def check_name(self, name_or_path: str) -> None:
@@ -228,6 +230,10 @@ class Shelf(metaclass=Page):
                 except ModelUnavailable as error:
                     results.append(Verification(one.label, False, str(error)))
         return tuple(results)
+
+    def made_files(self) -> tuple[MadeFile, ...]:
+        """What lies on the disk because it was made here, the least recently used first."""
+        return tuple(made_files(self._paths, self._catalog))
 
     def sizes(self) -> dict[str, int]:
         """Bytes on this device: of each model that has files here, and as `downloads` what interrupted pulls kept."""

@@ -25,7 +25,9 @@ MAX_SETTINGS = 64 << 10
 FALLBACK_USER = "me"
 """Whose voice is meant where nothing says whose."""
 MODES = ("fast", "balanced", "best")
+FORMATS = ("auto", "off")
 MAX_RETENTION_DAYS = 36_500
+MAX_DISK_GB = 10_000
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,15 @@ class Settings:
     """ISO 639-1 code of the language that models are suggested for."""
     retention_days: int | None = None
     """Days for which answers are kept, for users without a retention of their own."""
+    disk_gb: int | None = None
+    """GB that formats made here, merged policies and states of what was read may take together."""
+    formats: str | None = None
+    """auto: the fastest format of a policy is looked for in the background; off: it is not."""
 
 
-VARIABLES = {name: f"EDGE_TTP_{name.upper()}" for name in ("user", "model", "mode", "language", "retention_days")}
-"""Setting -> the environment variable that outdoes it."""
 NAMES = tuple(field.name for field in fields(Settings))
+VARIABLES = {name: f"EDGE_TTP_{name.upper()}" for name in NAMES}
+"""Setting -> the environment variable that outdoes it."""
 
 
 def settings_file(paths: Paths) -> Path:
@@ -118,12 +124,18 @@ def _checked(name: str, value: Any) -> Any:
         ):
             raise InvalidInput(f"{name}={value!r} is no number of days", f"use 1 to {MAX_RETENTION_DAYS}")
         return int(text)
+    if name == "disk_gb":
+        if isinstance(value, bool) or not (re.fullmatch(r"[0-9]{1,6}", str(value)) and 1 <= int(value) <= MAX_DISK_GB):
+            raise InvalidInput(f"{name}={value!r} is no number of GB", f"use 1 to {MAX_DISK_GB}")
+        return int(value)
     if not isinstance(value, str) or not value.strip() or len(value) > 4000:
         raise InvalidInput(f"{name}={value!r} is no text", "give one, in quotes")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidInput(f"{name}={value!a} holds control characters", "use printable characters only")
     if name == "mode" and value not in MODES:
         raise InvalidInput(f"{name}={value!r} is no mode", f"choose {', '.join(MODES)}")
+    if name == "formats" and value not in FORMATS:
+        raise InvalidInput(f"{name}={value!r} is not known", f"choose {' or '.join(FORMATS)}")
     if name == "language" and not re.fullmatch(r"[a-z]{2}", value):
         raise InvalidInput(f"{name}={value!r} is no language", "give an ISO 639-1 code such as en, de or fr")
     return value

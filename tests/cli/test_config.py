@@ -23,6 +23,7 @@ def test_set_show_and_unset(home: Path, capsys: pytest.CaptureFixture[str], monk
     assert run(["config", "set", "user", "ann"]) == 0
     assert run(["config", "set", "mode", "fast"]) == 0
     monkeypatch.setenv("EDGE_TTP_MODE", "best")
+    monkeypatch.delenv("EDGE_TTP_FORMATS")
     capsys.readouterr()
     assert run(["config"]) == 0
     printed = capsys.readouterr()
@@ -32,6 +33,8 @@ def test_set_show_and_unset(home: Path, capsys: pytest.CaptureFixture[str], monk
         "mode            best  (EDGE_TTP_MODE)",
         "language        -",
         "retention_days  -",
+        "disk_gb         -",
+        "formats         -",
     ]
     assert printed.err == f"kept in {settings_file(locate(home))}\n"
     assert run(["config", "--json"]) == 0

@@ -37,10 +37,16 @@ def test_without_a_file_the_defaults_hold_and_nothing_is_written(paths: Paths) -
 
 
 def test_what_is_set_is_kept_in_a_private_file(paths: Paths) -> None:
-    for name, value in (("user", "ann"), ("mode", "fast"), ("language", "de"), ("retention_days", "30d")):
+    for name, value in (
+        ("user", "ann"),
+        ("mode", "fast"),
+        ("language", "de"),
+        ("retention_days", "30d"),
+        ("disk_gb", "12"),
+    ):
         change_settings(paths, name, value)
     change_settings(paths, "model", 'a \\ "quoted" name.gguf')
-    found = Settings("ann", 'a \\ "quoted" name.gguf', "fast", "de", 30)
+    found = Settings("ann", 'a \\ "quoted" name.gguf', "fast", "de", 30, 12)
     assert read_settings(paths) == found
     assert settings_file(paths).stat().st_mode & 0o777 == 0o600
     assert paths.config.stat().st_mode & 0o777 == 0o700
@@ -81,6 +87,10 @@ def test_the_default_user_is_the_one_set(paths: Paths, monkeypatch: pytest.Monke
         ("retention_days", "-3"),
         ("retention_days", "1e9"),
         ("retention_days", "99999999999999999999"),
+        ("disk_gb", "0"),
+        ("disk_gb", "1.5"),
+        ("disk_gb", "10001"),
+        ("formats", "fast"),
         ("user", " "),
         ("user", "a\nb"),
         ("model", "x" * 5000),
@@ -147,3 +157,9 @@ def test_a_pipe_in_the_place_of_the_file_is_an_error_and_no_wait(paths: Paths) -
     os.mkfifo(settings_file(paths))
     with pytest.raises(InvalidInput, match="not a regular file"):
         read_settings(paths)
+
+
+def test_gigabytes_and_formats_are_settings_too(paths: Paths) -> None:
+    change_settings(paths, "disk_gb", "12")
+    assert change_settings(paths, "formats", "off") == Settings(disk_gb=12, formats="off")
+    assert settings_in_force(paths, {VARIABLES["formats"]: "auto"}).formats == "auto"

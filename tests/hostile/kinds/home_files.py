@@ -37,7 +37,7 @@ COMMANDS = (
     *("history list --user ann", "generate hi --user ann --model x", "generate hi --user ann", "rewrite hi --user ann"),
     *("history doctor", "models find", "history add --user ann --output {number}"),
 )
-SETTINGS = ("user", "model", "mode", "language", "retention_days", "x")
+SETTINGS = ("user", "model", "mode", "language", "retention_days", "disk_gb", "formats", "x")
 MANIFEST = ("name", "kind", "description", "licence", "prompt_style", "context", "languages", "bases", "uses", "files")
 VALUES: tuple[object, ...] = (
     *(
