@@ -23,6 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C need it back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ["EDGE_TTP_FORMATS"] = "off"  # no test leaves a search for formats running behind it
 settings.register_profile("edge-ttp", deadline=None)  # an example may take as long as a busy machine makes it
 settings.load_profile("edge-ttp")
 

@@ -32,6 +32,8 @@ class Errand:
     no_server: bool
     cancelled: bool = False
     """Ctrl-C ended it, with what there was."""
+    answered_here: bool = False
+    """Models were loaded for it in this process."""
 
     @classmethod
     def of(
@@ -93,11 +95,29 @@ class Errand:
         with Runtime.open(**self.opened) as runtime, options.interruptible() as cancel:
             how = {"user": self.user, "budget": self.budget, "sampling": self.sampling, "cancel": cancel}
             yield runtime, {**self.asked, **how}
-            self.cancelled = cancel.is_set()
+            self.cancelled, self.answered_here = cancel.is_set(), True
 
     def leave(self, generation: Generation) -> None:
         """Ends the command with the exit code of one that was not recorded, or was cancelled; after printing."""
+        if self.answered_here and not self.cancelled and self.opened["policy_url"] is None:
+            look_for_format(self.opened["model"])
         if not generation.stored and self.asked["store"]:
             raise typer.Exit(HistoryUnavailable.exit_code)
         if self.cancelled:
             raise typer.Exit(Cancelled.exit_code)
+
+
+def look_for_format(model: str | None) -> None:
+    """Begins the search for the fastest format of this policy (None: the usual one) in the background, if it is open;
+    says so once. After the answer: nobody waits for it.
+    """
+    from edge_ttp.cli.output import note
+    from edge_ttp.lab.format_search import begin
+    from edge_ttp.paths import locate
+    from edge_ttp.registry import DEFAULT_POLICY
+    from edge_ttp.system.settings import settings_in_force
+
+    paths = locate()
+    said = begin(paths, model or settings_in_force(paths).model or DEFAULT_POLICY)
+    if said:
+        note(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from edge_ttp.cli import models_options
 from edge_ttp.cli.models_getting import add, find, pull, suggest
 from edge_ttp.cli.models_options import AsJson, size
-from edge_ttp.cli.output import emit_json, note
+from edge_ttp.cli.output import emit_json, note, print_table
 from edge_ttp.cli.stages import stages
 
 app = typer.Typer(
@@ -116,6 +117,69 @@ def derive_command(
         typer.echo(f"    {line}")
     link = f" ({manifest.licence_url})" if manifest.licence_url else ""
     note(f"licence of {located.name}: {manifest.licence}{link}; it is a modified file and says so")
+
+
+@app.command()
+def fastest(
+    name: Annotated[str | None, typer.Argument(help="A policy on this device. Default: the one in use.")] = None,
+    *,
+    max_kl: Annotated[float, typer.Option("--max-kl", min=0.0, help="Largest mean KL divergence, in nats.")] = 0.05,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of timing.")] = 5,
+    when_idle: Annotated[
+        bool, typer.Option("--when-idle", help="At idle priority, only while nothing is asked: so it runs by itself.")
+    ] = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the fastest format of a model on this device within the loss limit, make it, and use it from then on.
+
+    What was cut off goes on with the next format. Other formats that were made for it go again.
+    """
+    from edge_ttp.budget.device import cores
+    from edge_ttp.errors import Cancelled
+    from edge_ttp.lab.bench.passages import sample_text
+    from edge_ttp.lab.fastest_format import find_fastest
+    from edge_ttp.lab.search_state import check_room
+    from edge_ttp.paths import locate
+    from edge_ttp.policy.formats.derive import TABLE_HEADER, table
+    from edge_ttp.registry import DEFAULT_POLICY
+    from edge_ttp.system.settings import settings_in_force
+
+    paths, registry = locate(), models_options.registry()
+    model = name or settings_in_force(paths).model or DEFAULT_POLICY
+    own = registry.own(model)
+    if when_idle:
+        from edge_ttp.lab.format_search import search
+        from edge_ttp.lab.search_state import SearchState
+
+        words = ["--max-kl", str(max_kl), "--rounds", str(rounds), *(["--threads", str(threads)] if threads else [])]
+        code = search(
+            paths,
+            [sys.executable, "-m", "edge_ttp", "models", "fastest", model, *words],
+            on_begin=lambda: SearchState.count_try(paths, model, own.sha256),
+        )
+        if code is None:
+            raise Cancelled("another search runs, or this one was turned off")
+        raise typer.Exit(code)
+    check_room(paths, own.path.stat().st_size)
+    with stages() as report:
+        found = find_fastest(
+            registry,
+            paths,
+            model,
+            sample_text(),
+            threads=threads or cores(),
+            rounds=rounds,
+            max_kl=max_kl,
+            report=report,
+        )
+    if as_json:
+        emit_json(found.as_dict() | {"chosen": True})
+        return
+    print_table(TABLE_HEADER, table(found))
+    for format, why in found.unfit.items():
+        note(f"{format} was left out: {why}")
+    note(f"{found.model} now means {found.model}:{found.choice} on this device: {found.reason}")
 
 
 @app.command()

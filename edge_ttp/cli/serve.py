@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_ttp.cli import options
+from edge_ttp.cli.errand import look_for_format
 from edge_ttp.cli.output import note, parse_duration
 from edge_ttp.errors import ExtraMissing, InvalidInput
 
@@ -100,6 +101,8 @@ def serve(
         async with AsyncRuntime.open(
             model=model, reward=reward, threads=threads, policy_url=policy_url, unload_after_s=idle_unload
         ) as runtime:
+            if policy_url is None:
+                look_for_format(model)
             state = State(runtime, Access(paths), bare_open=is_loopback(host))
             if stdio:
                 from edge_ttp.server.stdio import converse
