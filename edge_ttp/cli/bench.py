@@ -13,8 +13,11 @@ from edge_ttp.cli import options
 from edge_ttp.cli.bench_adapt import adapt
 from edge_ttp.cli.bench_budget import budget
 from edge_ttp.cli.bench_company import company
+from edge_ttp.cli.bench_engine import engine
+from edge_ttp.cli.bench_latency import latency
 from edge_ttp.cli.bench_overhead import overhead
 from edge_ttp.cli.bench_quality import quality, swap
+from edge_ttp.cli.bench_racing import racing
 from edge_ttp.cli.bench_recall import recall
 from edge_ttp.cli.bench_requests import languages, requests
 from edge_ttp.cli.bench_rewrite import rewrite
@@ -39,7 +42,10 @@ app.command("adapt")(adapt)
 app.command("budget")(budget)
 app.command("company")(company)
 app.command("temperature")(temperature)
+app.command("racing")(racing)
 app.command("recall")(recall)
+app.command("engine")(engine)
+app.command("latency")(latency)
 app.command("overhead")(overhead)
 app.command("quality")(quality)
 app.command("swap")(swap)

@@ -25,7 +25,8 @@ ROOMS_ELSEWHERE: dict[str, str] = {
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "cli": (
         "bench bench_adapt bench_budget bench_company bench_pools bench_quality bench_recall bench_requests "
-        "bench_rewrite bench_overhead bench_rivals bench_temperature bench_trial bench_voice bench_window",
+        "bench_engine bench_latency bench_racing bench_rewrite "
+        "bench_overhead bench_rivals bench_temperature bench_trial bench_voice bench_window",
         "the words of measuring tools: tests/lab/bench and tests/cli/test_main.py",
     ),
     "lab.diagnosis": ("row_batches", "needs pyarrow, of the extra scale: tests/scale/test_many_rows.py"),

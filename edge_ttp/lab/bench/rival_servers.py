@@ -27,6 +27,7 @@ from edge_ttp.errors import ExtraMissing, ModelUnavailable
 from edge_ttp.lab.bench.rivals import OURS, TEMPERATURE, DrawnTexts, Ground
 from edge_ttp.paths import HOME_VARIABLE, locate, private_folder
 from edge_ttp.registry.variants import split_name
+from edge_ttp.system.settings import VARIABLES
 
 _START_S = 120.0
 _ANSWER_S = 600.0
@@ -131,7 +132,7 @@ def ours(ground: Ground, home: Path | None = None) -> Iterator[Served]:
     with ExitStack() as open_now:
         folder = home or open_now.enter_context(empty_home(ground))
         command = [sys.executable, "-m", "edge_ttp", "serve", "--port", "0", "--announce", "--model", ground.model]
-        environment = {**os.environ, HOME_VARIABLE: str(folder)}
+        environment = {**os.environ, HOME_VARIABLE: str(folder), VARIABLES["formats"]: "off"}
         process = open_now.enter_context(_process([*command, "--threads", str(ground.threads)], environment))
         announced = json.loads(_first_line(process))
         made = Served(OURS, __version__, announced["url"], ground.model, process, token=announced["token"])

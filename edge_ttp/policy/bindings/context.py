@@ -78,7 +78,9 @@ class Context:
         chunk: int,
         threads: int,
         cache_type: CacheType = "f16",
+        flash_attention: bool | None = None,
     ) -> None:
+        """`flash_attention` None: where it pays (`_flash_attention`); otherwise for measurements."""
         rows = max(chunk, sequences)
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = cells
@@ -91,7 +93,9 @@ class Context:
         parameters.kv_unified = True  # otherwise n_ctx is split between sequences and a prompt cannot be shared
         parameters.swa_full = True  # a sliding-window cache could not be cut back to a shared prefix
         parameters.type_k = parameters.type_v = _GGML_TYPE[cache_type]
-        parameters.flash_attn_type = _flash_attention(model, cache_type)
+        parameters.flash_attn_type = (
+            _flash_attention(model, cache_type) if flash_attention is None else int(flash_attention)
+        )
         parameters.no_perf = True
         messages.forget_complaints()
         self._handle: Any = llama_cpp.llama_init_from_model(model.handle, parameters)
