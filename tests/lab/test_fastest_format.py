@@ -48,6 +48,7 @@ def formats(registry: Registry) -> list[str]:
     return [one.format for one in registry.formats("tiny")]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_cut_off_goes_on_and_leaves_the_choice_alone(
     registry: Registry, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_search_that_was_cut_off_goes_on_and_leaves_the_choice_alone(
     assert not open_question(registry, paths, own)
 
 
+@pytest.mark.slow
 def test_formats_that_were_there_before_stay(registry: Registry, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     derivation.derive(registry, "tiny", "Q4_0", TEXT, threads=1, rounds=1)
     monkeypatch.setattr(derivation, "decide", lambda *_, **__: ("F32", "nothing is faster"))
@@ -86,6 +88,7 @@ def test_formats_that_were_there_before_stay(registry: Registry, paths: Paths, m
     assert registry.choice("tiny") is not None
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_used_from_now_on(
     registry: Registry, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def main(given: str) -> None:
         cache_type=asked.cache_type,
         flash_attention=asked.flash_attention,
     )
-    words = model.tokenize("Sand runs through the glass while the boats come home with their nets. ", control=False)
+    words = model.tokenize("Sand runs through the glass while the boats come home. ", control=False) or [0]
     filler = (words * (asked.prompt // len(words) + widest + asked.steps + 1))[: asked.prompt + widest + asked.steps]
     with ExitStack() as open_now:
         if asked.poll is not None:

@@ -119,10 +119,10 @@ def _command(home: Path, ground: Ground, task: Task, way: str, *, n: int, tokens
     environment = {**os.environ, HOME_VARIABLE: str(home), VARIABLES["formats"]: "off"}
     start = _seconds([sys.executable, "-c", _STARTING.format(module=_MODULES[way])], environment)[0]
     options = ["--user", task.user, "--n", str(n), "--max-tokens", str(tokens), "--seed", str(seed)]
-    command = [sys.executable, "-m", "edge_ttp", "generate", task.prompt, *options]
+    command = [sys.executable, "-m", "edge_ttp", "generate", *options]
     if way == "cold process":
         command += ["--no-server", "--model", ground.model, "--threads", str(ground.threads)]
-    passed, said = _seconds([*command, "--json"], environment)
+    passed, said = _seconds([*command, "--json", "--", task.prompt], environment)
     timings = Timings.model_validate(json.loads(said)["timings"])
     if way == "cold process":
         return _split(passed, timings, start=start, load=max(0.0, passed - start - timings.total_s))
