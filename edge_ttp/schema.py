@@ -22,7 +22,7 @@ REWRITE_RULE: Rule = "consensus"
 Speaker = Literal["user", "policy", "text"]
 """Who answers. `user`: the policy in the user's place. `policy`: the bare policy, as an assistant: nothing is recalled,
 nothing of ours stands in the prompt. `text`: the bare policy goes on with a text."""
-FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity"]
+FinishReason = Literal["stop", "length", "deadline", "cancelled", "capacity", "raced"]
 Bound = Literal[
     "requested", "mode", "value", "trust", "max_candidates", "deadline", "memory", "energy", "heat", "no_reward"
 ]
@@ -137,6 +137,8 @@ class Sampling(Border):
     """Another choice than the call before reads the prompt anew."""
     share_prefixes: Annotated[bool, Field(description="Compute equal beginnings once for all candidates.")] = True
     """False only to compare: it changes no distribution and costs time."""
+    race: Annotated[bool, Field(description="Drop halfway what is thought worse of 8 long candidates or more.")] = False
+    """Faster where answers are long (docs/policy.md); a generation with dropped candidates teaches nothing."""
 
     @field_validator("logit_bias")
     @classmethod

@@ -129,6 +129,7 @@ def _cut(ask: Ask, candidate: Candidate) -> tuple[str, ...]:
         "deadline": "the deadline ended it",
         "cancelled": "it was cancelled",
         "capacity": "the memory holds no more of it",
+        "raced": "it was dropped halfway",
     }[candidate.finish_reason]
     cure = "; --max-tokens allows more" if candidate.finish_reason == "length" else ""
     return (f"the answer is cut after {candidate.tokens} tokens: {why}{cure}",)

@@ -14,6 +14,7 @@ from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.choosing import Selected
 from edge_ttp.answer.ending import Ending
 from edge_ttp.answer.prepare import Prepared
+from edge_ttp.answer.race import going_on
 from edge_ttp.answer.waves import Drawing
 from edge_ttp.budget.device_profile import Call
 from edge_ttp.errors import HistoryUnavailable, NotFound
@@ -118,7 +119,10 @@ def keep(
     made = made.model_copy(update={"timings": timings})
     if not made.stored:
         return made
-    layer = layer_of(rooms.reward.fingerprint, scores) if rooms.reward is not None and scores is not None else None
+    layer = None
+    # Candidates that a race dropped are incomplete: they are no rivals, and nobody knows what was left of the pool.
+    if rooms.reward is not None and scores is not None and len(going_on(made.candidates)) == len(made.candidates):
+        layer = layer_of(rooms.reward.fingerprint, scores)
     wait_s = None if deadline is None else max(_RECORD_WAIT_S, deadline - started)
     try:
         rooms.history.record(made, layer=layer, wait_s=wait_s)
@@ -172,7 +176,7 @@ def _candidates(answered: Answered) -> tuple[schema.Candidate, ...]:
         one = answered.end.candidate if index == choice.index else drawn
         rank = float(choice.scores[index])
         said: dict[str, object] = {"score": rank if np.isfinite(rank) else None, "remark": remarks[index]}
-        if scores is not None:
+        if scores is not None and drawn.finish_reason != "raced":
             for name in ("mean", "variance", "aleatoric", "epistemic"):
                 said[name] = float(getattr(scores, name)[index])
         result.append(one.model_copy(update=said))

@@ -13,6 +13,7 @@ from edge_ttp import schema
 from edge_ttp.answer import controls, events
 from edge_ttp.answer.ask import Ask, Rooms
 from edge_ttp.answer.prepare import Prepared, margin_s, reserve_s
+from edge_ttp.answer.race import Racing, among, going_on, races
 from edge_ttp.budget import gain
 from edge_ttp.budget.device_profile import Profile
 from edge_ttp.budget.planner import more, part_wave
@@ -52,6 +53,9 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
     scorer = _Scorer(rooms, prepared, telling)
     waves = _waves(rooms, ask, prepared, scorer, deadline)
     planned = prepared.planned
+    racing = None
+    if waves is None and rooms.reward is not None and races(rooms, ask, prepared, planned.n):
+        racing = Racing(rooms.reward, prepared)
     most = planned.n if waves is None else waves.most
     likely = min(most, max(planned.n, 2 * part_wave(planned.n)))
     share = rooms.share(ask.user, ask.priority)
@@ -63,6 +67,7 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
         on_queued=None if ask.emit is None else events.forward_queued(ask.emit),
         first_wave=None if waves is None else waves.first,
         more=None if waves is None else waves.more,
+        race=None if racing is None else racing.as_race(),
     )
     job = rooms.policy.begin(
         controls.request(
@@ -86,7 +91,7 @@ def draw(rooms: Rooms, ask: Ask, prepared: Prepared, *, seed: int, deadline: flo
         sampled=sampled,
         scores=scorer.scores(sampled.candidates),
         wanted=planned.n if waves is None else waves.wanted,
-        decisions=() if waves is None else tuple(waves.decisions),
+        decisions=tuple(waves.decisions if waves is not None else racing.decisions if racing is not None else ()),
         score_s=scorer.seconds,
         scored=scorer.scored,
         scorings=scorer.scorings,
@@ -121,7 +126,12 @@ class _Scorer:
         if self._reward is None or self._profile is None or self._learned is None:
             return None
         began = time.monotonic()
-        scores = self._reward.score(self._profile, self._given, candidates, self._learned.weights)
+        going = going_on(candidates)
+        scores = self._reward.score(
+            self._profile, self._given, [candidates[place] for place in going], self._learned.weights
+        )
+        if len(going) < len(candidates):
+            scores = among(scores, going, len(candidates))
         self.seconds += time.monotonic() - began
         self.scored += len(candidates)
         self.scorings += 1

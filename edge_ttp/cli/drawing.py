@@ -120,6 +120,7 @@ _WRITTEN = {
     "json_schema": _Written(type=str, metavar="FILE|JSON"),
     "adapters": _Written("--lora", list[str], "FILE[:SCALE]", "May be repeated."),
     "share_prefixes": _Written("--share/--no-share"),
+    "race": _Written("--race/--no-race"),
 }
 
 

@@ -21,7 +21,7 @@ from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
 from edge_ttp.policy.job import Asked, Steps
 from edge_ttp.policy.reading import alike, pieces, reusable
-from edge_ttp.policy.request import Control, Request, Sampled, StepReport
+from edge_ttp.policy.request import Control, Raced, Request, Sampled, StepReport
 from edge_ttp.policy.running import Running
 from edge_ttp.policy.sampling import Sampler
 from edge_ttp.schema import Candidate, FinishReason
@@ -264,6 +264,8 @@ class _Call:
                 # Draw one token for each candidate; those that end leave the batch and free their cells.
                 active, row_of = self._draw(current, row_of, active, step)
                 step += 1
+                if self._control.race is not None and step in self._control.race.at and len(active) > 1:
+                    active, row_of = yield from self._race(active, row_of)
                 if not active:
                     return
                 reason = self.ended(resting=True)
@@ -280,6 +282,17 @@ class _Call:
         except BaseException:
             self._end(active, "cancelled")
             raise
+
+    def _race(
+        self, active: list[Running], row_of: npt.NDArray[np.int64]
+    ) -> Steps[tuple[list[Running], npt.NDArray[np.int64]]]:
+        """Those that go on after the caller has seen how all of them begin."""
+        worse = set((yield from self.rest(Raced(self.results()))) or ())
+        gone = [candidate for candidate in active if candidate.index in worse]
+        self._end(gone, "raced")
+        self._tell((), gone)
+        keep = [slot for slot, candidate in enumerate(active) if candidate.finish is None]
+        return [active[slot] for slot in keep], row_of[keep]
 
     def _draw(
         self, logits: npt.NDArray[np.float32], row_of: npt.NDArray[np.int64], active: list[Running], step: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_ttp.errors import InvalidInput
@@ -41,6 +41,20 @@ class Request:
             raise InvalidInput(f"a candidate of {self.max_tokens} tokens says nothing", "choose 1 or more")
 
 
+class Raced(Asked):
+    """Asks which candidates (all that were begun, as they stand) need not go on."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """Candidates that are dropped halfway."""
+
+    at: tuple[int, ...]
+    """Tokens that each has drawn when it is asked."""
+    worse: Callable[[Sequence[Candidate]], Collection[int]]
+    """Their places among all that were begun. Finished ones stay whatever it says."""
+
+
 @dataclass(frozen=True)
 class Control:
     """How a call is ended early, looked at between decode steps, and who is told of it."""
@@ -56,9 +70,12 @@ class Control:
     more: Callable[[Sequence[Candidate]], int] | None = None
     """Called after each wave with the candidates so far: how many more to draw, 0 to end. No wave is larger than the
     first, and `n` of the request is the most in all."""
+    race: Race | None = None
 
-    def hear(self, message: object) -> int | None:
+    def hear(self, message: object) -> int | Collection[int] | None:
         """Tells whom it concerns of a message; the reply to a question."""
+        if isinstance(message, Raced):
+            return () if self.race is None else self.race.worse(message.question)
         if isinstance(message, Asked):
             return 0 if self.more is None else self.more(message.question)
         if isinstance(message, Queued) and self.on_queued is not None:
