@@ -125,9 +125,8 @@ class Sampling(Border):
     ] = ()
     grammar: Annotated[
         Annotated[str, Field(max_length=MAX_TEXT)] | None,
-        Field(description="GBNF grammar (llama.cpp's) that every candidate follows."),
+        Field(description="GBNF grammar (llama.cpp's) that every candidate follows, from its rule `root` on."),
     ] = None
-    """From its rule `root` on."""
     json_schema: Annotated[
         dict[str, Any] | None, Field(description="JSON schema that every candidate fits; excludes a grammar.")
     ] = None
@@ -138,7 +137,6 @@ class Sampling(Border):
     share_prefixes: Annotated[bool, Field(description="Compute equal beginnings once for all candidates.")] = True
     """False only to compare: it changes no distribution and costs time."""
     race: Annotated[bool, Field(description="Drop halfway what is thought worse of 8 long candidates or more.")] = False
-    """Faster where answers are long (docs/policy.md); a generation with dropped candidates teaches nothing."""
 
     @field_validator("logit_bias")
     @classmethod

@@ -98,19 +98,17 @@ def search(
         present, free = foreground or Foreground(paths.cache / "foreground.lock"), idle or Idle().now
         child: psutil.Popen | None = None
         began = clock()
-        busy_at, looked_at, running = began, began, False
+        busy_at, looked_at, running, is_free = began, began, False, True
         try:
             while True:
                 now = clock()
-                if present.busy():
-                    busy_at = now
                 if now - looked_at >= _LOOK_S:
-                    looked_at = now
-                    if not free():
-                        busy_at = now
+                    looked_at, is_free = now, free()
                     if settings_in_force(paths).formats == "off" or now - began > LONGEST_S:
                         return None
-                may_run = now - busy_at >= quiet_s
+                busy = present.busy() or not is_free
+                busy_at = now if busy else busy_at
+                may_run = not busy and now - busy_at >= quiet_s
                 if child is None and may_run:
                     on_begin()
                     child, running = psutil.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL), True

@@ -38,7 +38,7 @@ class SearchState:
     @classmethod
     def read(cls, paths: Paths, name: str, source: str) -> SearchState:
         """What is known; nothing where it was of another file, or cannot be read."""
-        with suppress(OSError, ValueError, TypeError, RecursionError):
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             found: Any = json.loads(read_small(_file(paths, name)))
             state = cls(str(found["source"]), _words(found["made"]), int(found["tries"]), _words(found["said"]))
             if state.source == source:

@@ -21,8 +21,8 @@ from edge_ttp.errors import Cancelled, DeadlineTooShort, OutOfCapacity
 from edge_ttp.policy.decoder import Aborted, Constraint, Decoder, NoRoom
 from edge_ttp.policy.job import Asked, Steps
 from edge_ttp.policy.reading import alike, pieces, reusable
-from edge_ttp.policy.request import Control, Raced, Request, Sampled, StepReport
-from edge_ttp.policy.running import Running
+from edge_ttp.policy.request import Control, Raced, Request, Sampled
+from edge_ttp.policy.running import Running, step_report
 from edge_ttp.policy.sampling import Sampler
 from edge_ttp.schema import Candidate, FinishReason
 
@@ -396,17 +396,5 @@ class _Call:
     def _tell(self, finished: Sequence[Running], dropped: Sequence[Running]) -> None:
         """Tells the caller how far the candidates are."""
         if self._control.on_step is not None:
-            self._control.on_step(
-                StepReport(
-                    tokens=tuple(len(candidate.drawn) for candidate in self.candidates[: self._shown]),
-                    texts=self._new_texts(),
-                    finished={candidate.index: candidate.result() for candidate in finished},
-                    dropped={candidate.index: candidate.result() for candidate in dropped},
-                )
-            )
-
-    def _new_texts(self) -> dict[int, str]:
-        """What each candidate has said since the last report."""
-        begun = (candidate for candidate in self.candidates[: self._shown] if candidate.drawn)
-        found = ((candidate.index, candidate.new_text(self._stops)) for candidate in begun)
-        return {index: text for index, text in found if text}
+            shown = self.candidates[: self._shown]
+            self._control.on_step(step_report(shown, finished, dropped, stops=self._stops))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edge_ttp.policy.decoder import Constraint
+from edge_ttp.policy.request import StepReport
 from edge_ttp.schema import Candidate, FinishReason
 
 
@@ -46,6 +47,19 @@ class Running:
         new = text[self.characters_told :]
         self.characters_told = max(self.characters_told, len(text))
         return new
+
+
+def step_report(
+    shown: Sequence[Running], finished: Sequence[Running], dropped: Sequence[Running], *, stops: Sequence[bytes]
+) -> StepReport:
+    """How far the candidates of a call are, with what each of them has said since the last report."""
+    said = ((one.index, one.new_text(stops)) for one in shown if one.drawn)
+    return StepReport(
+        tokens=tuple(len(one.drawn) for one in shown),
+        texts={index: text for index, text in said if text},
+        finished={one.index: one.result() for one in finished},
+        dropped={one.index: one.result() for one in dropped},
+    )
 
 
 def _held_back(data: bytes, stops: Sequence[bytes]) -> int:

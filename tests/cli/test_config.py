@@ -92,7 +92,10 @@ def test_commands_and_the_python_api_go_by_what_is_set(
         assert history.users() == ["ann", "bob"]
 
 
-def test_doctor_shows_what_is_set(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_shows_what_is_set(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGE_TTP_FORMATS")
     change_settings(locate(home), "language", "de")
     run(["doctor", "--json"])
     checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)["checks"]}

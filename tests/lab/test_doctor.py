@@ -43,7 +43,7 @@ def test_an_error_in_one_part_is_a_finding_and_the_rest_is_still_looked_at(
     found = checks(home)
     assert found["llama.cpp"] == Check("llama.cpp", "fail", "llama.cpp is broken", "build it again")
     assert found["history"].status == found["settings"].status == "ok"
-    assert found["states"].detail.startswith("0 files of what was read")
+    assert found["disk"].detail.startswith("0 files of what was read")
 
 
 @pytest.mark.usefixtures("quick")
@@ -56,6 +56,7 @@ def test_folders_are_named_and_nothing_is_made_of_them(home: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_settings_are_told_with_where_they_come_from(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGE_TTP_FORMATS")
     assert checks(home)["settings"].detail.startswith("nothing set: the defaults hold (")
     change_settings(locate(home), "mode", "fast")
     monkeypatch.setenv("EDGE_TTP_USER", "ann")

@@ -118,14 +118,6 @@ def test_a_frozen_app_begins_none(paths: Paths, monkeypatch: pytest.MonkeyPatch)
     assert not wanted(paths=paths)
 
 
-def test_a_state_that_cannot_be_read_or_is_of_another_file_counts_as_none(paths: Paths) -> None:
-    SearchState("one", ("Q8_0",), 2, ("begun",)).write(paths, "x")
-    assert SearchState.read(paths, "x", "one").tries == 2
-    assert SearchState.read(paths, "x", "two") == SearchState("two")
-    (paths.cache / "formats" / "x.json").write_text('{"source": "one", "tries": []}')
-    assert SearchState.read(paths, "x", "one") == SearchState("one")
-
-
 WRITES = """
 import pathlib, sys, time
 for count in range(10**6):

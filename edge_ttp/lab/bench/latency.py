@@ -36,7 +36,7 @@ _MODULES = {"cold process": "edge_ttp.runtime", "warm server": "edge_ttp.cli.att
 
 
 @dataclass(frozen=True)
-class Wait:
+class AnswerWait:
     """One way to be answered. Seconds; medians over the rounds."""
 
     way: str
@@ -62,7 +62,7 @@ def waits(
     rounds: int,
     advance: Callable[[float], None],
     cancel: threading.Event,
-) -> list[Wait]:
+) -> list[AnswerWait]:
     """A row for each of WAYS: requests of `n` candidates of at most `tokens` tokens, a task after another.
 
     Ends with the rounds that were measured whole where `cancel` is set; no rows where there is none.
@@ -93,10 +93,10 @@ def waits(
     return _rows(seen)
 
 
-def _rows(seen: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Wait]:
+def _rows(seen: Mapping[str, Sequence[Mapping[str, float]]]) -> list[AnswerWait]:
     cold = [one["whole"] for one in seen[WAYS[0]]]
     return [
-        Wait(
+        AnswerWait(
             way=way,
             seconds=median(one["whole"] for one in found),
             parts={part: median(one[part] for one in found) for part in PARTS},

@@ -111,7 +111,7 @@ class CutFit:
 
 
 @dataclass(frozen=True)
-class Raced:
+class RacedPool:
     """What one pool came to under one rule. Utilities; seconds with a cached prompt."""
 
     user: str
@@ -213,7 +213,7 @@ def _fit(looks: Sequence[tuple[str, Floats, Floats]]) -> CutFit:
     return CutFit(slope, float(np.sqrt(np.mean((whole - slope * begun) ** 2))))
 
 
-def race(pool: JudgedBeginnings, rule: RaceRule, fit: dict[int, CutFit], pace: Pace, user: str) -> Raced:
+def race(pool: JudgedBeginnings, rule: RaceRule, fit: dict[int, CutFit], pace: Pace, user: str) -> RacedPool:
     """One pool under one rule."""
     everybody = _all(pool)
     alive = everybody[: max(1, round(rule.first * len(everybody)))]
@@ -234,7 +234,7 @@ def race(pool: JudgedBeginnings, rule: RaceRule, fit: dict[int, CutFit], pace: P
     best = everybody[int(np.argmax(pool.whole(everybody)))]
     stretched = np.where(pool.stopped | (ends < pool.tokens), ends, STRETCHED)
     stretched_all = np.where(pool.stopped, pool.tokens, STRETCHED)
-    return Raced(
+    return RacedPool(
         user=user,
         regret=float(pool.utility[best] - pool.utility[chosen]),
         headroom=float(pool.utility.max() - pool.utility.mean()),

@@ -33,6 +33,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert (cold.of_cold, warm.of_cold, warm.seconds, warm.rounds) == (1.0, 0.5, 1.0, 3)
 
 
+@pytest.mark.slow
 def test_all_three_ways_answer_and_only_a_cold_process_loads(models_home: Path) -> None:
     ground = ground_of(None, 2, 4, 2)
     rows = waits(ground, sample_tasks(1), n=2, tokens=4, rounds=1, advance=lambda _: None, cancel=threading.Event())
