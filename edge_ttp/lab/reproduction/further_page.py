@@ -61,8 +61,15 @@ def encoder_part(rows: Sequence[LadderRow]) -> list[str]:
         "## With a trained encoder",
         "",
         f"`edge-ttp export ladder-encoder`, {seeds} seed of each: the ladder's pools and folds, all-MiniLM-L6-v2",
-        "with its last two layers trained, all else as on the bottom rung. The cross-encoder reads the input, the",
-        "outputs of the three nearest earlier items and the candidate in one text.",
+        "with its last two layers trained, all else as on the bottom rung.",
+        *(
+            [
+                "The cross-encoder reads the input, the outputs of the three nearest earlier items and the candidate in",
+                "one text, once over the pools.",
+            ]
+            if any(row.rung == CROSSED for row in told)
+            else ()
+        ),
         "",
         *_failures(told),
         "",
