@@ -64,8 +64,8 @@ def encoder_part(rows: Sequence[LadderRow]) -> list[str]:
         "with its last two layers trained, all else as on the bottom rung.",
         *(
             [
-                "The cross-encoder reads the input, the outputs of the three nearest earlier items and the candidate in",
-                "one text, once over the pools.",
+                "The cross-encoder reads the input, the outputs of the three nearest earlier items and the candidate",
+                "in one text, once over the pools.",
             ]
             if any(row.rung == CROSSED for row in told)
             else ()
