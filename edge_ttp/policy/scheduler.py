@@ -6,7 +6,7 @@ with another job, so that a short request is not kept waiting by a long one, and
 Whose turn it is: interactive jobs before background ones; among those, the user who had least of the engine's time
 since they came, and of that user's jobs the one that had least. So everybody who is here gets an equal part of the
 time, however many candidates or requests they ask for (start-time fair queueing; Goyal et al. 1996). A newcomer has a
-small credit, so that a short request hardly waits.
+small credit, so that a short request hardly waits, and nobody is in debt for long for one step (`PATIENCE_S`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ T = TypeVar("T")
 CREDIT_S = 2.0
 """Seconds of the engine's time by which a user who comes while others draw goes before them: a short request then takes
 hardly longer than alone. Whoever comes again soon has no second credit."""
+
+PATIENCE_S = 10.0
+"""Seconds of the engine's time for which a user has to wait at most, while others are here, for one step that took
+longer than theirs: what a busy machine makes of a step would else be paid for once by every other user."""
 
 _REMEMBERED = 10_000
 """Users who came and went during a busy time of whom is known what they had."""
@@ -207,12 +211,21 @@ class Scheduler:
                 job.turn += took
                 key = (job.claim.priority, job.claim.user)
                 if key in self._spent:
-                    self._spent[key] += took
+                    self._spent[key] = self._had(key, took)
                 if ended is not None:
                     self._leave(job, key)
             if ended is not None:
                 job.tell(ended)
             del job, ended  # an idle thread must keep nothing alive
+
+    def _had(self, key: tuple[Priority, str], took: float) -> float:
+        """What the user has had after a step: at most so far beyond all others that they catch up in PATIENCE_S."""
+        before = self._spent[key]
+        here = {(one.claim.priority, one.claim.user) for one in self._jobs} - {key}
+        others = [self._spent[one] for one in here if one[0] == key[0]]
+        if not others:
+            return before + took
+        return min(before + took, max(before, max(others) + PATIENCE_S / len(others)))
 
     def _leave(self, job: Job[Any], key: tuple[Priority, str]) -> None:
         self._jobs.remove(job)

@@ -11,7 +11,7 @@ import pytest
 
 from edge_ttp.errors import Cancelled, DeadlineTooShort, InvalidInput, OutOfCapacity
 from edge_ttp.policy.job import Claim, Job, Queued, Start, Steps
-from edge_ttp.policy.scheduler import CREDIT_S, Scheduler
+from edge_ttp.policy.scheduler import CREDIT_S, PATIENCE_S, Scheduler
 
 from .desk import Desk, until
 
@@ -52,6 +52,19 @@ def test_time_counts_and_not_steps(desk: Desk) -> None:
     slow.drive()
     quick.drive()
     assert desk.taken[:25].count("q") == pytest.approx(20, abs=1)
+
+
+def test_one_slow_step_is_not_paid_for_to_everybody(desk: Desk) -> None:
+    desk.submit("Z", 1, user="zoe", step_s=8.0)
+    then = desk.submit("z", 1, user="zoe", step_s=0.1)
+    others = [desk.submit("o", 100, user=f"user {place}", step_s=0.1) for place in range(40)]
+    desk.go()
+    for job in (then, *others):
+        job.drive()
+    assert desk.taken[0] == "Z"
+    waited = desk.taken.index("z")
+    assert waited > 40  # it is behind the others
+    assert waited * 0.1 <= PATIENCE_S + 2 * 40 * 0.1  # and not for 8 s of each of the forty
 
 
 def test_who_comes_later_is_neither_owed_nor_owes_anything(desk: Desk) -> None:
