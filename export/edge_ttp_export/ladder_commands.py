@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_ttp.cli.output import note
+from edge_ttp.errors import InvalidInput
 from edge_ttp.system.output_file import prepared_output
 from edge_ttp_export.command_options import Force, Json, Threads, print_result, reward_folder
 from edge_ttp_export.extra import need, need_torch
@@ -106,6 +107,11 @@ def ladder_encoder(
     as_json: Json = False,
 ) -> None:
     """Train the bottom rung with the encoder's last layers, and a cross-encoder, on the ladder's pools."""
+    from edge_ttp.lab.reproduction.ladder import ARMS
+
+    unknown = sorted(set(arm or ()) - set(ARMS))
+    if unknown:
+        raise InvalidInput(f"there is no loss {unknown[0]!r}", f"choose from {', '.join(ARMS)}")
     need_torch(threads)
     from edge_ttp.reward.model import RewardModel
     from edge_ttp_export.encoder_rungs import read_texts, tune_encoders, write_tuned

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the export extra")
 
+from edge_ttp.cli.main import run  # noqa: E402
 from edge_ttp.lab.reproduction.ladder import CROSSED, TUNED, ladder  # noqa: E402
 from edge_ttp.lab.reproduction.score_file import read_scores  # noqa: E402
 from edge_ttp_export import encoder_rungs  # noqa: E402
@@ -91,3 +92,11 @@ def test_the_nearest_earlier_items_stand_before_the_candidate() -> None:
     found = nearest(one, load_encoder(), Tokens())
     assert [output for _, output in found.earlier[:2]] == ["sweet", "with eggs"]
     assert len(found.earlier) == 3
+
+
+def test_a_loss_that_does_not_exist_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--data", str(tmp_path), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out.npz")]
+    asked = ["export", "ladder-encoder", "--pools", str(tmp_path / "no.jsonl"), *places, "--arm", "hinge"]
+    assert run(asked) == 2
+    assert "there is no loss 'hinge'; choose from mse, bradley-terry" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
