@@ -63,7 +63,9 @@ class Undone(BaseModel):
 
 async def imported(call: Exchange) -> Response:
     """The body, a file called `name`, into the user's history."""
-    user, name = call.user(), _NAME.sub("_", Path(call.text("name") or "import.jsonl").name)[-200:] or "import.jsonl"
+    user, name = call.user(), _NAME.sub("_", Path(call.text("name") or "").name)[-200:]
+    if not name.strip(". "):  # `..` is a folder
+        name = "import.jsonl"
     kind, form = call.text("kind"), call.text("form")
     folder = tempfile.TemporaryDirectory(prefix="import-", dir=private_folder(call.state.runtime.runtime.paths.cache))
     path = Path(folder.name) / name

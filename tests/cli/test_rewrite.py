@@ -99,7 +99,7 @@ def test_the_default_policy_writes_notes_out_with_their_facts(models_home: Path)
     said = {"words": json.loads(done.stdout)}
     with Runtime.open(home=models_home) as runtime:
         for keep in ("loose", "strict"):
-            again = runtime.rewrite(notes, notes=True, user="mara", keep=keep, n=8, seed=1)  # type: ignore[arg-type]
+            again = runtime.rewrite(notes, notes=True, user="mara", keep=keep, n=4, seed=1)  # type: ignore[arg-type]
             said[keep] = again.model_dump(mode="json")
     for keep, made in said.items():
         whole = made["generation"]

@@ -30,11 +30,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "the words of measuring tools: tests/lab/bench and tests/cli/test_main.py",
     ),
     "lab.diagnosis": ("row_batches", "needs pyarrow, of the extra scale: tests/scale/test_many_rows.py"),
-    "server": (
-        "drafting endpoints native_answers native_history native_imports native_learning native_models "
-        "native_rewriting openapi replies state work",
-        "a real server is asked: tests/server/test_native_routes.py, test_openai_routes.py, test_fuzzed.py",
-    ),
 }
 """Modules whose behaviour shows only in something whole that is tested under a name of its own."""
 

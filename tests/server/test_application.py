@@ -19,11 +19,6 @@ from edge_ttp.server.state import State
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(("path", "body"), [("generate", {"prompt": "x"}), ("rewrite", {"text": "x"})])
 async def test_a_full_server_says_so_and_when_to_come_again(home: Any, path: str, body: dict[str, Any]) -> None:
     runtime: Any = None  # nothing is drawn

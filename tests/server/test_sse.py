@@ -1,4 +1,4 @@
-"""Streams of server-sent events: never silent for long, closed when the client goes, faults told in their form."""
+"""Server-sent events: messages byte for byte, comments where nothing is said, an end when the client goes."""
 
 from __future__ import annotations
 
@@ -10,104 +10,84 @@ from typing import Any
 import pytest
 
 from edge_ttp.server import sse
-from edge_ttp.server.ollama_routes import LineStream
-from edge_ttp.server.sse import DONE, EventStream, comment, message
+from edge_ttp.server.sse import EventStream, comment, message
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def test_a_message_is_one_line_of_json_with_a_name_where_it_has_one() -> None:
+    assert message({"a": "ü\n"}) == 'data: {"a": "ü\\n"}\n\n'.encode()
+    assert message([1], "done") == b"event: done\ndata: [1]\n\n"
+    assert message("\ud800") == b'data: "?"\n\n'  # what is no text does not end the stream
+    assert comment("12 tokens") == b": 12 tokens\n\n"
 
 
-async def sent(stream: EventStream, path: str = "/v1/chat/completions", *, leaves: bool = False) -> list[bytes]:
-    """The pieces that a client gets, one that leaves after the first piece if told to."""
-    got: list[bytes] = []
-    left = asyncio.Event()
+async def sent(stream: EventStream, *, leaves_after: float | None = None, path: str = "/ttp/v1/generate") -> list[Any]:
+    """What a server would send; the client goes after so many seconds."""
+    messages: list[Any] = []
 
-    async def receive() -> dict[str, Any]:
-        await left.wait()
+    async def receive() -> dict[str, str]:
+        await (asyncio.sleep(leaves_after) if leaves_after is not None else asyncio.Event().wait())
         return {"type": "http.disconnect"}
 
-    async def send(part: Any) -> None:
-        if part["type"] == "http.response.body" and part.get("body"):
-            got.append(part["body"])
-            if leaves:
-                left.set()
+    async def send(one: Any) -> None:
+        messages.append(one)
 
-    await stream({"type": "http", "path": path, "headers": []}, receive, send)
-    return got
+    await stream({"type": "http", "path": path}, receive, send)
+    return messages
 
 
-def test_messages_are_json_behind_data_and_an_empty_line() -> None:
-    assert message({"a": "é\n"}) == 'data: {"a": "é\\n"}\n\n'.encode()
-    assert message({}, "done") == b"event: done\ndata: {}\n\n"
-    assert comment("12 tokens") == b": 12 tokens\n\n"
-    assert DONE == b"data: [DONE]\n\n"
+async def test_pieces_are_sent_as_they_come_and_the_stream_ends_with_its_source() -> None:
+    async def source() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    start, *bodies = await sent(EventStream(source(), {"x-own": "1"}))
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    assert headers["content-type"].startswith("text/event-stream")
+    assert (headers["cache-control"], headers["x-own"]) == ("no-store", "1")
+    assert [one["body"] for one in bodies] == [b"one", b"two", b""]
+    assert [one["more_body"] for one in bodies] == [True, True, False]
 
 
-async def test_a_silent_stream_says_comments_and_lines_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.001)
-    assert sse.STALLED_S > 10
+async def test_a_silent_source_is_kept_alive_with_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.01)
 
-    async def slow(line: bytes, said: list[bytes]) -> AsyncIterator[bytes]:
-        while not said:  # until a comment came
-            await asyncio.sleep(0)
-        yield line
+    async def source() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.1)
+        yield b"late"
 
-    for kind, kept in ((EventStream, b": working\n\n"), (LineStream, b"\n")):
-        got: list[bytes] = []
-
-        async def receive() -> dict[str, Any]:
-            await asyncio.sleep(3600)
-            return {}
-
-        async def send(part: Any, got: list[bytes] = got) -> None:
-            if part.get("body"):
-                got.append(part["body"])
-
-        await kind(slow(b"whole", got))({"type": "http", "path": "/x", "headers": []}, receive, send)
-        assert set(got[:-1]) == {kept}
-        assert got[-1] == b"whole"
-
-
-def test_clients_drop_a_stream_after_ten_silent_seconds_and_ours_is_never_silent_so_long() -> None:
-    assert sse.KEEP_ALIVE_S < 10
+    bodies = [one["body"] for one in (await sent(EventStream(source())))[1:]]
+    assert bodies[-2:] == [b"late", b""]
+    assert len(bodies) > 2
+    assert set(bodies[:-2]) == {b": working\n\n"}
 
 
 async def test_the_source_is_closed_when_the_client_goes() -> None:
-    closed = asyncio.Event()
+    closed: list[str] = []
 
-    async def endless() -> AsyncIterator[bytes]:
+    async def source() -> AsyncIterator[bytes]:
         try:
-            while True:
-                yield b"more"
-                await asyncio.sleep(0)
+            yield b"one"
+            await asyncio.Event().wait()
         finally:
-            closed.set()
+            closed.append("closed")
 
-    await sent(EventStream(endless()), leaves=True)
-    assert closed.is_set()
+    messages = await sent(EventStream(source()), leaves_after=0.02)
+    assert [one.get("body") for one in messages[1:]] == [b"one"]
+    assert closed == ["closed"]
 
 
-@pytest.mark.parametrize(
-    ("stream", "path"),
-    [(EventStream, "/v1/chat/completions"), (EventStream, "/ttp/v1/generate"), (LineStream, "/api/chat")],
-)
-async def test_a_fault_in_a_stream_is_told_in_its_form_without_a_text(
-    stream: type[EventStream], path: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def broken() -> AsyncIterator[bytes]:
-        yield b"first\n\n"
-        raise ValueError("what somebody wrote")
+@pytest.mark.parametrize(("path", "named"), [("/ttp/v1/generate", True), ("/v1/chat/completions", False)])
+async def test_a_fault_of_the_source_ends_the_answer_in_the_form_of_the_path(path: str, named: bool) -> None:
+    async def source() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise ZeroDivisionError("what somebody wrote")
 
-    first, last = await sent(stream(broken()), path)
-    assert first == b"first\n\n"
-    line = last.decode().strip().splitlines()[-1].removeprefix("data: ")
-    error = json.loads(line)["error"]
-    told = error if isinstance(error, str) else error["message"]
-    assert "an unexpected fault" in told
-    assert (isinstance(error, dict) and error.get("type") == "server_error") == path.startswith("/v1/")
-    assert "somebody wrote" not in last.decode() + caplog.text
-    assert "ValueError" in caplog.text
+    *_, last = await sent(EventStream(source()), path=path)
+    assert last["more_body"] is False
+    name, _, data = last["body"].rpartition(b"data: ")
+    assert (name == b"event: error\n") is named
+    error = json.loads(data)["error"]
+    assert error["code"] == "fault"
+    assert b"somebody" not in last["body"]
