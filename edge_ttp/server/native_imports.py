@@ -100,7 +100,8 @@ async def listed(call: Exchange) -> list[ImportLine]:
     user = call.user()
     rows = await run_in_threadpool(call.state.runtime.history.imports, user)
     return [
-        ImportLine(id=one.id, name=one.name, created_at=one.created_at.isoformat(), items=one.items) for one in rows
+        ImportLine(id=one.id, name=Path(one.name).name, created_at=one.created_at.isoformat(), items=one.items)
+        for one in rows
     ]
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from answer.drafts import DRAFTS, Draft
-from edge_ttp.answer.facts import compared, facts_in, signatures, told
+from edge_ttp.answer.facts import compared, facts_in, in_words, signatures
 from edge_ttp.answer.masks import masked
 from edge_ttp.answer.outline import outline
 from edge_ttp.schema import FactCheck
@@ -79,7 +79,7 @@ def test_what_is_lost_or_invented_is_named(
 ) -> None:
     check = compared(given, said)
     assert (check.missing, check.added) == (missing, added)
-    assert told(check)
+    assert in_words(check)
 
 
 def test_a_signature_of_the_user_is_nothing_invented() -> None:

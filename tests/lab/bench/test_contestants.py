@@ -1,4 +1,4 @@
-"""Who is compared: ours first and as two, servers in each way that they give N choices, closed in the end."""
+"""Who is compared: ours first, a server in each way that it gives N choices, closed in the end."""
 
 from __future__ import annotations
 
@@ -18,40 +18,38 @@ from edge_ttp.lab.bench.rivals import OURS, Ground
 GROUND = Ground("tiny", Path("tiny.gguf"), threads=1, context=512, most=4, end_token=None)
 
 
-@pytest.fixture
-def state(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What happens to a server that is only said to run."""
-    said: list[str] = []
+class Served:
+    """A server that is only said to run."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
 
     @contextmanager
-    def serve(_: Ground) -> Iterator[Any]:
-        said.append("started")
-        yield SimpleNamespace(name=OURS, version="1", model="tiny", client=lambda: httpx.Client(trust_env=False))
-        said.append("ended")
-
-    monkeypatch.setattr(rival_servers, "ours", serve)
-    return said
+    def __call__(self, _: Ground) -> Iterator[Any]:
+        self.said.append("started")
+        client = lambda: httpx.Client(trust_env=False)  # noqa: E731
+        yield SimpleNamespace(name=OURS, version="1", model="tiny", client=client, signalled=True, process=None)
+        self.said.append("ended")
 
 
-def test_ours_comes_first_and_is_the_only_one() -> None:
-    names = list(CONTESTANTS)
-    assert names[0] == OURS
+def test_ours_comes_first_and_the_others_are_held_against_it() -> None:
+    assert next(iter(CONTESTANTS)) == OURS
     assert [name for name, one in CONTESTANTS.items() if one.ours] == [OURS]
-    assert all(one.serve is not None for one in CONTESTANTS.values())
+    assert CONTESTANTS[OURS].serve is not None
 
 
-def test_ours_is_asked_as_the_bare_policy_and_as_a_person_on_one_server(state: list[str]) -> None:
-    with CONTESTANTS[OURS].open(GROUND) as rivals:
-        plain, person = rivals
-        assert (plain.name, person.name) == (OURS, "edge-ttp as me")
-        assert {one.way for one in rivals} == {"one request"}
-        assert state == ["started"]
-    assert state == ["started", "ended"]
+def test_as_a_person_ours_is_asked_for_the_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = Served()
+    monkeypatch.setattr(rival_servers, "ours", served)
+    with CONTESTANTS["edge-ttp-as-me"].open(GROUND) as person:
+        assert (person.name, person.way) == ("edge-ttp as me", "one request")
+        assert served.said == ["started"]
+    assert served.said == ["started", "ended"]
 
 
-@pytest.mark.parametrize("ways", [("one request",), ("one request", "N requests at once")])
-def test_a_server_is_a_rival_for_each_way_and_ends_with_the_block(state: list[str], ways: tuple[str, ...]) -> None:
-    opened = contestants._server(rival_servers.ours, *ways)
-    with opened.open(GROUND) as rivals:
-        assert tuple(one.way for one in rivals) == ways
-    assert state == ["started", "ended"]
+@pytest.mark.parametrize("way", ["one request", "N requests at once", "one after another"])
+def test_a_server_is_asked_in_its_way_and_ends_with_the_block(way: str) -> None:
+    served = Served()
+    with contestants._asked(served, way)(GROUND) as rival:
+        assert rival.way == way
+    assert served.said == ["started", "ended"]
