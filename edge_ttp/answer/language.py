@@ -63,7 +63,7 @@ def foreign(request: str, languages: Sequence[str], policy: str) -> str | None:
     known = ", ".join(name(one) for one in languages)
     return (
         f"the request seems to be in {name(language)}, which {policy} cannot write well (it writes {known}):"
-        " choose another policy with --model (`edge-ttp models list`)"
+        f" `edge-ttp models suggest --language {language}` names others, for --model"
     )
 
 

@@ -30,6 +30,8 @@ _FAST, _SLOW = 0.5, 0.35
 """Part of a surprising error, and of a usual one, that one call takes away."""
 _WILDEST = 3.5
 """Largest factor that one call is believed to be off by: a paused machine must not throw the model off."""
+_BATCHED = 0.5
+"""Least seconds of a row in a step, in those of a prompt token."""
 _RELAX = 0.1
 """Part of the way back to its measured speed that a number of threads goes with each call that does not use it."""
 _LONGEST_GRID = 192
@@ -56,8 +58,13 @@ class Speed:
         return float(np.dot(self._reading(), prefill_amounts(prompt, cached)))
 
     def rows_s(self, rows: Floats) -> Floats:
-        """Seconds of a step by its rows (any shape, >= 1), the cache being empty."""
-        return np.asarray(_hats(rows) @ np.array(self.step_s), dtype=np.float64)
+        """Seconds of a step by its rows (any shape, >= 1), the cache being empty.
+
+        Never less than a part of what reading as many prompt tokens takes, which is the same work in larger batches: a
+        machine that was busy while it was measured may show 64 rows to be as quick as one.
+        """
+        least = _BATCHED * self.token_s * np.maximum(np.asarray(rows, dtype=np.float64), 1.0)
+        return np.asarray(np.maximum(_hats(rows) @ np.array(self.step_s), least), dtype=np.float64)
 
     def after_prefill(self, prompt: int, cached: int, seconds: float) -> Speed:
         """Corrected by one reading that took `seconds`."""

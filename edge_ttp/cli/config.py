@@ -55,6 +55,23 @@ def show(as_json: AsJson = False) -> None:
     note(f"kept in {settings_file(paths)}")
 
 
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="user, model, mode, language or retention_days.")], as_json: AsJson = False
+) -> None:
+    """Print one thing as it is in force; nothing where the default is."""
+    from edge_ttp.paths import locate
+    from edge_ttp.system.settings import settings_in_force
+
+    found = vars(settings_in_force(locate()))
+    if name not in found:
+        raise InvalidInput(f"there is no setting {name!r}", f"there are {', '.join(found)}")
+    if as_json:
+        emit_json({"name": name, "value": found[name]})
+    else:
+        typer.echo("" if found[name] is None else found[name])
+
+
 @app.command("set")
 def set_(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],

@@ -35,7 +35,7 @@ def feedback(
     regenerated: Annotated[
         bool, typer.Option("--regenerated", help="Another answer was asked for; a weak sign that it is not.")
     ] = False,
-    retract: Annotated[bool, typer.Option("--retract", help="Take back what was said of this answer.")] = False,
+    retract: Annotated[bool, typer.Option("--retract", "--undo", help="Take back what was said of it.")] = False,
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="Look among this user's answers only. Default: among all.")
     ] = None,
@@ -58,7 +58,7 @@ def feedback(
     if len(chosen) != 1:
         raise InvalidInput(
             f"{len(chosen)} judgments were given",
-            "give one of --accept, --reject, --edit TEXT, --prefer K, --copied, --regenerated, --retract",
+            "give one of --accept, --reject, --edit TEXT, --prefer K, --copied, --regenerated, --undo",
         )
     from edge_ttp.cli.history_generations import stored as stored_generation
     from edge_ttp.runtime import Runtime

@@ -141,7 +141,9 @@ class PoolDrawer:
             prompt = compose(item.input, shown, recipe.style)
             tokens = policy.encode_chat(prompt.messages) if recipe.style == "chat" else policy.encode_text(prompt.text)
             if tokens is None:
-                raise ModelUnavailable("this policy has no chat template that is known", "use --style few-shot")
+                raise ModelUnavailable(
+                    "this policy has no chat template that is known", 'give its manifest prompt_style = "few-shot"'
+                )
             if len(tokens) + longest <= policy.context_trained or not shown:
                 break
             shown = shown[:-1]

@@ -37,6 +37,10 @@ def test_set_show_and_unset(home: Path, capsys: pytest.CaptureFixture[str], monk
         "formats         -",
     ]
     assert printed.err == f"kept in {settings_file(locate(home))}\n"
+    assert run(["config", "get", "mode"]) == 0
+    assert capsys.readouterr().out == "best\n"
+    assert run(["config", "get", "model"]) == 0
+    assert capsys.readouterr().out == "\n"
     assert run(["config", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["settings"]["user"] == {"value": "ann", "from": "file"}
@@ -54,6 +58,7 @@ def test_set_show_and_unset(home: Path, capsys: pytest.CaptureFixture[str], monk
         (["set", "model", "no-such-model"], 8),
         (["set", "model"], 2),
         (["unset", "colour"], 2),
+        (["get", "colour"], 2),
     ],
 )
 def test_what_cannot_be_set_is_one_line(

@@ -55,7 +55,7 @@ def test_a_judgment_is_taken_back(home: Path, made: Generation, capsys: pytest.C
     name = made.generation_id
     assert run(["feedback", name, "--accept"]) == 0
     assert run(["feedback", name, "--copied"]) == 0
-    assert run(["feedback", name, "--retract"]) == 0
+    assert run(["feedback", name, "--undo"]) == 0
     assert (recorded(home), outputs(home)) == ([], [])
     assert capsys.readouterr().err.splitlines()[-1] == f"taken back for {name}: accept, copied"
     assert run(["feedback", name, "--retract", "--json"]) == 8
