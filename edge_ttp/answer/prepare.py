@@ -172,10 +172,10 @@ def _left_out(
     """What of the past is not in the prompt, and why."""
     why = "the deadline leaves no time to read them" if hurried else "context and memory hold no more"
     lost = (
-        (len(recollection.core) + len(recollection.examples) - encoded.prompt.examples, "recalled examples"),
-        (len(ask.turns) - len(turns), "earlier turns"),
+        (len(recollection.core) + len(recollection.examples) - encoded.prompt.examples, "recalled example"),
+        (len(ask.turns) - len(turns), "earlier turn"),
     )
-    return [f"{count} {what} left out: {why}" for count, what in lost if count]
+    return [f"{count} {what}{'' if count == 1 else 's'} left out: {why}" for count, what in lost if count]
 
 
 def _language(rooms: Rooms, ask: Ask) -> list[str]:

@@ -225,8 +225,9 @@ def _print(diagnosis: Diagnosis, texts: dict[int, str], said: list[str], unsaid:
     from edge_ttp.lab.diagnosis.verdict import printable
 
     out = console()
+    queries = "1 query" if diagnosis.queries == 1 else f"{diagnosis.queries:,} queries"
     out.print(
-        f"{diagnosis.candidates:,} candidates, {diagnosis.queries:,} queries ({diagnosis.informative:,} informative) "
+        f"{diagnosis.candidates:,} candidates, {queries} ({diagnosis.informative:,} informative) "
         f"of {printable(diagnosis.name)}",
         markup=False,
     )

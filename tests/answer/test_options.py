@@ -28,7 +28,7 @@ def test_the_least_similar_examples_are_left_out_where_the_context_is_too_small(
     result = generate(rooms(history, policy), ask())
     assert result.plan.examples == 3
     assert [text for role, text in policy.messages[-1] if role == "assistant"][-1] == "ann answer 0"
-    assert "1 recalled examples left out: context and memory hold no more" in result.notes
+    assert "1 recalled example left out: context and memory hold no more" in result.notes
 
 
 def test_examples_go_before_turns_and_the_oldest_turn_goes_first(history: History) -> None:
@@ -38,7 +38,7 @@ def test_examples_go_before_turns_and_the_oldest_turn_goes_first(history: Histor
     result = generate(rooms(history, policy), ask(turns=turns))
     assert [text for _, text in policy.messages[-1]][1:] == ["second", "two", "what grows here"]
     assert "4 recalled examples left out: context and memory hold no more" in result.notes
-    assert "1 earlier turns left out: context and memory hold no more" in result.notes
+    assert "1 earlier turn left out: context and memory hold no more" in result.notes
 
 
 def test_examples_are_left_out_where_the_memory_is_too_small(history: History) -> None:

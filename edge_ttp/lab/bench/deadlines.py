@@ -151,7 +151,7 @@ def deadlines(
                 empty += not result.text
                 counts.append(result.n)
                 steps.append(_step_s(result))
-                fewer += any("examples left out" in line for line in result.notes)
+                fewer += any("recalled example" in line and "left out" in line for line in result.notes)
                 if result.plan.bound_by == "deadline":
                     used.append(took / deadline_s)
             step = statistics.median(steps) if steps else 0.0
