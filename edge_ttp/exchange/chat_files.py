@@ -19,9 +19,10 @@ MAX_CHAT = 256 * 2**20
 _HEAD = 16_384
 _LOOKED_AT = 40
 """Files of a folder that have to begin as chats do, at most."""
-_ENDINGS = (".txt", ".md", ".json")
-_NO_CHATS = ("data.json",)
-"""Files that signal-export writes beside each chat, with the same in it."""
+_ENDINGS = (".txt", ".md")
+_TELEGRAMS = ".json"
+_NAME = "result"
+"""What the names of Telegram's files begin with; beside other chats lie JSON files that are none."""
 
 
 def begins_chat(head: bytes) -> bool:
@@ -31,8 +32,11 @@ def begins_chat(head: bytes) -> bool:
 
 def files_in(folder: Path) -> list[Path]:
     """The chats below a folder. None where its first texts are anything else."""
-    found = [path for path in files_below(folder, _ENDINGS) if path.name.lower() not in _NO_CHATS]
-    return found if found and all(_begins(path) for path in found[:_LOOKED_AT]) else []
+    texts = files_below(folder, _ENDINGS)
+    if not all(_begins(path) for path in texts[:_LOOKED_AT]):
+        return []
+    named = [path for path in files_below(folder, (_TELEGRAMS,)) if path.name.lower().startswith(_NAME)]
+    return sorted([*texts, *(path for path in named[:_LOOKED_AT] if _begins(path))])
 
 
 def _begins(path: Path) -> bool:

@@ -119,9 +119,9 @@ def _months_first(sample: str, name: str, how: LineReading) -> bool | None:
     wanted = {how.columns.get(field, field) for field in ("date", "created_at")}
     columns = [place for place, column in enumerate(header) if column in wanted]
     dates: list[str] = []
-    if columns:
-        with suppress(csv.Error):
-            dates = [row[place] for row in reader for place in columns if place < len(row)]
+    with suppress(csv.Error):
+        for row in reader if columns else ():
+            dates += [row[place] for place in columns if place < len(row)]
     return months_first(dates)
 
 

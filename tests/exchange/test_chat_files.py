@@ -57,6 +57,7 @@ def test_a_folder_of_notes_is_no_folder_of_chats(folder: Path) -> None:
 def test_telegrams_export_is_a_chat(tmp_path: Path) -> None:
     line = {"type": "message", "date": "2025-01-06T09:12:00", "from": "Jo", "text": "hi"}
     chat = {"name": "Pat", "type": "personal_chat", "messages": [line]}
+    (tmp_path / "contacts.json").write_text("{}", encoding="utf-8")
     for name in ("result.json", "renamed.json"):
         (tmp_path / name).write_text(json.dumps(chat, indent=1), encoding="utf-8")
         assert format_of(str(tmp_path / name)) == "chat"
