@@ -30,6 +30,7 @@ def test_a_language_that_the_policy_cannot_write_is_said_with_the_cure() -> None
     assert said is not None
     assert "German" in said
     assert "tiny" in said
+    assert "`edge-ttp models suggest --language de`" in said
     assert "--model" in said
 
 
