@@ -15,8 +15,8 @@ LONG_TEXTS = 32
 
 Table = tuple[tuple[int, float], ...]
 
-SHORT: Table = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35))
-LONG: Table = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35))
+SHORT: Table = ((0, 0.0), (1, 0.14), (2, 0.14), (4, 0.17), (8, 0.31))
+LONG: Table = ((0, 0.0), (1, 0.14), (2, 0.14), (4, 0.17), (8, 0.29))
 """Examples, and what so many add to every candidate, in units of the utility's spread within a pool. As much for more
 than the last number."""
 

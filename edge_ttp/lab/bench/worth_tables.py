@@ -4,8 +4,8 @@ Two sets of users are little for each table, so each is drawn towards what both 
 error is large against the difference that the sets really have (empirical Bayes, as in Efron and Morris 1975); and a
 table never falls: what is measured as falling by chance is evened out by weighted isotonic regression (pool adjacent
 violators, Ayer et al. 1955). More examples that harm are then worth as much as fewer, which keeps them only where they
-cost nothing. What stood there before counts as the queries that it was made of: a few dozen of them say too little of a
-difference of .02 to be believed alone.
+cost nothing. What the planner reckoned with at first stands in as a prior: a few dozen queries say too little of a
+difference of .02 to be believed alone, and the more there are, the less of it is left.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from edge_ttp.lab.bench.recall_grid import GridRow
 
 Steps = list[tuple[int, float]]
 
-BEFORE: tuple[tuple[int, float], ...] = ((0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35))
-"""Worth by numbers of examples as the planner first had it, for texts of any length."""
-BEFORE_QUERIES = 32
-"""Queries that it was made of."""
+PRIOR: Steps = [(0, 0.0), (1, 0.2), (2, 0.25), (4, 0.3), (8, 0.35)]
+"""Worth by numbers of examples as the planner had it at first, for texts of any length."""
+PRIOR_ERROR = 0.15
+"""Its standard deviation: it is taken to be right within .3."""
 
 _TEXTS = ("short", "long")
 _NUMBER = "BM25 "
@@ -49,13 +49,7 @@ def of(table: Sequence[GridRow]) -> dict[str, Steps]:
     for texts in _TEXTS:
         own = real / np.maximum(real + error[texts] ** 2, 1e-12)
         shrunk = worth["all"] + own * (worth[texts] - worth["all"])
-        queries = np.array(
-            [
-                by[texts, number].queries + (1 - part) * by[_other(texts), number].queries
-                for number, part in zip(numbers, own, strict=True)
-            ]
-        )
-        found[texts] = _steps(numbers, shrunk, queries)
+        found[texts] = _steps(numbers, shrunk, own * error[texts] ** 2 + (1 - own) * error["all"] ** 2)
     return found
 
 
@@ -63,16 +57,13 @@ def _plain(prompt: str) -> bool:
     return prompt.startswith(_NUMBER) and prompt.removeprefix(_NUMBER).isdecimal()
 
 
-def _other(texts: str) -> str:
-    return _TEXTS[1 - _TEXTS.index(texts)]
-
-
-def _steps(numbers: Sequence[int], worth: npt.NDArray[np.float64], queries: npt.NDArray[np.float64]) -> Steps:
-    """The table of one set from what `queries`, (numbers,), say of each number, and what stood there before."""
-    counts, stood = zip(*BEFORE, strict=True)
-    before = np.interp(numbers, counts, stood)
-    together = (BEFORE_QUERIES * before + queries * worth) / (BEFORE_QUERIES + queries)
-    rising = rise(together.tolist(), (BEFORE_QUERIES + queries).tolist())
+def _steps(numbers: Sequence[int], worth: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> Steps:
+    """The table of one set from what was measured, (numbers,), with its variances, and the prior."""
+    counts, before = zip(*PRIOR, strict=True)
+    prior = 1 / PRIOR_ERROR**2
+    weight = 1 / np.maximum(variance, 1e-9)
+    together = (prior * np.interp(numbers, counts, before) + weight * worth) / (prior + weight)
+    rising = rise(together.tolist(), (prior + weight).tolist())
     return [(0, 0.0), *((number, round(max(0.0, value), 2)) for number, value in zip(numbers, rising, strict=True))]
 
 
