@@ -30,10 +30,10 @@ def test_what_is_measured_well_is_kept_for_each_of_the_two() -> None:
 def test_the_fewer_queries_there_are_the_more_is_left_of_what_stood_there_before() -> None:
     said = [
         dict(worth_tables.of(rows(grid({4: 1.0}, {4: 1.0}, noise=1.0, users=users)))["long"])[4]
-        for users in (3, 30, 3000)
+        for users in (3, 30, 900)
     ]
     assert 0.3 <= said[0] < said[1] < said[2]
-    assert said[2] == pytest.approx(1.0, abs=0.05)
+    assert said[2] == pytest.approx(1.0, abs=0.1)
 
 
 def test_sets_that_were_measured_badly_are_drawn_towards_both_together() -> None:
