@@ -27,6 +27,17 @@ class EdgeTTPError(Exception):
         return {"code": self.code, "message": self.fact, "cure": self.cure, "exit_code": self.exit_code}
 
 
+def shown(value: object, most: int = 80) -> str:
+    """`value` as an error quotes it: its repr, cut to `most` characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of thousands of digits
+        return f"a number of too many digits ({type(value).__name__})"
+    except RecursionError:
+        return f"something nested too deeply ({type(value).__name__})"
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def is_full(error: BaseException) -> bool:
     """Whether the system reports a disk (or a person's share of one) without room."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ttp.errors import InvalidInput
+
 HOME_VARIABLE = "EDGE_TTP_HOME"
 
 _OWN_FOLDERS = frozenset({"data", "config", "cache", "run"})
@@ -48,15 +50,36 @@ class Paths:
         return self.data / "models"
 
 
+def expanded(path: Path | str) -> Path:
+    """`path` with a leading `~` or `~NAME` as that home; as it is where there is none, and nothing will be found."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def locate(home: Path | str | None = None) -> Paths:
-    """The folders to use: below `home`, else below EDGE_TTP_HOME, else the platform's own. Creates nothing."""
+    """The folders to use: below `home`, else below EDGE_TTP_HOME, else the platform's own. Creates nothing.
+
+    Raises InvalidInput where no place is meant: the home of nobody known, or a name within a folder that is gone.
+    """
     root = home or os.environ.get(HOME_VARIABLE)
     if root:
-        base = Path(root).expanduser().absolute()
+        try:
+            base = Path(root).expanduser().absolute()
+        except (RuntimeError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else "there is no such home"
+            raise InvalidInput(f"{str(root)!r} is no place for files ({why})", "name a folder from / on") from error
         return Paths(data=base / "data", config=base / "config", cache=base / "cache", run=base / "run")
     from platformdirs import PlatformDirs
 
     dirs = PlatformDirs("edge-ttp", appauthor=False)
+    try:
+        known = Path(dirs.user_data_dir).is_absolute()
+    except RuntimeError:  # which newer versions of platformdirs raise
+        known = False
+    if not known:  # with `~` as it is, the history would lie wherever one stands
+        raise InvalidInput("there is no home folder to keep files in", f"set HOME, or {HOME_VARIABLE}")
     return Paths(
         data=Path(dirs.user_data_dir),
         config=Path(dirs.user_config_dir),

@@ -17,6 +17,7 @@ from edge_ttp.paths import locate
 
 WRONG: list[Any] = [
     *(None, 5, -1, 2.5, True, b"bytes", "", "text", [], {}, object(), float("nan"), float("inf"), 10**30, "\ud800"),
+    *(10**5000, [10**5000], "~nobody-here/x", Path("~nobody-here/x.gguf")),
     *("a\0b", "x" * 5000, (1, 2), Path("/nowhere\0"), Path("x" * 300), ["a"], {"a": 1}, {1: "a"}, set(), print, [None]),
 ]
 RIGHT: dict[str, Any] = {

@@ -14,7 +14,23 @@ from edge_ttp import Budget, EdgeTTPError, Feedback, Generation, History, Histor
 from edge_ttp.errors import InvalidInput
 from edge_ttp.schema import Candidate, Event, LoraAdapter
 
-WRONG: list[Any] = [None, 5, -1, 2.5, True, b"bytes", "", "text", [], {}, object(), float("nan"), 10**30, "\ud800"]
+WRONG: list[Any] = [
+    None,
+    5,
+    -1,
+    2.5,
+    True,
+    b"bytes",
+    "",
+    "text",
+    [],
+    {},
+    object(),
+    float("nan"),
+    10**30,
+    10**5000,
+    "\ud800",
+]
 
 
 def test_a_wrong_value_is_invalid_input_with_its_name_and_value() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_ttp.paths import locate, private_folder
+from edge_ttp.errors import InvalidInput
+from edge_ttp.paths import HOME_VARIABLE, expanded, locate, private_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes mean nothing here")
 
@@ -53,3 +54,30 @@ def test_a_file_in_a_folders_place_is_an_error(home: Path) -> None:
     home.write_text("")
     with pytest.raises(OSError, match="data"):
         private_folder(home / "data")
+
+
+@pytest.mark.parametrize("given", ["~nobody-here", "~nobody-here/edge"])
+def test_a_home_of_nobody_is_refused_and_makes_no_folder_called_so(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, given)
+    with pytest.raises(InvalidInput, match="is no place for files"):
+        locate()
+    assert expanded(given) == Path(given)
+    monkeypatch.setenv(HOME_VARIABLE, "")
+    monkeypatch.setenv("XDG_DATA_HOME", "")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # nobody known
+    with pytest.raises(InvalidInput, match="no home folder"):
+        locate()
+
+
+def test_a_name_within_a_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv(HOME_VARIABLE, "edge")
+    with pytest.raises(InvalidInput, match="No such file or directory"):
+        locate()
+    monkeypatch.chdir(tmp_path)

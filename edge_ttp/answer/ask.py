@@ -11,7 +11,7 @@ from edge_ttp import schema
 from edge_ttp.answer import controls
 from edge_ttp.answer.prompt import Style
 from edge_ttp.budget.device_profile import Call, Profile
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, shown
 from edge_ttp.history import History
 from edge_ttp.history.rows import checked_label, checked_text
 from edge_ttp.policy.job import Claim, Job, Priority
@@ -203,10 +203,12 @@ def _check(ask: Ask) -> None:
     if ask.kind is not None:
         checked_label("kind", ask.kind)
     if ask.n is not None and not 1 <= ask.n <= schema.MAX_CANDIDATES:
-        raise InvalidInput(f"n={ask.n} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}")
+        raise InvalidInput(
+            f"n={shown(ask.n)} candidates cannot be drawn", f"choose n from 1 to {schema.MAX_CANDIDATES}"
+        )
     if ask.seed is not None and not 0 <= ask.seed < 2**63:
-        raise InvalidInput(f"the seed {ask.seed} is out of range", "choose one from 0 to 2^63 - 1")
+        raise InvalidInput(f"the seed {shown(ask.seed)} is out of range", "choose one from 0 to 2^63 - 1")
     if not 0 <= ask.core <= MOST_CORE:
-        raise InvalidInput(f"a core of {ask.core} examples is out of range", f"choose one from 0 to {MOST_CORE}")
+        raise InvalidInput(f"a core of {shown(ask.core)} examples is out of range", f"choose one from 0 to {MOST_CORE}")
     if ask.examples is not None and ask.examples < 0:
-        raise InvalidInput(f"{ask.examples} examples cannot be recalled", "choose 0 or more")
+        raise InvalidInput(f"{shown(ask.examples)} examples cannot be recalled", "choose 0 or more")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from typing import Any
 
 from edge_ttp.paths import Paths, private_folder
@@ -25,6 +27,10 @@ RECORD = "app.json"
 LOCK = "app.lock"
 MOST_BYTES = 4 * 2**20
 """Longest message; a text from the clipboard is the largest part."""
+MOST_VISITORS = 64
+"""Connections heard at once."""
+PATIENCE_S = 5.0
+"""Longest that either side waits for the other's next bytes."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,10 @@ class Only:
         """Use `first`."""
         self._record, self._handle = paths.run / RECORD, handle
         self._key = secrets.token_bytes(32)
-        self._listener = Listener(("127.0.0.1", 0), authkey=self._key)
-        write_private(
-            self._record, json.dumps({"port": self._listener.address[1], "key": self._key.hex(), "pid": os.getpid()})
-        )
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._visitors = threading.BoundedSemaphore(MOST_VISITORS)
+        port = self._listener.getsockname()[1]
+        write_private(self._record, json.dumps({"port": port, "key": self._key.hex(), "pid": os.getpid()}))
 
     def listen(self, hear: Callable[[AppWish], None]) -> None:
         """Calls `hear`, from a thread, with what later starts want."""
@@ -59,6 +65,8 @@ class Only:
         """Takes no more wishes: this app is ending, and whoever comes now waits until it has."""
         with suppress(OSError):
             self._record.unlink()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # or the thread would go on waiting in accept
         with suppress(OSError):
             self._listener.close()
 
@@ -71,15 +79,28 @@ class Only:
     def _listen(self, hear: Callable[[AppWish], None]) -> None:
         while True:
             try:
-                with self._listener.accept() as connection:
-                    wish = _wish(connection.recv_bytes(MOST_BYTES))
-                    if wish is not None:
-                        hear(wish)
-                    connection.send_bytes(b"heard" if wish is not None else b"not understood")
-            except (AuthenticationError, EOFError, ConnectionError):
-                continue  # a stranger, or one that went away
+                visitor, _ = self._listener.accept()
             except OSError:
                 return  # closed
+            if not self._visitors.acquire(blocking=False):
+                visitor.close()
+                continue
+            # In a thread of its own: anybody on this machine can knock and then say nothing.
+            threading.Thread(target=self._answer, args=(visitor, hear), daemon=True, name="edge-ttp-visitor").start()
+
+    def _answer(self, visitor: socket.socket, hear: Callable[[AppWish], None]) -> None:
+        try:
+            with _patient(visitor) as connection:
+                deliver_challenge(connection, self._key)
+                answer_challenge(connection, self._key)
+                wish = _wish(connection.recv_bytes(MOST_BYTES))
+                if wish is not None:
+                    hear(wish)
+                connection.send_bytes(b"heard" if wish is not None else b"not understood")
+        except (AuthenticationError, EOFError, OSError, ValueError):
+            pass  # a stranger, one that went away or says nothing
+        finally:
+            self._visitors.release()
 
 
 def first(paths: Paths) -> Only | None:
@@ -95,11 +116,23 @@ def hand_over(paths: Paths, wish: AppWish) -> bool:
     """Whether the app that runs already took `wish`."""
     try:
         record: dict[str, Any] = json.loads(read_small(paths.run / RECORD))
-        with Client(("127.0.0.1", int(record["port"])), authkey=bytes.fromhex(record["key"])) as connection:
+        key = bytes.fromhex(record["key"])
+        with _patient(socket.create_connection(("127.0.0.1", int(record["port"])), PATIENCE_S)) as connection:
+            answer_challenge(connection, key)
+            deliver_challenge(connection, key)
             connection.send_bytes(json.dumps(asdict(wish)).encode())
-            return connection.poll(5.0) and connection.recv_bytes(64) == b"heard"
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, AuthenticationError):
+            return connection.poll(PATIENCE_S) and connection.recv_bytes(64) == b"heard"
+    except (OSError, OverflowError, ValueError, KeyError, TypeError, EOFError, RecursionError, AuthenticationError):
         return False
+
+
+def _patient(made: socket.socket) -> Connection:
+    """The socket as a connection that waits for the other side only so long; an OSError then."""
+    made.settimeout(None)
+    wait = struct.pack("l", int(PATIENCE_S * 1000)) if os.name == "nt" else struct.pack("ll", int(PATIENCE_S), 0)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        made.setsockopt(socket.SOL_SOCKET, option, wait)
+    return Connection(made.detach())
 
 
 def _wish(data: bytes) -> AppWish | None:

@@ -172,6 +172,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _invoke(arguments, as_json)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # from os.getcwd
+            return report(InvalidInput("the folder that this runs in is gone", "go to another one (cd)"), as_json)
         return _output_failed(error) if error.filename is None else report(unusable(error), as_json)
     except MemoryError:
         return report(OutOfCapacity("there is not enough memory", "end other programs, or raise the limit"), as_json)

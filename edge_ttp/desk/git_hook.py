@@ -27,6 +27,9 @@ BEGIN, END = "# >>> edge-ttp", "# <<< edge-ttp"
 PENDING = "edge-ttp-commit.json"
 """In the folder of this worktree's own git files: the suggestion that the next commit may be made of."""
 
+_SIGNED = ("log.showSignature=false", "gpg.program=false")
+"""What a signature says would stand before the subject."""
+
 DEADLINE_S = 20.0
 WRITTEN_BY_GIT = ("message", "template", "merge", "squash", "commit")
 """Sources of a message that is there already: `git commit -m`, a merge, an amended commit."""
@@ -145,7 +148,7 @@ def committed(runtime: Runtime, repository: Path) -> str | None:
 def describe(repository: Path) -> str:
     """The staged changes in the words that `history import` has for a commit; empty where nothing is staged."""
     found = []
-    fields = _git(repository, "diff", "--cached", "--numstat", "-z", "--no-renames").split("\0")
+    fields = _git(repository, "diff", "--cached", "--numstat", "-z", "--no-renames", "--no-ext-diff").split("\0")
     for field in fields:
         added, _, rest = field.partition("\t")
         removed, _, path = rest.partition("\t")
@@ -170,7 +173,8 @@ def _absolute(repository: Path, path: str) -> Path:
 
 def _git(repository: Path, *arguments: str) -> str:
     # A repository may name programs to run: nothing here may start one.
-    safe = ("-c", "core.fsmonitor=false", "-c", "core.pager=cat", "-c", "diff.external=", "-c", "core.quotePath=false")
+    settings = ("core.fsmonitor=false", "core.pager=cat", "core.quotePath=false", "diff.external=", *_SIGNED)
+    safe = [part for one in settings for part in ("-c", one)]
     try:
         done = subprocess.run(
             ["git", *safe, *arguments],

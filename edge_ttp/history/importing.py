@@ -96,7 +96,8 @@ def import_from(history: History, what: Import, *, strict: bool = False, advance
 
     InvalidInput if it cannot be read as what it is said to be. See `store_records`.
     """
-    name = "stdin" if what.name == STDIN else what.name
+    # A file's name may be any bytes; the history holds Unicode.
+    name = "stdin" if what.name == STDIN else what.name.encode("utf-8", "replace").decode()
     with readers.source(what, history.path.parent, advance, strict=strict) as records:
         return store_records(history, records, name=name, strict=strict)
 

@@ -7,9 +7,10 @@ all of these files are. Beside an encrypted history there are none, since they w
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
+
+from edge_ttp.history.work_files import wipe
 
 FOLDER = "states"
 
@@ -30,21 +31,9 @@ def forget_states(database: Path, user_id: str | None) -> None:
     folders = [states_of(database, user_id)] if user_id is not None else sorted(parent.glob("*/"))
     for folder in folders:
         for file in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
-            _wipe(file)
+            if not file.is_dir():  # none of ours
+                wipe(file)
         with suppress(OSError):
             folder.rmdir()
     with suppress(OSError):
         parent.rmdir()  # where nothing else is in it
-
-
-def _wipe(file: Path) -> None:
-    with suppress(FileNotFoundError):
-        if not file.is_symlink():
-            with file.open("r+b") as opened:
-                left = os.fstat(opened.fileno()).st_size
-                block = bytes(min(left, 1 << 20))
-                while left > 0:
-                    left -= opened.write(block[:left])
-                opened.flush()
-                os.fsync(opened.fileno())
-        file.unlink()

@@ -72,11 +72,13 @@ def create(file: Path) -> Path:
 def wipe(file: Path) -> None:
     """Overwrites the file, if it exists, before it is deleted; a drive may still keep blocks aside.
 
-    What has another name too is not overwritten: a process may have been killed while the history had two. On a full
-    disk some file systems need room to overwrite as well: the file is deleted all the same.
+    What has another name too is not overwritten: a process may have been killed while the history had two. Where it
+    cannot be overwritten (some file systems need room for that on a full disk; a link, a file without rights) it is
+    deleted all the same.
     """
-    try:
-        with file.open("r+b") as opened:
+    with suppress(OSError):
+        handle = os.open(file, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "r+b") as opened:
             status = os.fstat(opened.fileno())
             left = status.st_size if status.st_nlink == 1 else 0
             while left > 0:
@@ -84,11 +86,6 @@ def wipe(file: Path) -> None:
                 left -= _BLOCK
             opened.flush()
             os.fsync(opened.fileno())
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if not is_full(error):
-            raise
     with suppress(FileNotFoundError):
         file.unlink()
 

@@ -26,6 +26,7 @@ from edge_ttp.paths import private_folder
 from edge_ttp.policy.prefixes import Prefix, ReadWith
 from edge_ttp.policy.reading import alike
 from edge_ttp.registry.made_files import STATE_ENDING, STATES_BYTES
+from edge_ttp.system.private_file import open_regular
 
 MOST_BYTES = STATES_BYTES
 """All users' files together."""
@@ -54,7 +55,7 @@ class PrefixFiles:
     def load(self, owner: str, read_with: ReadWith) -> list[Prefix]:
         """The owner's states for these adapters and this cache."""
         folder = self._folder_of(owner)
-        if folder is None or not folder.is_dir():
+        if folder is None or not os.path.isdir(folder):
             return []
         wanted = self._description(read_with)
         key = _key(folder.parent, make=False)
@@ -180,16 +181,19 @@ def _remove(file: Path) -> None:
 def _key(states: Path, *, make: bool) -> bytes | None:
     """This installation's key, made where there is none and `make` is set."""
     file = states / _KEY_FILE
-    with suppress(OSError):
-        key = file.read_bytes()
+    with suppress(OSError), open_regular(file) as opened:
+        key = opened.read(_TAG + 1)
         if len(key) == _TAG:
             return key
     if not make:
         return None
     with suppress(OSError):
         partial = file.with_name(f".{_KEY_FILE}.{os.getpid()}.part")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
-            opened.write(secrets.token_bytes(_TAG))
-        os.replace(partial, file)
-        return file.read_bytes()
+        try:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as written:
+                written.write(secrets.token_bytes(_TAG))
+            os.replace(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+        return _key(states, make=False)  # whose came last
     return None

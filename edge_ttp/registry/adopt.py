@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable
-from edge_ttp.paths import Paths
+from edge_ttp.paths import Paths, expanded
 from edge_ttp.registry.folder import link_file, model_folder, parent_of, write_private
 from edge_ttp.registry.gguf import Header, read_header
 from edge_ttp.registry.gguf_bounds import refuse_unloadable
@@ -173,9 +173,7 @@ def _from_manifest(path: Path, cancel: Event | None, *, made: bool) -> Adoption:
     manifest = read_manifest(path / MANIFEST_NAME if path.is_dir() else path)
     if not path.is_dir() and not manifest.bundled:
         sources = [source for file in manifest.files for source in file.sources]
-        if any(
-            isinstance(source, LocalFile) and not Path(source.path).expanduser().is_absolute() for source in sources
-        ):
+        if any(isinstance(source, LocalFile) and not expanded(source.path).is_absolute() for source in sources):
             raise InvalidInput(
                 f"the manifest {str(path)!r} names files relative to its own folder", "write absolute paths into it"
             )

@@ -11,16 +11,21 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from edge_ttp.errors import ModelUnavailable
+from edge_ttp.paths import expanded
 from edge_ttp.registry.gguf import Header, read_header
+from edge_ttp.system.private_file import open_regular
 
 OLLAMA_MODEL = "application/vnd.ollama.image.model"
 """Media type of the layer that is the GGUF file."""
 MAX_OLLAMA_MANIFEST = 1 << 20
 MAX_FILES = 2_000
 """Files looked at below one folder."""
+MAX_SEEN = 100_000
+"""Names below one folder that are read: it may be a link to the whole disk."""
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 
 
@@ -59,7 +64,7 @@ def find_models(
         for folder in place.folders:
             for label, path in place.look(folder):
                 real = Path(os.path.realpath(path))  # which does not mind a link that leads to itself
-                if real in seen or not real.is_file():
+                if real in seen or not os.path.isfile(real):  # which is False too where one may not look
                     continue
                 seen.add(real)
                 model = _described(f"{place.prefix}/{label}", place.program, real)
@@ -71,7 +76,7 @@ def find_models(
 def _places(home: Path, environment: Mapping[str, str], platform: str) -> tuple[_Place, ...]:
     def named(variable: str, *below: str) -> tuple[Path, ...]:
         value = environment.get(variable, "").strip()
-        return (Path(value).expanduser().joinpath(*below),) if value else ()
+        return (expanded(value).joinpath(*below),) if value else ()
 
     cache = home / "Library" / "Caches" if platform == "darwin" else home / ".cache"
     if platform != "darwin":
@@ -115,19 +120,30 @@ def _hub_cache(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _ggufs(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for parent, _, names in os.walk(folder, onerror=None):
-        found += [Path(parent, name) for name in names if name.lower().endswith(".gguf")]
-        if len(found) > MAX_FILES:
-            break
+    for path in _below(folder):
+        if path.name.lower().endswith(".gguf"):
+            found.append(path)
+            if len(found) > MAX_FILES:
+                break
     wanted = [path for path in found if "mmproj" not in path.name.lower() and not _LATER_PART.search(path.name)]
     return sorted(wanted)[:MAX_FILES]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Whatever has a name below the folder and is none itself, as far as MAX_SEEN goes."""
+    seen = 0
+    for parent, folders, names in os.walk(folder):
+        for name in names:
+            yield Path(parent, name)
+        seen += len(folders) + len(names)
+        if seen > MAX_SEEN:
+            return
 
 
 def _ollama(folder: Path) -> Iterator[tuple[str, Path]]:
     """manifests/REGISTRY/NAMESPACE/NAME/TAG, whose model layer is the blob blobs/sha256-DIGEST."""
     manifests = folder / "manifests"
-    paths = [Path(parent, name) for parent, _, names in os.walk(manifests) for name in names][:MAX_FILES]
-    for path in sorted(paths):
+    for path in sorted(islice(_below(manifests), MAX_FILES)):
         parts = path.relative_to(manifests).parts
         digest = _ollama_digest(path)
         if len(parts) < 3 or digest is None:
@@ -139,9 +155,11 @@ def _ollama(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _ollama_digest(path: Path) -> str | None:
     try:
-        if path.stat().st_size > MAX_OLLAMA_MANIFEST:
+        with open_regular(path) as file:
+            data = file.read(MAX_OLLAMA_MANIFEST + 1)
+        if len(data) > MAX_OLLAMA_MANIFEST:
             return None
-        layers = json.loads(path.read_text(encoding="utf-8"))["layers"]
+        layers = json.loads(data)["layers"]
         digests = [str(layer["digest"]) for layer in layers if layer["mediaType"] == OLLAMA_MODEL]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

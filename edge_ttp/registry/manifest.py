@@ -258,7 +258,7 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"])
         raise _malformed(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of thousands of digits
         raise _malformed(path, str(error)) from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from edge_ttp.errors import DownloadFailed, InvalidInput, ModelUnavailable, OutOfCapacity
+from edge_ttp.paths import expanded
 from edge_ttp.registry.adopt import Adoption, prepare, take_in
 from edge_ttp.registry.catalog import Entry
 from edge_ttp.registry.download import Downloader
@@ -168,7 +169,7 @@ class Registry(Shelf):
         """
         report = progress or (lambda done, total: None)
         adoption = prepare(
-            Path(path).expanduser().absolute(),
+            expanded(path).absolute(),
             name=name,
             kind=kind,
             prompt_style=prompt_style,

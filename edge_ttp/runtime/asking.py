@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from edge_ttp.answer.select import RULES
-from edge_ttp.errors import InvalidInput, checked_type
+from edge_ttp.errors import InvalidInput, checked_type, shown
 from edge_ttp.policy.job import Priority
 from edge_ttp.schema import Budget, Rule, Sampling, Speaker
 
@@ -94,7 +94,7 @@ def check_types(**given: object) -> None:
 def checked_flag(cancel: object) -> threading.Event | None:
     """`cancel` itself. InvalidInput where it cannot be asked whether it is set."""
     if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise InvalidInput(f"cancel={cancel!r} cannot end a request", "give a threading.Event")
+        raise InvalidInput(f"cancel={shown(cancel)} cannot end a request", "give a threading.Event")
     return cancel  # type: ignore[return-value]  # it is asked for nothing else
 
 
@@ -177,8 +177,7 @@ def _content(content: object) -> str:
 
 
 def _no_turns(given: object) -> InvalidInput:
-    shown = repr(given)
     return InvalidInput(
-        f"{shown[:60]}{'...' if len(shown) > 60 else ''} is no turn of a conversation",
+        f"{shown(given, 60)} is no turn of a conversation",
         'give (prompt, answer), or {"role": "user", "content": "..."}',
     )

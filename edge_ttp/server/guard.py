@@ -72,7 +72,7 @@ class Guard:
                 return
         most = MAX_IMPORT if scope["path"] == _IMPORT_PATH else MAX_BODY
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > most:
+        if length.isdecimal() and (len(length) > 18 or int(length) > most):
             await _refuse(scope, send, _too_large(most))
             return
         await self._bounded(scope, receive, send, most)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from edge_ttp.budget import device
 from edge_ttp.errors import Cancelled, InvalidInput
 from edge_ttp.exchange.likely_places import likely_places
+from edge_ttp.paths import expanded
 from edge_ttp.registry.offers import suggest
 from edge_ttp.server.endpoints import Endpoint, Exchange, Parameter
 from edge_ttp.server.native_imports import summary
@@ -183,7 +184,7 @@ async def imported(call: Exchange) -> Response:
     if refused is not None:
         return refused
     wish, user, runtime = await call.body(PathImport), call.user(), call.state.runtime.runtime
-    path = Path(wish.path).expanduser()
+    path = expanded(wish.path)
     if not path.is_absolute():
         raise InvalidInput(f"{wish.path[:200]!r} is not a whole path", "begin it with / or ~")
 

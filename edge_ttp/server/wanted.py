@@ -281,7 +281,7 @@ def _biases(biases: Mapping[str, float]) -> dict[int, float]:
     """OpenAI's biases are of token ids, -100 to 100: the ends ban a token and take nothing else."""
     found: dict[int, float] = {}
     for key, bias in biases.items():
-        if not key.isdecimal() or not -100 <= bias <= 100:
+        if not (key.isascii() and key.isdecimal() and len(key) < 10) or not -100 <= bias <= 100:
             raise InvalidInput("logit_bias is not of token ids and -100 to 100", "send {token id: bias}")
         found[int(key)] = bias * 10 if abs(bias) == 100 else bias
     return found

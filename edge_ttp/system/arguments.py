@@ -25,6 +25,9 @@ _C = TypeVar("_C", bound=type)
 _LONGEST_NAME = 255
 """Bytes of one part of a path: what file systems allow."""
 
+_LARGEST = 2**63
+"""Whole numbers beyond it fit no column, and Python refuses to write out very long ones."""
+
 Fits = Callable[[Any], bool]
 
 
@@ -104,6 +107,8 @@ def _check(name: str, value: Any, wanted: str, fits: tuple[Fits, ...]) -> None:
     if not any(one(value) for one in fits):
         given = f"{name}={value!r}"[:80] if isinstance(value, str) else f"{name} is {type(value).__name__}"
         raise InvalidInput(f"{given}, not {wanted}", f"give {name} as {wanted}")
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise InvalidInput(f"{name} is a number of too many digits", f"give {name} below {_LARGEST}")
     if "Path" in wanted and value is not None:
         _check_path(name, value)
 

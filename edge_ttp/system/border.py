@@ -12,15 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Private
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from edge_ttp.errors import InvalidInput
+from edge_ttp.errors import InvalidInput, shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
     ModelMetaclass = type(BaseModel)
-
-_SHOWN = 80
-"""Characters of a wrong value that an error shows."""
 
 _WIDTH = 96
 """Columns of what help() says of the fields."""
@@ -113,8 +110,7 @@ def _refused(error: ValidationError) -> InvalidInput:
         error, first = within, within.errors(include_url=False)[0]
         path += first["loc"]
     name = ".".join(str(part) for part in path) or error.title
-    shown = repr(first["input"])
-    value = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    value = shown(first["input"])
     cause = first.get("ctx", {}).get("error")
     said = cause.fact if isinstance(cause, InvalidInput) else first["msg"].lower()
     # Of a field that is missing, pydantic gives what it is missing from: that is not its value.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge_ttp.errors import InvalidInput, write_cure
+from edge_ttp.errors import InvalidInput, shown, write_cure
 from edge_ttp.paths import Paths, private_folder
 from edge_ttp.system.private_file import open_regular
 
@@ -85,7 +85,7 @@ def change_settings(paths: Paths, name: str, value: str | int | None) -> Setting
         value = _checked(name, value)
     file = settings_file(paths)
     before = _text(file)
-    lines = [line for line in before.splitlines() if not re.match(rf"\s*\"?{name}\"?\s*=", line)]
+    lines = [line for line in before.splitlines() if not re.match(rf"\s*[\"']?{name}[\"']?\s*=", line)]
     if value is not None:
         lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")  # a JSON string is a TOML string
     text = "\n".join(lines) + "\n" if lines else ""
@@ -102,7 +102,7 @@ def _parsed(file: Path, text: str) -> Settings:
 
     try:
         values: Mapping[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise InvalidInput(f"the settings {str(file)!r} are no TOML: {error}", cure) from error
     unknown = sorted(values.keys() - {*NAMES})
     if unknown:
@@ -118,18 +118,11 @@ def _parsed(file: Path, text: str) -> Settings:
 def _checked(name: str, value: Any) -> Any:
     """`value` as the setting `name` has it. Raises InvalidInput."""
     if name == "retention_days":
-        text = str(value).removesuffix("d")
-        if isinstance(value, bool) or not (
-            text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_RETENTION_DAYS
-        ):
-            raise InvalidInput(f"{name}={value!r} is no number of days", f"use 1 to {MAX_RETENTION_DAYS}")
-        return int(text)
+        return _whole(name, value, "days", r"([0-9]{1,9})d?", MAX_RETENTION_DAYS)
     if name == "disk_gb":
-        if isinstance(value, bool) or not (re.fullmatch(r"[0-9]{1,6}", str(value)) and 1 <= int(value) <= MAX_DISK_GB):
-            raise InvalidInput(f"{name}={value!r} is no number of GB", f"use 1 to {MAX_DISK_GB}")
-        return int(value)
+        return _whole(name, value, "GB", r"([0-9]{1,6})", MAX_DISK_GB)
     if not isinstance(value, str) or not value.strip() or len(value) > 4000:
-        raise InvalidInput(f"{name}={value!r} is no text", "give one, in quotes")
+        raise InvalidInput(f"{name}={shown(value)} is no text", "give one, in quotes")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidInput(f"{name}={value!a} holds control characters", "use printable characters only")
     if name == "mode" and value not in MODES:
@@ -139,6 +132,15 @@ def _checked(name: str, value: Any) -> Any:
     if name == "language" and not re.fullmatch(r"[a-z]{2}", value):
         raise InvalidInput(f"{name}={value!r} is no language", "give an ISO 639-1 code such as en, de or fr")
     return value
+
+
+def _whole(name: str, value: Any, unit: str, form: str, most: int) -> int:
+    """`value` as a whole number from 1 to `most`, or a text of that form. Raises InvalidInput."""
+    written = re.fullmatch(form, value) if isinstance(value, str) else None
+    number = value if written is None else int(written[1])
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
+        raise InvalidInput(f"{name}={shown(value)} is no number of {unit}", f"use 1 to {most}")
+    return number
 
 
 def _text(file: Path) -> str:

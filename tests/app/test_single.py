@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
@@ -11,6 +12,7 @@ from queue import Queue
 
 import pytest
 
+from edge_ttp.app import single
 from edge_ttp.app.single import RECORD, AppWish, first, hand_over
 from edge_ttp.paths import locate
 
@@ -54,7 +56,35 @@ def test_a_stranger_is_not_heard_and_the_key_is_the_owners(home: Path) -> None:
     only.close()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"port": "x", "key": "00"}', '{"port": 1, "key": "zz"}'])
+def test_a_stranger_who_says_nothing_keeps_nobody_out(home: Path) -> None:
+    paths = locate()
+    only = first(paths)
+    assert only is not None
+    heard: Queue[AppWish] = Queue()
+    only.listen(heard.put)
+    port = json.loads((paths.run / RECORD).read_text())["port"]
+    with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)) as other:
+        other.sendall(b"\0\0\1")  # begins a message
+        assert hand_over(paths, AppWish())
+        assert heard.get(timeout=30) == AppWish()
+    only.close()
+
+
+def test_something_else_at_the_port_of_the_record_is_not_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single, "PATIENCE_S", 1.0)
+    paths = locate()
+    paths.run.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        (paths.run / RECORD).write_text(json.dumps({"port": port, "key": "00" * 32, "pid": 1}))
+        assert not hand_over(paths, AppWish())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"port": "x", "key": "00"}', '{"port": 70000, "key": "00"}', '{"port": 1, "key": "zz"}']
+)
 def test_a_record_that_is_none_hands_over_nothing(home: Path, text: str) -> None:
     paths = locate()
     paths.run.mkdir(parents=True)

@@ -39,9 +39,6 @@ def place() -> Iterator[SmallDisk]:
         (drawn,) = made.commands(asked, free=4_000_000)
         assert drawn.code == 0, drawn.err
         _adopt(made)
-        for file in made.folder.rglob("*"):
-            if not file.is_relative_to(made.home):
-                file.chmod(0o755 if file.is_dir() else 0o644)
         yield made
 
 

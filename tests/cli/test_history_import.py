@@ -20,6 +20,7 @@ import pytest
 from edge_ttp import Runtime
 from edge_ttp.cli.main import run
 from edge_ttp.errors import InvalidInput
+from edge_ttp.history import History
 from edge_ttp.paths import locate
 
 from .history_calls import Invoke, stdin, write_lines
@@ -335,3 +336,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_whose_name_is_no_unicode_is_imported(tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl"))
+    write_lines(file, 2)
+    assert run(["history", "import", str(file), "--user", "ann"]) == 0
+    with History.open(locate().database) as history:
+        assert [one.name[-7:] for one in history.imports("ann")] == ["?.jsonl"]

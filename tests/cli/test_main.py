@@ -166,6 +166,9 @@ def test_a_file_that_the_system_does_not_give_is_invalid_input_and_no_fault_of_s
         assert cure in told.err
         assert run(["fail", "--json"]) == InvalidInput.exit_code
         assert json.loads(capsys.readouterr().out)["error"]["code"] == "invalid_input"
+    fail_with(FileNotFoundError(errno.ENOENT, "No such file or directory"))  # os.getcwd
+    assert run(["fail"]) == InvalidInput.exit_code
+    assert capsys.readouterr().err == "edge-ttp: the folder that this runs in is gone; go to another one (cd)\n"
 
 
 def test_a_value_that_the_schema_refuses_is_one_line_with_name_and_value(

@@ -129,3 +129,23 @@ def test_a_suggestion_stands_in_the_message_and_what_is_committed_is_feedback(
         assert git_hook.suggest(runtime, worktree, message, "", user="ann") is None  # nothing is staged
     with History.open(locate().database) as history:
         assert [(one.output, one.kind) for one in history.items("ann")] == [("Add b", "commit"), ("Add a", "commit")]
+
+
+def test_a_repository_starts_no_program_of_its_own_and_a_signature_says_nothing(
+    repository: Path, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    evil = tmp_path / "evil"
+    evil.write_text(f"#!/bin/sh\ntouch '{started}'\nexit 0\n")
+    evil.chmod(0o755)
+    git(repository, "commit", "-q", "--allow-empty", "-m", "first")
+    for name in ("diff.external", "diff.x.command", "diff.x.textconv", "gpg.program", "core.fsmonitor", "core.pager"):
+        git(repository, "config", name, str(evil))
+    git(repository, "config", "log.showSignature", "true")
+    (repository / ".gitattributes").write_text("* diff=x\n")
+    (repository / "a.txt").write_text("one\n")
+    git(repository, "-c", "core.fsmonitor=false", "add", ".")
+    started.unlink(missing_ok=True)
+    assert "a.txt" in git_hook.describe(repository)
+    assert git_hook._git(repository, "log", "-1", "--format=%s") == "first\n"
+    assert not started.exists()

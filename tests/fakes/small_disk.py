@@ -15,32 +15,25 @@ from pathlib import Path
 
 import pytest
 
-_NOBODY = 65534
-_ROOT = os.name == "posix" and os.geteuid() == 0
-_MOUNT = ("unshare", "-m") if _ROOT else ("unshare", "-rm")
-_ORDINARY = (
-    f"chown -R {_NOBODY}:{_NOBODY} disk; drop='setpriv --reuid {_NOBODY} --regid {_NOBODY} --clear-groups'"
-    if _ROOT  # in a namespace of one's own one is called root, and gives the rights of that away
-    else "drop='setpriv --securebits=+noroot,+noroot_locked --inh-caps=-all --bounding-set=-all'"
-)
-_SCRIPT = f"""
+_MOUNT = ("unshare", "-m") if os.name == "posix" and os.geteuid() == 0 else ("unshare", "-rm")
+_SCRIPT = """
 set -e
 cd "$1"; free=$2; shift 2
 mount -t tmpfs -o size=8m,mode=700 none disk
 cp -a home/. disk/
-{_ORDINARY}
 if [ "$free" = read-only ]; then mount -o remount,ro disk
 else
     dd if=/dev/zero of=disk/filler bs=4096 2>/dev/null || true
     truncate -s "-$free" disk/filler
 fi
 set +e
-$drop "$@"
+setpriv --securebits=+noroot,+noroot_locked --inh-caps=-all --bounding-set=-all "$@"
 code=$?
 rm -f disk/filler 2>/dev/null
 rm -rf after; cp -a disk after
 exit $code
 """
+"""Whoever mounts is called root, be it in a namespace of its own; what makes root more than others is given away."""
 
 _DRIVER = f"""
 import contextlib, io, json, sys

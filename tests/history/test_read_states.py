@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,19 @@ def test_the_bytes_are_overwritten_before_the_file_goes(tmp_path: Path, monkeypa
     monkeypatch.setattr(Path, "unlink", lambda self: None)
     forget_states(tmp_path / "history.db", None)
     assert not any(file.read_bytes())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes by name are POSIX's")
+def test_what_is_none_of_ours_in_the_folder_keeps_nothing_from_being_forgotten(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    with History.open(tmp_path / "history.db") as history:
+        history.add(HistoryItem(user_id="ada", input="a", output="b"))
+        mine = kept(history, "ada")
+        (mine.parent / "folder").mkdir()
+        (mine.parent / "linked.state").symlink_to(elsewhere)
+        os.mkfifo(mine.parent / "pipe.state")
+        history.forget("ada", everything=True)
+        assert history.users() == []
+    assert [file.name for file in mine.parent.iterdir()] == ["folder"]
+    assert elsewhere.read_text() == "mine"

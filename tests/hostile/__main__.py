@@ -19,17 +19,20 @@ def main() -> int:
     """Runs what the arguments ask for and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
     parser.add_argument("--each", type=int, default=850, help="inputs of each kind (850)")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this kind; may be repeated")
+    parser.add_argument(
+        "--kind", action="append", type=_kind, metavar="KIND[=N]", help=f"only this (N inputs): {', '.join(KINDS)}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="only the input of this number")
     parser.add_argument("--log", type=Path, help="JSON lines to append results to, and to go on from")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    kinds = options.kind or list(KINDS)
+    kinds: dict[str, int | None] = dict(options.kind or ((kind, None) for kind in KINDS))
     known = {(one.kind, one.number): one for one in _logged(options.log) if one.seed == options.seed}
     results: dict[str, list[Result]] = {}
-    for kind in kinds:
-        numbers = [options.only] if options.only is not None else list(range(options.each))
+    for kind, count in kinds.items():
+        each = options.each if count is None else count
+        numbers = [options.only] if options.only is not None else list(range(each))
         found = results[kind] = [known[kind, number] for number in numbers if (kind, number) in known]
         for one in run(kind, options.seed, [number for number in numbers if (kind, number) not in known]):
             found.append(one)
@@ -38,8 +41,17 @@ def main() -> int:
     print(as_text(results, KINDS))
     if options.write:
         PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(as_page(results, KINDS, f"python -m tests.hostile --each {options.each} --write"))
+        given = "".join(f" --kind {kind}" + (f"={count}" if count else "") for kind, count in options.kind or ())
+        each = "" if options.kind and all(count for _, count in options.kind) else f" --each {options.each}"
+        PAGE.write_text(as_page(results, KINDS, f"python -m tests.hostile{each}{given} --write"))
     return any(one.fault for of_kind in results.values() for one in of_kind)
+
+
+def _kind(text: str) -> tuple[str, int | None]:
+    kind, _, count = text.partition("=")
+    if kind not in KINDS or not (count.isdecimal() or text == kind):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(KINDS)}, nor one of them with =N")
+    return kind, int(count) if count else None
 
 
 def _logged(log: Path | None) -> Iterator[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -46,6 +47,23 @@ def faults(results: Mapping[str, Sequence[Result]]) -> list[str]:
     ]
 
 
+def _commits(results: Mapping[str, Sequence[Result]]) -> str:
+    """At which commits the inputs were tried, the commonest first, of the others the kinds."""
+    by_commit: dict[str, Counter[str]] = {}
+    for of_kind in results.values():
+        for one in of_kind:
+            by_commit.setdefault(one.commit or "unknown", Counter())[one.kind] += 1
+    told = sorted(by_commit, key=lambda commit: -by_commit[commit].total())
+    others = (f"at {commit} ({', '.join(sorted(by_commit[commit]))})" for commit in told[1:])
+    return ", ".join((f"at commit {told[0] if told else 'unknown'}", *others))
+
+
+def _wrapped(command: str) -> str:
+    glued = command.replace("--kind ", "--kind\0")  # an option stays with its value
+    lines = textwrap.wrap(glued, 100, subsequent_indent="    ", break_on_hyphens=False)
+    return " \\\n".join(lines).replace("\0", " ")
+
+
 def as_page(results: Mapping[str, Sequence[Result]], names: Mapping[str, str], command: str) -> str:
     """docs/measured/hostile-inputs.md."""
     head = "| kind | " + " | ".join(COLUMNS) + " |\n|---|" + "---:|" * len(COLUMNS)
@@ -53,8 +71,14 @@ def as_page(results: Mapping[str, Sequence[Result]], names: Mapping[str, str], c
     found = "\n".join(f"- {line}" for line in faults(results)) or "None."
     return f"""# Hostile inputs
 
-`{command}` made this page. Every input is made from a seed and given to the API, or to the command line, in a process
-that is watched from outside (`tests/hostile`). *answered*: the call returned what it could; *refused*: one line, an
+Made {_commits(results)} by:
+
+```
+{_wrapped(command)}
+```
+
+Every input is made from a seed and given to the API, or to the command line, in a process that is watched from outside
+(`tests/hostile`). *answered*: the call returned what it could; *refused*: one line, an
 `EdgeTTPError`. The other columns are faults: *deaths* of the calling process, *tracebacks*, calls *late* by more than
 2 s (twice in a row, as the machine may be busy), *memory* beyond the policy's budget and 1 GB, *wrong*: data lost or
 changed. *slowest* and *peak* are of one call, the processes it started included.

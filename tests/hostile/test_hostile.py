@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from . import kinds
@@ -50,6 +52,9 @@ def test_the_table_counts_and_names_every_fault(broken: dict[str, Result]) -> No
     results = {"broken": list(broken.values())}
     text, page = as_text(results, {}), as_page(results, {}, "the command")
     assert text.splitlines()[1].split()[1:9] == ["6", "1", "1", "1", "1", "0", "1", "1"]
+    assert f"Made at commit {next(iter(broken.values())).commit} by:" in page
+    mixed = {**results, "other": [replace(one, kind="other", commit="abc") for one in results["broken"][:2]]}
+    assert ", at abc (other) by:" in as_page(mixed, {}, "the command")
     for fault in ("death", "traceback", "memory", "wrong"):
         assert f"{fault}: --kind broken --seed 0 --only" in text
         assert f"{fault}: --kind broken --seed 0 --only" in page

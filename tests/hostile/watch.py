@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -39,6 +39,8 @@ class Result:
     seconds: float
     peak_bytes: int
     """Most resident memory of the calling process and its children while the case ran."""
+    commit: str = ""
+    """Of this repository, when the case ran; empty where git does not say."""
 
     @property
     def fault(self) -> bool:
@@ -48,8 +50,24 @@ class Result:
         return asdict(self)
 
 
+def commit_now() -> str:
+    """The short name of the commit that is checked out, with a `+` where files differ from it."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip()
+
+
 def run(kind: str, seed: int, numbers: Iterable[int]) -> Iterator[Result]:
     """The results of the cases `numbers`, in their order. A late one is run again alone: the machine may be busy."""
+    commit = commit_now()
     with TemporaryDirectory(prefix="hostile-") as folder:
         worker: _Worker | None = None
         try:
@@ -62,7 +80,7 @@ def run(kind: str, seed: int, numbers: Iterable[int]) -> Iterator[Result]:
                         worker.end()
                         worker = None
                     if result.outcome != "late" or attempt == "again":
-                        yield result
+                        yield replace(result, commit=commit)
                         break
         finally:
             if worker is not None:

@@ -112,3 +112,21 @@ def test_a_disk_that_is_full_or_cannot_be_written_only_means_reading_anew(
     monkeypatch.setattr(prefix_files, "SPARE", 2**70)
     assert not files(tmp_path).save(prefix(1))
     assert not list(tmp_path.glob("states/*/*"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices by name are POSIX's")
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "short"])
+def test_what_stands_in_the_keys_place_is_neither_waited_for_nor_read_for_ever(tmp_path: Path, what: str) -> None:
+    files(tmp_path).save(prefix(1, 2, 3))
+    key = tmp_path / "states" / "key"
+    key.unlink()
+    if what == "pipe":
+        os.mkfifo(key)
+    elif what == "device":
+        key.symlink_to("/dev/zero")
+    elif what == "folder":
+        key.mkdir()
+    else:
+        key.write_bytes(b"few")
+    assert files(tmp_path).load("ada", PLAIN) == []
+    assert files(tmp_path).save(prefix(4, 5)) == (what != "folder")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from edge_ttp.paths import Paths
-from edge_ttp.registry import Registry
+from edge_ttp.registry import Registry, found
 from edge_ttp.registry.found import find_models
 
 from .makers import POLICY, gguf, sha256
@@ -169,3 +170,17 @@ def test_a_blob_of_ollama_becomes_a_model_with_a_name(registry: Registry, user: 
     assert entry.path is not None
     assert (entry.path.name, entry.description) == ("llama3.2-1b.gguf", "Llama (llama, Q4_0)")
     assert entry.path.samefile(found.path)
+
+
+def test_what_only_pretends_to_be_a_cache_is_passed_over(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = [model.label for model in find_models(user, {}, "linux")]
+    os.mkfifo(user / ".ollama" / "models" / "manifests" / "registry.ollama.ai" / "library" / "llama3.2" / "pipe")
+    assert [model.label for model in find_models(user, {"OLLAMA_MODELS": "~nobody-here/x"}, "linux")] == usual
+    wide = tmp_path / "wide"
+    for number in range(50):
+        put(wide / f"{number:02}" / "file", b"x")
+    put(wide / "zz" / "last.gguf", content("Last"))
+    monkeypatch.setattr(found, "MAX_SEEN", 60)  # a cache that is a link to a whole disk is not read to its end
+    assert len(list(found._below(wide))) <= 61

@@ -138,7 +138,8 @@ def test_two_files_cannot_share_a_path(tmp_path: Path, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff\xfe", b"name = ", b"x = " + b"[" * 5000, b"\0", b"#" * (MAX_MANIFEST + 1), b""]
+    "data",
+    [b"\xff\xfe", b"name = ", b"x = " + b"[" * 5000, b"\0", b"#" * (MAX_MANIFEST + 1), b"", b"a = " + b"9" * 5000],
 )
 def test_a_file_that_is_no_manifest_is_one_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "m.toml"

@@ -83,6 +83,8 @@ def test_sampling_fields_are_kept_as_they_were_set() -> None:
         ("temperature", float("nan")),
         ("stop", ["x"] * 100),
         ("logit_bias", {"the": 1}),
+        ("logit_bias", {"9" * 5000: 1}),
+        ("logit_bias", {"\u0661": 1}),
         ("response_format", {"type": "json_schema"}),
         ("response_format", {"type": "yaml"}),
         ("messages", []),

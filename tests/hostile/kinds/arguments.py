@@ -77,6 +77,8 @@ VALUES: tuple[bytes, ...] = (
     ),
     *(
         b"/dev/zero",
+        b"~nobody-here/x",
+        b"9" * 5000,
         b".",
         b"..",
         b"/",

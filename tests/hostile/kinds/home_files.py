@@ -56,6 +56,9 @@ VALUES: tuple[object, ...] = (
     ),
     *(0, -1, 1, 10**30, 1e308, True, [], ["x"] * 3000, [[[]]], {}, {"a": {"b": []}}, [{"path": "../x", "size": -1}]),
 )
+_NUMBERS = (b"retention_days = " + b"9" * 5000, b"user = [0x" + b"F" * 9000 + b"]", b'{"a": ' + b"9" * 5000 + b"}")
+"""What Python reads, and neither writes out nor turns into a number."""
+
 _CODES = {*range(10), 130}
 
 
@@ -71,7 +74,9 @@ def _words(chance: random.Random, name: str) -> bytes:
     if which == 3:
         return b"a = " + b"[" * chance.choice((10, 3000, 30_000))
     if which == 4:
-        return chance.choice((b"\xff\xfe", b"\xef\xbb\xbf{}", b"null", b"NaN", b"1e999", b"9" * 20_000, b"\0" * 100))
+        return chance.choice(
+            (b"\xff\xfe", b"\xef\xbb\xbf{}", b"null", b"NaN", b"1e999", b"9" * 20_000, b"\0" * 100, *_NUMBERS)
+        )
     keys = MANIFEST if "models" in name else SETTINGS
     if name.endswith(".json"):
         keys = ("url", "token", "pid", "version", "socket", "home", *(f"{chance.random()}" for _ in range(2)))
