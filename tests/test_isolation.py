@@ -206,6 +206,7 @@ FOREIGN = {"adapters", "app", "freezing"}
 """Rooms that stand on other people's frameworks: those are extras, with make targets of their own."""
 
 
+@pytest.mark.slow
 def test_the_whole_runtime_imports_nothing_of_the_export_side() -> None:
     names = sorted(
         ".".join(("edge_ttp", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")

@@ -38,6 +38,7 @@ def test_a_plain_version_is_like_its_text_and_unlike_others() -> None:
     assert not alike(frozenset(), frozenset())
 
 
+@pytest.mark.slow
 @given(some.text(max_size=200), some.integers(0, 5))
 def test_any_text_can_be_made_plain(text: str, seed: int) -> None:
     for pair in pairs(text, seed=seed):

@@ -39,6 +39,7 @@ def test_a_program_that_is_gone_is_said() -> None:
     assert "cannot be started" in turned("encrypt", ["/nowhere/at/all"]).error
 
 
+@pytest.mark.slow
 def test_the_real_command_refuses_where_there_is_no_history(home: Path) -> None:
     for wish in WISHES:
         assert "there is no history" in turned(wish).error

@@ -53,6 +53,7 @@ def test_past_texts_are_used_once_and_the_posterior_is_kept(filled: Path, capsys
     assert (counts["calibrations"], counts["evidence"], counts["posteriors"]) == (3, 3, 1)
 
 
+@pytest.mark.slow
 def test_nothing_is_learned_of_a_user_without_texts_in_no_time(
     filled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

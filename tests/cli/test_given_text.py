@@ -13,6 +13,8 @@ from fakes.command import FAKED, edge_ttp, model_files, one_object
 from edge_ttp.cli.given_text import MAX_STDIN_BYTES, read_documents, read_text
 from edge_ttp.errors import InvalidInput
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_dash_reads_standard_input_as_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
     stdin(monkeypatch, "zwei\nZeilen, café\n".encode())

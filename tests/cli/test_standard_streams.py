@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EDGE_TTP = [sys.executable, "-m", "edge_ttp"]
 COMMANDS = [
     ("history", "list"),

@@ -18,6 +18,8 @@ from edge_ttp.history.typed_lines import typed_file
 from edge_ttp.paths import locate
 from edge_ttp.schema import HistoryItem
 
+pytestmark = pytest.mark.slow
+
 pexpect = pytest.importorskip("pexpect") if sys.platform == "win32" else __import__("pexpect")
 
 Start = Callable[..., "pexpect.spawn[str]"]

@@ -14,6 +14,8 @@ from hostile.kinds import open_kind
 
 from edge_ttp.errors import EdgeTTPError
 
+pytestmark = pytest.mark.slow
+
 EACH = 12
 
 

@@ -60,6 +60,7 @@ def test_hidden_and_broken_markup_gives_no_text() -> None:
     assert text_of_html("") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "html",
     ["<a b=c " * 60_000, "<!--" * 100_000, "<!-- -" * 100_000, "<blockquote>" * 80_000, "<blockquote><p>" * 50_000 + "x",

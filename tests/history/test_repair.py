@@ -46,6 +46,7 @@ def test_a_damaged_row_is_set_aside_and_the_rest_is_sound(path: Path, name: str)
     assert litter(path) == []
 
 
+@pytest.mark.slow
 def test_a_history_in_use_is_not_repaired(path: Path) -> None:
     fill(path)
     with History.open(path) as history:

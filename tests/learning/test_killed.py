@@ -18,6 +18,8 @@ from edge_ttp.reward.model import RewardModel
 
 from .learner import learn
 
+pytestmark = pytest.mark.slow
+
 REWARD = cast(RewardModel, FakeReward())
 
 

@@ -69,6 +69,7 @@ def test_one_that_may_multiply_is_put_together_apart_first_and_once(schema: dict
     assert tried == ["schema"]
 
 
+@pytest.mark.slow
 def test_one_that_multiplies_without_end_is_refused(tried: list[str]) -> None:
     of_many = [{"pattern": f"[ab]*a[ab]{{{length}}}"} for length in range(10, 40)]
     began = time.monotonic()

@@ -74,6 +74,7 @@ def test_a_server_that_trickles_is_given_up(where: str, trickling: Trickling) ->
         one.json(address, "application/json")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("where", ["its body", "its headers"])
 def test_so_it_is_while_a_file_is_fetched_or_asked_for(where: str, trickling: Trickling, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from edge_ttp.system import confined
 
 from .makers import gguf
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def untried(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:

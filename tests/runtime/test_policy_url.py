@@ -124,6 +124,7 @@ def test_an_event_loop_waits_for_it_too(engine: FakeEngine) -> None:
     assert asyncio.run(ask()) == [engine.url] * 3
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_it_and_doctor_tells_of_it(engine: FakeEngine, home: Path) -> None:
     done = edge_ttp("generate", "hi", "--policy-url", engine.url, "--n", "2", "--json")
     assert done.returncode == 0, done.stderr
@@ -135,6 +136,7 @@ def test_the_command_line_takes_it_and_doctor_tells_of_it(engine: FakeEngine, ho
     assert "prompts are sent there: fake, context 2048, chat, n choices" in checks["policy engine"]["detail"]
 
 
+@pytest.mark.slow
 def test_bad_addresses_end_with_one_line(home: Path) -> None:
     done = edge_ttp("generate", "hi", "--policy-url", "ftp://x")
     assert done.returncode == 2

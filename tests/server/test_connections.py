@@ -176,6 +176,7 @@ class Quiet:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+@pytest.mark.slow
 def test_a_head_that_trickles_is_given_up_and_one_that_is_whole_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     import uvicorn
 

@@ -13,6 +13,8 @@ from edge_ttp.lab.bench.quality import OWN_TEXTS, REFERENCE, judge, tasks_traine
 from edge_ttp.lab.bench.scored_pools import TUNE
 from edge_ttp.reward.model import RewardModel
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_way_is_told_in_utility_with_paired_differences(made: tuple[Path, Path], reward: RewardModel) -> None:
     folder, pools = made

@@ -29,6 +29,8 @@ from edge_ttp.reward.posterior import Weights
 from edge_ttp.schema import Candidate, Feedback, Generation, HistoryItem
 from tests.history.conftest import START, new_generation
 
+pytestmark = pytest.mark.slow
+
 WANTED = "the quick brown fox jumps over the lazy dog today again"
 STOCK = Weights(np.array([0.05, 0.0, 0.0]), 1e-4 * np.eye(3))
 SIZE = 11

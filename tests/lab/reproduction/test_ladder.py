@@ -28,6 +28,8 @@ from edge_ttp.lab.reproduction.score_file import Scored, ScoreFile, ScoreSet, re
 from edge_ttp.lab.reproduction.simulated_modes import COLLAPSE, simulated_scores
 from edge_ttp.reward.config import read_config
 
+pytestmark = pytest.mark.slow
+
 SIZES = (2, 4, 8)
 COMMITTED = DOCS / "measured" / "reproduction" / "ladder.npz"
 

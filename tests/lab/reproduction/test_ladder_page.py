@@ -13,6 +13,8 @@ from edge_ttp.lab.reproduction.score_file import ScoreFile
 from edge_ttp.scaling import UNKNOWN, Estimate
 from tests.lab.reproduction.test_ladder import made
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def file() -> ScoreFile:

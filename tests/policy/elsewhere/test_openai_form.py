@@ -112,6 +112,7 @@ def test_what_is_no_line_is_named(data: bytes) -> None:
         said(data)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),
