@@ -68,7 +68,7 @@ def encoder_part(rows: Sequence[LadderRow]) -> list[str]:
                 "in one text, once over the pools.",
             ]
             if any(row.rung == CROSSED for row in told)
-            else ()
+            else ["The cross-encoder that the command trains too is not among these numbers."]
         ),
         "",
         *_failures(told),
