@@ -118,10 +118,11 @@ def _command(home: Path, ground: Ground, task: Task, way: str, *, n: int, tokens
     """The command line itself, with a server of this home to answer it or without."""
     environment = {**os.environ, HOME_VARIABLE: str(home), VARIABLES["formats"]: "off"}
     start = _seconds([sys.executable, "-c", _STARTING.format(module=_MODULES[way])], environment)[0]
-    options = ["--user", task.user, "--n", str(n), "--max-tokens", str(tokens), "--seed", str(seed)]
+    asked = {"model": ground.model, "user": task.user, "n": n, "max-tokens": tokens, "seed": seed}
+    options = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "edge_ttp", "generate", *options]
     if way == "cold process":
-        command += ["--no-server", "--model", ground.model, "--threads", str(ground.threads)]
+        command += ["--no-server", "--threads", str(ground.threads)]
     passed, said = _seconds([*command, "--json", "--", task.prompt], environment)
     timings = Timings.model_validate(json.loads(said)["timings"])
     if way == "cold process":
