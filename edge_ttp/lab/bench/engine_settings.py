@@ -123,6 +123,7 @@ def _process(asked: Trying, environment: Mapping[str, str]) -> Iterator[Callable
         stderr=subprocess.DEVNULL,
         env={**os.environ, **environment},
         text=True,
+        start_new_session=True,  # Ctrl-C is for the bench, which ends with what was measured whole
     )
     with process:
         try:
