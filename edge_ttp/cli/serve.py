@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from edge_ttp.cli import options
-from edge_ttp.cli.errand import look_for_format
 from edge_ttp.cli.output import note, parse_duration
 from edge_ttp.errors import ExtraMissing, InvalidInput
 
@@ -77,6 +76,7 @@ def serve(
         _install(lasting, write=yes)
         return
     from edge_ttp.aio import AsyncRuntime
+    from edge_ttp.cli.errand import look_for_format
     from edge_ttp.paths import locate
     from edge_ttp.server import serving
     from edge_ttp.server.access import Access
