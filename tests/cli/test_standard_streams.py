@@ -125,3 +125,16 @@ def test_ctrl_c_in_the_middle_of_an_exec_ends_with_our_code(tmp_path: Path) -> N
 def test_ctrl_c_while_a_command_waits_is_one_line() -> None:
     done = interrupted(1.5, "history", "add", "-o", "-")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "edge-ttp: interrupted\n")
+
+
+def test_a_librarys_warning_is_one_line_said_once() -> None:
+    code = (
+        "import warnings\nimport numpy as np\nfrom edge_ttp.cli.standard_streams import warn_in_one_line\n"
+        "warn_in_one_line()\n"
+        "for _ in range(2):\n    np.zeros(1) / np.zeros(1)\n    warnings.warn('two\\nlines')\n"
+        "warnings.warn('of no use to a user', DeprecationWarning)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    first, second = done.stderr.splitlines()
+    assert first.startswith("note: invalid value encountered")
+    assert second == "note: two lines"
