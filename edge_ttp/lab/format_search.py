@@ -28,8 +28,9 @@ QUIET_S = 5.0
 """Seconds without a request before it goes on."""
 LONGEST_S = 6 * 3600.0
 """After so long a search that never finds the time is given up; the next use begins another one."""
-_POLL_S = 0.05
+_POLL_S = 0.05  # a request that comes is made room for within this
 _LOOK_S = 1.0
+_REST_S = 0.5  # while nothing runs that could be in its way
 
 
 def wanted(environment: Mapping[str, str] = os.environ, *, paths: Paths) -> bool:
@@ -86,7 +87,8 @@ def search(
 ) -> int | None:
     """Runs `command`, which searches, whenever nothing else goes on; its exit code. `on_begin`: called when it begins.
 
-    None where another search of this home runs, the setting was turned off meanwhile, or it took LONGEST_S.
+    None where another search of this home runs, the setting was turned off or the home removed meanwhile, or it took
+    LONGEST_S.
     """
     import psutil
 
@@ -102,6 +104,8 @@ def search(
         try:
             while True:
                 now = clock()
+                if not paths.cache.is_dir():  # asked each time: looking for requests would make it anew
+                    return None
                 if now - looked_at >= _LOOK_S:
                     looked_at, is_free = now, free()
                     if settings_in_force(paths).formats == "off" or now - began > LONGEST_S:
@@ -117,7 +121,7 @@ def search(
                     running = may_run
                 if child is not None and child.poll() is not None:
                     return int(child.returncode)
-                time.sleep(_POLL_S)
+                time.sleep(_POLL_S if running else min(_REST_S, max(_POLL_S, quiet_s)))
         finally:
             if child is not None and child.poll() is None:
                 _each(child, "kill")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -178,3 +179,13 @@ def test_the_child_is_not_begun_on_a_busy_device_and_its_exit_code_is_the_result
     ended = search(paths, [sys.executable, "-c", "raise SystemExit(4)"], idle=lambda: next(looks) > 3, quiet_s=0.0)
     assert ended == 4
     assert next(looks) > 4
+
+
+def test_it_ends_with_its_home(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave() -> bool:
+        shutil.rmtree(paths.cache)
+        return False
+
+    monkeypatch.setattr(format_search, "_step_back", lambda: None)
+    assert search(paths, [sys.executable, "-c", ""], idle=leave, quiet_s=0.0) is None
+    assert not paths.cache.exists()
