@@ -104,11 +104,10 @@ def search(
         try:
             while True:
                 now = clock()
-                if not paths.cache.is_dir():  # asked each time: looking for requests would make it anew
-                    return None
                 if now - looked_at >= _LOOK_S:
                     looked_at, is_free = now, free()
-                    if settings_in_force(paths).formats == "off" or now - began > LONGEST_S:
+                    gone = not paths.cache.is_dir()
+                    if gone or settings_in_force(paths).formats == "off" or now - began > LONGEST_S:
                         return None
                 busy = present.busy() or not is_free
                 busy_at = now if busy else busy_at

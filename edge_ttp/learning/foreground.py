@@ -66,9 +66,9 @@ else:
         return handle
 
     def _held(path: Path) -> bool:
-        """Whether anybody holds the lock."""
+        """Whether anybody holds the lock. Makes nothing: without a file there is no request."""
         try:
-            handle = _open(path)
+            handle = os.open(path, os.O_RDWR)
         except OSError:
             return False
         try:

@@ -187,5 +187,6 @@ def test_it_ends_with_its_home(paths: Paths, monkeypatch: pytest.MonkeyPatch) ->
         return False
 
     monkeypatch.setattr(format_search, "_step_back", lambda: None)
+    monkeypatch.setattr(format_search, "_LOOK_S", 0.0)
     assert search(paths, [sys.executable, "-c", ""], idle=leave, quiet_s=0.0) is None
     assert not paths.cache.exists()
