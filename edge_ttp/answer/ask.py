@@ -183,6 +183,8 @@ def _check(ask: Ask) -> None:
     if ask.adapter is not None and (ask.sampling.adapters or not ask.adapter.strip()):
         raise InvalidInput("the adapter is named twice, or not at all", "give a name, or `none`, or files alone")
     if not ask.prompt.strip():
+        if ask.rewrite is not None:
+            raise InvalidInput("the text is empty", "give what should be said again")
         raise InvalidInput("the prompt is empty", "write what should be answered")
     checked_text("the prompt", ask.prompt)
     if ask.rewrite is not None and (ask.speaker != "user" or ask.sampling.structured):

@@ -7,11 +7,10 @@ from fakes import FakePolicy, rooms
 
 from answer.requests import ask, row_counts
 from edge_ttp.answer import generate
-from edge_ttp.errors import (
-    InvalidInput,
-)
+from edge_ttp.answer.ask import Ask
+from edge_ttp.errors import InvalidInput
 from edge_ttp.history import History
-from edge_ttp.schema import MAX_TEXT, Sampling
+from edge_ttp.schema import MAX_TEXT, Rewrite, Sampling
 
 
 @pytest.mark.parametrize(
@@ -52,3 +51,8 @@ def test_a_request_that_cannot_be_meant_is_refused_before_any_work(
 def test_the_largest_seed_can_be_recorded(history: History) -> None:
     result = generate(rooms(history), ask(seed=2**63 - 1))
     assert history.generation(result.generation_id).candidates == result.candidates
+
+
+def test_nothing_to_say_again_is_said_as_that() -> None:
+    with pytest.raises(InvalidInput, match="the text is empty; give what should be said again"):
+        Ask(" ", "ann", n=6, seed=5, sampling=Sampling(), rewrite=Rewrite())
