@@ -109,13 +109,20 @@ class _Handler(BaseHTTPRequestHandler):
         if engine.lot() < engine.fails:
             return self._send(500, {"error": {"message": "by chance"}})
         engine.count(1)
+        self._under_way = True
         try:
             self._answer(asked)
         except OSError:
             engine.gone += 1
             self.close_connection = True
         finally:
-            engine.count(-1)
+            self._over()
+
+    def _over(self) -> None:
+        """Counts the answer out, once."""
+        if self._under_way:
+            self._under_way = False
+            self.engine.count(-1)
 
     def _answer(self, asked: dict[str, Any]) -> None:
         engine, chat = self.engine, "messages" in asked
@@ -124,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         breaks = engine.lot() < engine.breaks
         if not engine.streams:
             choices = [_whole(chat, index, "".join(text)) for index, text in enumerate(texts)]
+            self._over()
             return self._send(200, {"choices": choices, "usage": {"prompt_tokens": 9}})
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -138,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if step <= len(words):
                     self._line({"choices": [self._piece(asked, chat, index, words, step)]})
         self._line({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
+        self._over()  # before who reads the end may ask for the next one
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _piece(self, asked: dict[str, Any], chat: bool, index: int, words: list[str], step: int) -> dict[str, Any]:
