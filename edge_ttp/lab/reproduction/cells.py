@@ -54,8 +54,9 @@ class Cell:
 
     @property
     def share(self) -> Floats:
-        """(sizes,) gain as a share of the oracle's, a ratio of sums over queries."""
-        return np.asarray(self.gain.sum(axis=0) / self.oracle.sum(axis=0), dtype=np.float64)
+        """(sizes,) gain as a share of the oracle's, a ratio of sums over queries; NaN where there is none to gain."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.gain.sum(axis=0) / self.oracle.sum(axis=0), dtype=np.float64)
 
 
 def cells(file: ScoreFile, parts: Sequence[str]) -> list[Cell]:

@@ -29,6 +29,7 @@ def test_gains_are_above_the_pools_mean() -> None:
     np.testing.assert_allclose(cell.oracle, [[0, 0.5], [0, 0.5]])
     np.testing.assert_array_equal(cell.user, [70, 50])
     np.testing.assert_array_equal(cell.pools.user, [1, 0])  # numbered in the order of the ids
+    assert np.isnan(cell.share[0])  # of one candidate there is nothing to choose
     assert cell.share[1] == 0.0
 
 
