@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_ttp.lab.reproduction.ladder import ARMS, CROSSED, TUNED, variant
-from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
+from edge_ttp.lab.reproduction.score_file import Scored
 from edge_ttp.scaling import best_of_n
 from edge_ttp_export.minilm import WIDTH, MiniLMEncoder, Tokens, load_encoder
-from edge_ttp_export.rungs import FOLDS, HIDDEN, RATE, SIZE, SIZES, TYPICAL, LadderPool, rung_loss
-from edge_ttp_export.scores import hashed
+from edge_ttp_export.rungs import FOLDS, HIDDEN, RATE, SIZE, SIZES, TYPICAL, LadderPool, rung_loss, write_rungs
 from edge_ttp_export.tune_queries import tune_queries
 
 Floats = npt.NDArray[np.float64]
@@ -292,7 +291,6 @@ def _say(reader: _TextReader, pools: Sequence[LadderPool], texts: Sequence[Token
 
 def write_tuned(pools: Sequence[LadderPool], work: Path, out: Path, *, force: bool = False) -> int:
     """Writes every whole network that `tune_encoders` left in `work` as a score file; returns its bytes."""
-    salt = b"ladder" + work.name.encode()
     utility = np.stack([pool.utility for pool in pools])
     made: dict[str, dict[str, Any]] = {}
     variants: dict[str, Scored] = {}
@@ -307,25 +305,7 @@ def write_tuned(pools: Sequence[LadderPool], work: Path, out: Path, *, force: bo
                 # A score of one text, or of one and its context, ignores the other candidates: the curve is exact.
                 variants[name] = Scored(mean, best_of_n(utility, mean, SIZES), learned, None)
                 seed += 1
-    sets = []
-    for task in sorted({pool.task for pool in pools}):
-        rows = [row for row, pool in enumerate(pools) if pool.task == task]
-        sets.append(
-            ScoreSet(
-                task=task,
-                policy="SmolLM2-135M Q4_1",
-                sizes=SIZES,
-                user=hashed([pools[row].user for row in rows], salt),
-                query=hashed([f"{pools[row].user}\0{pools[row].place}" for row in rows], salt),
-                part=np.full(len(rows), PARTS.index("tune"), dtype=np.int64),
-                utility=utility[rows],
-                variants={
-                    name: Scored(one.score[rows], one.picked[rows], None if one.sd is None else one.sd[rows])
-                    for name, one in variants.items()
-                },
-            )
-        )
-    return write_scores(out, ScoreFile(tuple(sets), made), force=force)
+    return write_rungs(pools, variants, made, work, out, force=force)
 
 
 def _whole(work: Path, kind: str, arm: str, seed: int, shape: tuple[int, ...]) -> tuple[Floats, Floats] | None:

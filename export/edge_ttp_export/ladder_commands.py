@@ -51,9 +51,7 @@ def ladder(
     read = read_pools(pools, data, reward, note)
     climb(read, work, seeds=seeds, report=note)
     size = write_ladder(read, work, out, reward, seeds=seeds, force=force)
-    print_result(
-        {"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes"
-    )
+    _written(out, "pools", len(read), size, as_json)
 
 
 def ladder_own(
@@ -87,9 +85,7 @@ def ladder_own(
     others = [pool for pool in read_pools(pools, data, reward, note) if pool.user not in names]
     learn_alone(users, others, work, reward, seeds=seeds, report=note)
     size = write_own(users, work, out, reward, seeds=seeds, force=force)
-    print_result(
-        {"file": str(out), "users": len(users), "bytes": size}, as_json, f"{out}: {len(users)} users, {size:,} bytes"
-    )
+    _written(out, "users", len(users), size, as_json)
 
 
 def ladder_encoder(
@@ -123,6 +119,9 @@ def ladder_encoder(
     written = read_texts(pools, data, note)
     tune_encoders(read, written, work, seeds=seeds, arms=arm, report=note)
     size = write_tuned(read, work, out, force=force)
-    print_result(
-        {"file": str(out), "pools": len(read), "bytes": size}, as_json, f"{out}: {len(read)} pools, {size:,} bytes"
-    )
+    _written(out, "pools", len(read), size, as_json)
+
+
+def _written(out: Path, what: str, count: int, size: int, as_json: bool) -> None:
+    text = f"{out}: {count} {what}, {size:,} bytes"
+    print_result({"file": str(out), what: count, "bytes": size}, as_json, text)

@@ -19,14 +19,12 @@ from edge_ttp.lab.bench.corpus import Query
 from edge_ttp.lab.bench.simulated_feedback import KINDS, weights_by_round
 from edge_ttp.lab.diagnosis.scoring import picked
 from edge_ttp.lab.reproduction.ladder import ARMS, ONLINE, OWN, POPULATION, PRIOR, STOCK, variant
-from edge_ttp.lab.reproduction.score_file import PARTS, Scored, ScoreFile, ScoreSet, write_scores
 from edge_ttp.reward.model import EncodedInput, EncodedPool, RewardModel
 from edge_ttp.reward.posterior import Evidence, Weights
 from edge_ttp.reward.user_profile import HISTORY_ITEMS, UserProfile, VectorMemory
 from edge_ttp.schema import Candidate
 from edge_ttp_export.pool_shards import read_pools
-from edge_ttp_export.rungs import SIZE, SIZES, LadderPool, cuts, ladder_pool, train_rung
-from edge_ttp_export.scores import hashed
+from edge_ttp_export.rungs import SIZE, SIZES, LadderPool, cuts, ladder_pool, read_kept, train_rung, write_rungs
 from edge_ttp_export.text_files import file_sha256, read_items
 from edge_ttp_export.text_recall import as_history
 from edge_ttp_export.user_split import part_of
@@ -204,46 +202,13 @@ def write_own(
     users: Sequence[LoneUser], work: Path, out: Path, reward: RewardModel, *, seeds: int, force: bool = False
 ) -> int:
     """Writes what `learn_alone` left in `work` as a score file; returns its bytes."""
-    salt = b"ladder" + work.name.encode()
-    later = [one.pool for user in users for one in user.later]
     made: dict[str, dict[str, Any]] = {}
     variants = {}
     for rung, arm, seed in _kinds(seeds):
         name = variant(rung, arm, seed)
-        with np.load(_place(work, rung, arm, seed)) as held:
-            found = {key: held[key] for key in held.files}
-        likelihood = arm in ("gaussian", "beta-nll")
-        variants[name] = Scored(
-            found["score"],
-            found["picked"],
-            found["sd"] if likelihood else None,
-            found["epistemic"] if likelihood else None,
-        )
+        variants[name] = read_kept(_place(work, rung, arm, seed), arm)
         made[name] = {"rung": rung, "loss": arm, "seed": seed}
         if rung in (ONLINE, PRIOR):
             made[name]["reward"] = reward.fingerprint
-    sets = []
-    for task in sorted({pool.task for pool in later}):
-        rows = [row for row, pool in enumerate(later) if pool.task == task]
-        mine = [later[row] for row in rows]
-        sets.append(
-            ScoreSet(
-                task=task,
-                policy="SmolLM2-135M Q4_1",
-                sizes=SIZES,
-                user=hashed([pool.user for pool in mine], salt),
-                query=hashed([f"{pool.user}\0{pool.place}" for pool in mine], salt),
-                part=np.full(len(mine), PARTS.index("tune"), dtype=np.int64),
-                utility=np.stack([pool.utility for pool in mine]),
-                variants={
-                    name: Scored(
-                        one.score[rows],
-                        one.picked[rows],
-                        None if one.sd is None else one.sd[rows],
-                        None if one.epistemic is None else one.epistemic[rows],
-                    )
-                    for name, one in variants.items()
-                },
-            )
-        )
-    return write_scores(out, ScoreFile(tuple(sets), made), force=force)
+    later = [one.pool for user in users for one in user.later]
+    return write_rungs(later, variants, made, work, out, force=force)

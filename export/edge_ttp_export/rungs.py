@@ -8,7 +8,7 @@ Networks are trained on some users and score the others (cross-fitting): every s
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,33 +271,43 @@ def write_ladder(
     pools: Sequence[LadderPool], work: Path, out: Path, reward: RewardModel, *, seeds: int, force: bool = False
 ) -> int:
     """Writes what `climb` left in `work`, and what the shipped model says, as a score file; returns its bytes."""
-    salt = b"ladder" + work.name.encode()
     made: dict[str, dict[str, Any]] = {SHIPPED: {"loss": "beta-nll", "name": reward.name, "reward": reward.fingerprint}}
-    columns: dict[str, dict[str, Floats]] = {}
+    variants = {
+        SHIPPED: Scored(
+            *(np.concatenate([getattr(pool.shipped, name) for pool in pools])
+              for name in ("score", "picked", "sd", "epistemic"))
+        )
+    }  # fmt: skip
     for rung, name in enumerate(RUNGS):
         for arm in ARMS:
             for seed in range(seeds):
-                with np.load(work / f"{rung}-{arm}-{seed}.npz") as held:
-                    columns[variant(name, arm, seed)] = {key: held[key] for key in held.files}
+                variants[variant(name, arm, seed)] = read_kept(work / f"{rung}-{arm}-{seed}.npz", arm)
                 made[variant(name, arm, seed)] = {"rung": name, "loss": arm, "seed": seed}
+    return write_rungs(pools, variants, made, work, out, force=force)
+
+
+def read_kept(path: Path, arm: str) -> Scored:
+    """What was kept of one network trained by the loss `arm`; without deviations where that learns none."""
+    with np.load(path) as held:
+        learned = ("sd", "epistemic") if arm in ("gaussian", "beta-nll") else ()
+        return Scored(held["score"], held["picked"], **{name: held[name] for name in learned})
+
+
+def write_rungs(
+    pools: Sequence[LadderPool],
+    variants: Mapping[str, Scored],
+    made: Mapping[str, Mapping[str, Any]],
+    work: Path,
+    out: Path,
+    *,
+    force: bool = False,
+) -> int:
+    """Writes what the variants say of these pools of tune users, row by row, a set a task; returns the file's bytes."""
+    salt = b"ladder" + work.name.encode()
     sets = []
     for task in sorted({pool.task for pool in pools}):
         rows = [row for row, pool in enumerate(pools) if pool.task == task]
         mine = [pools[row] for row in rows]
-        variants = {
-            SHIPPED: Scored(
-                *(np.concatenate([getattr(pool.shipped, name) for pool in mine])
-                  for name in ("score", "picked", "sd", "epistemic"))
-            )
-        }  # fmt: skip
-        for name, held in columns.items():
-            likelihood = made[name]["loss"] in ("gaussian", "beta-nll")
-            variants[name] = Scored(
-                held["score"][rows],
-                held["picked"][rows],
-                held["sd"][rows] if likelihood else None,
-                held["epistemic"][rows] if likelihood else None,
-            )
         sets.append(
             ScoreSet(
                 task=task,
@@ -307,7 +317,17 @@ def write_ladder(
                 query=hashed([f"{pool.user}\0{pool.place}" for pool in mine], salt),
                 part=np.full(len(mine), PARTS.index("tune"), dtype=np.int64),
                 utility=np.stack([pool.utility for pool in mine]),
-                variants=variants,
+                variants={name: _of(one, rows) for name, one in variants.items()},
             )
         )
     return write_scores(out, ScoreFile(tuple(sets), made), force=force)
+
+
+def _of(scored: Scored, rows: Sequence[int]) -> Scored:
+    """What is said of some of the queries."""
+    return Scored(
+        scored.score[rows],
+        scored.picked[rows],
+        None if scored.sd is None else scored.sd[rows],
+        None if scored.epistemic is None else scored.epistemic[rows],
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from policy.tiny import language_model
+from policy.tiny_store import tiny_store
 
 from edge_ttp.cli.main import run
 from edge_ttp.errors import Cancelled
@@ -17,7 +17,6 @@ from edge_ttp.lab.search_state import SearchState, open_question
 from edge_ttp.paths import Paths, locate
 from edge_ttp.policy.formats import derive as derivation
 from edge_ttp.registry import Registry
-from edge_ttp.registry.manifest import describe_files
 
 TEXT = text_of([[("a", "b ab"), ("c", "a bc"), ("ab", "c a"), ("b", "b")]], "a test")
 
@@ -29,19 +28,7 @@ def paths(home: Path) -> Paths:
 
 @pytest.fixture
 def registry(paths: Paths, tmp_path: Path) -> Registry:
-    """A store with the model `tiny`, F32."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    language_model(folder / "tiny.gguf")
-    (file,) = describe_files(folder, ["tiny.gguf"])
-    (folder / "manifest.toml").write_text(
-        'name = "tiny"\nkind = "policy"\nlicence = "MIT"\nprompt_style = "few-shot"\ncontext = 4096\nformat = "F32"\n'
-        f'derivable = true\n[[files]]\npath = "tiny.gguf"\nsize = {file.size}\nsha256 = "{file.sha256}"\n'
-        'sources = [{ type = "bundled" }]\n'
-    )
-    registry = Registry(paths)
-    registry.add(folder)
-    return registry
+    return tiny_store(paths, tmp_path)
 
 
 def formats(registry: Registry) -> list[str]:

@@ -20,9 +20,8 @@ from edge_ttp.policy.formats.derive import MAX_KL, Text, decide, derive, in_word
 from edge_ttp.policy.formats.fidelity import Fidelity
 from edge_ttp.policy.formats.speeds import COUNTS, FormatSpeed
 from edge_ttp.registry import Registry
-from edge_ttp.registry.manifest import describe_files
 from policy.formats.test_speeds import visit
-from policy.tiny import language_model
+from policy.tiny_store import tiny_store
 
 LOSS = Fidelity(512, 0.01, 0.001, 0.1, 0.95, 31.0, 30.0)
 
@@ -85,19 +84,7 @@ def paths(home: Path) -> Paths:
 
 @pytest.fixture
 def registry(paths: Paths, tmp_path: Path) -> Registry:
-    """A store with the model `tiny`, F32."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    language_model(folder / "tiny.gguf")
-    (file,) = describe_files(folder, ["tiny.gguf"])
-    (folder / "manifest.toml").write_text(
-        'name = "tiny"\nkind = "policy"\nlicence = "MIT"\nprompt_style = "few-shot"\ncontext = 4096\nformat = "F32"\n'
-        f'derivable = true\n[[files]]\npath = "tiny.gguf"\nsize = {file.size}\nsha256 = "{file.sha256}"\n'
-        'sources = [{ type = "bundled" }]\n'
-    )
-    registry = Registry(paths)
-    registry.add(folder)
-    return registry
+    return tiny_store(paths, tmp_path)
 
 
 @pytest.fixture
